@@ -1,0 +1,40 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Warnings are errors in the Makefile (-warnings-as-errors), not here: unsafe flags in a manifest would make the
+// Storage library unusable as a dependency.
+let swift6: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+let package = Package(
+    name: "swiftlet",
+    products: [
+        .library(name: "Storage", targets: ["Storage"]),
+        .executable(name: "swiftlet-server", targets: ["Server"]),
+        .executable(name: "redis-migrate", targets: ["Migrate"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    targets: [
+        // All SQL. The target embeds the .sql files in the binary.
+        .target(name: "schema", path: "schema", resources: [.embedInCode("sql")], swiftSettings: swift6),
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
+        .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        .target(name: "CShims"),
+        .target(name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
+        .executableTarget(
+            name: "Server",
+            dependencies: [
+                "Storage", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: swift6),
+        .executableTarget(
+            name: "Migrate",
+            dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: swift6),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: swift6),
+        .testTarget(name: "ServerTests", dependencies: ["Server"], swiftSettings: swift6),
+    ]
+)

@@ -1,0 +1,14 @@
+// The few machine instructions and libc calls that Swift cannot express: prefetch, CRC32C, errno-free wrappers.
+#ifndef CSHIMS_H
+#define CSHIMS_H
+#include <stddef.h>
+#include <stdint.h>
+
+/// Asks the CPU to bring the cache line at `p` near. Never faults.
+static inline void cshims_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+/// CRC32C (Castagnoli, reflected, initial value and final xor 0xFFFFFFFF) of `length` bytes, continuing from `crc`
+/// (0 for a new one). Uses the CPU's instruction where there is one.
+uint32_t cshims_crc32c(uint32_t crc, const void *data, size_t length);
+
+#endif

@@ -1,0 +1,102 @@
+import Glibc
+
+// Invariant of this file: `base` points to `capacity` bytes that this object owns, the first `count` initialised.
+
+/// A growing run of bytes that keeps its capacity when emptied: replies, log batches, rows. Amortised O(1) append;
+/// growth doubles.
+public final class OutputBuffer {
+    public private(set) var base: UnsafeMutableRawPointer
+    public private(set) var count = 0
+    public private(set) var capacity: Int
+
+    public init(capacity: Int = 1024) {
+        self.capacity = max(capacity, 16)
+        base = malloc(self.capacity)!
+    }
+    deinit { free(base) }
+
+    public var bytes: Bytes { Bytes(base, count) }
+
+    @inline(__always) public func reserve(_ more: Int) {
+        if count &+ more > capacity { grow(more) }
+    }
+    @inline(never) private func grow(_ more: Int) {
+        capacity = max(capacity * 2, count + more)
+        base = realloc(base, capacity)!
+    }
+
+    /// Empties the buffer; gives memory back above `limit` bytes of capacity, so that one huge reply is not kept.
+    public func removeAll(keepingAtMost limit: Int = .max) {
+        count = 0
+        if capacity > limit {
+            capacity = limit
+            base = realloc(base, capacity)!
+        }
+    }
+    /// Drops what follows the first `length` bytes.
+    public func truncate(to length: Int) { count = min(count, max(0, length)) }
+    /// Moves the bytes after the first `length` to the front.
+    public func removeFirst(_ length: Int) {
+        precondition(length >= 0 && length <= count)
+        count -= length
+        if count > 0 { memmove(base, base + length, count) }
+    }
+
+    @inline(__always) public func append(_ bytes: Bytes) {
+        reserve(bytes.count)
+        memcpy(base + count, bytes.base, bytes.count)
+        count &+= bytes.count
+    }
+    @inline(__always) public func append(_ text: StaticString) { append(Bytes(text)) }
+    @inline(__always) public func append(byte: UInt8) {
+        reserve(1)
+        base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+        count &+= 1
+    }
+    public func append(_ text: String) {
+        var text = text
+        text.withUTF8 { if let p = $0.baseAddress { append(Bytes(p, $0.count)) } }
+    }
+    /// Appends `value` in this machine's byte order, unaligned.
+    @inline(__always) public func append<T: FixedWidthInteger>(raw value: T) {
+        reserve(MemoryLayout<T>.size)
+        base.storeBytes(of: value, toByteOffset: count, as: T.self)
+        count &+= MemoryLayout<T>.size
+    }
+    /// Appends the decimal form: at most 20 bytes.
+    @inline(__always) public func append(decimal value: Int64) {
+        reserve(20)
+        count &+= decimalDigits(of: value, into: base + count)
+    }
+    /// Overwrites bytes that are already there.
+    public func overwrite(at offset: Int, with bytes: Bytes) {
+        precondition(offset >= 0 && offset + bytes.count <= count)
+        memcpy(base + offset, bytes.base, bytes.count)
+    }
+    /// Room for `length` bytes that the caller fills, counted as there.
+    public func appendUninitialized(_ length: Int) -> UnsafeMutableRawPointer {
+        reserve(length)
+        defer { count += length }
+        return base + count
+    }
+}
+
+/// Writes the decimal form of `value` to `out`, which has room for 20 bytes. Returns the length.
+@inline(__always) public func decimalDigits(of value: Int64, into out: UnsafeMutableRawPointer) -> Int {
+    let p = out.assumingMemoryBound(to: UInt8.self)
+    var magnitude = value.magnitude
+    var length = value < 0 ? 1 : 0
+    var probe = magnitude
+    repeat {
+        length &+= 1
+        probe /= 10
+    } while probe != 0
+    if value < 0 { p[0] = 45 }
+    var i = length
+    repeat {
+        i &-= 1
+        p[i] = UInt8(truncatingIfNeeded: 48 &+ magnitude % 10)
+        magnitude /= 10
+    } while magnitude != 0
+    return length
+}
