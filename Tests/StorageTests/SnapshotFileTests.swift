@@ -92,7 +92,8 @@ import schema
         #expect(refusal { _ = try SnapshotReader(path: path) }.contains("no valid row segment"))
     }
 
-    /// Cut short anywhere, or with a page overwritten: a StorageError or the right rows, never a trap.
+    /// Cut short anywhere, or with a page overwritten: a StorageError or the right rows, never a trap. What overwrites
+    /// but a part of a value cannot be told: then at least no row is missing.
     @Test func damagedFilesAreRefused() throws {
         let rows = (0..<400).map { string($0, "key \($0)", String(repeating: "v", count: 100)) }
         try make(rows + [owner(.hash, 1, "h")] + (0..<200).map { field(1, $0, "f\($0)", "v") })
@@ -100,11 +101,13 @@ import schema
         guard let data = FileManager.default.contents(atPath: path) else { return }
         let copy = directory.path + "/copy"
         var refused = 0
-        func tryOut(_ data: Data) throws {
+        func tryOut(_ data: Data, mayChangeValues: Bool = false) throws {
             for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: copy + suffix) }
             _ = FileManager.default.createFile(atPath: copy, contents: data)
             do {
-                #expect(try contents(copy) == whole)
+                let found = try contents(copy)
+                #expect(found.count == whole.count)
+                if !mayChangeValues { #expect(found == whole) }
             } catch {
                 #expect(error is StorageError, "\(error)")
                 refused += 1
@@ -123,7 +126,7 @@ import schema
                 try tryOut(damaged)
                 damaged = data
                 damaged.replaceSubrange(page * 2048 + 90..<page * 2048 + 140, with: repeatElement(filling, count: 50))
-                try tryOut(damaged)
+                try tryOut(damaged, mayChangeValues: true)
             }
         }
         #expect(refused > 100)
