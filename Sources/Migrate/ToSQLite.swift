@@ -61,6 +61,8 @@ struct ToSQLite: ParsableCommand {
             """)
         if summary.expired > 0 { print("left out: \(summary.expired) expired keys (--keep-expired keeps them)") }
         if summary.empty > 0 { print("left out: \(summary.empty) empty collections") }
+        let tail = summary.fileSize - summary.endOffset
+        if tail > 0 { print("left out: \(tail) bytes after the end of the RDB data, which are no commands") }
         for reason in RDBUnsupported.allCases {
             if let count = summary.skipped[reason] { print("left out, not supported: \(reason.rawValue) (\(count))") }
         }

@@ -109,12 +109,13 @@ public final class RDBReader<Visitor: RDBVisitor> {
             }
         }
         summary.endOffset = input.offset
-        if input.remaining > 0 && !options.allowTail {
+        // What a dump received from a master ends with, say, does no harm; commands would be lost.
+        if input.remaining > 0, !options.allowTail, [42, 35].contains(try input.byte()) {
             throw input.damage(
                 """
-                \(input.remaining) bytes follow the end of the RDB data: either this is an append-only file that \
-                begins with an RDB, or it is damaged
-                """)
+                \(input.remaining + 1) bytes of commands follow the end of the RDB data: this is an append-only file \
+                that begins with an RDB; load it into redis-server and SAVE to get an RDB file
+                """, at: summary.endOffset)
         }
     }
 

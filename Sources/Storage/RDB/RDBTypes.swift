@@ -87,7 +87,7 @@ public struct RDBOptions: Sendable {
     public var fieldExpiries = false
     /// Refuse databases from this number on.
     public var databases: Int32 = .max
-    /// Do not refuse bytes after the end of the RDB: the file is the start of an AOF, or somebody reads on there.
+    /// Do not refuse commands after the end of the RDB: somebody reads this AOF on from `RDBSummary.endOffset`.
     public var allowTail = false
 
     public init() {}
