@@ -2,6 +2,7 @@
 #ifndef CSHIMS_H
 #define CSHIMS_H
 #include <stddef.h>
+#include <malloc.h>
 #include <stdint.h>
 
 /// Asks the CPU to bring the cache line at `p` near. Never faults.
