@@ -169,6 +169,7 @@ final class SQLiteStatement {
         return error
     }
 
+    var columnCount: Int32 { sqlite3_column_count(handle) }
     @inline(__always) func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
     @inline(__always) func double(_ column: Int32) -> Double { sqlite3_column_double(handle, column) }
     @inline(__always) func isNull(_ column: Int32) -> Bool {
