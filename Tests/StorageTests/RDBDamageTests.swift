@@ -7,16 +7,16 @@ import Testing
 /// takes memory for what is not there.
 @Suite struct RDBDamageTests {
     private func error(_ bytes: [UInt8], skip: Bool = false) throws -> StorageError? {
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         var options = RDBOptions()
         options.skipUnsupported = skip
         options.fieldExpiries = !skip
         let reader = try RDBReader(path: directory.write(bytes), options: options, visitor: CountingVisitor())
-        do {
+        do throws(StorageError) {
             try reader.read()
             return nil
         } catch {
-            return error as? StorageError
+            return error
         }
     }
 
@@ -54,7 +54,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "REDI", "REDIS000", "REDIS0000", "REDIS0013", "REDIS9999", "REDIS00x1", "SQLite format 3", "*1\r\n$4\r\nPING\r\n",
+        "", "REDI", "REDIS000", "REDIS0000", "REDIS0013", "REDIS9999", "REDIS00x1", "SQLite format 3",
+        "*1\r\n$4\r\nPING\r\n",
     ])
     func notAnRDB(text: String) throws {
         #expect(try error(Array(text.utf8)) != nil)
@@ -142,6 +143,14 @@ import Testing
             $0.key(11, "k")
             $0.string([3, 0, 0, 0, 1, 0, 0, 0, 5, 0, 4])
         }
+        add("an empty intset") {
+            $0.key(11, "k")
+            $0.string([2, 0, 0, 0, 0, 0, 0, 0])
+        }
+        add("an empty zipmap") {
+            $0.key(9, "k")
+            $0.string([0, 255])
+        }
         add("no zipmap") {
             $0.key(9, "k")
             $0.string([1, 200, 1])
@@ -181,7 +190,7 @@ import Testing
                 "keys_with_expiry.rdb", "easily_compressible_string_key.rdb", "ziplist_that_compresses_easily.rdb",
             ].map(RDBFiles.bytes)
         }
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         var options = RDBOptions()
         options.skipUnsupported = true
         options.fieldExpiries = true

@@ -6,7 +6,7 @@ import Testing
     private func rows(_ path: String) throws -> [String] {
         var found: [String] = []
         try SnapshotReader(path: path).read { batch in
-            try batch.forEach { row in
+            batch.forEach { row in
                 switch row {
                 case .string(let id, let db, let key, let value, let expiry):
                     found.append("string \(id) \(db) \(key.string) \(value.string) \(expiry ?? 0)")
@@ -41,24 +41,24 @@ import Testing
     }()
 
     @Test func rowsOfASmallFile() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         let output = directory.path + "/dump.sqlite"
         let summary = try RDBImporter.run(from: directory.write(Self.file), to: output)
         #expect(summary.keys == 5)
+        #expect(Set(directory.contents) == ["dump.sqlite", "test.rdb"])
         #expect(
             try rows(output).sorted() == [
                 "hash 1 0 f v 0.0 0", "hash 1 2 h 0", "list 1 2 l1 0", "list 1 2147483648 a  0.0 0",
                 "list 1 2147483649 b  0.0 0", "list 2 2 l2 0", "list 2 2147483648 a  0.0 0",
                 "list 2 2147483649 b  0.0 0", "string 1 2 s1 one 0", "string 2 2 s2 two 4102444800000",
             ])
-        #expect(Set(directory.contents) == ["dump.sqlite", "test.rdb"])
         let meta = try SnapshotReader(path: output).meta
         #expect(meta.checkpoint == 1 && meta.segment == 1 && meta.segmentOffset == 0)
         #expect(meta.server.count == 36 && meta.replicationID.count == 40)
     }
 
     @Test func failureLeavesNothing() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         let output = directory.path + "/dump.sqlite"
         let input = try directory.write(Array(Self.file.dropLast(1)))
         #expect(throws: StorageError.self) { try RDBImporter.run(from: input, to: output) }
@@ -66,19 +66,19 @@ import Testing
     }
 
     @Test func anExistingSnapshotIsReplacedOnlyWhenForced() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         let input = try directory.write(Self.file)
         let output = try directory.write(Array("precious".utf8), to: "dump.sqlite")
         #expect(throws: StorageError.self) { try RDBImporter.run(from: input, to: output) }
         var options = RDBImporter.Options()
         options.overwrite = true
         #expect(try RDBImporter.run(from: input, to: output, options: options).keys == 5)
-        #expect(try rows(output).count == 10)
         #expect(Set(directory.contents) == ["dump.sqlite", "test.rdb"])
+        #expect(try rows(output).count == 10)
     }
 
     @Test func aLogOfSQLitesBesideTheNameIsNotOverrun() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         let input = try directory.write(Self.file)
         _ = try directory.write([1], to: "dump.sqlite-wal")
         var options = RDBImporter.Options()
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test func anInterruptionLeavesNothing() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try RDBDirectory()
         let input = try directory.write(RDBBuilder.manyStrings(3000))
         var options = RDBImporter.Options()
         options.progress = { _ in false }

@@ -7,7 +7,7 @@ enum RDBFiles {
     static let directory: String? = {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let candidates = [
+        let candidates: [String?] = [
             ProcessInfo.processInfo.environment["SWIFTLET_RDB"],
             root.deletingLastPathComponent().appendingPathComponent("shared/rdb").path,
         ]
@@ -22,7 +22,7 @@ enum RDBFiles {
 }
 
 /// A directory for one test, removed with it.
-final class TemporaryDirectory {
+final class RDBDirectory {
     let path: String
     init() throws {
         path = FileManager.default.temporaryDirectory.appendingPathComponent("rdb-\(UUID().uuidString)").path
@@ -128,7 +128,9 @@ struct RecordingVisitor: RDBVisitor {
         let expiry = expiresMs.map { "@\($0)" } ?? ""
         values[current]?.content.append("\(field.string)=\(value.string)\(expiry)")
     }
-    mutating func scored(_ member: Bytes, _ score: Double) { values[current]?.content.append("\(member.string)=\(score)") }
+    mutating func scored(_ member: Bytes, _ score: Double) {
+        values[current]?.content.append("\(member.string)=\(score)")
+    }
     mutating func end() {}
 }
 

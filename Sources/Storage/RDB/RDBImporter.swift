@@ -84,7 +84,8 @@ public enum RDBImporter {
         for suffix in ["-wal", "-journal"] where (size(path + suffix) ?? 0) > 0 {
             throw StorageError(
                 file: path + suffix, offset: nil,
-                message: "exists: the snapshot is in use, or its server was killed; stop the server, or remove the file")
+                message: "exists: the snapshot is in use, or its server was killed; stop the server, or remove the file"
+            )
         }
     }
 
@@ -209,7 +210,8 @@ private struct RowVisitor: RDBVisitor {
 
     private mutating func takeSlot() throws(StorageError) -> UInt32 {
         guard !full else {
-            throw StorageError(file: source, offset: nil, message: "a collection has more elements than a snapshot holds")
+            throw StorageError(
+                file: source, offset: nil, message: "a collection has more elements than a snapshot holds")
         }
         defer {
             full = slot == .max

@@ -23,7 +23,8 @@ final class RDBInput {
     init(path: String) throws(StorageError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw StorageError(file: path, offset: nil, message: "cannot be opened: \(String(cString: strerror(errno)))")
+            throw StorageError(
+                file: path, offset: nil, message: "cannot be opened: \(String(cString: strerror(errno)))")
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -10,9 +10,13 @@ extension RDBReader {
             try walkZiplist(at: offset) { element throws(StorageError) in try self.report(.list, element) }
         case .setListpack:
             try walkListpack(at: offset) { element throws(StorageError) in try self.report(.set, element) }
-        case .setIntset: try walkIntset(at: offset) { member throws(StorageError) in try self.report(.set, member) }
+        // Unlike other empty collections, these two are damage to redis-server.
+        case .setIntset:
+            try walkIntset(at: offset) { member throws(StorageError) in try self.report(.set, member) }
+            if !began { throw damage("the intset is empty", at: offset) }
         case .hashZipmap:
             try walkZipmap(at: offset) { field, value throws(StorageError) in try self.report(field, value) }
+            if !began { throw damage("the zipmap is empty", at: offset) }
         case .hashZiplist, .hashListpack:
             try walkPairs(kind == .hashListpack, at: offset) { field, value throws(StorageError) in
                 try self.report(field, value)

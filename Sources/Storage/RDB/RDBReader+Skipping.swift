@@ -52,7 +52,9 @@ extension RDBReader {
             nodes -= 1
             let offset = input.offset
             try string(into: first)
-            guard first.count == 16 else { throw damage("a stream's node has a key of \(first.count) bytes", at: offset) }
+            guard first.count == 16 else {
+                throw damage("a stream's node has a key of \(first.count) bytes", at: offset)
+            }
             try skipString()
         }
         // The length and the last id; the first id, the largest deleted one, and how many were ever added.

@@ -25,6 +25,8 @@ public final class RDBReader<Visitor: RDBVisitor> {
     let second = OutputBuffer()
     let blob = OutputBuffer()
     let compressed = OutputBuffer()
+    /// For integers of the flat forms, rendered.
+    let digits = OutputBuffer(capacity: 24)
     /// What scratch may keep after a huge value.
     static var scratchLimit: Int { 1 << 20 }
 
@@ -55,7 +57,10 @@ public final class RDBReader<Visitor: RDBVisitor> {
             case RDBFormat.Opcode.slotInfo:
                 for _ in 0..<3 { _ = try length() }
             case RDBFormat.Opcode.expirySeconds: expiresMs = Int64(try input.fixed(Int32.self)) * 1000
-            case RDBFormat.Opcode.expiryMilliseconds: expiresMs = try input.fixed(Int64.self)
+            case RDBFormat.Opcode.expiryMilliseconds:
+                // -1 has always meant none.
+                let expiry = try input.fixed(Int64.self)
+                expiresMs = expiry == -1 ? nil : expiry
             case RDBFormat.Opcode.idle: _ = try length()
             case RDBFormat.Opcode.frequency: _ = try input.byte()
             case RDBFormat.Opcode.auxiliary:
@@ -239,7 +244,8 @@ extension RDBReader {
             compressed.removeAll()
             try input.bytes(packed, into: compressed)
             guard LZF.decompress(compressed.bytes, length: count, into: out) else {
-                throw input.damage("a compressed string does not decompress to the \(count) bytes it should", at: offset)
+                throw input.damage(
+                    "a compressed string does not decompress to the \(count) bytes it should", at: offset)
             }
         case .encoded(let encoding): throw input.damage("\(encoding) is no encoding of a string", at: offset)
         }
