@@ -3,8 +3,8 @@ import Testing
 
 @testable import Storage
 
-/// Files that are damaged in every way we could think of: each is refused with a place in the file, none traps, hangs or
-/// takes memory for what is not there.
+/// Files that are damaged in every way we could think of: each is refused with a place in the file, none traps,
+/// hangs or takes memory for what is not there.
 @Suite struct RDBDamageTests {
     private func error(_ bytes: [UInt8], skip: Bool = false) throws -> StorageError? {
         let directory = try RDBDirectory()

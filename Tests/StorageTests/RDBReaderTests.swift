@@ -3,7 +3,8 @@ import Testing
 @testable import Storage
 
 /// What files of other servers hold: keys and elements of each type as redis-server 7.0.15 counted them after loading
-/// (for RDB 11 and 12, which it does not read: as the server that wrote the file did). A string's elements are its bytes.
+/// (for RDB 11 and 12, which it does not read: as the server that wrote the file did). A string's elements are its
+/// bytes.
 struct RDBExpectation: CustomTestStringConvertible, Sendable {
     let file: String
     var string = CountingVisitor.Count()

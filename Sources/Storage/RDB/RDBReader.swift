@@ -2,7 +2,7 @@
 /// the largest string or compact collection in the file (large collections are reported as they are read). Nothing in
 /// the file is trusted: every damage is a `StorageError` that says where.
 ///
-/// This file reads records; `RDBReader+Values.swift` what a key holds, `RDBReader+Skipping.swift` what is not supported.
+/// This file reads records, `RDBReader+Values.swift` what a key holds, `RDBReader+Skipping.swift` what is not kept.
 public final class RDBReader<Visitor: RDBVisitor> {
     public var visitor: Visitor
     public internal(set) var summary = RDBSummary()
