@@ -122,6 +122,21 @@ struct RDBExpectation: CustomTestStringConvertible, Sendable {
         #expect(reader.visitor.databases == [0, 3])
     }
 
+    @Test(.enabled(if: RDBFiles.directory != nil, "\(RDBFiles.missing)"))
+    func fieldExpiries() throws {
+        var options = RDBOptions()
+        options.skipUnsupported = true
+        options.fieldExpiries = true
+        let reader = try RDBReader(
+            path: RDBFiles.path("all_types_v12.rdb"), options: options, visitor: RecordingVisitor())
+        try reader.read()
+        let small = reader.visitor.values["0:hash:ttl:small"]?.content ?? []
+        #expect(small.sorted() == ["a=1@4102444800000", "b=2@4102444800777", "c=3"])
+        let large = Set(reader.visitor.values["0:hash:ttl:large"]?.content ?? [])
+        let expected = (0..<1000).map { "f\($0)=\($0)" + ($0 % 7 == 0 ? "@\(4_102_444_800_000 + $0)" : "") }
+        #expect(large == Set(expected))
+    }
+
     // MARK: - Files made here
 
     private func read(_ bytes: [UInt8], _ options: RDBOptions = RDBOptions()) throws -> RecordingVisitor {
