@@ -1,6 +1,11 @@
+import Glibc
 import Storage
 
-/// What commands, signals and the loop's timer ask of persistence, and what INFO shows of it. Confined to the loop.
+/// Log, checkpoints and recovery as the server runs them: what commands, signals and the loop's timer ask of
+/// persistence, and what INFO shows of it. Confined to the loop.
+///
+/// The order that everything here keeps: a command is in the log before its reply leaves; a checkpoint's cut opens a
+/// segment, and its commit names that segment before older ones are deleted.
 final class PersistenceControl {
     /// Whether a save that was asked for has begun or waits for the one in progress.
     enum Start { case started, scheduled }
@@ -19,7 +24,8 @@ final class PersistenceControl {
     var changesAtLastSave = 0
     /// Seconds since 1970.
     var lastSaveTime: Int64 = 0
-    var isSaving = false
+    /// A checkpoint was asked for and is not done.
+    var isSaving: Bool { wantsSave || checkpointer?.isRunning ?? false }
     /// Seconds since 1970 at which the save in progress began.
     var saveStarted: Int64 = 0
     /// A save waits for the one in progress.
@@ -31,18 +37,46 @@ final class PersistenceControl {
     var saves = 0
     var isLogRewriteScheduled = false
     /// The last write to the log reached the kernel.
-    var lastAppendSucceeded = true
+    var lastAppendSucceeded: Bool { log.map { $0.state == .ok } ?? true }
     /// An fsync failed: the segment is not trusted any more, and writes are refused until a checkpoint is done.
     var isLogPoisoned = false
-    /// Bytes in the log's segments, and as many as there were after the last checkpoint.
-    var logBytes = 0
+    /// Bytes in the log since the last checkpoint's cut, and as many as there were after it.
+    var logBytes: Int { Int(clamping: (log?.position ?? 0) - min(logPositionAtCut, log?.position ?? 0)) }
     var logBytesAtLastSave = 0
     /// Milliseconds for which the oldest write that is not on disk has waited; 0: all is.
-    var oldestUnsyncedMilliseconds = 0
+    var oldestUnsyncedMilliseconds: Int { Int(clamping: (log?.oldestUnsyncedAge ?? 0) / 1_000_000) }
     var keysLoaded = 0
     /// The keyspace's `expired` at the last CONFIG RESETSTAT.
     var expiredAtReset = 0
     var keysExpiredWhileLoading = 0
+
+    // MARK: Parts
+
+    unowned(unsafe) var server: Server!
+    var log: LogWriter?
+    var checkpointer: Checkpointer?
+    var lock: DirectoryLock?
+    /// Names snapshot and log as belonging together.
+    var serverID = ""
+    var checkpointNumber: Int64 = 0
+
+    /// A checkpoint begins at the end of this turn.
+    var wantsSave = false
+    /// Where the last committed checkpoint's segment begins, and the running one's, in the log's positions.
+    var logPositionAtCut: UInt64 = 0
+    var logPositionAtNextCut: UInt64 = 0
+    /// The keyspace's `changes` at the running checkpoint's cut.
+    var changesAtCut = 0
+    /// The segment that the snapshot names; 0: none.
+    var logSegmentOfSnapshot: Int64 = 0
+    /// Writes are refused because the log cannot be written.
+    var isRefusingForLog = false
+    /// Monotonic nanoseconds before which no checkpoint is tried again by itself.
+    var retryAfter: UInt64 = 0
+    /// Where the log stood after each turn, against the propagator's count: what tells replies that may leave.
+    var turns: [(log: UInt64, propagated: Int)] = []
+
+    var snapshotPath: String { server.config.settings.directory + "/" + server.config.settings.snapshotFileName }
 
     static func makeReplicationID() -> String {
         var generator = SystemRandomNumberGenerator()
@@ -53,7 +87,10 @@ final class PersistenceControl {
 
     /// SAVE: a checkpoint, complete when this returns.
     func save() throws(CommandError) {
-        throw CommandError("ERR Persistence is not available")
+        beginCheckpoint()
+        guard let outcome = checkpointer?.finishNow() else { throw CommandError("ERR") }
+        finished(outcome.meta, outcome.result)
+        if !lastSaveSucceeded { throw CommandError("ERR") }
     }
 
     /// BGSAVE. `mayWait`: when one is in progress, another after it instead of the error.
@@ -63,38 +100,96 @@ final class PersistenceControl {
             isSaveScheduled = true
             return .scheduled
         }
-        throw CommandError("ERR Persistence is not available")
+        requestSave()
+        return .started
     }
 
     /// BGREWRITEAOF: the same checkpoint, which lets go of the log behind it.
-    func rewriteLog() throws(CommandError) -> Start { try backgroundSave(mayWait: true) }
-
-    /// Ends the process after syncing the log and, unless told not to, a checkpoint. Returns when that is not done yet;
-    /// throws when it is not done at all.
-    func shutdown(_ options: ShutdownOptions) throws(CommandError) {
-        throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
-    }
-
-    /// SHUTDOWN ABORT.
-    func abortShutdown() throws(CommandError) {
-        throw CommandError("ERR No shutdown in progress.")
+    func rewriteLog() throws(CommandError) -> Start {
+        if isSaving {
+            if isLogRewriteScheduled || isSaveScheduled {
+                throw CommandError("ERR Background append only file rewriting already in progress")
+            }
+            isLogRewriteScheduled = true
+            isSaveScheduled = true
+            return .scheduled
+        }
+        requestSave()
+        return .started
     }
 
     /// DEBUG RELOAD: save (unless not wanted), empty the keyspace, and load the snapshot.
     func reload(saveFirst: Bool) throws(CommandError) {
-        throw CommandError("ERR Persistence is not available")
+        if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
+            finished(outcome.meta, outcome.result)
+        }
+        if saveFirst { try save() }
+        guard (try? Snapshot.state(path: snapshotPath)) == .ready else {
+            throw CommandError("ERR Error trying to load the RDB dump, check server logs.")
+        }
+        try loadAgain { () throws(StorageError) in }
+        // Without a save the log holds more than the snapshot: it is to be replayed from here on.
+        if !saveFirst { try save() }
     }
 
     /// DEBUG LOADAOF: sync the log, empty the keyspace, and load snapshot and log.
     func reloadLog() throws(CommandError) {
-        throw CommandError("ERR Persistence is not available")
+        if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
+            finished(outcome.meta, outcome.result)
+        }
+        writeTurn()
+        do throws(StorageError) { try log?.flush() } catch { throw failed(error) }
+        try loadAgain { () throws(StorageError) in
+            if log == nil { return }
+            _ = try replayLog(from: logSegmentOfSnapshot)
+        }
+    }
+
+    private func loadAgain(_ more: () throws(StorageError) -> Void) throws(CommandError) {
+        let keyspace = server.keyspace
+        let now = keyspace.now
+        keyspace.reset()
+        do throws(StorageError) {
+            keyspace.now = 0
+            defer { keyspace.now = now }
+            try loadSnapshot()
+            try more()
+        } catch {
+            throw failed(error)
+        }
+    }
+
+    private func failed(_ error: StorageError) -> CommandError {
+        server.logger.warning("\(error)")
+        return CommandError("ERR Error trying to load the RDB dump, check server logs.")
     }
 
     // MARK: Settings
 
     /// `save`, `appendonly`, `appendfsync` or a delay for tests changed. Throwing refuses the change.
-    func settingsChanged(_ settings: Settings, old: Settings) throws(SettingError) {}
+    func settingsChanged(_ settings: Settings, old: Settings) throws(SettingError) {
+        do throws(StorageError) {
+            if settings.appendFsync != old.appendFsync { try log?.setPolicy(settings.appendFsync.policy) }
+            if settings.appendOnly && log == nil { try startLog() }
+            if !settings.appendOnly && log != nil { try stopLog() }
+        } catch {
+            throw SettingError("\(error)")
+        }
+        updateGuard()
+    }
 
     /// `dir` changed; the process is there already. Throwing refuses the change.
-    func directoryChanged() throws(SettingError) {}
+    func directoryChanged() throws(SettingError) {
+        throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
+    }
+}
+
+extension AppendFsync {
+    var policy: FsyncPolicy {
+        switch self {
+        case .always: .always
+        case .everysec: .everysec
+        case .no: .no
+        }
+    }
 }

@@ -51,10 +51,13 @@ public final class Checkpointer {
         isHandingOver = true
     }
 
+    /// The writer has as much as may wait for it: `step` does nothing until `wake` is called.
+    public var isBlocked: Bool { shared.mailbox.count > Checkpointer.maxBacklog }
+
     /// Hands over for about `budgetNanoseconds`. True while more is to be handed over.
     public func step(budgetNanoseconds: UInt64) -> Bool {
         guard isHandingOver, let handover, let meta else { return false }
-        if shared.mailbox.count > Checkpointer.maxBacklog { return true }
+        if isBlocked { return true }
         if handover.step(budgetNanoseconds: budgetNanoseconds) {
             isHandingOver = false
             shared.mailbox.send(.commit(meta))
@@ -82,9 +85,7 @@ public final class Checkpointer {
         guard isRunning else { return nil }
         while true {
             if isHandingOver {
-                if step(budgetNanoseconds: 100_000_000), shared.mailbox.count > Checkpointer.maxBacklog {
-                    sleepMilliseconds(1)
-                }
+                if step(budgetNanoseconds: 100_000_000), isBlocked { sleepMilliseconds(1) }
             } else if let result = takeResult() {
                 return result
             } else {
@@ -105,6 +106,7 @@ public final class Checkpointer {
                     if failure != nil { continue }
                     if writer == nil { writer = try SnapshotWriter(path: path) }
                     try writer?.apply(batch)
+                    if shared.mailbox.count == maxBacklog / 2 { shared.wake() }
                 case .commit(let meta):
                     if let error = failure { throw error }
                     if writer == nil { writer = try SnapshotWriter(path: path) }

@@ -81,6 +81,20 @@ public final class Keyspace {
         changeSet.flushAll()
     }
 
+    /// Forgets everything, without a trace for the next checkpoint: before a snapshot is loaded anew. No checkpoint may
+    /// be running.
+    public func reset() {
+        precondition(handover == nil)
+        for database in databases {
+            if onTouched != nil { database.touchWatched(against: nil) }
+            Reaper.shared.free(database.contents)
+            database.contents = Contents()
+        }
+        changeSet = ChangeSet()
+        ids = RowIDs()
+        lastCheckpointFailed = false
+    }
+
     /// Exchanges two databases in O(1), but for the watched keys that change thereby.
     public func swap(_ a: Int, _ b: Int) {
         if a == b { return }

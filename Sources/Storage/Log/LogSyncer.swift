@@ -67,7 +67,7 @@ final class LogSyncer: Sendable {
                 case .sync(let upTo, let startedAt): sync(upTo, startedAt)
                 case .rotate(let tail, let upTo, let directory, let base, let number, let header):
                     rotate(tail.buffer, upTo, directory, base, number, header.buffer)
-                case .remove(let directory, let base, let through): remove(directory, base, through)
+                case .remove(let directory, let base, let through): LogSyncer.remove(directory, base, through)
                 }
                 onProgress()
             }
@@ -123,7 +123,7 @@ final class LogSyncer: Sendable {
         }
     }
 
-    private func remove(_ directory: String, _ base: String, _ through: Int64) {
+    static func remove(_ directory: String, _ base: String, _ through: Int64) {
         // A segment that cannot be deleted now is below the snapshot's and is deleted at the next start.
         guard let numbers = try? LogFormat.segments(directory: directory, base: base) else { return }
         for number in numbers where number <= through { unlink(directory + "/" + LogFormat.fileName(base, number)) }

@@ -146,12 +146,27 @@ public final class LogWriter {
         syncer.mailbox.send(.remove(directory, baseName, through: number))
     }
 
+    /// The same without a writer, waiting for the disk; what cannot be deleted is below the snapshot's segment, and is
+    /// ignored and deleted at the next start.
+    public static func removeSegments(directory: String, baseName: String, through number: Int64) {
+        LogSyncer.remove(directory, baseName, number)
+    }
+    /// A segment's file name.
+    public static func fileName(_ baseName: String, _ segment: Int64) -> String {
+        LogFormat.fileName(baseName, segment)
+    }
+
     // MARK: Appending
 
     /// Appends a command, already RESP.
     @inline(__always) public func append(database: Int32, _ command: Bytes) {
         if database != lastDatabase { select(database) }
         buffer.append(command)
+    }
+    /// Appends commands that select their databases themselves.
+    public func append(_ commands: Bytes) {
+        lastDatabase = -1
+        buffer.append(commands)
     }
     private func select(_ database: Int32) {
         lastDatabase = database

@@ -59,7 +59,7 @@ public enum RDBImporter {
                 Meta(
                     server: randomUUID(), checkpoint: 1,
                     savedAtMs: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
-                    segment: 1, segmentOffset: 0, replicationID: randomHex(40), replicationOffset: 0))
+                    segment: 0, segmentOffset: 0, replicationID: randomHex(40), replicationOffset: 0))
         } catch {
             writer.rollback()
             throw error

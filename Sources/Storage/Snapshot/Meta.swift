@@ -6,7 +6,7 @@ public struct Meta: Equatable, Sendable {
     public var checkpoint: Int64
     /// The cut's time, in ms since 1970.
     public var savedAtMs: Int64
-    /// The log segment, and the offset in it in bytes, from which to replay.
+    /// The log segment, and the offset in it in bytes, from which to replay; segment 0: no log was kept.
     public var segment: Int64
     public var segmentOffset: Int64
     public var replicationID: String

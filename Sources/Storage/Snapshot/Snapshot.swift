@@ -22,6 +22,9 @@ public enum Snapshot {
         return try Meta.read(connection) == nil ? .empty : .ready
     }
 
+    /// The file's size in bytes; nil when there is none.
+    public static func size(path: String) -> Int64? { fileSize(path) }
+
     /// In bytes; nil when there is no such file. By stat: opening the database ourselves would drop SQLite's locks.
     static func fileSize(_ path: String) -> Int64? {
         var info = stat()

@@ -1,0 +1,118 @@
+import Glibc
+import Storage
+
+/// When checkpoints begin, how they go on between commands, and what their end means.
+extension PersistenceControl {
+    /// Slices of a checkpoint's handover between two looks at the sockets, in nanoseconds.
+    private static let slice: UInt64 = 250_000
+    /// After a failure, before the next attempt by itself.
+    private static let retryDelay: UInt64 = 5_000_000_000
+    /// A checkpoint is due when the log is larger than this share of the snapshot, in percent of
+    /// auto-aof-rewrite-percentage: replaying and rewriting then cost about the same.
+    private static let logShare = 25
+
+    /// A checkpoint as of the end of this turn.
+    func requestSave() {
+        wantsSave = true
+        saveStarted = wallClockMilliseconds() / 1000
+        server.flushAcknowledged()
+    }
+
+    /// The cut. None is running.
+    func beginCheckpoint() {
+        wantsSave = false
+        writeTurn()
+        saveStarted = wallClockMilliseconds() / 1000
+        var segment: Int64 = 0
+        if let log {
+            segment = log.cut()
+            server.propagator.forgetSelected()
+            logPositionAtNextCut = log.position
+        }
+        checkpointNumber += 1
+        let meta = Meta(
+            server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
+            segmentOffset: 0, replicationID: replicationID, replicationOffset: 0)
+        changesAtCut = server.keyspace.changes
+        checkpointer?.begin(meta)
+    }
+
+    /// Between commands: begins, goes on with and ends checkpoints.
+    func proceed() {
+        guard let checkpointer else { return }
+        if checkpointer.isRunning {
+            let isMore = checkpointer.step(budgetNanoseconds: PersistenceControl.slice)
+            if isMore && !checkpointer.isBlocked { server.flushAcknowledged() }
+            if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
+        } else if wantsSave {
+            beginCheckpoint()
+            server.flushAcknowledged()
+        }
+    }
+
+    func finished(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {
+        let now = wallClockMilliseconds() / 1000
+        switch result {
+        case .success(let commit):
+            lastSaveSucceeded = true
+            lastSaveTime = now
+            lastSaveDuration = max(0, now - saveStarted)
+            saves += 1
+            changesAtLastSave = changesAtCut
+            logSegmentOfSnapshot = meta.segment
+            logPositionAtCut = logPositionAtNextCut
+            isLogPoisoned = false
+            // With no log from here on (segment 0), all segments are history.
+            removeSegments(through: meta.segment == 0 ? .max : meta.segment - 1)
+            logBytesAtLastSave = logBytes
+            server.logger.notice("Background saving terminated with success")
+            if commit.isWALHeld {
+                server.logger.warning(
+                    "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes")
+            }
+            if let warning = commit.warning { server.logger.warning("\(warning)") }
+        case .failure(let error):
+            lastSaveSucceeded = false
+            retryAfter = monotonicNanoseconds() + PersistenceControl.retryDelay
+            server.logger.warning("Background saving error: \(error)")
+        }
+        isLogRewriteScheduled = false
+        updateGuard()
+        if isSaveScheduled {
+            isSaveScheduled = false
+            requestSave()
+        }
+    }
+
+    private func removeSegments(through number: Int64) {
+        if let log, number != .max {
+            log.removeSegments(through: number)
+        } else if log == nil {
+            let settings = server.config.settings
+            LogWriter.removeSegments(
+                directory: settings.directory, baseName: settings.appendFileName, through: number)
+        }
+    }
+
+    /// `hz` times a second: save points, the log's size, failed attempts.
+    func cron() {
+        let settings = server.config.settings
+        if isSaving || monotonicNanoseconds() < retryAfter { return }
+        let changes = server.keyspace.changes - changesAtLastSave
+        let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
+        for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
+            server.logger.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            return requestSave()
+        }
+        if isLogPoisoned || log.map({ if case .poisoned = $0.state { true } else { false } }) ?? false {
+            return requestSave()
+        }
+        if log != nil && settings.rewritePercentage > 0 && logBytes > settings.rewriteMinimumSize {
+            let snapshot = Int(Snapshot.size(path: snapshotPath) ?? 0)
+            if logBytes / settings.rewritePercentage * 100 > snapshot / 100 * PersistenceControl.logShare {
+                server.logger.notice("The append only file has \(logBytes) bytes. Saving...")
+                requestSave()
+            }
+        }
+    }
+}

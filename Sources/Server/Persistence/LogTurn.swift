@@ -1,0 +1,126 @@
+import Glibc
+import Storage
+
+/// The log, once a turn of the loop, and who may see what before it is safe.
+extension PersistenceControl {
+    /// Plugs into the server's hooks. Once, when the data is loaded.
+    func attach() {
+        server.onEndOfTurn = { [unowned self] in
+            writeTurn()
+            updateAcknowledged()
+            if wantsSave { proceed() }
+        }
+        server.onAcknowledge = { [unowned self] in
+            writeTurn()
+            updateAcknowledged()
+            proceed()
+        }
+        server.onCron = { [unowned self] in
+            writeTurn()
+            updateAcknowledged()
+            cron()
+        }
+    }
+
+    /// What the turn's commands changed goes to the log.
+    func writeTurn() {
+        let propagator = server.propagator
+        guard let log else {
+            if propagator.output.count > 0 { propagator.taken() }
+            return
+        }
+        if propagator.output.count > 0 {
+            log.append(propagator.output.bytes)
+            propagator.taken()
+            log.endTurn()
+            turns.append((log.position, propagator.position))
+        } else {
+            log.endTurn()
+        }
+        // The state is looked at each turn: a command that could not be logged is not acknowledged.
+        switch log.state {
+        case .ok: if isRefusingForLog { updateGuard() }
+        case .writeFailed: if !isRefusingForLog { updateGuard() }
+        case .poisoned(let code):
+            if log.policy == .always {
+                server.logger.warning(
+                    "Syncing the append only file failed: \(String(cString: strerror(code))). Exiting, as nothing can be "
+                        + "promised any more.")
+                exit(1)
+            }
+            if !isLogPoisoned {
+                isLogPoisoned = true
+                updateGuard()
+                if !isSaving { requestSave() }
+            }
+        }
+    }
+
+    /// Lets replies go whose commands are safe by the policy.
+    func updateAcknowledged() {
+        guard let log else {
+            server.acknowledgedPosition = .max
+            return
+        }
+        let safe = log.acknowledged
+        var done = 0
+        while done < turns.count, turns[done].log <= safe {
+            server.acknowledgedPosition = turns[done].propagated
+            done += 1
+        }
+        if done == turns.count {
+            server.acknowledgedPosition = server.propagator.position - server.propagator.output.count
+        }
+        if done > 0 { turns.removeFirst(done) }
+    }
+
+    /// Whether writes are refused, and with which words.
+    func updateGuard() {
+        let settings = server.config.settings
+        isRefusingForLog = false
+        if case .writeFailed(let code) = log?.state ?? .ok {
+            isRefusingForLog = true
+            server.misconfiguration = CommandError(
+                "MISCONF Errors writing to the AOF file: \(String(cString: strerror(code)))")
+        } else if isLogPoisoned {
+            server.misconfiguration = CommandError(
+                "MISCONF Errors writing to the AOF file: an fsync failed, writes resume after a checkpoint")
+        } else if settings.stopWritesOnSaveError && !lastSaveSucceeded && !settings.effectiveSavePoints.isEmpty {
+            server.misconfiguration = .misconfigured
+        } else {
+            server.guards.remove(.misconfigured)
+            return
+        }
+        server.guards.insert(.misconfigured)
+    }
+
+    // MARK: appendonly while the server runs
+
+    /// The log begins; what is in it counts from the checkpoint on that begins with it.
+    func startLog() throws(StorageError) {
+        let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
+        let new = makeLog(wake)
+        // A segment before the one that the checkpoint's cut will open.
+        let number = max(logSegmentOfSnapshot, 0) + 1
+        LogWriter.removeSegments(
+            directory: new.directory, baseName: new.baseName, through: .max)
+        try new.openSegment(number, previous: SegmentEnd())
+        log = new
+        logPositionAtCut = 0
+        turns = []
+        server.propagator.isEnabled = true
+        server.propagator.forgetSelected()
+        if isSaving { isSaveScheduled = true } else { requestSave() }
+    }
+
+    /// The log ends here. Its segments go when a checkpoint has what they hold.
+    func stopLog() throws(StorageError) {
+        writeTurn()
+        try log?.flush()
+        log = nil
+        turns = []
+        server.propagator.isEnabled = false
+        server.acknowledgedPosition = .max
+        if isSaving { isSaveScheduled = true } else { requestSave() }
+    }
+}

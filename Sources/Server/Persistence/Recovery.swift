@@ -1,0 +1,159 @@
+import Glibc
+import Storage
+
+/// What happens to the data at start.
+extension PersistenceControl {
+    /// Takes the directory, loads snapshot and log into the empty keyspace, and opens the log for writing. Throws, with
+    /// what is wrong and what to do, rather than start with less than was promised.
+    func start(_ server: Server) throws(StorageError) {
+        self.server = server
+        let settings = server.config.settings
+        let directory = settings.directory
+        lock = try DirectoryLock(directory: directory)
+        isLoading = true
+        loadingStarted = wallClockMilliseconds() / 1000
+        defer { isLoading = false }
+        let began = monotonicNanoseconds()
+
+        server.propagator.isEnabled = false
+        server.keyspace.now = 0
+        var state = try Snapshot.state(path: snapshotPath)
+        let owner = try LogReader.owner(directory: directory, baseName: settings.appendFileName)
+        if state != .ready && owner == nil && FileStatus.exists(directory + "/" + settings.dbFileName) {
+            try importRDB(directory + "/" + settings.dbFileName)
+            state = .ready
+        }
+        var recovered: RecoveredLog?
+        if state == .ready {
+            let meta = try loadSnapshot()
+            if meta.segment > 0 { recovered = try replay(meta, settings) }
+        } else if let owner {
+            guard owner.first == 1 else {
+                throw StorageError(
+                    file: snapshotPath,
+                    message: "the snapshot is missing, though the log says that there was one (its first segment is "
+                        + "\(owner.first)): put the snapshot back")
+            }
+            serverID = owner.server
+            recovered = try replayLog(from: 1)
+        } else {
+            try refuseForeignLog(directory, settings)
+            serverID = PersistenceControl.makeServerID()
+        }
+        server.keyspace.now = wallClockMilliseconds()
+        server.propagator.isEnabled = settings.appendOnly
+        keysLoaded = server.keyspace.count
+        lastSaveTime = wallClockMilliseconds() / 1000
+        changesAtLastSave = recovered == nil ? server.keyspace.changes : 0
+
+        let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
+        checkpointer = Checkpointer(keyspace: server.keyspace, path: snapshotPath, wake: wake)
+        try openLog(recovered, state == .ready, wake)
+        if keysLoaded > 0 || recovered != nil {
+            let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
+            server.logger.notice(
+                "DB loaded from \(recovered == nil ? "snapshot" : "snapshot and append only file"): "
+                    + "\(keysLoaded) keys, \(recovered?.commands ?? 0) commands replayed, "
+                    + "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) seconds")
+        }
+    }
+
+    private func importRDB(_ path: String) throws(StorageError) {
+        server.logger.notice("Importing \(path) into \(snapshotPath)")
+        var options = RDBImporter.Options()
+        options.reading.dropExpiredAt = wallClockMilliseconds()
+        options.reading.databases = server.config.settings.databases
+        let summary = try RDBImporter.run(from: path, to: snapshotPath, options: options)
+        server.logger.notice("Imported \(summary.keys) keys; \(path) is not needed any more")
+    }
+
+    /// Redis's own multi-part log is not read: starting empty beside it would look like a loss.
+    private func refuseForeignLog(_ directory: String, _ settings: Settings) throws(StorageError) {
+        let path = directory + "/" + settings.appendDirectoryName
+        if FileStatus.exists(path + "/" + settings.appendFileName + ".manifest") {
+            throw StorageError(
+                file: path,
+                message: "this is Redis's append only file: let redis-server load it and SAVE, remove the folder, and start "
+                    + "again to import the RDB file")
+        }
+    }
+
+    @discardableResult func loadSnapshot() throws(StorageError) -> Meta {
+        let meta = try SnapshotLoading.load(snapshotPath, into: server.keyspace)
+        serverID = meta.server
+        checkpointNumber = meta.checkpoint
+        logSegmentOfSnapshot = meta.segment
+        replicationID = meta.replicationID
+        return meta
+    }
+
+    private func replay(_ meta: Meta, _ settings: Settings) throws(StorageError) -> RecoveredLog? {
+        let recovered = try replayLog(from: meta.segment)
+        if !recovered.isEmpty { return recovered }
+        throw StorageError(
+            file: settings.directory + "/" + LogWriter.fileName(settings.appendFileName, meta.segment),
+            message: "the log segment that goes with the snapshot is missing: put it back; to start with the snapshot "
+                + "alone, giving up what was written after it, create the segment as an empty file")
+    }
+
+    func replayLog(from segment: Int64) throws(StorageError) -> RecoveredLog {
+        let settings = server.config.settings
+        let logger = server.logger
+        let reader = LogReader(
+            directory: settings.directory, baseName: settings.appendFileName, server: serverID,
+            mayCutTail: settings.appendLoadTruncated, warn: { logger.warning($0) })
+        let replayer = LogReplayer(server)
+        server.propagator.isEnabled = false
+        defer { server.propagator.isEnabled = log != nil }
+        return try reader.recover(from: segment) { (arguments) throws(StorageError) in try replayer.apply(arguments) }
+    }
+
+    private func openLog(
+        _ recovered: RecoveredLog?, _ hasSnapshot: Bool, _ wake: @escaping @Sendable () -> Void
+    ) throws(StorageError) {
+        let settings = server.config.settings
+        if !settings.appendOnly {
+            // What the log held is in memory only now; it stays until a checkpoint has it.
+            if recovered != nil { requestSave() }
+            return
+        }
+        let log = makeLog(wake)
+        if let recovered, !recovered.isEmpty {
+            log.removeSegments(through: logSegmentOfSnapshot - 1)
+            try log.resume(recovered)
+            self.log = log
+            logPositionAtCut = 0
+        } else {
+            // No snapshot, or one from a time without a log: segments that lie about were never promised.
+            log.removeSegments(through: .max)
+            try log.openSegment(1, previous: SegmentEnd())
+            self.log = log
+            if hasSnapshot {
+                beginCheckpoint()
+                if let outcome = checkpointer?.finishNow() { finished(outcome.meta, outcome.result) }
+                guard lastSaveSucceeded else {
+                    throw StorageError(file: snapshotPath, message: "the first checkpoint failed: see the log above")
+                }
+            }
+        }
+        server.propagator.isEnabled = true
+        server.propagator.forgetSelected()
+        updateAcknowledged()
+    }
+
+    func makeLog(_ wake: @escaping @Sendable () -> Void) -> LogWriter {
+        let settings = server.config.settings
+        return LogWriter(
+            directory: settings.directory, baseName: settings.appendFileName, server: serverID,
+            policy: settings.appendFsync.policy, onProgress: wake)
+    }
+
+    static func makeServerID() -> String {
+        let hex = (0..<32).map { _ in String(Int.random(in: 0..<16), radix: 16) }
+        return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { hex[$0].joined() }.joined(separator: "-")
+    }
+}
+
+enum FileStatus {
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+}

@@ -1,0 +1,55 @@
+import Glibc
+import Storage
+
+/// The end of the process: the log synced, a checkpoint unless told not to, and a non-zero exit code if either fails.
+extension PersistenceControl {
+    /// Ends the process after syncing the log and, unless told not to, a checkpoint. Returns when that is not done yet;
+    /// throws when it is not done at all.
+    func shutdown(_ options: ShutdownOptions) throws(CommandError) {
+        let settings = server.config.settings
+        let saves =
+            options.contains(.save)
+            || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
+        server.logger.warning("User requested shutdown...")
+        var isClean = true
+        writeTurn()
+        do throws(StorageError) {
+            try log?.flush()
+        } catch {
+            isClean = false
+            server.logger.warning("\(error)")
+        }
+        if saves {
+            server.logger.notice("Saving the final snapshot before exiting.")
+            if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
+                finished(outcome.meta, outcome.result)
+            }
+            do throws(CommandError) { try save() } catch { isClean = false }
+        }
+        if !isClean && !options.contains(.force) {
+            server.logger.warning("Error trying to save the data, can't exit.")
+            throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
+        }
+        server.logger.warning("Swiftlet is now ready to exit, bye bye...")
+        let settingsPid = settings.pidFile
+        if !settingsPid.isEmpty { unlink(settingsPid) }
+        exit(isClean ? 0 : 1)
+    }
+
+    /// SIGTERM or SIGINT.
+    func signalled(_ signal: Int32) {
+        let settings = server.config.settings
+        server.logger.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
+        var options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
+        options.remove(.now)
+        do throws(CommandError) { try shutdown(options) } catch {
+            // The data is in memory and the log at best: staying up is what can still help.
+            server.logger.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
+        }
+    }
+
+    /// SHUTDOWN ABORT.
+    func abortShutdown() throws(CommandError) {
+        throw CommandError("ERR No shutdown in progress.")
+    }
+}

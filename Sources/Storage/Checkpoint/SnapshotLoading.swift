@@ -1,0 +1,69 @@
+import Synchronization
+
+/// Loads a snapshot into an empty keyspace: a thread reads rows ahead, the caller's thread builds the keyspace.
+public enum SnapshotLoading {
+    private enum Message: Sendable {
+        case batch(RowBatch)
+        case done(Meta)
+        case failed(StorageError)
+    }
+
+    /// Batches of 256 KB read ahead at most.
+    private static let readAhead = 32
+
+    /// Throws when the file is damaged, foreign, or does not fit the keyspace; the keyspace is to be thrown away then.
+    /// `progress` is told the keys loaded so far now and then. O(n).
+    public static func load(
+        _ path: String, into keyspace: Keyspace, progress: (Int) -> Void = { _ in }
+    ) throws(StorageError) -> Meta {
+        let filled = Mailbox<Message>()
+        let empty = Mailbox<RowBatch>()
+        for _ in 0..<readAhead { empty.send(RowBatch(capacity: RowBatch.targetSize + 4096)) }
+        startThread(named: "reader") { read(path, filled, empty) }
+        // Whatever happens here, the reader must not wait for batches for ever.
+        defer { empty.close() }
+
+        let loader = KeyspaceLoader(keyspace)
+        while let message = filled.receive() {
+            switch message {
+            case .batch(let batch):
+                do throws(SnapshotDamage) {
+                    try loader.load(batch)
+                } catch {
+                    throw StorageError(
+                        file: path, message: "the snapshot contradicts itself: \(error): restore it from a backup")
+                }
+                batch.removeAll()
+                empty.send(batch)
+                progress(loader.keys)
+            case .failed(let error): throw error
+            case .done(let meta):
+                do throws(SnapshotDamage) {
+                    try loader.finish()
+                } catch {
+                    throw StorageError(
+                        file: path, message: "the snapshot contradicts itself: \(error): restore it from a backup")
+                }
+                return meta
+            }
+        }
+        throw StorageError(file: path, message: "reading the snapshot ended early")
+    }
+
+    private static func read(_ path: String, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>) {
+        struct Abandoned: Error {}
+        do {
+            let reader = try SnapshotReader(path: path)
+            try reader.readExchanging { batch in
+                filled.send(.batch(batch))
+                guard let next = empty.receive() else { throw Abandoned() }
+                return next
+            }
+            filled.send(.done(reader.meta))
+        } catch let error as StorageError {
+            filled.send(.failed(error))
+        } catch {
+            filled.close()
+        }
+    }
+}
