@@ -133,9 +133,9 @@ private struct Harness {
 
     @Test func debugNeedsPermission() {
         let h = Harness { $0.enableDebugCommand = .local }
-        h.client.address = "10.0.0.1:5"
+        h.client.isLocal = false
         #expect(h.run("debug", "help").hasPrefix("-ERR DEBUG command not allowed"))
-        h.client.address = "127.0.0.1:5"
+        h.client.isLocal = true
         #expect(h.run("debug", "help").hasPrefix("*"))
     }
 
@@ -176,11 +176,14 @@ private struct Harness {
     }
 
     @Test func histogram() {
-        var histogram = LatencyHistogram()
-        for microseconds in [1, 2, 3, 100, 100] as [UInt64] { histogram.add(nanoseconds: microseconds * 1000) }
-        #expect(histogram.microseconds(percent: 50) == 4)
-        #expect(histogram.microseconds(percent: 99) == 128)
-        #expect(histogram.usedCount == 4)
+        let statistics = Statistics()
+        let number = statistics.register("get")
+        for microseconds in [1, 2, 3, 100, 100] as [UInt64] {
+            statistics.count(number, nanoseconds: microseconds * 1000, failed: false)
+        }
+        #expect(statistics.commands[number].calls == 5)
+        #expect(statistics.commands[number].microseconds(percentile: 50) == 4)
+        #expect(statistics.commands[number].microseconds(percentile: 99) == 128)
     }
 
     @Test func formats() {

@@ -1,3 +1,153 @@
+import Storage
+
+/// Commands about the connection itself; CLIENT has a file of its own.
 enum ConnectionCommands {
-    static let table: [Command] = []
+    static let table: [Command] = [
+        Command(
+            "ping", arity: -1, flags: [.fast], keys: .none, group: .connection, since: "1.0.0",
+            summary: "Answers PONG, or its argument.", .control(ping)),
+        Command(
+            "echo", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
+            summary: "Answers its argument.", .control(echo)),
+        Command(
+            "select", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
+            summary: "Changes the database that this connection works on.", .control(select)),
+        Command(
+            "hello", arity: -1, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            group: .connection, since: "6.0.0", summary: "Agrees on a protocol, and tells about the server.",
+            .control(hello)),
+        Command(
+            "auth", arity: -2, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            group: .connection, since: "1.0.0", complexity: "O(N) for N passwords of the user",
+            summary: "Says who is at the other end.", .control(auth)),
+        Command(
+            "quit", arity: -1, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            group: .connection, since: "1.0.0", summary: "Ends the connection.", .control(quit)),
+        Command(
+            "reset", arity: 1, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            group: .connection, since: "6.2.0", summary: "Puts the connection back into the state of a new one.",
+            .control(reset)),
+        ClientCommand.row,
+    ]
+
+    private static func ping(_ c: ReadContext) throws(CommandError) {
+        guard c.args.count <= 2 else { throw .wrongArity("ping") }
+        if c.client.hasSubscriptions && !c.resp3 {
+            // Such a client expects messages only.
+            c.reply.array(2)
+            c.reply.bulk(Bytes("pong"))
+            c.reply.bulk(c.args.count == 2 ? c.args[1] : Bytes())
+        } else if c.args.count == 2 {
+            c.reply.bulk(c.args[1])
+        } else {
+            c.reply.simple("PONG")
+        }
+    }
+
+    private static func echo(_ c: ReadContext) throws(CommandError) { c.reply.bulk(c.args[1]) }
+
+    private static func select(_ c: ReadContext) throws(CommandError) {
+        guard let index = c.args[1].integer, Int32(exactly: index) != nil else { throw .notInteger }
+        guard index >= 0 && index < c.server.keyspace.databases.count else { throw .databaseOutOfRange }
+        c.client.db = Int(index)
+        c.reply.ok()
+    }
+
+    private static func quit(_ c: ReadContext) throws(CommandError) {
+        c.reply.ok()
+        c.client.flags.insert(.closeAfterReply)
+    }
+
+    private static func reset(_ c: ReadContext) throws(CommandError) {
+        let client = c.client
+        c.server.discardTransaction(client)
+        c.server.onReset?(client)
+        client.flags.subtract([.replyOff, .replySkip, .replySkipNext, .noEvict, .noTouch])
+        client.db = 0
+        client.name = ""
+        client.reply.resp3 = false
+        client.user = "default"
+        c.server.requireAuthentication(client)
+        c.reply.simple("RESET")
+    }
+
+    // MARK: - Who and how
+
+    private static func auth(_ c: ReadContext) throws(CommandError) {
+        guard c.args.count <= 3 else { throw .syntax }
+        if c.args.count == 2 && c.server.config.settings.requirePass.isEmpty { throw .passwordNotSet }
+        let user = c.args.count == 3 ? c.args[1] : Bytes("default")
+        try c.server.authenticate(c.client, user, c.args[c.args.count - 1])
+        c.reply.ok()
+    }
+
+    private static func hello(_ c: ReadContext) throws(CommandError) {
+        var version = c.client.protocolVersion
+        if c.args.count > 1 {
+            guard let number = c.args[1].integer else {
+                throw CommandError("ERR Protocol version is not an integer or out of range")
+            }
+            guard number == 2 || number == 3 else { throw .unsupportedProtocol }
+            version = Int(number)
+        }
+        var name: String?
+        var i = 2
+        while i < c.args.count {
+            let more = c.args.count - 1 - i
+            if c.args[i].equals(ignoringCase: "auth") && more >= 2 {
+                try c.server.authenticate(c.client, c.args[i + 1], c.args[i + 2])
+                i += 3
+            } else if c.args[i].equals(ignoringCase: "setname") && more >= 1 {
+                name = try ClientCommand.checkedName(c.args[i + 1], "Client names")
+                i += 2
+            } else {
+                throw CommandError("ERR Syntax error in HELLO option '\(c.args[i].string)'")
+            }
+        }
+        if c.client.flags.contains(.unauthenticated) { throw .helloNeedsAuth }
+        if let name { c.client.name = name }
+        c.reply.resp3 = version == 3
+        c.reply.map(7)
+        c.reply.bulk(Bytes("server"))
+        c.reply.bulk(Bytes("redis"))
+        c.reply.bulk(Bytes("version"))
+        c.reply.bulk(Version.redis)
+        c.reply.bulk(Bytes("proto"))
+        c.reply.integer(version)
+        c.reply.bulk(Bytes("id"))
+        c.reply.integer(Int64(clamping: c.client.id))
+        c.reply.bulk(Bytes("mode"))
+        c.reply.bulk(Bytes("standalone"))
+        c.reply.bulk(Bytes("role"))
+        c.reply.bulk(Bytes(c.server.guards.contains(.readOnlyReplica) ? "replica" : "master"))
+        c.reply.bulk(Bytes("modules"))
+        c.reply.array(0)
+    }
+}
+
+extension Server {
+    /// Until ACLs come, there is one user, `default`, with `requirepass` for a password or with any.
+    func authenticate(_ client: Client, _ user: Bytes, _ password: Bytes) throws(CommandError) {
+        let wanted = config.settings.requirePass
+        guard user == Bytes("default"), wanted.isEmpty || Self.equal(password, wanted) else { throw .wrongPassword }
+        client.flags.remove(.unauthenticated)
+        client.user = "default"
+    }
+
+    /// A new connection, or one that is reset, has to give the password where there is one.
+    func requireAuthentication(_ client: Client) {
+        if config.settings.requirePass.isEmpty {
+            client.flags.remove(.unauthenticated)
+        } else {
+            client.flags.insert(.unauthenticated)
+        }
+    }
+
+    /// In a time that tells nothing about how much of the password is right.
+    private static func equal(_ given: Bytes, _ wanted: String) -> Bool {
+        let wanted = Array(wanted.utf8)
+        var difference = given.count ^ wanted.count
+        for i in 0..<given.count { difference |= Int(given[i] ^ (wanted.isEmpty ? 0 : wanted[i % wanted.count])) }
+        return difference == 0
+    }
 }

@@ -189,13 +189,13 @@ enum DebugCommands {
             }
         }
         try c.server.persistence.reload(saveFirst: saveFirst)
-        c.server.logger.warning("DB reloaded by DEBUG RELOAD")
+        c.server.log.warning("DB reloaded by DEBUG RELOAD")
         c.reply.ok()
     }
 
     @Sendable private static func loadaof(_ c: WriteContext) throws(CommandError) {
         try c.server.persistence.reloadLog()
-        c.server.logger.warning("Append Only File loaded by DEBUG LOADAOF")
+        c.server.log.warning("Append Only File loaded by DEBUG LOADAOF")
         c.reply.ok()
     }
 
@@ -230,12 +230,12 @@ enum DebugCommands {
 
     @Sendable private static func log(_ c: WriteContext) throws(CommandError) {
         let text = c.args[2].string
-        c.server.logger.warning("DEBUG LOG: \(text)")
+        c.server.log.warning("DEBUG LOG: \(text)")
         c.reply.ok()
     }
 
     @Sendable private static func changeReplicationID(_ c: WriteContext) throws(CommandError) {
-        c.server.persistence.replicationID = PersistenceControl.makeReplicationID()
+        c.server.statistics.replicationID = Statistics.randomID()
         c.reply.ok()
     }
 

@@ -3,29 +3,28 @@ import Storage
 
 extension Server {
     /// Makes CONFIG SET reach the parts that keep what they need of the settings; all others read them when they use
-    /// them. Once, when the parts are there.
-    func followSettings() {
-        logger.setLevel(config.settings.logLevel)
+    /// them. Once, when the parts are there. The server itself has taken over its copies before a part is told.
+    /// `listenersChanged` is the network's: it listens on `bind` and `port` as they are now, or throws.
+    func followSettings(
+        listenersChanged: @escaping (_ old: Settings) throws(SettingError) -> Void = { (_) throws(SettingError) in }
+    ) {
+        log.setLevel(config.settings.logLevel)
         for name in config.unusedInUse { noteUnused(name) }
         config.onUnused = { [unowned self] in noteUnused($0) }
-        config.apply = { [unowned self] (effect, old) throws(SettingError) in try carryOut(effect, old) }
+        onSettingChange = { [unowned self] (effect, old) throws(SettingError) in
+            switch effect {
+            case .log: log.setLevel(config.settings.logLevel)
+            case .persistence: try persistence.settingsChanged(config.settings, old: old)
+            case .directory:
+                try config.enterDirectory()
+                try persistence.directoryChanged()
+            case .listeners: try listenersChanged(old)
+            case .limits, .slowlog, .clients, .password, .notifications, .replication, .titles: break
+            }
+        }
     }
 
     private func noteUnused(_ name: String) {
-        logger.notice("The setting '\(name)' is accepted, but \(Version.name) has no use for it.")
-    }
-
-    private func carryOut(_ effect: SettingEffect, _ old: Settings) throws(SettingError) {
-        let settings = config.settings
-        switch effect {
-        case .log: logger.setLevel(settings.logLevel)
-        case .limits, .slowlog, .clients: settingsChanged()
-        case .persistence: try persistence.settingsChanged(settings, old: old)
-        case .directory:
-            try config.enterDirectory()
-            try persistence.directoryChanged()
-        case .listeners: try listenersChanged()
-        case .password, .notifications, .replication, .titles: break
-        }
+        log.notice("The setting '\(name)' is accepted, but \(Version.name) has no use for it.")
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Storage
 
 /// Why the server does not start; `description` is what stands on stderr.
 struct ConfigError: Error, CustomStringConvertible {
@@ -61,6 +62,27 @@ struct ConfigLoader {
             try loader.apply(split + directive.dropFirst(), shown, commandLine, depth: 0)
         }
         return Config(loader.settings, file: file, unused: loader.unused)
+    }
+
+    /// What to print instead of starting, when `arguments` is one that asks for it.
+    static func information(_ arguments: [String]) -> String? {
+        guard arguments.count == 1 else { return nil }
+        switch arguments[0] {
+        case "-v", "--version":
+            return "\(Version.name) server v=\(Version.number) redis=\(Version.redis) "
+                + "malloc=\(MemoryStatistics.allocator) bits=\(Int.bitWidth)"
+        case "-h", "--help":
+            return """
+                Usage: swiftlet-server [file] [--setting value ...] [-]
+                       swiftlet-server -                     settings from standard input
+                       swiftlet-server -v | --version
+                       swiftlet-server -h | --help
+
+                The file is a redis.conf. Settings on the command line come last and win:
+                       swiftlet-server /etc/redis.conf --port 7777 --save 60 1 --loglevel verbose
+                """
+        default: return nil
+        }
     }
 
     private static let commandLine = "Reading the command line"

@@ -35,7 +35,7 @@ struct SettingFlags: OptionSet, Sendable {
     static let notWhileLoading = SettingFlags(rawValue: 32)
 }
 
-/// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, after all values are in place.
+/// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
     case log, limits, listeners, clients, persistence, directory, slowlog, password, notifications, replication
     case titles
@@ -279,8 +279,8 @@ func formatInteger(_ value: Int, _ form: IntegerForm) -> String {
     form == .octal ? String(value, radix: 8) : String(value)
 }
 
-/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. nil for anything else, and above
-/// 64 bits.
+/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. nil for anything else, and
+/// above 64 bits.
 func parseMemory(_ word: String) -> UInt64? {
     let digits = word.utf8.prefix { $0 >= 48 && $0 <= 57 }
     guard let number = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }

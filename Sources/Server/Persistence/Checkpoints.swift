@@ -65,16 +65,16 @@ extension PersistenceControl {
             // With no log from here on (segment 0), all segments are history.
             removeSegments(through: meta.segment == 0 ? .max : meta.segment - 1)
             logBytesAtLastSave = logBytes
-            server.logger.notice("Background saving terminated with success")
+            server.log.notice("Background saving terminated with success")
             if commit.isWALHeld {
-                server.logger.warning(
+                server.log.warning(
                     "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes")
             }
-            if let warning = commit.warning { server.logger.warning("\(warning)") }
+            if let warning = commit.warning { server.log.warning("\(warning)") }
         case .failure(let error):
             lastSaveSucceeded = false
             retryAfter = monotonicNanoseconds() + PersistenceControl.retryDelay
-            server.logger.warning("Background saving error: \(error)")
+            server.log.warning("Background saving error: \(error)")
         }
         isLogRewriteScheduled = false
         updateGuard()
@@ -101,7 +101,7 @@ extension PersistenceControl {
         let changes = server.keyspace.changes - changesAtLastSave
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
-            server.logger.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
             return requestSave()
         }
         if isLogPoisoned || log.map({ if case .poisoned = $0.state { true } else { false } }) ?? false {
@@ -110,7 +110,7 @@ extension PersistenceControl {
         if log != nil && settings.rewritePercentage > 0 && logBytes > settings.rewriteMinimumSize {
             let snapshot = Int(Snapshot.size(path: snapshotPath) ?? 0)
             if logBytes / settings.rewritePercentage * 100 > snapshot / 100 * PersistenceControl.logShare {
-                server.logger.notice("The append only file has \(logBytes) bytes. Saving...")
+                server.log.notice("The append only file has \(logBytes) bytes. Saving...")
                 requestSave()
             }
         }

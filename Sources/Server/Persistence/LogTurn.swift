@@ -43,7 +43,7 @@ extension PersistenceControl {
         case .writeFailed: if !isRefusingForLog { updateGuard() }
         case .poisoned(let code):
             if log.policy == .always {
-                server.logger.warning(
+                server.log.warning(
                     "Syncing the append only file failed: \(String(cString: strerror(code))). Exiting, as nothing can be "
                         + "promised any more.")
                 exit(1)

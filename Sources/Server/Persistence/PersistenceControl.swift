@@ -160,7 +160,7 @@ final class PersistenceControl {
     }
 
     private func failed(_ error: StorageError) -> CommandError {
-        server.logger.warning("\(error)")
+        server.log.warning("\(error)")
         return CommandError("ERR Error trying to load the RDB dump, check server logs.")
     }
 

@@ -51,7 +51,7 @@ extension PersistenceControl {
         try openLog(recovered, state == .ready, wake)
         if keysLoaded > 0 || recovered != nil {
             let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
-            server.logger.notice(
+            server.log.notice(
                 "DB loaded from \(recovered == nil ? "snapshot" : "snapshot and append only file"): "
                     + "\(keysLoaded) keys, \(recovered?.commands ?? 0) commands replayed, "
                     + "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) seconds")
@@ -59,12 +59,12 @@ extension PersistenceControl {
     }
 
     private func importRDB(_ path: String) throws(StorageError) {
-        server.logger.notice("Importing \(path) into \(snapshotPath)")
+        server.log.notice("Importing \(path) into \(snapshotPath)")
         var options = RDBImporter.Options()
         options.reading.dropExpiredAt = wallClockMilliseconds()
         options.reading.databases = server.config.settings.databases
         let summary = try RDBImporter.run(from: path, to: snapshotPath, options: options)
-        server.logger.notice("Imported \(summary.keys) keys; \(path) is not needed any more")
+        server.log.notice("Imported \(summary.keys) keys; \(path) is not needed any more")
     }
 
     /// Redis's own multi-part log is not read: starting empty beside it would look like a loss.
@@ -98,7 +98,7 @@ extension PersistenceControl {
 
     func replayLog(from segment: Int64) throws(StorageError) -> RecoveredLog {
         let settings = server.config.settings
-        let logger = server.logger
+        let logger = server.log
         let reader = LogReader(
             directory: settings.directory, baseName: settings.appendFileName, server: serverID,
             mayCutTail: settings.appendLoadTruncated, warn: { logger.warning($0) })

@@ -10,27 +10,27 @@ extension PersistenceControl {
         let saves =
             options.contains(.save)
             || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
-        server.logger.warning("User requested shutdown...")
+        server.log.warning("User requested shutdown...")
         var isClean = true
         writeTurn()
         do throws(StorageError) {
             try log?.flush()
         } catch {
             isClean = false
-            server.logger.warning("\(error)")
+            server.log.warning("\(error)")
         }
         if saves {
-            server.logger.notice("Saving the final snapshot before exiting.")
+            server.log.notice("Saving the final snapshot before exiting.")
             if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
                 finished(outcome.meta, outcome.result)
             }
             do throws(CommandError) { try save() } catch { isClean = false }
         }
         if !isClean && !options.contains(.force) {
-            server.logger.warning("Error trying to save the data, can't exit.")
+            server.log.warning("Error trying to save the data, can't exit.")
             throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
         }
-        server.logger.warning("Swiftlet is now ready to exit, bye bye...")
+        server.log.warning("Swiftlet is now ready to exit, bye bye...")
         let settingsPid = settings.pidFile
         if !settingsPid.isEmpty { unlink(settingsPid) }
         exit(isClean ? 0 : 1)
@@ -39,12 +39,12 @@ extension PersistenceControl {
     /// SIGTERM or SIGINT.
     func signalled(_ signal: Int32) {
         let settings = server.config.settings
-        server.logger.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
+        server.log.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
         var options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
         options.remove(.now)
         do throws(CommandError) { try shutdown(options) } catch {
             // The data is in memory and the log at best: staying up is what can still help.
-            server.logger.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
+            server.log.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
         }
     }
 

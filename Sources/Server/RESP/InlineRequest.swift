@@ -23,8 +23,7 @@ enum InlineRequest {
         var i = start
         while i < line.count {
             let c = line[i]
-            // A byte of zero ends the word, as in Redis, where lines are C strings.
-            if isBlank(c) || c == 0 { return c == 0 ? i + 1 : i }
+            if isBlank(c) { return i }
             switch c {
             case UInt8(ascii: "\""):
                 guard let end = doubleQuoted(line, i + 1, out) else { return nil }

@@ -208,6 +208,8 @@ struct RequestParser {
         scanned = 0
         var line = rest[0..<lineEnd]
         if line.count > 0, line[line.count - 1] == 13 { line = line[0..<line.count - 1] }
+        // To Redis, lines are C strings.
+        if let zero = memchr(line.base, 0, line.count) { line = line[0..<UnsafeRawPointer(zero) - line.base] }
         batch.unquoted.removeAll(keepingAtMost: Self.maximumLine)
         // Unquoting never makes anything longer, so the place does not move while arguments point into it.
         batch.unquoted.reserve(line.count)

@@ -31,6 +31,8 @@ struct ClientFlags: OptionSet, Sendable {
     static let unauthenticated = ClientFlags(rawValue: 1 << 16)
     /// No connection: replays the log, runs scripts. Its replies are dropped by whoever made it.
     static let `internal` = ClientFlags(rawValue: 1 << 17)
+    /// Within EXEC or a script: nothing may block.
+    static let denyBlocking = ClientFlags(rawValue: 1 << 19)
     /// The connection is gone.
     static let closed = ClientFlags(rawValue: 1 << 18)
 
@@ -63,6 +65,8 @@ final class Client {
     /// What has come in of a request that is not complete, or not executed yet because the client is blocked.
     let input = OutputBuffer(capacity: 16)
     var parser = RequestParser()
+    /// The command at hand was not executed because of CLIENT PAUSE: it will be when the pause ends.
+    var isPutOff = false
     var flags: ClientFlags = []
     /// Number of the selected database.
     var db = 0
@@ -98,11 +102,13 @@ final class Client {
     }
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
+    /// On this machine: over a Unix socket, or from a loopback address.
+    var isLocal = false
     var hasSubscriptions: Bool { channelSubscriptions + patternSubscriptions + shardSubscriptions > 0 }
 
     /// Appends to the output outside of a command (messages, replies to blocked commands) and has it sent.
     func send(_ body: (ReplyWriter) -> Void) {
-        if flags.contains(.closed) || flags.contains(.closeAfterReply) { return }
+        if !flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
         body(reply)
         transport?.scheduleFlush()
     }

@@ -20,7 +20,7 @@ struct Command: Sendable {
     let name: StaticString
     /// Number of arguments with the name (and the container's); negative: at least so many.
     let arity: Int
-    /// All but `write` and `readonly`, which come from the handler.
+    /// All but `write` and `readonly`, which come from the handler, and `movablekeys`, which comes from the keys.
     let flags: CommandFlags
     let keys: KeySpec
     let group: CommandGroup
@@ -43,6 +43,7 @@ struct Command: Sendable {
         case .write: flags.insert(.write)
         case .control, .container: break
         }
+        if keys.isMovable { flags.insert(.movablekeys) }
         self.name = name
         self.arity = arity
         self.flags = flags
@@ -55,8 +56,6 @@ struct Command: Sendable {
         self.subcommands = subcommands
         self.handler = handler
     }
-
-    func accepts(argumentCount count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
 }
 
 /// Named as COMMAND answers them, which are the names of the properties but for `_`.

@@ -1,6 +1,6 @@
 import Storage
 
-/// A command in a server's table: its row, what is derived from it once, and what was counted.
+/// A command in a server's table: its row, and what is derived from it once.
 final class CommandEntry {
     let row: Command
     /// Lower case; `container|name` for a subcommand.
@@ -18,24 +18,21 @@ final class CommandEntry {
     /// Commands that the router itself must tell apart.
     enum Kind: UInt8 { case ordinary, exec, discard, multi, watch, quit, reset, ping, subscription }
 
-    var calls = 0
-    var nanoseconds: UInt64 = 0
-    var histogram = LatencyHistogram()
-    /// Refused before execution, and failed while executed.
-    var rejected = 0
-    var failed = 0
+    /// The number under which `Statistics` counts it.
+    let statistics: Int
 
-    init(_ row: Command, container: CommandEntry? = nil) {
+    init(_ row: Command, _ statistics: Statistics, container: CommandEntry? = nil) {
         self.row = row
         self.container = container
         fullName = container.map { "\($0.fullName)|\(row.name)" } ?? "\(row.name)"
+        self.statistics = statistics.register(fullName)
         flags = row.flags
         arity = row.arity
         refusedBy = Guards(refusing: row.flags)
         firstKey = row.keys.positions.first
         kind = container == nil ? Self.kind(row.name) : .ordinary
         if !row.subcommands.isEmpty {
-            subcommands = CommandIndex(row.subcommands.map { CommandEntry($0, container: self) })
+            subcommands = CommandIndex(row.subcommands.map { CommandEntry($0, statistics, container: self) })
         }
     }
 
@@ -54,13 +51,4 @@ final class CommandEntry {
     }
 
     @inline(__always) func accepts(argumentCount count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
-
-    func resetStatistics() {
-        calls = 0
-        nanoseconds = 0
-        histogram = LatencyHistogram()
-        rejected = 0
-        failed = 0
-        subcommands?.entries.forEach { $0.resetStatistics() }
-    }
 }

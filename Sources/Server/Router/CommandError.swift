@@ -54,7 +54,22 @@ struct CommandError: Error, Equatable {
             + "that may modify the data set are disabled, because this instance is configured to report errors during "
             + "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
             + "details about the RDB error.")
+    static let passwordNotSet = CommandError(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+            + "configuration is correct?")
+    static let helloNeedsAuth = CommandError(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
+            + "<pass> option can be used to authenticate the client and select the RESP protocol version at the same "
+            + "time")
+    static let unsupportedProtocol = CommandError("NOPROTO unsupported protocol version")
     static let tooManyClients = CommandError("ERR max number of clients reached")
+
+    /// A RESP2 client with subscriptions can do little else.
+    static func onlySubscriptions(_ name: String) -> CommandError {
+        CommandError(
+            "ERR Can't execute '\(name)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+                + "this context")
+    }
 
     /// Shows the name as the client wrote it and the first of the arguments.
     static func unknownCommand(_ arguments: Arguments) -> CommandError {

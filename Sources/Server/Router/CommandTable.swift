@@ -1,5 +1,6 @@
 /// All commands: the groups' tables, joined.
 enum CommandTable {
     static let all: [Command] =
-        ConnectionCommands.table + TransactionCommands.table + CommandCommand.table
+        ConnectionCommands.table + TransactionCommands.table + CommandCommand.table + ConfigCommands.table
+        + ServerCommands.table + DebugCommands.table + DiagnosticCommands.table
 }

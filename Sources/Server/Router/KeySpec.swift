@@ -55,4 +55,12 @@ enum KeySpec: Sendable {
         case .numkeys, .function: true
         }
     }
+
+    /// Whether the key at `index` is one that is written from the others.
+    func storesAt(_ index: Int) -> Bool {
+        if case .numkeys(_, let storingAt) = self { storingAt == index } else { false }
+    }
+    var hasStore: Bool {
+        if case .numkeys(_, .some) = self { true } else { false }
+    }
 }

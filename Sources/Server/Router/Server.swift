@@ -6,17 +6,12 @@ import Storage
 final class Server {
     let keyspace: Keyspace
     let config: Config
-    let logger: Logger
+    let log: Logger
     let commands: CommandIndex
     let propagator = Propagator()
     let slowlog = Slowlog()
-    let memory = MemoryWatch()
     let persistence: PersistenceControl
-    var statistics = Statistics()
-    /// 40 hexadecimal digits, new at each start.
-    let runID = Server.makeRunID()
-    /// Milliseconds since 1970.
-    let started: Int64
+    let statistics = Statistics()
 
     // MARK: Clients
     private(set) var clients: [UInt64: Client] = [:]
@@ -24,6 +19,8 @@ final class Server {
     /// Who watches what; empty most of the time.
     var watchers = Watchers()
     var pause = Pause()
+    var clientCount: Int { clients.count }
+    var blockedClientCount: Int { clients.values.count { $0.flags.contains(.blocked) } }
     let batch = RequestBatch()
 
     // MARK: State that refuses commands
@@ -32,6 +29,8 @@ final class Server {
     var misconfiguration = CommandError.misconfigured
 
     // MARK: Time
+    /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
+    var isActiveExpireEnabled = true
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
     /// Commands that took at least so many nanoseconds go to the slow log.
@@ -40,9 +39,6 @@ final class Server {
     private(set) var queryBufferLimit = 1 << 30
     /// Keys that expired while the command at hand was executed: they are changes that are not its own.
     var expiredInCommand = 0
-
-    /// DEBUG SET-ACTIVE-EXPIRE: off, keys that are due go only when they are looked at.
-    var isActiveExpireEnabled = true
 
     // MARK: Hooks
     /// Called once a turn, when commands have been executed and before replies leave: writes the log.
@@ -56,29 +52,37 @@ final class Server {
     var flushAcknowledged: @Sendable () -> Void = {}
     /// On the loop, before waiting replies are looked at: brings `acknowledgedPosition` up to date.
     var onAcknowledge: (() -> Void)?
+    /// RESET: what other parts hold for the client goes, such as subscriptions.
+    var onReset: ((Client) -> Void)?
+    /// A connection is gone.
+    var onDisconnect: ((Client) -> Void)?
     /// SIGTERM or SIGINT came. The default stops at once.
     var requestShutdown: ((_ signal: Int32) -> Void)?
     /// Closes listeners and connections and ends the loop: the network's.
     var stop: () -> Void = {}
-    /// `bind` or `port` changed: the network's.
-    var listenersChanged: () throws(SettingError) -> Void = { () throws(SettingError) in }
+    /// A setting changed that another part must hear of; see `Config.apply`.
+    var onSettingChange: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
 
     init(
-        config: Config = Config(), logger: Logger = Logger(level: .nothing),
+        config: Config = Config(), log: Logger = Logger(level: .nothing),
         persistence: PersistenceControl = PersistenceControl(), commands: [Command] = CommandTable.all
     ) {
         self.config = config
-        self.logger = logger
+        self.log = log
         self.persistence = persistence
-        self.commands = CommandIndex(commands.map { CommandEntry($0) })
+        let statistics = statistics
+        self.commands = CommandIndex(commands.map { CommandEntry($0, statistics) })
         keyspace = Keyspace(databases: config.settings.databases)
-        started = wallClockMilliseconds()
-        keyspace.now = started
+        keyspace.now = wallClockMilliseconds()
         keyspace.onExpired = { [unowned self] db, key in
             expiredInCommand &+= 1
             propagator.appendRemoval(db, key)
         }
         settingsChanged()
+        config.apply = { [unowned self] (effect, old) throws(SettingError) in
+            settingsChanged()
+            try onSettingChange?(effect, old)
+        }
     }
 
     /// Copies out of the settings what is looked at often.
@@ -101,25 +105,19 @@ final class Server {
         keyspace.limits = limits
     }
 
-    private static func makeRunID() -> String {
-        var generator = SystemRandomNumberGenerator()
-        let digits = Array("0123456789abcdef")
-        return String((0..<40).map { _ in digits[Int(generator.next() & 15)] })
-    }
-
     // MARK: - Clients
 
     /// A new connection's client. nil: too many, with the error to send.
     func connect(_ transport: Transport) -> Client? {
         if clients.count >= config.settings.maxClients {
-            statistics.rejectedConnections += 1
+            statistics.connectionsRejected += 1
             return nil
         }
         let client = makeClient()
         client.transport = transport
+        requireAuthentication(client)
         clients[client.id] = client
-        statistics.connections += 1
-        statistics.peakClients = max(statistics.peakClients, clients.count)
+        statistics.connectionsReceived += 1
         return client
     }
 
@@ -137,6 +135,7 @@ final class Server {
         unwatchAll(client)
         client.transaction.removeQueue()
         pause.remove(client)
+        onDisconnect?(client)
     }
 
     /// Ends a client's connection, whoever it is: at once, or after its output when it is `current`.
@@ -159,8 +158,7 @@ final class Server {
     /// `hz` times a second.
     func cron() {
         beginBatch()
-        statistics.sample(clock)
-        memory.sample()
+        statistics.sample()
         pause.endIfDue(self)
         if isActiveExpireEnabled && !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
             // A quarter of the time at most, when more is due than can be done.
@@ -179,7 +177,7 @@ final class Server {
         where now - client.lastInteraction > timeout
             && client.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub])
         {
-            logger.verbose("Closing idle client")
+            log.verbose("Closing idle client")
             close(client)
         }
     }

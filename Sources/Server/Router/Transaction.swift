@@ -52,6 +52,19 @@ struct Transaction {
         return taken
     }
 
+    /// Calls `body` with each command queued.
+    func forEach(_ body: (CommandEntry, Arguments, Bytes) -> Void) {
+        var args: [Bytes] = []
+        for queued in queue {
+            args.removeAll(keepingCapacity: true)
+            for range in arguments[queued.arguments] { args.append(bytes.bytes[range]) }
+            args.withUnsafeBufferPointer {
+                guard let base = $0.baseAddress else { return }
+                body(queued.command, Arguments(base, $0.count), bytes.bytes[queued.request])
+            }
+        }
+    }
+
     /// Bytes held, for CLIENT LIST.
     var memoryUsage: Int { bytes.count + arguments.count * MemoryLayout<Range<Int>>.stride }
 }

@@ -5,7 +5,7 @@ import Glibc
 /// Sizes up to which collections stay compact: redis.conf's settings of the same names.
 public struct Limits: Sendable {
     public var listMaxListpackSize = -2
-    public var hashMaxListpackEntries = 128
+    public var hashMaxListpackEntries = 512
     public var hashMaxListpackValue = 64
     public var setMaxIntsetEntries = 512
     public var setMaxListpackEntries = 128

@@ -1,0 +1,262 @@
+import Storage
+
+/// CLIENT: what connections there are, and what they may do.
+enum ClientCommand {
+    static let row = Command(
+        "client", arity: -2, keys: .none, group: .connection, since: "2.4.0", complexity: "Depends on subcommand.",
+        summary: "Connections: naming, listing, ending and holding them up.",
+        subcommands: [
+            own("id", 2, "5.0.0", "Answers the number of this connection.", id),
+            own("info", 2, "6.2.0", "Describes this connection.", info),
+            own("getname", 2, "2.6.9", "Answers the name of this connection.", getName),
+            own("setname", 3, "2.6.9", "Names this connection.", setName),
+            own("setinfo", 4, "7.2.0", "Notes which library is at the other end, and its version.", setInfo),
+            own("reply", 3, "3.2.0", "Whether replies are sent on this connection.", reply),
+            own("no-touch", 3, "7.2.0", "Whether what this connection reads counts as used.", noTouch),
+            own("getredir", 2, "6.0.0", "Which connection is told about changed keys.", getRedirection),
+            own("trackinginfo", 2, "6.2.0", "How this connection is told about changed keys.", trackingInfo),
+            admin("no-evict", 3, "7.0.0", "Whether this connection may be ended when memory is short.", noEvict),
+            admin("list", -2, "2.4.0", "Describes connections.", list, complexity: "O(N) for N connections"),
+            admin("kill", -3, "2.4.0", "Ends connections.", kill, complexity: "O(N) for N connections"),
+            admin("pause", -3, "3.0.0", "Holds commands up for some milliseconds.", pause),
+            admin("unpause", 2, "6.2.0", "Ends a pause.", unpause, complexity: "O(N) for N connections held up"),
+            Command(
+                "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .connection, since: "5.0.0",
+                summary: "Lists the subcommands.", .control(help)),
+        ])
+
+    private typealias Body = @Sendable (ReadContext) throws(CommandError) -> Void
+
+    private static func own(
+        _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body
+    ) -> Command {
+        Command(
+            name, arity: arity, flags: [.noscript, .loading, .stale], keys: .none, group: .connection, since: since,
+            summary: summary, .control(body))
+    }
+    private static func admin(
+        _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body,
+        complexity: StaticString = "O(1)"
+    ) -> Command {
+        Command(
+            name, arity: arity, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .connection,
+            since: since, complexity: complexity, summary: summary, .control(body))
+    }
+
+    // MARK: - This connection
+
+    private static func id(_ c: ReadContext) throws(CommandError) { c.reply.integer(Int64(clamping: c.client.id)) }
+
+    private static func info(_ c: ReadContext) throws(CommandError) {
+        let out = OutputBuffer()
+        ClientDescription.append(c.client, c.server, to: out)
+        out.append("\n")
+        c.reply.verbatim(out.bytes, "txt")
+    }
+
+    private static func getName(_ c: ReadContext) throws(CommandError) {
+        if c.client.name.isEmpty { c.reply.null() } else { c.reply.bulk(c.client.name) }
+    }
+
+    private static func setName(_ c: ReadContext) throws(CommandError) {
+        c.client.name = try checkedName(c.args[2], "Client names")
+        c.reply.ok()
+    }
+
+    private static func setInfo(_ c: ReadContext) throws(CommandError) {
+        if c.args[2].equals(ignoringCase: "lib-name") {
+            c.client.libraryName = try checkedName(c.args[3], "lib-name")
+        } else if c.args[2].equals(ignoringCase: "lib-ver") {
+            c.client.libraryVersion = try checkedName(c.args[3], "lib-ver")
+        } else {
+            throw CommandError("ERR Unrecognized option '\(c.args[2].string)'")
+        }
+        c.reply.ok()
+    }
+
+    /// Text that CLIENT LIST can show as one word.
+    static func checkedName(_ name: Bytes, _ what: String) throws(CommandError) -> String {
+        guard name.buffer.allSatisfy({ $0 > 32 && $0 < 127 }) else {
+            throw CommandError("ERR \(what) cannot contain spaces, newlines or special characters.")
+        }
+        return name.string
+    }
+
+    private static func reply(_ c: ReadContext) throws(CommandError) {
+        if c.args[2].equals(ignoringCase: "on") {
+            c.client.flags.subtract([.replyOff, .replySkip, .replySkipNext])
+            c.reply.ok()
+        } else if c.args[2].equals(ignoringCase: "off") {
+            c.client.flags.insert(.replyOff)
+        } else if c.args[2].equals(ignoringCase: "skip") {
+            if !c.client.flags.contains(.replyOff) { c.client.flags.insert(.replySkipNext) }
+        } else {
+            throw .syntax
+        }
+    }
+
+    private static func noEvict(_ c: ReadContext) throws(CommandError) { try set(.noEvict, c) }
+    private static func noTouch(_ c: ReadContext) throws(CommandError) {
+        try set(.noTouch, c)
+        c.server.keyspace.touchesOnAccess = !c.client.flags.contains(.noTouch)
+    }
+    private static func set(_ flag: ClientFlags, _ c: ReadContext) throws(CommandError) {
+        if c.args[2].equals(ignoringCase: "on") {
+            c.client.flags.insert(flag)
+        } else if c.args[2].equals(ignoringCase: "off") {
+            c.client.flags.remove(flag)
+        } else {
+            throw .syntax
+        }
+        c.reply.ok()
+    }
+
+    private static func getRedirection(_ c: ReadContext) throws(CommandError) { c.reply.integer(-1) }
+    private static func trackingInfo(_ c: ReadContext) throws(CommandError) {
+        c.reply.map(3)
+        c.reply.bulk(Bytes("flags"))
+        c.reply.set(1)
+        c.reply.bulk(Bytes("off"))
+        c.reply.bulk(Bytes("redirect"))
+        c.reply.integer(-1)
+        c.reply.bulk(Bytes("prefixes"))
+        c.reply.array(0)
+    }
+
+    // MARK: - All connections
+
+    private static func list(_ c: ReadContext) throws(CommandError) {
+        var clients: [Client] = []
+        if c.args.count == 2 {
+            clients = c.server.clients.values.sorted { $0.id < $1.id }
+        } else if c.args[2].equals(ignoringCase: "type") && c.args.count == 4 {
+            let type = try clientType(c.args[3])
+            clients = c.server.clients.values.filter { ClientFilter.type(type).matches($0) }.sorted { $0.id < $1.id }
+        } else if c.args[2].equals(ignoringCase: "id") && c.args.count > 3 {
+            for i in 3..<c.args.count {
+                guard let id = c.args[i].integer else { throw CommandError("ERR Invalid client ID") }
+                if let client = UInt64(exactly: id).flatMap({ c.server.clients[$0] }) { clients.append(client) }
+            }
+        } else {
+            throw .syntax
+        }
+        let out = OutputBuffer()
+        for client in clients {
+            ClientDescription.append(client, c.server, to: out)
+            out.append("\n")
+        }
+        c.reply.verbatim(out.bytes, "txt")
+    }
+
+    private static func clientType(_ name: Bytes) throws(CommandError) -> ClientType {
+        guard let type = ClientType(name) else { throw CommandError("ERR Unknown client type '\(name.string)'") }
+        return type
+    }
+
+    private static func kill(_ c: ReadContext) throws(CommandError) {
+        var filters: [ClientFilter] = []
+        // The older form, an address alone, may name this connection, and answers otherwise.
+        let isOldForm = c.args.count == 3
+        var skipsMe = !isOldForm
+        if isOldForm {
+            filters.append(.address(c.args[2].string))
+        } else {
+            guard c.args.count.isMultiple(of: 2) else { throw .syntax }
+            for i in stride(from: 2, to: c.args.count, by: 2) {
+                try addFilter(c.args[i], c.args[i + 1], &filters, &skipsMe)
+            }
+        }
+        var killed = 0
+        for client in c.server.clients.values where filters.allSatisfy({ $0.matches(client) }) {
+            if skipsMe && client === c.client { continue }
+            c.server.close(client, current: c.client)
+            killed += 1
+        }
+        if !isOldForm {
+            c.reply.integer(killed)
+        } else if killed == 0 {
+            throw CommandError("ERR No such client")
+        } else {
+            c.reply.ok()
+        }
+    }
+
+    private static func addFilter(
+        _ name: Bytes, _ value: Bytes, _ filters: inout [ClientFilter], _ skipsMe: inout Bool
+    ) throws(CommandError) {
+        if name.equals(ignoringCase: "id") {
+            guard let id = value.integer, id > 0 else {
+                throw CommandError("ERR client-id should be greater than 0")
+            }
+            filters.append(.id(UInt64(id)))
+        } else if name.equals(ignoringCase: "type") {
+            filters.append(.type(try clientType(value)))
+        } else if name.equals(ignoringCase: "addr") {
+            filters.append(.address(value.string))
+        } else if name.equals(ignoringCase: "laddr") {
+            filters.append(.localAddress(value.string))
+        } else if name.equals(ignoringCase: "user") {
+            guard value == Bytes("default") else { throw CommandError("ERR No such user '\(value.string)'") }
+            filters.append(.user(value.string))
+        } else if name.equals(ignoringCase: "skipme") {
+            if value.equals(ignoringCase: "yes") {
+                skipsMe = true
+            } else if value.equals(ignoringCase: "no") {
+                skipsMe = false
+            } else {
+                throw .syntax
+            }
+        } else {
+            throw .syntax
+        }
+    }
+
+    private static func pause(_ c: ReadContext) throws(CommandError) {
+        guard c.args.count <= 4 else { throw .syntax }
+        var all = true
+        if c.args.count == 4 {
+            if c.args[3].equals(ignoringCase: "write") {
+                all = false
+            } else if !c.args[3].equals(ignoringCase: "all") {
+                throw CommandError("ERR CLIENT PAUSE mode must be WRITE or ALL")
+            }
+        }
+        guard let time = c.args[2].integer else {
+            throw CommandError("ERR timeout is not an integer or out of range")
+        }
+        if time < 0 { throw CommandError("ERR timeout is negative") }
+        let (end, overflow) = c.now.addingReportingOverflow(time)
+        if overflow { throw CommandError("ERR timeout is out of range") }
+        c.server.pause.begin(until: end, all: all, c.server)
+        c.reply.ok()
+    }
+
+    private static func unpause(_ c: ReadContext) throws(CommandError) {
+        c.server.pause.finish(c.server)
+        c.reply.ok()
+    }
+
+    private static func help(_ c: ReadContext) throws(CommandError) {
+        c.reply.help(
+            "CLIENT",
+            [
+                "GETNAME", "    The name of this connection.",
+                "GETREDIR", "    The connection that is told about changed keys.",
+                "ID", "    The number of this connection.",
+                "INFO", "    A description of this connection.",
+                "KILL <address>", "    End the connection from an address (host:port, or path:0).",
+                "KILL <filter> <value> [<filter> <value> ...]",
+                "    End the connections that pass all filters: ID, TYPE (normal, master, replica, pubsub),",
+                "    USER, ADDR, LADDR; SKIPME no includes this one.",
+                "LIST [TYPE <type> | ID <id> [<id> ...]]", "    Descriptions of connections, a line each.",
+                "NO-EVICT (ON|OFF)", "    Keep this connection when memory is short.",
+                "NO-TOUCH (ON|OFF)", "    Reading keys does not make them recently used.",
+                "PAUSE <milliseconds> [WRITE|ALL]", "    Hold all commands up, or those that write.",
+                "REPLY (ON|OFF|SKIP)", "    Send replies, none, or not the next one.",
+                "SETINFO (LIB-NAME|LIB-VER) <text>", "    What library is at the other end.",
+                "SETNAME <name>", "    Name this connection.",
+                "TRACKINGINFO", "    How this connection is told about changed keys.",
+                "UNPAUSE", "    End a pause.",
+            ])
+    }
+}

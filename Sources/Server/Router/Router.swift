@@ -1,0 +1,283 @@
+import Storage
+
+/// From a connection's bytes to executed commands.
+extension Server {
+    /// Executes what has come in for `client` and keeps the rest. `bytes` need to live only until this returns; a whole
+    /// request among them is executed in place.
+    func receive(_ client: Client, _ bytes: Bytes) {
+        statistics.bytesRead &+= bytes.count
+        if client.flags.contains(.closeAfterReply) { return }
+        if client.input.count == 0 && !client.flags.contains(.blocked) {
+            beginBatch()
+            let used = execute(client, bytes)
+            if used < bytes.count { client.input.append(bytes[used..<bytes.count]) }
+        } else {
+            client.input.append(bytes)
+            executeInput(client)
+        }
+        if client.input.count > queryBufferLimit {
+            log.warning("Closing client that reached max query buffer length: id=\(client.id)")
+            client.transport?.close()
+        }
+    }
+
+    /// Goes on with the input of a client that was blocked.
+    func resume(_ client: Client) {
+        if client.flags.isDisjoint(with: [.closed, .closeAfterReply]) { executeInput(client) }
+    }
+
+    private func executeInput(_ client: Client) {
+        if client.flags.contains(.blocked) || client.input.count == 0 { return }
+        beginBatch()
+        let used = execute(client, client.input.bytes)
+        if used == client.input.count {
+            client.input.removeAll(keepingAtMost: Self.keptInput)
+        } else if used > 0 {
+            client.input.removeFirst(used)
+        }
+    }
+    /// Capacity that a connection keeps for requests that do not come in one piece.
+    private static let keptInput = 16 << 10
+
+    /// Executes the requests at the start of `input`; returns how many bytes were used up.
+    private func execute(_ client: Client, _ input: Bytes) -> Int {
+        client.lastInteraction = keyspace.now / 1000
+        keyspace.touchesOnAccess = !client.flags.contains(.noTouch)
+        var position = 0
+        while true {
+            batch.removeAll()
+            var failure: ProtocolError?
+            parsing: while true {
+                do {
+                    switch try client.parser.next(input, &position, batch, maximumBulk: maximumBulkLength) {
+                    case .request: continue
+                    case .batchFull, .incomplete: break parsing
+                    }
+                } catch {
+                    failure = error
+                    break parsing
+                }
+            }
+            let count = batch.count
+            if count > 1 { prefetch(client) }
+            for i in 0..<count {
+                let request = batch.requests[i]
+                let isVerbatim = !request.isInline
+                run(
+                    client, batch.arguments(of: request),
+                    request: isVerbatim ? input[request.offset..<request.offset + request.length] : nil)
+                if client.flags.isDisjoint(with: [.closeAfterReply, .blocked, .closed]) { continue }
+                if client.flags.contains(.closeAfterReply) || client.flags.contains(.closed) { return input.count }
+                // Put off, not executed, where it is to be parsed again; blocked in it otherwise.
+                client.parser = RequestParser()
+                let isPutOff = client.isPutOff
+                client.isPutOff = false
+                return isPutOff ? request.offset : request.offset + request.length
+            }
+            if let failure {
+                client.reply.error(failure.reply)
+                statistics.count(error: failure.reply.text)
+                client.flags.insert(.closeAfterReply)
+                return input.count
+            }
+            if count == 0 { return position }
+        }
+    }
+
+    /// Brings the keys of the batch near: first their buckets, then their entries.
+    private func prefetch(_ client: Client) {
+        let database = keyspace.databases[client.db]
+        for i in 0..<batch.count {
+            let args = batch.arguments(of: batch.requests[i])
+            // Most commands have their key first; for the others a line of cache is fetched for nothing.
+            if args.count > 1 { batch.setHash(database.prefetch(args[1]), of: i) }
+        }
+        for i in 0..<batch.count where batch.requests[i].hasHash { database.prefetchEntry(batch.requests[i].hash) }
+    }
+
+    // MARK: - One command
+
+    /// Guards, then executes or queues. `request`: its bytes, if they are RESP.
+    @inline(__always)
+    private func run(_ client: Client, _ args: Arguments, request: Bytes?) {
+        let start = client.output.count
+        guard let command = commands.find(args[0]), command.subcommands == nil else {
+            return runContained(client, args, request: request, start)
+        }
+        dispatch(client, command, args, request: request, start)
+    }
+
+    /// Subcommands, and names that are none.
+    @inline(never)
+    private func runContained(_ client: Client, _ args: Arguments, request: Bytes?, _ start: Int) {
+        guard let command = commands.find(args[0]) else {
+            reject(client, nil, .unknownCommand(args))
+            return finish(client, start)
+        }
+        guard args.count > 1, let subcommands = command.subcommands else {
+            return dispatch(client, command, args, request: request, start)
+        }
+        guard let subcommand = subcommands.find(args[1]) else {
+            reject(client, nil, .unknownSubcommand(args[1][0..<min(128, args[1].count)].string, of: command.fullName))
+            return finish(client, start)
+        }
+        dispatch(client, subcommand, args, request: request, start)
+    }
+
+    @inline(__always)
+    private func dispatch(_ client: Client, _ command: CommandEntry, _ args: Arguments, request: Bytes?, _ start: Int) {
+        client.lastCommand = command
+        guard command.accepts(argumentCount: args.count) else {
+            reject(client, command, .wrongArity(command.fullName))
+            return finish(client, start)
+        }
+        if !client.flags.isDisjoint(with: Self.guardedFlags) || !guards.isEmpty,
+            isHeldBack(client, command, args, request)
+        {
+            return finish(client, start)
+        }
+        call(client, command, args, request: request)
+        finish(client, start)
+    }
+    /// States of a client in which not every command is simply executed.
+    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub]
+
+    /// True when the command was refused, queued or put off.
+    @inline(never)
+    private func isHeldBack(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
+        if client.flags.contains(.unauthenticated) && !command.flags.contains(.no_auth) {
+            reject(client, command, .noAuth)
+            return true
+        }
+        let isInMulti = client.flags.contains(.multi)
+        if isInMulti && command.flags.contains(.no_multi) {
+            reject(client, command, .notAllowedInMulti)
+            return true
+        }
+        var refused = command.refusedBy
+        if command.kind == .exec { refused.formUnion(client.transaction.refusedBy) }
+        // A PING tells monitoring that writes are refused.
+        if command.kind == .ping { refused.insert(.misconfigured) }
+        refused.formIntersection(guards)
+        if client.flags.contains(.master) { refused.subtract([.readOnlyReplica, .misconfigured, .outOfMemory]) }
+        let errors = refused.subtracting(.paused)
+        if !errors.isEmpty {
+            reject(client, command, errors.error(self))
+            return true
+        }
+        if client.flags.contains(.pubsub) && !client.reply.resp3 && client.hasSubscriptions
+            && ![.ping, .quit, .reset, .subscription].contains(command.kind)
+        {
+            reject(client, command, .onlySubscriptions(command.fullName))
+            return true
+        }
+        if !refused.isDisjoint(with: .paused) && client.flags.isDisjoint(with: [.replica, .master, .internal]) {
+            client.isPutOff = true
+            pause.put(off: client)
+            return true
+        }
+        if isInMulti {
+            switch command.kind {
+            case .exec, .discard, .multi, .watch, .quit, .reset: break
+            case .ordinary, .ping, .subscription:
+                client.transaction.enqueue(command, args, request: request)
+                client.reply.simple("QUEUED")
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Answers an error before anything was executed; a transaction is spoilt by it.
+    private func reject(_ client: Client, _ command: CommandEntry?, _ error: CommandError) {
+        if let command { statistics.reject(command.statistics) }
+        var error = error
+        if command?.kind == .exec {
+            // Redis takes the code off: the transaction is what failed.
+            error = CommandError("EXECABORT Transaction discarded because of: \(error.text)")
+            discardTransaction(client)
+        } else if client.flags.contains(.multi) {
+            client.flags.insert(.dirtyQueue)
+        }
+        client.reply.error(error)
+        statistics.count(error: error.text)
+    }
+
+    /// Drops the reply that the client does not want.
+    @inline(__always)
+    private func finish(_ client: Client, _ start: Int) {
+        if client.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext]) { return }
+        finishSilently(client, start)
+    }
+    @inline(never)
+    private func finishSilently(_ client: Client, _ start: Int) {
+        if !client.flags.isDisjoint(with: [.replyOff, .replySkip]) { client.output.truncate(to: start) }
+        client.flags.remove(.replySkip)
+        if client.flags.contains(.replySkipNext) {
+            client.flags.remove(.replySkipNext)
+            client.flags.insert(.replySkip)
+        }
+    }
+
+    // MARK: - Execution
+
+    /// Executes a command whose arguments were checked, and logs what it changed. Called for the commands of a
+    /// transaction or script too, within their own call.
+    @inline(__always)
+    func call(_ client: Client, _ command: CommandEntry, _ args: Arguments, request: Bytes?) {
+        let began = clock
+        let start = client.output.count
+        let changes = keyspace.changes
+        let logged = propagator.position
+        var failed = false
+        let database = keyspace.databases[client.db]
+        expiredInCommand = 0
+        propagator.beginUnit()
+        propagator.beginCommand()
+        do throws(CommandError) {
+            switch command.row.handler {
+            case .read(let handler), .control(let handler):
+                try handler(
+                    ReadContext(
+                        args: args, reply: client.reply, client: client, server: self, db: ReadDatabase(database)))
+            case .write(let handler):
+                try handler(WriteContext(args: args, reply: client.reply, client: client, server: self, db: database))
+            case .container:
+                throw .wrongArity(command.fullName)
+            }
+        } catch {
+            failed = true
+            client.output.truncate(to: start)
+            client.reply.error(error)
+            statistics.count(error: error.text)
+        }
+        if command.flags.contains(.write) {
+            if keyspace.changes &- changes > expiredInCommand {
+                propagator.endCommand(database.index, args, request: request)
+            }
+            statistics.writes &+= 1
+        }
+        propagator.endUnit()
+        if propagator.position != logged { client.ackPosition = propagator.position }
+        let ended = monotonicNanoseconds()
+        clock = ended
+        let elapsed = ended &- began
+        statistics.count(command.statistics, nanoseconds: elapsed, failed: failed)
+        if elapsed >= slowlogNanoseconds { noteSlow(client, command, args, elapsed) }
+    }
+
+    @inline(never)
+    private func noteSlow(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
+        if command.flags.contains(.skip_slowlog) || command.kind == .exec { return }
+        slowlog.add(
+            (0..<args.count).map { args[$0] }, microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,
+            address: client.address, client: client.name)
+    }
+
+    /// Finds the command that `args` name, a subcommand too; nil when there is none.
+    func command(_ args: Arguments) -> CommandEntry? {
+        guard args.count > 0, let command = commands.find(args[0]) else { return nil }
+        guard args.count > 1, let subcommands = command.subcommands else { return command }
+        return subcommands.find(args[1])
+    }
+}
