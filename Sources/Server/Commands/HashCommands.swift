@@ -20,7 +20,7 @@ enum HashCommands {
             complexity: "O(N) for N fields", summary: "Answers the values of several fields.", .read(hmget)),
         Command(
             "hgetall", arity: 2, flags: [], group: .hash, since: "2.0.0",
-            complexity: "O(N) for a hash of N fields", summary: "Answers all fields with their values.", .read(hgetall)),
+            complexity: "O(N) for a hash of N fields", summary: "Answers fields and values.", .read(hgetall)),
         Command(
             "hdel", arity: -3, flags: [.fast], group: .hash, since: "2.0.0",
             complexity: "O(N) for N fields", summary: "Removes fields, and the hash with its last one.", .write(hdel)),
@@ -29,7 +29,7 @@ enum HashCommands {
             complexity: "O(1)", summary: "Whether a hash has a field.", .read(hexists)),
         Command(
             "hincrby", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "Adds an integer to a field, which counts as 0 when missing.", .write(hincrby)),
+            complexity: "O(1)", summary: "Adds an integer to a field; a missing one is 0.", .write(hincrby)),
         Command(
             "hincrbyfloat", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.6.0",
             complexity: "O(1)", summary: "Adds a decimal number to a field, which counts as 0 when missing.",
@@ -51,7 +51,8 @@ enum HashCommands {
             complexity: "O(N) for N fields answered", summary: "Answers fields picked at random.", .read(hrandfield)),
         Command(
             "hscan", arity: -3, flags: [], group: .hash, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass", summary: "Answers the next few fields of a pass over a hash.",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few fields of a pass over a hash.",
             .read(hscan)),
     ]
 

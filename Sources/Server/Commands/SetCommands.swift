@@ -4,7 +4,7 @@ enum SetCommands {
     static let table: [Command] = [
         Command(
             "sadd", arity: -3, flags: [.denyoom, .fast], group: .set, since: "1.0.0",
-            complexity: "O(N) for N members", summary: "Adds members to a set; answers how many are new.", .write(sadd)),
+            complexity: "O(N) for N members", summary: "Adds members; answers how many were new.", .write(sadd)),
         Command(
             "srem", arity: -3, flags: [.fast], group: .set, since: "1.0.0",
             complexity: "O(N) for N members", summary: "Removes members, and the set with its last one.", .write(srem)),
@@ -33,7 +33,8 @@ enum SetCommands {
             complexity: "O(1)", summary: "Moves a member from one set to another.", .write(smove)),
         Command(
             "sscan", arity: -3, flags: [], group: .set, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass", summary: "Answers the next few members of a pass over a set.",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few members of a pass over a set.",
             .read(sscan)),
     ]
 

@@ -30,7 +30,8 @@ enum ZSetAlgebra {
             summary: "Stores the members that all sets have.", .write(zinterstore)),
         Command(
             "zdiffstore", arity: -4, flags: [.denyoom], keys: .numkeys(at: 2, storingAt: 1), group: .zset,
-            since: "6.2.0", complexity: "O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result",
+            since: "6.2.0",
+            complexity: "O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result",
             summary: "Stores the first set's members that no other set has.", .write(zdiffstore)),
     ]
 

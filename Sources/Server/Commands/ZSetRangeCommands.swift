@@ -73,7 +73,7 @@ enum ZSetRangeCommands {
         /// Negative: no limit.
         private let limit: Int64
 
-        /// Reads `min max [options]` from argument `first` on. What the command's name has settled, `kind` or `reverse`,
+        /// Reads `min max [options]` from argument `first` on. What the command's name settles, `kind` or `reverse`,
         /// is no option any more.
         init(
             _ args: Arguments, first: Int, kind: Limits.Kind?, reverse: Bool?, storing: Bool = false
