@@ -112,7 +112,8 @@ def test_float_increments(both):
         EXISTS x
         HINCRBYFLOAT none f inf
         EXISTS none
-        HGETALL h
+        HLEN h
+        HMGET h f g big e tiny zero huge x hex s max
     """)
     both("HSET", "h", "nul", b"1\x002")
     both("HINCRBYFLOAT", "h", "nul", "1")

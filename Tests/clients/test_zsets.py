@@ -464,6 +464,12 @@ def test_scan_small(each_encoding):
         ZSCAN z 0
         ZADD z inf m
         ZSCAN z 0
+        ZADD z 1e17 m
+        ZSCAN z 0
+        ZADD z -4611686018427387904 m
+        ZSCAN z 0
+        ZADD z 1e19 m
+        ZSCAN z 0
         ZSCAN none 0
         ZSCAN z x
         ZSCAN z 0 COUNT 0

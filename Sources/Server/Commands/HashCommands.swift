@@ -69,7 +69,7 @@ enum HashCommands {
             if hash.set(c.args[i], c.args[i + 1]) { added += 1 }
             i += 2
         }
-        if isHMSet { c.reply.ok() } else { c.reply.integer(Int64(added)) }
+        if isHMSet { c.reply.ok() } else { c.reply.integer(added) }
     }
 
     private static func hsetnx(_ c: WriteContext) throws(CommandError) {
@@ -90,7 +90,7 @@ enum HashCommands {
             if hash.view.count == 0 { break }
         }
         c.db.removeIfEmpty(hash.entry)
-        c.reply.integer(Int64(removed))
+        c.reply.integer(removed)
     }
 
     private static func hincrby(_ c: WriteContext) throws(CommandError) {
@@ -101,7 +101,7 @@ enum HashCommands {
             value = number
         }
         let (sum, overflow) = value.addingReportingOverflow(increment)
-        if overflow { throw CommandError("ERR increment or decrement would overflow") }
+        if overflow { throw .incrementOverflows }
         let text = OutputBuffer(capacity: 32)
         text.append(decimal: sum)
         try c.editHash(c.args[1], create: true)?.set(c.args[2], text.bytes)
@@ -147,11 +147,11 @@ enum HashCommands {
     }
 
     private static func hlen(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.hash(c.args[1])?.count ?? 0))
+        c.reply.integer(try c.hash(c.args[1])?.count ?? 0)
     }
 
     private static func hstrlen(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.hash(c.args[1])?.get(c.args[2])?.count ?? 0))
+        c.reply.integer(try c.hash(c.args[1])?.get(c.args[2])?.count ?? 0)
     }
 
     private static func hgetall(_ c: ReadContext) throws(CommandError) {

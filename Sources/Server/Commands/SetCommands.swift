@@ -44,7 +44,7 @@ enum SetCommands {
         guard let set = try c.editSet(c.args[1], create: true) else { return }
         var added = 0
         for i in 2..<c.args.count where set.insert(c.args[i]) { added += 1 }
-        c.reply.integer(Int64(added))
+        c.reply.integer(added)
     }
 
     private static func srem(_ c: WriteContext) throws(CommandError) {
@@ -55,7 +55,7 @@ enum SetCommands {
             if set.view.count == 0 { break }
         }
         c.db.removeIfEmpty(set.entry)
-        c.reply.integer(Int64(removed))
+        c.reply.integer(removed)
     }
 
     private static func smove(_ c: WriteContext) throws(CommandError) {
@@ -135,7 +135,7 @@ enum SetCommands {
     }
 
     private static func scard(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.set(c.args[1])?.count ?? 0))
+        c.reply.integer(try c.set(c.args[1])?.count ?? 0)
     }
 
     private static func smembers(_ c: ReadContext) throws(CommandError) {

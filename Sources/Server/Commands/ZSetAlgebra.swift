@@ -64,7 +64,7 @@ enum ZSetAlgebra {
             count += 1
             return count != request.limit
         }
-        c.reply.integer(Int64(count))
+        c.reply.integer(count)
     }
 
     // MARK: - Requests
@@ -281,6 +281,6 @@ enum ZSetAlgebra {
     /// The destination may be one of the operands: the result holds copies.
     private static func store(_ result: Result, _ c: WriteContext) {
         c.storeZSet(c.args[1], result.members, result.scores)
-        c.reply.integer(Int64(result.scores.count))
+        c.reply.integer(result.scores.count)
     }
 }
