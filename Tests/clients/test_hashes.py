@@ -230,9 +230,9 @@ def test_scan_finds_everything(swiftlet, size):
 
 
 def test_encoding_follows_size(both):
-    for i in range(129):
+    for i in range(513):
         both("HSET", "h", f"f{i}", i)
-        if i > 125:
+        if i > 509:
             both("OBJECT", "ENCODING", "h")
     both("HSET", "v", "f", "x" * 64)
     both("OBJECT", "ENCODING", "v")

@@ -545,12 +545,13 @@ def test_algebra_fuzz(both, rng):
             if count and rng.random() < 0.2:
                 both("SADD", key, *rng.choices(pool, k=count))
             elif count:
-                # Dyadic scores: their sums do not depend on the order of equally large operands.
-                pairs = [(rng.randrange(100) / 4, m) for m in rng.choices(pool, k=count)]
+                # Quarters: their sums do not depend on the order of equally large operands. No -0, which a
+                # listpack does not tell from 0 in redis-server.
+                pairs = [(rng.randrange(1, 100) / 4, m) for m in rng.choices(pool, k=count)]
                 both("ZADD", key, *[word for pair in pairs for word in pair])
         options = []
         if rng.random() < 0.5:
-            options += ["WEIGHTS", *[rng.choice([0, 1, -2, 0.5]) for _ in keys]]
+            options += ["WEIGHTS", *[rng.choice([0, 1, 2, 0.5]) for _ in keys]]
         if rng.random() < 0.5:
             options += ["AGGREGATE", rng.choice(["SUM", "MIN", "MAX"])]
         both("ZUNION", len(keys), *keys, *options, "WITHSCORES")

@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the scratch for an integer's digits has the 20 bytes that `decimalDigits` asks for.
+
 enum HashCommands {
     static let table: [Command] = [
         Command(
@@ -95,16 +97,19 @@ enum HashCommands {
 
     private static func hincrby(_ c: WriteContext) throws(CommandError) {
         guard let increment = c.args[3].integer else { throw .notInteger }
+        // Making a missing key first is safe: nothing below can fail for one.
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
         var value: Int64 = 0
-        if let old = try c.hash(c.args[1])?.get(c.args[2]) {
+        if let old = hash.view.get(c.args[2]) {
             guard let number = old.integer else { throw CommandError("ERR hash value is not an integer") }
             value = number
         }
         let (sum, overflow) = value.addingReportingOverflow(increment)
         if overflow { throw .incrementOverflows }
-        let text = OutputBuffer(capacity: 32)
-        text.append(decimal: sum)
-        try c.editHash(c.args[1], create: true)?.set(c.args[2], text.bytes)
+        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { text in
+            guard let digits = text.baseAddress else { return }
+            _ = hash.set(c.args[2], Bytes(digits, decimalDigits(of: sum, into: digits)))
+        }
         c.reply.integer(sum)
     }
 
@@ -112,8 +117,9 @@ enum HashCommands {
     private static func hincrbyfloat(_ c: WriteContext) throws(CommandError) {
         guard let increment = LongDouble.parse(c.args[3]) else { throw .notFloat }
         guard increment.isFinite else { throw CommandError("ERR value is NaN or Infinity") }
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
         var value: LongDouble.Value = 0
-        if let old = try c.hash(c.args[1])?.get(c.args[2]) {
+        if let old = hash.view.get(c.args[2]) {
             guard let number = LongDouble.parse(old) else { throw CommandError("ERR hash value is not a float") }
             value = number
         }
@@ -121,7 +127,7 @@ enum HashCommands {
         guard value.isFinite else { throw CommandError("ERR increment would produce NaN or Infinity") }
         let text = OutputBuffer(capacity: 64)
         LongDouble.append(value, to: text)
-        try c.editHash(c.args[1], create: true)?.set(c.args[2], text.bytes)
+        hash.set(c.args[2], text.bytes)
         c.propagate(Bytes("HSET"), c.args[1], c.args[2], text.bytes)
         c.reply.bulk(text.bytes)
     }

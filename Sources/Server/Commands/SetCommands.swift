@@ -96,8 +96,8 @@ enum SetCommands {
                 return true
             }
             c.db.remove(c.args[1])
-            c.propagate(Bytes("DEL"), c.args[1])
-            return
+            let isLazy = c.server.config.settings.lazyServerDelete
+            return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
         }
         reply.set(count)
         var random = CommandRandom()

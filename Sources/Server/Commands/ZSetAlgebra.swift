@@ -71,7 +71,11 @@ enum ZSetAlgebra {
 
     /// A set or sorted set with its weight; the members of a set have score 1.
     private struct Operand {
-        enum Value { case missing, set(SetView), zset(ZSetView) }
+        enum Value {
+            case missing
+            case set(SetView)
+            case zset(ZSetView)
+        }
         let value: Value
         var weight = 1.0
 

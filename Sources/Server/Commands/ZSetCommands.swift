@@ -104,11 +104,14 @@ enum ZSetCommands {
 
     /// Adds the pairs of score and member from argument `first` on. All scores are read before anything is changed.
     private static func add(_ c: WriteContext, _ options: AddOptions, first: Int) throws(CommandError) {
-        var scores: [Double] = []
-        scores.reserveCapacity((c.args.count - first) / 2)
-        for i in stride(from: first, to: c.args.count, by: 2) {
-            guard let score = Score.parse(c.args[i]) else { throw .notFloat }
-            scores.append(score)
+        guard let firstScore = Score.parse(c.args[first]) else { throw .notFloat }
+        let pairs = (c.args.count - first) / 2
+        // One pair, the usual case, needs no allocation.
+        var otherScores: [Double] = []
+        if pairs > 1 { otherScores.reserveCapacity(pairs - 1) }
+        for i in 1..<max(pairs, 1) {
+            guard let score = Score.parse(c.args[first + 2 * i]) else { throw .notFloat }
+            otherScores.append(score)
         }
         guard let zset = try c.editZSet(c.args[1], create: !options.onlyExisting) else {
             return options.increment ? c.reply.null() : c.reply.integer(0)
@@ -116,10 +119,10 @@ enum ZSetCommands {
         var added = 0
         var updated = 0
         var result: Double?
-        for (i, score) in scores.enumerated() {
-            let member = c.args[first + 2 * i + 1]
+        for i in 0..<pairs {
             let change: ZSetChange
-            (change, result) = try put(zset, member, score, options)
+            let score = i == 0 ? firstScore : otherScores[i - 1]
+            (change, result) = try put(zset, c.args[first + 2 * i + 1], score, options)
             switch change {
             case .added: added += 1
             case .updated: updated += 1
@@ -229,7 +232,7 @@ enum ZSetCommands {
             zset.scan(cursor: scan.cursor, count: scan.count) { member, score in
                 guard scan.accepts(member), let text = scratch.baseAddress else { return }
                 scan.found.append(member)
-                if isListpack, score.magnitude < Self.integerScoreLimit, let integer = Int64(exactly: score) {
+                if isListpack, score.magnitude <= Self.integerScoreLimit, let integer = Int64(exactly: score) {
                     scan.found.append(Bytes(text, decimalDigits(of: integer, into: text)))
                 } else {
                     scan.found.append(formatDouble(score, into: text))
