@@ -1,12 +1,21 @@
 """Hashes, compared with redis-server: replies must be equal byte for byte, in RESP2 and RESP3."""
 
+import random
+
 import pytest
 
-from script import members, run
+from oracle import bulks
+from script import flat, in_pairs, members, run, scan_all
 
 
-def test_set_and_get(both):
-    run(both, """
+@pytest.fixture
+def pair(protocols):
+    """Both servers, in each protocol."""
+    return protocols
+
+
+def test_set_and_get(pair):
+    run(pair, """
         HSET h f v
         HSET h f w g x
         HMSET h i 1 j 2
@@ -34,8 +43,8 @@ def test_set_and_get(both):
     """)
 
 
-def test_delete_removes_the_key_with_its_last_field(both):
-    run(both, """
+def test_delete_removes_the_key_with_its_last_field(pair):
+    run(pair, """
         HSET h a 1 b 2 c 3
         HDEL h a none a
         HDEL none a
@@ -46,16 +55,16 @@ def test_delete_removes_the_key_with_its_last_field(both):
     """)
 
 
-def test_empty_and_binary_fields(both):
-    both("HSET", "h", b"", b"")
-    both("HSET", "h", b"\0\xff\r\n", b"\0" * 100)
+def test_empty_and_binary_fields(pair):
+    pair("HSET", "h", b"", b"")
+    pair("HSET", "h", b"\0\xff\r\n", b"\0" * 100)
     for field in (b"", b"\0\xff\r\n", b"\0"):
-        both("HGET", "h", field)
-        both("HSTRLEN", "h", field)
+        pair("HGET", "h", field)
+        pair("HSTRLEN", "h", field)
 
 
-def test_increments(both):
-    run(both, """
+def test_increments(pair):
+    run(pair, """
         HINCRBY h n 5
         HINCRBY h n -7
         HGET h n
@@ -77,8 +86,8 @@ def test_increments(both):
     """)
 
 
-def test_float_increments(both):
-    run(both, """
+def test_float_increments(pair):
+    run(pair, """
         HINCRBYFLOAT h f 2.5
         HINCRBYFLOAT h f 0.1
         HINCRBYFLOAT h f -2.6
@@ -115,12 +124,12 @@ def test_float_increments(both):
         HLEN h
         HMGET h f g big e tiny zero huge x hex s max
     """)
-    both("HSET", "h", "nul", b"1\x002")
-    both("HINCRBYFLOAT", "h", "nul", "1")
+    pair("HSET", "h", "nul", b"1\x002")
+    pair("HINCRBYFLOAT", "h", "nul", "1")
 
 
-def test_errors(both):
-    run(both, """
+def test_errors(pair):
+    run(pair, """
         SET str x
         HSET str f v
         HSETNX str f v
@@ -152,8 +161,8 @@ def test_errors(both):
     """)
 
 
-def test_random_fields(both):
-    run(both, """
+def test_random_fields(pair):
+    run(pair, """
         HSET h f v
         HRANDFIELD h
         HRANDFIELD h 0
@@ -181,21 +190,21 @@ def test_random_fields(both):
 @pytest.mark.parametrize("size", [10, 1000])
 def test_random_fields_are_distinct_and_all_come_up(swiftlet, size):
     fields = {b"f%d" % i: b"%d" % i for i in range(size)}
-    swiftlet.hset("h", mapping=fields)
+    swiftlet.call("HSET", "h", *flat(fields))
     for count in (1, size // 4, size // 2, size - 1, size, size + 1):
-        found = swiftlet.execute_command("HRANDFIELD", "h", count)
+        found = bulks(swiftlet.call("HRANDFIELD", "h", count))
         assert len(found) == len(set(found)) == min(count, size)
         assert set(found) <= set(fields)
     seen = set()
     for _ in range(1000):
-        seen.update(swiftlet.execute_command("HRANDFIELD", "h", -size))
+        seen.update(bulks(swiftlet.call("HRANDFIELD", "h", -size)))
         if seen == set(fields):
             break
     assert seen == set(fields)
 
 
-def test_scan_small(both):
-    run(both, """
+def test_scan_small(pair):
+    run(pair, """
         HSET h f v g w
         HSCAN h 0
         HSCAN h 0 MATCH f*
@@ -223,41 +232,43 @@ def test_scan_small(both):
 @pytest.mark.parametrize("size", [30, 128, 129, 1000])
 def test_scan_finds_everything(swiftlet, size):
     fields = {b"f%d" % i: b"%d" % i for i in range(size)}
-    swiftlet.hset("h", mapping=fields)
+    swiftlet.call("HSET", "h", *flat(fields))
     for count in (1, 10, 5000):
-        assert dict(swiftlet.hscan_iter("h", count=count)) == fields
-    assert dict(swiftlet.hscan_iter("h", match="f1*")) == {f: v for f, v in fields.items() if f.startswith(b"f1")}
+        assert in_pairs(scan_all(swiftlet, "HSCAN", "h", "COUNT", count)) == fields
+    found = in_pairs(scan_all(swiftlet, "HSCAN", "h", "MATCH", "f1*"))
+    assert found == {f: v for f, v in fields.items() if f.startswith(b"f1")}
 
 
-def test_encoding_follows_size(both):
+def test_encoding_follows_size(pair):
     for i in range(513):
-        both("HSET", "h", f"f{i}", i)
+        pair("HSET", "h", f"f{i}", i)
         if i > 509:
-            both("OBJECT", "ENCODING", "h")
-    both("HSET", "v", "f", "x" * 64)
-    both("OBJECT", "ENCODING", "v")
-    both("HSET", "v", "f", "x" * 65)
-    both("OBJECT", "ENCODING", "v")
-    both("HSET", "w", "f" * 65, "x")
-    both("OBJECT", "ENCODING", "w")
+            pair("OBJECT", "ENCODING", "h")
+    pair("HSET", "v", "f", "x" * 64)
+    pair("OBJECT", "ENCODING", "v")
+    pair("HSET", "v", "f", "x" * 65)
+    pair("OBJECT", "ENCODING", "v")
+    pair("HSET", "w", "f" * 65, "x")
+    pair("OBJECT", "ENCODING", "w")
 
 
 @pytest.mark.parametrize("size", [10, 512])
-def test_against_a_model(both, rng, size):
+def test_against_a_model(pair, size):
+    rng = random.Random(size)
     model = {}
     for step in range(1500):
         field = str(rng.randrange(size))
         match rng.randrange(4):
             case 0:
-                both("HDEL", "h", field)
+                pair("HDEL", "h", field)
                 model.pop(field, None)
             case 1:
-                both("HINCRBY", "h", field, rng.randrange(-1000, 1000))
+                pair("HINCRBY", "h", field, rng.randrange(-1000, 1000))
                 model[field] = None
             case _:
-                both("HSET", "h", field, rng.randrange(1 << 40))
+                pair("HSET", "h", field, rng.randrange(1 << 40))
                 model[field] = None
-    both("HLEN", "h")
+    pair("HLEN", "h")
     for field in range(size):
-        both("HGET", "h", field)
-    assert members(both, "HKEYS", "h") == sorted(f.encode() for f in model)
+        pair("HGET", "h", field)
+    assert members(pair, "HKEYS", "h") == sorted(f.encode() for f in model)
