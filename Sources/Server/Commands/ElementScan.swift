@@ -39,7 +39,7 @@ struct ElementScan {
         return stringmatch(pattern, element)
     }
 
-    /// As strtoul reads it: a sign and wrap-around are allowed, spaces and anything else are not.
+    /// As strtoul reads a C string: a sign, wrap-around and nothing at all are allowed, spaces and other text are not.
     static func cursor(_ text: Bytes) -> UInt64? {
         var i = 0
         var negative = false
@@ -49,7 +49,7 @@ struct ElementScan {
             if text.count == 1 { return nil }
         }
         var value: UInt64 = 0
-        while i < text.count {
+        while i < text.count, text[i] != 0 {
             let digit = text[i] &- 48
             guard digit <= 9 else { return nil }
             let (product, o1) = value.multipliedReportingOverflow(by: 10)

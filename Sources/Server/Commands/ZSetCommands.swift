@@ -98,6 +98,8 @@ enum ZSetCommands {
 
     private static func zincrby(_ c: WriteContext) throws(CommandError) {
         var options = AddOptions()
+        // Redis reads ZADD's options here too, after which no pair is left.
+        if options.take(c.args[2]) { throw .syntax }
         options.increment = true
         try add(c, options, first: 2)
     }
