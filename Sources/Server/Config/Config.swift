@@ -10,6 +10,9 @@ final class Config {
     private(set) var unusedInUse: [String]
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
     var apply: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
+    /// Listens on `bind` and `port` as they are now instead of as in the old settings. Set by the network; throwing
+    /// leaves things as they were.
+    var applyListeners: ((_ old: Settings) throws(SettingError) -> Void)?
     /// Says that a setting without use was set, once for each.
     var onUnused: ((String) -> Void)?
 
@@ -71,7 +74,9 @@ final class Config {
                 throw SettingError("Unknown option or number of arguments for CONFIG SET - '\(name)'")
             }
             if setting.flags.contains(.startupOnly) { throw Self.failed(name, "can't set immutable config") }
-            if setting.flags.contains(.protected) && !isTrusted { throw Self.failed(name, "can't set protected config") }
+            if setting.flags.contains(.protected) && !isTrusted {
+                throw Self.failed(name, "can't set protected config")
+            }
             if setting.flags.contains(.notWhileLoading) && isLoading {
                 throw Self.failed(name, "can't set this config while loading")
             }

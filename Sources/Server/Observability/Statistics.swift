@@ -1,0 +1,158 @@
+import Glibc
+import Storage
+
+/// What one command has done since the last CONFIG RESETSTAT.
+struct CommandStatistics {
+    /// As INFO names it: `get`, `config|set`.
+    let name: String
+    var calls = 0
+    var microseconds = 0
+    /// Refused before they ran: wrong arity, no permission, out of memory.
+    var rejected = 0
+    /// Ran, and answered an error.
+    var failed = 0
+    /// Calls by the power of two of their microseconds: [i] counts those of at most 2^i.
+    var histogram: InlineArray<32, UInt32> = .init(repeating: 0)
+
+    /// The time within which `percentile` of the calls ended, in microseconds; an upper bound, as buckets are wide.
+    func microseconds(percentile: Double) -> Double {
+        let wanted = Double(calls) * percentile / 100
+        var seen = 0
+        for i in histogram.indices {
+            seen += Int(histogram[i])
+            if seen > 0 && Double(seen) >= wanted { return Double(UInt64(1) << UInt64(i)) }
+        }
+        return 0
+    }
+}
+
+/// Counters behind INFO. Confined to the loop; adding costs an increment.
+final class Statistics {
+    /// 40 hexadecimal digits, another for each start.
+    let runID = Statistics.randomID()
+    /// Names the history of this data set to replicas.
+    var replicationID = Statistics.randomID()
+    let startedNanoseconds = monotonicNanoseconds()
+
+    var connectionsReceived = 0
+    var connectionsRejected = 0
+    var commandsProcessed = 0
+    var bytesRead = 0
+    var bytesWritten = 0
+    var reads = 0
+    var writes = 0
+    var keyspaceHits = 0
+    var keyspaceMisses = 0
+    var evictedKeys = 0
+    var evictedClients = 0
+    /// `expired` of the keyspace at the last CONFIG RESETSTAT.
+    var expiredBase = 0
+    var errorReplies = 0
+    /// How often each error code (the first word) was answered. A client can make up codes with scripts: bounded.
+    private(set) var errors: [String: Int] = [:]
+    private static let maximumErrorCodes = 128
+    private(set) var commands: [CommandStatistics] = []
+    /// Bytes; the highest that the timer has seen.
+    var peakMemory = 0
+    /// What the process used when it was ready, before data.
+    var startupMemory = 0
+
+    private var operations = Rate()
+    private var input = Rate()
+    private var output = Rate()
+
+    // MARK: Counting
+
+    /// Adds a command to those counted; the number is for `count` and `reject`.
+    func register(_ name: String) -> Int {
+        commands.append(CommandStatistics(name: name))
+        return commands.count - 1
+    }
+
+    /// A command ran.
+    func count(_ command: Int, nanoseconds: UInt64, failed: Bool) {
+        let microseconds = Int(clamping: nanoseconds / 1000)
+        commandsProcessed &+= 1
+        commands[command].calls &+= 1
+        commands[command].microseconds &+= microseconds
+        if failed { commands[command].failed &+= 1 }
+        let bucket = microseconds <= 1 ? 0 : Int.bitWidth - (microseconds - 1).leadingZeroBitCount
+        commands[command].histogram[min(31, bucket)] &+= 1
+    }
+
+    /// A command was refused before it ran.
+    func reject(_ command: Int) { commands[command].rejected &+= 1 }
+
+    /// An error with this text was answered.
+    func count(error text: String) {
+        errorReplies &+= 1
+        let code = String(text.prefix { $0 != " " })
+        if errors[code] != nil || errors.count < Self.maximumErrorCodes { errors[code, default: 0] &+= 1 }
+    }
+
+    func reset(expired: Int) {
+        connectionsReceived = 0
+        connectionsRejected = 0
+        commandsProcessed = 0
+        bytesRead = 0
+        bytesWritten = 0
+        reads = 0
+        writes = 0
+        keyspaceHits = 0
+        keyspaceMisses = 0
+        evictedKeys = 0
+        evictedClients = 0
+        expiredBase = expired
+        errorReplies = 0
+        errors = [:]
+        for i in commands.indices { commands[i] = CommandStatistics(name: commands[i].name) }
+        operations = Rate()
+        input = Rate()
+        output = Rate()
+    }
+
+    // MARK: Rates
+
+    /// Called by the timer, ten times a second or so.
+    func sample() {
+        let now = monotonicNanoseconds()
+        operations.sample(commandsProcessed, now)
+        input.sample(bytesRead, now)
+        output.sample(bytesWritten, now)
+    }
+    /// Commands a second, over the last samples.
+    var operationsPerSecond: Int { Int(operations.perSecond) }
+    var inputKilobytesPerSecond: Double { input.perSecond / 1024 }
+    var outputKilobytesPerSecond: Double { output.perSecond / 1024 }
+
+    var uptimeSeconds: Int { Int((monotonicNanoseconds() - startedNanoseconds) / 1_000_000_000) }
+
+    /// 40 hexadecimal digits, as Redis's run and replication ids have them.
+    static func randomID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        var text = ""
+        for _ in 0..<40 { text += String(UInt8.random(in: 0...15, using: &generator), radix: 16) }
+        return text
+    }
+}
+
+/// How fast a counter grows: the mean of the last 16 samples.
+private struct Rate {
+    private var samples: [Double] = []
+    private var next = 0
+    private var lastValue = 0
+    private var lastTime: UInt64 = 0
+
+    mutating func sample(_ value: Int, _ now: UInt64) {
+        defer {
+            lastValue = value
+            lastTime = now
+        }
+        guard lastTime != 0, now > lastTime else { return }
+        let rate = Double(value &- lastValue) * 1e9 / Double(now - lastTime)
+        if samples.count < 16 { samples.append(rate) } else { samples[next] = rate }
+        next = (next + 1) % 16
+    }
+
+    var perSecond: Double { samples.isEmpty ? 0 : samples.reduce(0, +) / Double(samples.count) }
+}
