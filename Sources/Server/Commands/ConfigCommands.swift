@@ -74,14 +74,16 @@ enum ConfigCommands {
         do {
             try ConfigRewriter.rewrite(file, server.config.settings, all: all)
         } catch {
-            server.log.warning("CONFIG REWRITE failed: \(error.message)")
+            server.logger.warning("CONFIG REWRITE failed: \(error.message)")
             throw CommandError("ERR " + error.message)
         }
-        server.log.notice("CONFIG REWRITE executed with success.")
+        server.logger.notice("CONFIG REWRITE executed with success.")
     }
 
     private static func resetStatistics(_ c: ReadContext) throws(CommandError) {
-        c.server.statistics.reset(expired: c.server.keyspace.expired)
+        c.server.statistics.reset()
+        c.server.commands.entries.forEach { $0.resetStatistics() }
+        c.server.persistence.expiredAtReset = c.server.keyspace.expired
         c.reply.ok()
     }
 
@@ -105,6 +107,14 @@ extension Permission {
         case .yes: true
         case .local: client.isLocal
         }
+    }
+}
+
+extension Client {
+    /// Whether it is on this machine: a Unix socket or a loopback address, or no connection at all.
+    var isLocal: Bool {
+        if !flags.isDisjoint(with: [.unixSocket, .internal]) { return true }
+        return ["127.", "[::1]:", "::1:", "[::ffff:127.", "::ffff:127."].contains { address.hasPrefix($0) }
     }
 }
 

@@ -189,13 +189,13 @@ enum DebugCommands {
             }
         }
         try c.server.persistence.reload(saveFirst: saveFirst)
-        c.server.log.warning("DB reloaded by DEBUG RELOAD")
+        c.server.logger.warning("DB reloaded by DEBUG RELOAD")
         c.reply.ok()
     }
 
     @Sendable private static func loadaof(_ c: WriteContext) throws(CommandError) {
         try c.server.persistence.reloadLog()
-        c.server.log.warning("Append Only File loaded by DEBUG LOADAOF")
+        c.server.logger.warning("Append Only File loaded by DEBUG LOADAOF")
         c.reply.ok()
     }
 
@@ -230,16 +230,16 @@ enum DebugCommands {
 
     @Sendable private static func log(_ c: WriteContext) throws(CommandError) {
         let text = c.args[2].string
-        c.server.log.warning("DEBUG LOG: \(text)")
+        c.server.logger.warning("DEBUG LOG: \(text)")
         c.reply.ok()
     }
 
     @Sendable private static func changeReplicationID(_ c: WriteContext) throws(CommandError) {
-        c.server.statistics.replicationID = Statistics.randomID()
+        c.server.persistence.replicationID = PersistenceControl.makeReplicationID()
         c.reply.ok()
     }
 
-    /// DEBUG STRINGMATCH-LEN length pattern: matches so many `a` with the pattern; only the time it takes is of interest.
+    /// DEBUG STRINGMATCH-LEN length pattern: matches so many `a` with the pattern, to see how long it takes.
     @Sendable private static func stringMatch(_ c: WriteContext) throws(CommandError) {
         guard let length = c.args[2].integer, (0...(64 << 20)).contains(length) else { throw .mustBePositive }
         let text = OutputBuffer(capacity: Int(length))

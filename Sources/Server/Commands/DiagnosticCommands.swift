@@ -140,26 +140,28 @@ enum DiagnosticCommands {
     }
 
     private static func latencyHistogram(_ c: ReadContext) throws(CommandError) {
-        let wanted = (2..<max(2, c.args.count)).map { c.args[$0].string.lowercased() }
-        let found = c.server.statistics.commands.filter { command in
-            // A container stands for its subcommands.
-            command.calls > 0
-                && (wanted.isEmpty || wanted.contains { command.name == $0 || command.name.hasPrefix($0 + "|") })
+        var found: [CommandEntry] = []
+        if c.args.count == 2 {
+            found = c.server.commands.all
+        } else {
+            for i in 2..<c.args.count {
+                guard let entry = c.server.commands.find(c.args[i]) else { continue }
+                found.append(entry)
+                found += entry.subcommands?.entries ?? []
+            }
         }
+        found.removeAll { $0.calls == 0 }
         c.reply.map(found.count)
-        for command in found {
-            c.reply.bulk(command.name)
+        for entry in found {
+            c.reply.bulk(entry.fullName)
             c.reply.map(2)
             c.reply.bulk("calls")
-            c.reply.integer(command.calls)
+            c.reply.integer(entry.calls)
             c.reply.bulk("histogram_usec")
-            let used = command.histogram.indices.filter { command.histogram[$0] > 0 }
-            c.reply.map(used.count)
-            var total: Int64 = 0
-            for bucket in used {
-                total += Int64(command.histogram[bucket])
-                c.reply.integer(Int64(1) << Int64(bucket))
-                c.reply.integer(total)
+            c.reply.map(entry.histogram.usedCount)
+            entry.histogram.forEachUsed { microseconds, calls in
+                c.reply.integer(microseconds)
+                c.reply.integer(calls)
             }
         }
     }
@@ -189,16 +191,15 @@ enum DiagnosticCommands {
     }
 
     private static func memoryStatistics(_ c: ReadContext) throws(CommandError) {
-        let now = MemoryStatistics()
-        let statistics = c.server.statistics
+        let memory = c.server.memory
+        let now = memory.sample()
         let keys = c.server.keyspace.count
-        let data = max(0, now.allocated - statistics.startupMemory)
-        statistics.peakMemory = max(statistics.peakMemory, now.allocated)
+        let data = max(0, now.allocated - memory.startup)
         let integers: [(StaticString, Int)] = [
-            ("peak.allocated", statistics.peakMemory), ("total.allocated", now.allocated),
-            ("startup.allocated", statistics.startupMemory), ("replication.backlog", 0), ("clients.slaves", 0),
+            ("peak.allocated", memory.peak), ("total.allocated", now.allocated),
+            ("startup.allocated", memory.startup), ("replication.backlog", 0), ("clients.slaves", 0),
             ("clients.normal", 0), ("cluster.links", 0), ("aof.buffer", 0), ("lua.caches", 0),
-            ("functions.caches", 0), ("overhead.total", statistics.startupMemory), ("keys.count", keys),
+            ("functions.caches", 0), ("overhead.total", memory.startup), ("keys.count", keys),
             ("keys.bytes-per-key", keys > 0 ? data / keys : 0), ("dataset.bytes", data),
             ("allocator.allocated", now.allocated), ("allocator.active", now.active),
             ("allocator.resident", now.resident), ("allocator-fragmentation.bytes", now.active - now.allocated),
@@ -208,7 +209,7 @@ enum DiagnosticCommands {
         ]
         let doubles: [(StaticString, Double)] = [
             ("dataset.percentage", Info.share(data, now.allocated) * 100),
-            ("peak.percentage", Info.share(now.allocated, statistics.peakMemory) * 100),
+            ("peak.percentage", Info.share(now.allocated, memory.peak) * 100),
             ("allocator-fragmentation.ratio", Info.share(now.active, now.allocated)),
             ("allocator-rss.ratio", Info.share(now.resident, now.active)),
             ("rss-overhead.ratio", Info.share(now.residentSetSize, now.resident)),
@@ -261,6 +262,11 @@ enum DiagnosticCommands {
                 "USAGE <key> [SAMPLES <count>]", "    Bytes that a key and its value take.",
             ])
     }
+}
+
+extension CommandIndex {
+    /// Commands, each followed by its subcommands.
+    var all: [CommandEntry] { entries.flatMap { [$0] + ($0.subcommands?.entries ?? []) } }
 }
 
 extension ReplyWriter {

@@ -10,9 +10,6 @@ final class Config {
     private(set) var unusedInUse: [String]
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
     var apply: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
-    /// Listens on `bind` and `port` as they are now instead of as in the old settings. Set by the network; throwing
-    /// leaves things as they were.
-    var applyListeners: ((_ old: Settings) throws(SettingError) -> Void)?
     /// Says that a setting without use was set, once for each.
     var onUnused: ((String) -> Void)?
 

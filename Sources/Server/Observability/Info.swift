@@ -99,7 +99,7 @@ struct Info {
 
     private func serverSection() {
         let settings = server.config.settings
-        let uptime = server.statistics.uptimeSeconds
+        let uptime = max(0, wallClockMilliseconds() - server.started) / 1000
         field("redis_version", Version.redis)
         field("swiftlet_version", Version.number)
         field("redis_git_sha1", "00000000")
@@ -112,7 +112,7 @@ struct Info {
         field("multiplexing_api", "epoll")
         field("process_id", Int(getpid()))
         field("process_supervised", "no")
-        field("run_id", server.statistics.runID)
+        field("run_id", server.runID)
         field("tcp_port", settings.port)
         field("server_time_usec", wallClockMilliseconds() * 1000)
         field("uptime_in_seconds", uptime)
@@ -126,12 +126,12 @@ struct Info {
     }
 
     private func clientsSection() {
-        field("connected_clients", server.clientCount)
+        field("connected_clients", server.clients.count)
         field("cluster_connections", 0)
         field("maxclients", server.config.settings.maxClients)
         field("client_recent_max_input_buffer", 0)
         field("client_recent_max_output_buffer", 0)
-        field("blocked_clients", server.blockedClientCount)
+        field("blocked_clients", server.clients.values.count { $0.flags.contains(.blocked) })
         field("tracking_clients", 0)
         field("pubsub_clients", 0)
         field("clients_in_timeout_table", 0)
@@ -139,20 +139,19 @@ struct Info {
     }
 
     private func memorySection() {
-        let now = MemoryStatistics()
-        let statistics = server.statistics
+        let memory = server.memory
+        let now = memory.sample()
         let settings = server.config.settings
-        statistics.peakMemory = max(statistics.peakMemory, now.allocated)
-        let data = max(0, now.allocated - statistics.startupMemory)
+        let data = max(0, now.allocated - memory.startup)
         field("used_memory", now.allocated)
         field("used_memory_human", Self.human(now.allocated))
         field("used_memory_rss", now.residentSetSize)
         field("used_memory_rss_human", Self.human(now.residentSetSize))
-        field("used_memory_peak", statistics.peakMemory)
-        field("used_memory_peak_human", Self.human(statistics.peakMemory))
-        field("used_memory_peak_perc", Self.fixed(Self.share(now.allocated, statistics.peakMemory) * 100, 2) + "%")
-        field("used_memory_overhead", statistics.startupMemory)
-        field("used_memory_startup", statistics.startupMemory)
+        field("used_memory_peak", memory.peak)
+        field("used_memory_peak_human", Self.human(memory.peak))
+        field("used_memory_peak_perc", Self.fixed(Self.share(now.allocated, memory.peak) * 100, 2) + "%")
+        field("used_memory_overhead", memory.startup)
+        field("used_memory_startup", memory.startup)
         field("used_memory_dataset", data)
         field("used_memory_dataset_perc", Self.fixed(Self.share(data, now.allocated) * 100, 2) + "%")
         field("allocator_allocated", now.allocated)
@@ -247,27 +246,27 @@ struct Info {
 
     private func statsSection() {
         let statistics = server.statistics
-        field("total_connections_received", statistics.connectionsReceived)
-        field("total_commands_processed", statistics.commandsProcessed)
-        field("instantaneous_ops_per_sec", statistics.operationsPerSecond)
-        field("total_net_input_bytes", statistics.bytesRead)
-        field("total_net_output_bytes", statistics.bytesWritten)
+        field("total_connections_received", statistics.connections)
+        field("total_commands_processed", statistics.commands)
+        field("instantaneous_ops_per_sec", statistics.commandRate.perSecond)
+        field("total_net_input_bytes", statistics.inputBytes)
+        field("total_net_output_bytes", statistics.outputBytes)
         field("total_net_repl_input_bytes", 0)
         field("total_net_repl_output_bytes", 0)
-        field("instantaneous_input_kbps", Self.fixed(statistics.inputKilobytesPerSecond, 2))
-        field("instantaneous_output_kbps", Self.fixed(statistics.outputKilobytesPerSecond, 2))
+        field("instantaneous_input_kbps", Self.fixed(Double(statistics.inputRate.perSecond) / 1024, 2))
+        field("instantaneous_output_kbps", Self.fixed(Double(statistics.outputRate.perSecond) / 1024, 2))
         field("instantaneous_input_repl_kbps", "0.00")
         field("instantaneous_output_repl_kbps", "0.00")
-        field("rejected_connections", statistics.connectionsRejected)
+        field("rejected_connections", statistics.rejectedConnections)
         field("sync_full", 0)
         field("sync_partial_ok", 0)
         field("sync_partial_err", 0)
-        field("expired_keys", max(0, server.keyspace.expired - statistics.expiredBase))
+        field("expired_keys", max(0, server.keyspace.expired - server.persistence.expiredAtReset))
         field("expired_stale_perc", "0.00")
         field("expired_time_cap_reached_count", 0)
         field("expire_cycle_cpu_milliseconds", 0)
-        field("evicted_keys", statistics.evictedKeys)
-        field("evicted_clients", statistics.evictedClients)
+        field("evicted_keys", 0)
+        field("evicted_clients", 0)
         field("total_eviction_exceeded_time", 0)
         field("current_eviction_exceeded_time", 0)
         field("keyspace_hits", statistics.keyspaceHits)
@@ -291,8 +290,6 @@ struct Info {
         field("unexpected_error_replies", 0)
         field("total_error_replies", statistics.errorReplies)
         field("dump_payload_sanitizations", 0)
-        field("total_reads_processed", statistics.reads)
-        field("total_writes_processed", statistics.writes)
         field("io_threaded_reads_processed", 0)
         field("io_threaded_writes_processed", 0)
         field("reply_buffer_shrinks", 0)
@@ -303,7 +300,7 @@ struct Info {
         field("role", "master")
         field("connected_slaves", 0)
         field("master_failover_state", "no-failover")
-        field("master_replid", server.statistics.replicationID)
+        field("master_replid", server.persistence.replicationID)
         field("master_replid2", String(repeating: "0", count: 40))
         field("master_repl_offset", 0)
         field("second_repl_offset", -1)
@@ -335,11 +332,11 @@ struct Info {
     }
 
     private func commandSection() {
-        for command in server.statistics.commands
-        where command.calls > 0 || command.rejected > 0 || command.failed > 0 {
-            let mean = Self.fixed(Self.share(command.microseconds, command.calls), 2)
+        for command in server.commands.all where command.calls > 0 || command.rejected > 0 || command.failed > 0 {
+            let microseconds = Int(command.nanoseconds / 1000)
+            let mean = Self.fixed(Self.share(microseconds, command.calls), 2)
             out?.append(
-                "cmdstat_\(command.name):calls=\(command.calls),usec=\(command.microseconds),usec_per_call=\(mean),"
+                "cmdstat_\(command.fullName):calls=\(command.calls),usec=\(microseconds),usec_per_call=\(mean),"
                     + "rejected_calls=\(command.rejected),failed_calls=\(command.failed)\r\n")
         }
     }
@@ -353,11 +350,11 @@ struct Info {
     private func latencySection() {
         let settings = server.config.settings
         guard settings.latencyTracking else { return }
-        for command in server.statistics.commands where command.calls > 0 {
+        for command in server.commands.all where command.calls > 0 {
             let parts = settings.latencyPercentiles.map {
-                "p\($0)=" + Self.fixed(command.microseconds(percentile: Double($0) ?? 0), 3)
+                "p\($0)=" + Self.fixed(command.histogram.microseconds(percent: Double($0) ?? 0), 3)
             }
-            out?.append("latency_percentiles_usec_\(command.name):\(parts.joined(separator: ","))\r\n")
+            out?.append("latency_percentiles_usec_\(command.fullName):\(parts.joined(separator: ","))\r\n")
         }
     }
 
