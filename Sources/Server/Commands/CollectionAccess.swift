@@ -1,0 +1,67 @@
+import Storage
+
+/// Typed look-ups that answer WRONGTYPE, and arguments that several commands on collections read alike.
+extension ReadDatabase {
+    func hashOrRefuse(_ key: Bytes) throws(CommandError) -> HashView? {
+        do { return try hash(key) } catch { throw .wrongType }
+    }
+    func setOrRefuse(_ key: Bytes) throws(CommandError) -> SetView? {
+        do { return try set(key) } catch { throw .wrongType }
+    }
+    func zsetOrRefuse(_ key: Bytes) throws(CommandError) -> ZSetView? {
+        do { return try zset(key) } catch { throw .wrongType }
+    }
+}
+
+extension ReadContext {
+    func hash(_ key: Bytes) throws(CommandError) -> HashView? { try db.hashOrRefuse(key) }
+    func set(_ key: Bytes) throws(CommandError) -> SetView? { try db.setOrRefuse(key) }
+    func zset(_ key: Bytes) throws(CommandError) -> ZSetView? { try db.zsetOrRefuse(key) }
+}
+
+extension WriteContext {
+    /// The database as read handlers see it.
+    var reading: ReadDatabase { ReadDatabase(db) }
+
+    func hash(_ key: Bytes) throws(CommandError) -> HashView? { try reading.hashOrRefuse(key) }
+    func set(_ key: Bytes) throws(CommandError) -> SetView? { try reading.setOrRefuse(key) }
+    func zset(_ key: Bytes) throws(CommandError) -> ZSetView? { try reading.zsetOrRefuse(key) }
+
+    /// The editors are nil where the key is missing and `create` is false.
+    func editHash(_ key: Bytes, create: Bool) throws(CommandError) -> HashEditor? {
+        do { return try db.editHash(key, create: create) } catch { throw .wrongType }
+    }
+    func editSet(_ key: Bytes, create: Bool) throws(CommandError) -> SetEditor? {
+        do { return try db.editSet(key, create: create) } catch { throw .wrongType }
+    }
+    func editZSet(_ key: Bytes, create: Bool) throws(CommandError) -> ZSetEditor? {
+        do { return try db.editZSet(key, create: create) } catch { throw .wrongType }
+    }
+}
+
+extension Arguments {
+    /// The count of SPOP and ZPOPMIN.
+    func nonNegative(_ index: Int) throws(CommandError) -> Int {
+        guard let number = self[index].integer, number >= 0 else { throw .mustBePositive }
+        return Int(number)
+    }
+
+    /// The LIMIT of SINTERCARD and ZINTERCARD.
+    func limit(_ index: Int) throws(CommandError) -> Int {
+        guard let number = self[index].integer, number >= 0 else {
+            throw CommandError("ERR LIMIT can't be negative")
+        }
+        return Int(number)
+    }
+
+    /// A blocking command's timeout in milliseconds, written in seconds with a fraction; 0 waits for ever.
+    func timeout(_ index: Int) throws(CommandError) -> Int64 {
+        guard let seconds = LongDouble.parse(self[index]) else {
+            throw CommandError("ERR timeout is not a float or out of range")
+        }
+        if seconds < 0 { throw CommandError("ERR timeout is negative") }
+        let milliseconds = (seconds * 1000).rounded(.up)
+        guard let timeout = Int64(exactly: milliseconds) else { throw CommandError("ERR timeout is out of range") }
+        return timeout
+    }
+}

@@ -1,0 +1,225 @@
+import Storage
+
+// Invariant of this file: the scratch for an integer's digits has the 20 bytes that `decimalDigits` asks for.
+
+enum HashCommands {
+    static let table: [Command] = [
+        Command(
+            "hset", arity: -4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
+            complexity: "O(N) for N fields", summary: "Sets fields of a hash; answers how many of them are new.",
+            .write(hset)),
+        Command(
+            "hsetnx", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
+            complexity: "O(1)", summary: "Sets a field of a hash unless the hash has it.", .write(hsetnx)),
+        Command(
+            "hmset", arity: -4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
+            complexity: "O(N) for N fields", summary: "Sets fields of a hash; the older form of HSET.", .write(hset)),
+        Command(
+            "hget", arity: 3, flags: [.fast], group: .hash, since: "2.0.0",
+            complexity: "O(1)", summary: "Answers a field's value.", .read(hget)),
+        Command(
+            "hmget", arity: -3, flags: [.fast], group: .hash, since: "2.0.0",
+            complexity: "O(N) for N fields", summary: "Answers the values of several fields.", .read(hmget)),
+        Command(
+            "hgetall", arity: 2, flags: [], group: .hash, since: "2.0.0",
+            complexity: "O(N) for a hash of N fields", summary: "Answers fields and values.", .read(hgetall)),
+        Command(
+            "hdel", arity: -3, flags: [.fast], group: .hash, since: "2.0.0",
+            complexity: "O(N) for N fields", summary: "Removes fields, and the hash with its last one.", .write(hdel)),
+        Command(
+            "hexists", arity: 3, flags: [.fast], group: .hash, since: "2.0.0",
+            complexity: "O(1)", summary: "Whether a hash has a field.", .read(hexists)),
+        Command(
+            "hincrby", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
+            complexity: "O(1)", summary: "Adds an integer to a field; a missing one is 0.", .write(hincrby)),
+        Command(
+            "hincrbyfloat", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.6.0",
+            complexity: "O(1)", summary: "Adds a decimal number to a field, which counts as 0 when missing.",
+            .write(hincrbyfloat)),
+        Command(
+            "hkeys", arity: 2, flags: [], group: .hash, since: "2.0.0",
+            complexity: "O(N) for a hash of N fields", summary: "Answers all fields.", .read(hkeys)),
+        Command(
+            "hvals", arity: 2, flags: [], group: .hash, since: "2.0.0",
+            complexity: "O(N) for a hash of N fields", summary: "Answers all values.", .read(hvals)),
+        Command(
+            "hlen", arity: 2, flags: [.fast], group: .hash, since: "2.0.0",
+            complexity: "O(1)", summary: "How many fields a hash has.", .read(hlen)),
+        Command(
+            "hstrlen", arity: 3, flags: [.fast], group: .hash, since: "3.2.0",
+            complexity: "O(1)", summary: "The length of a field's value in bytes.", .read(hstrlen)),
+        Command(
+            "hrandfield", arity: -2, flags: [], group: .hash, since: "6.2.0",
+            complexity: "O(N) for N fields answered", summary: "Answers fields picked at random.", .read(hrandfield)),
+        Command(
+            "hscan", arity: -3, flags: [], group: .hash, since: "2.8.0",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few fields of a pass over a hash.",
+            .read(hscan)),
+    ]
+
+    // MARK: - Writing
+
+    /// HSET and HMSET, which differ in the reply.
+    private static func hset(_ c: WriteContext) throws(CommandError) {
+        let isHMSet = c.args[0].equals(ignoringCase: "hmset")
+        guard c.args.count % 2 == 0 else { throw .wrongArity(isHMSet ? "hmset" : "hset") }
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        var added = 0
+        var i = 2
+        while i < c.args.count {
+            if hash.set(c.args[i], c.args[i + 1]) { added += 1 }
+            i += 2
+        }
+        if isHMSet { c.reply.ok() } else { c.reply.integer(added) }
+    }
+
+    private static func hsetnx(_ c: WriteContext) throws(CommandError) {
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        if hash.view.contains(c.args[2]) {
+            c.reply.integer(0)
+        } else {
+            hash.set(c.args[2], c.args[3])
+            c.reply.integer(1)
+        }
+    }
+
+    private static func hdel(_ c: WriteContext) throws(CommandError) {
+        guard let hash = try c.editHash(c.args[1], create: false) else { return c.reply.integer(0) }
+        var removed = 0
+        for i in 2..<c.args.count where hash.remove(c.args[i]) {
+            removed += 1
+            if hash.view.count == 0 { break }
+        }
+        c.db.removeIfEmpty(hash.entry)
+        c.reply.integer(removed)
+    }
+
+    private static func hincrby(_ c: WriteContext) throws(CommandError) {
+        guard let increment = c.args[3].integer else { throw .notInteger }
+        // Making a missing key first is safe: nothing below can fail for one.
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        var value: Int64 = 0
+        if let old = hash.view.get(c.args[2]) {
+            guard let number = old.integer else { throw CommandError("ERR hash value is not an integer") }
+            value = number
+        }
+        let (sum, overflow) = value.addingReportingOverflow(increment)
+        if overflow { throw .incrementOverflows }
+        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { text in
+            guard let digits = text.baseAddress else { return }
+            _ = hash.set(c.args[2], Bytes(digits, decimalDigits(of: sum, into: digits)))
+        }
+        c.reply.integer(sum)
+    }
+
+    /// Logged as the value it came to, since another machine's long double might come to another.
+    private static func hincrbyfloat(_ c: WriteContext) throws(CommandError) {
+        guard let increment = LongDouble.parse(c.args[3]) else { throw .notFloat }
+        guard increment.isFinite else { throw CommandError("ERR value is NaN or Infinity") }
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        var value: LongDouble.Value = 0
+        if let old = hash.view.get(c.args[2]) {
+            guard let number = LongDouble.parse(old) else { throw CommandError("ERR hash value is not a float") }
+            value = number
+        }
+        value += increment
+        guard value.isFinite else { throw CommandError("ERR increment would produce NaN or Infinity") }
+        let text = OutputBuffer(capacity: 64)
+        LongDouble.append(value, to: text)
+        hash.set(c.args[2], text.bytes)
+        c.propagate(Bytes("HSET"), c.args[1], c.args[2], text.bytes)
+        c.reply.bulk(text.bytes)
+    }
+
+    // MARK: - Reading
+
+    private static func hget(_ c: ReadContext) throws(CommandError) {
+        writeValue(try c.hash(c.args[1])?.get(c.args[2]), c.reply)
+    }
+
+    private static func hmget(_ c: ReadContext) throws(CommandError) {
+        let hash = try c.hash(c.args[1])
+        c.reply.array(c.args.count - 2)
+        for i in 2..<c.args.count { writeValue(hash?.get(c.args[i]), c.reply) }
+    }
+
+    private static func writeValue(_ value: Bytes?, _ reply: ReplyWriter) {
+        if let value { reply.bulk(value) } else { reply.null() }
+    }
+
+    private static func hexists(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(try c.hash(c.args[1])?.contains(c.args[2]) == true ? 1 : 0)
+    }
+
+    private static func hlen(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(try c.hash(c.args[1])?.count ?? 0)
+    }
+
+    private static func hstrlen(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(try c.hash(c.args[1])?.get(c.args[2])?.count ?? 0)
+    }
+
+    private static func hgetall(_ c: ReadContext) throws(CommandError) {
+        guard let hash = try c.hash(c.args[1]) else { return c.reply.map(0) }
+        let reply = c.reply
+        reply.map(hash.count)
+        hash.forEach { field, value in
+            reply.bulk(field)
+            reply.bulk(value)
+            return true
+        }
+    }
+
+    private static func hkeys(_ c: ReadContext) throws(CommandError) {
+        guard let hash = try c.hash(c.args[1]) else { return c.reply.array(0) }
+        let reply = c.reply
+        reply.array(hash.count)
+        hash.forEach { field, _ in
+            reply.bulk(field)
+            return true
+        }
+    }
+
+    private static func hvals(_ c: ReadContext) throws(CommandError) {
+        guard let hash = try c.hash(c.args[1]) else { return c.reply.array(0) }
+        let reply = c.reply
+        reply.array(hash.count)
+        hash.forEach { _, value in
+            reply.bulk(value)
+            return true
+        }
+    }
+
+    private static func hrandfield(_ c: ReadContext) throws(CommandError) {
+        let request = try RandomRequest(c.args, valuesWord: "withvalues")
+        let reply = c.reply
+        guard let hash = try c.hash(c.args[1]), hash.count > 0 else {
+            return request.count == nil ? reply.null() : reply.array(0)
+        }
+        guard let count = request.count else {
+            var random = CommandRandom()
+            return reply.bulk(hash.at(Int.random(in: 0..<hash.count, using: &random)).0)
+        }
+        let length = RandomRequest.answerLength(count: count, size: hash.count)
+        reply.array(request.withValues && !reply.resp3 ? length * 2 : length)
+        RandomRequest.forEachIndex(count: count, size: hash.count) { index in
+            let (field, value) = hash.at(index)
+            if request.withValues, reply.resp3 { reply.array(2) }
+            reply.bulk(field)
+            if request.withValues { reply.bulk(value) }
+        }
+    }
+
+    private static func hscan(_ c: ReadContext) throws(CommandError) {
+        var scan = try ElementScan(c.args)
+        guard let hash = try c.hash(c.args[1]) else { return scan.write(next: 0, to: c.reply) }
+        try scan.readOptions(size: hash.count)
+        let next = hash.scan(cursor: scan.cursor, count: scan.count) { field, value in
+            guard scan.accepts(field) else { return }
+            scan.found.append(field)
+            scan.found.append(value)
+        }
+        scan.write(next: next, to: c.reply)
+    }
+}

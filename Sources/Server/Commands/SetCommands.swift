@@ -1,0 +1,174 @@
+import Storage
+
+enum SetCommands {
+    static let table: [Command] = [
+        Command(
+            "sadd", arity: -3, flags: [.denyoom, .fast], group: .set, since: "1.0.0",
+            complexity: "O(N) for N members", summary: "Adds members; answers how many were new.", .write(sadd)),
+        Command(
+            "srem", arity: -3, flags: [.fast], group: .set, since: "1.0.0",
+            complexity: "O(N) for N members", summary: "Removes members, and the set with its last one.", .write(srem)),
+        Command(
+            "sismember", arity: 3, flags: [.fast], group: .set, since: "1.0.0",
+            complexity: "O(1)", summary: "Whether a set has a member.", .read(sismember)),
+        Command(
+            "smismember", arity: -3, flags: [.fast], group: .set, since: "6.2.0",
+            complexity: "O(N) for N members", summary: "Which of several members a set has.", .read(smismember)),
+        Command(
+            "smembers", arity: 2, flags: [], group: .set, since: "1.0.0",
+            complexity: "O(N) for a set of N members", summary: "Answers all members.", .read(smembers)),
+        Command(
+            "scard", arity: 2, flags: [.fast], group: .set, since: "1.0.0",
+            complexity: "O(1)", summary: "How many members a set has.", .read(scard)),
+        Command(
+            "spop", arity: -2, flags: [.fast], group: .set, since: "1.0.0",
+            complexity: "O(N) for N members answered", summary: "Takes members picked at random out of a set.",
+            .write(spop)),
+        Command(
+            "srandmember", arity: -2, flags: [], group: .set, since: "1.0.0",
+            complexity: "O(N) for N members answered", summary: "Answers members picked at random.",
+            .read(srandmember)),
+        Command(
+            "smove", arity: 4, flags: [.fast], keys: .range(1, 2, 1), group: .set, since: "1.0.0",
+            complexity: "O(1)", summary: "Moves a member from one set to another.", .write(smove)),
+        Command(
+            "sscan", arity: -3, flags: [], group: .set, since: "2.8.0",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few members of a pass over a set.",
+            .read(sscan)),
+    ]
+
+    // MARK: - Writing
+
+    private static func sadd(_ c: WriteContext) throws(CommandError) {
+        guard let set = try c.editSet(c.args[1], create: true) else { return }
+        var added = 0
+        for i in 2..<c.args.count where set.insert(c.args[i]) { added += 1 }
+        c.reply.integer(added)
+    }
+
+    private static func srem(_ c: WriteContext) throws(CommandError) {
+        guard let set = try c.editSet(c.args[1], create: false) else { return c.reply.integer(0) }
+        var removed = 0
+        for i in 2..<c.args.count where set.remove(c.args[i]) {
+            removed += 1
+            if set.view.count == 0 { break }
+        }
+        c.db.removeIfEmpty(set.entry)
+        c.reply.integer(removed)
+    }
+
+    private static func smove(_ c: WriteContext) throws(CommandError) {
+        let (source, destination, member) = (c.args[1], c.args[2], c.args[3])
+        guard let from = try c.editSet(source, create: false) else { return c.reply.integer(0) }
+        // A destination of another type is refused before anything is removed.
+        _ = try c.set(destination)
+        if source == destination { return c.reply.integer(from.view.contains(member) ? 1 : 0) }
+        guard from.remove(member) else { return c.reply.integer(0) }
+        c.db.removeIfEmpty(from.entry)
+        try c.editSet(destination, create: true)?.insert(member)
+        c.reply.integer(1)
+    }
+
+    /// The choice is random, so what is logged is which members went.
+    private static func spop(_ c: WriteContext) throws(CommandError) {
+        if c.args.count > 3 { throw .syntax }
+        if c.args.count == 3 { return try spopSeveral(c) }
+        guard let set = try c.editSet(c.args[1], create: false), set.view.count > 0 else { return c.reply.null() }
+        var random = CommandRandom()
+        let index = Int.random(in: 0..<set.view.count, using: &random)
+        let member = set.view.at(index)
+        c.reply.bulk(member)
+        c.propagate(Bytes("SREM"), c.args[1], member)
+        set.removeAt(index)
+        c.db.removeIfEmpty(set.entry)
+    }
+
+    private static func spopSeveral(_ c: WriteContext) throws(CommandError) {
+        let count = try c.args.nonNegative(2)
+        let reply = c.reply
+        guard let set = try c.editSet(c.args[1], create: false) else { return reply.set(0) }
+        let size = set.view.count
+        if count >= size {
+            reply.set(size)
+            set.view.forEach { member in
+                reply.bulk(member)
+                return true
+            }
+            c.db.remove(c.args[1])
+            let isLazy = c.server.config.settings.lazyServerDelete
+            return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
+        }
+        reply.set(count)
+        var random = CommandRandom()
+        var left = count
+        while left > 0 {
+            let batch = min(left, Self.membersInOneSREM)
+            var popped = MemberList()
+            for _ in 0..<batch {
+                let index = Int.random(in: 0..<set.view.count, using: &random)
+                popped.append(set.view.at(index))
+                set.removeAt(index)
+            }
+            var command = [Bytes("SREM"), c.args[1]]
+            command.reserveCapacity(batch + 2)
+            for i in 0..<batch {
+                reply.bulk(popped[i])
+                command.append(popped[i])
+            }
+            c.propagate(command)
+            left -= batch
+        }
+    }
+    private static let membersInOneSREM = 1024
+
+    // MARK: - Reading
+
+    private static func sismember(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(try c.set(c.args[1])?.contains(c.args[2]) == true ? 1 : 0)
+    }
+
+    private static func smismember(_ c: ReadContext) throws(CommandError) {
+        let set = try c.set(c.args[1])
+        c.reply.array(c.args.count - 2)
+        for i in 2..<c.args.count { c.reply.integer(set?.contains(c.args[i]) == true ? 1 : 0) }
+    }
+
+    private static func scard(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(try c.set(c.args[1])?.count ?? 0)
+    }
+
+    private static func smembers(_ c: ReadContext) throws(CommandError) {
+        guard let set = try c.set(c.args[1]) else { return c.reply.set(0) }
+        let reply = c.reply
+        reply.set(set.count)
+        set.forEach { member in
+            reply.bulk(member)
+            return true
+        }
+    }
+
+    private static func srandmember(_ c: ReadContext) throws(CommandError) {
+        let request = try RandomRequest(c.args, valuesWord: nil)
+        let reply = c.reply
+        guard let set = try c.set(c.args[1]), set.count > 0 else {
+            return request.count == nil ? reply.null() : reply.array(0)
+        }
+        guard let count = request.count else {
+            var random = CommandRandom()
+            return reply.bulk(set.at(Int.random(in: 0..<set.count, using: &random)))
+        }
+        reply.array(RandomRequest.answerLength(count: count, size: set.count))
+        RandomRequest.forEachIndex(count: count, size: set.count) { reply.bulk(set.at($0)) }
+    }
+
+    private static func sscan(_ c: ReadContext) throws(CommandError) {
+        var scan = try ElementScan(c.args)
+        guard let set = try c.set(c.args[1]) else { return scan.write(next: 0, to: c.reply) }
+        try scan.readOptions(size: set.count)
+        let next = set.scan(cursor: scan.cursor, count: scan.count) { member in
+            if scan.accepts(member) { scan.found.append(member) }
+        }
+        scan.write(next: next, to: c.reply)
+    }
+}

@@ -1,0 +1,163 @@
+import Storage
+
+/// Sorted sets: taking the members with the lowest or highest scores, also from the first of several sets that has any.
+enum ZSetPopCommands {
+    static let table: [Command] = [
+        Command(
+            "zpopmin", arity: -2, flags: [.fast], group: .zset, since: "5.0.0",
+            complexity: "O(log(N)*M) for M members", summary: "Takes out the members with the lowest scores.",
+            .write(zpopmin)),
+        Command(
+            "zpopmax", arity: -2, flags: [.fast], group: .zset, since: "5.0.0",
+            complexity: "O(log(N)*M) for M members", summary: "Takes out the members with the highest scores.",
+            .write(zpopmax)),
+        Command(
+            "zmpop", arity: -4, flags: [], keys: .numkeys(at: 1), group: .zset, since: "7.0.0",
+            complexity: "O(K) + O(M*log(N)) for K keys and M members",
+            summary: "Takes members out of the first sorted set that has any.", .write(zmpop)),
+        Command(
+            "bzpopmin", arity: -3, flags: [.noscript, .blocking, .fast], keys: .range(1, -2, 1), group: .zset,
+            since: "5.0.0", complexity: "O(log(N))",
+            summary: "Takes the lowest member out of the first sorted set that has any, or waits for one.",
+            .write(bzpopmin)),
+        Command(
+            "bzpopmax", arity: -3, flags: [.noscript, .blocking, .fast], keys: .range(1, -2, 1), group: .zset,
+            since: "5.0.0", complexity: "O(log(N))",
+            summary: "Takes the highest member out of the first sorted set that has any, or waits for one.",
+            .write(bzpopmax)),
+        Command(
+            "bzmpop", arity: -5, flags: [.blocking], keys: .numkeys(at: 2), group: .zset, since: "7.0.0",
+            complexity: "O(K) + O(M*log(N)) for K keys and M members",
+            summary: "Takes members out of the first sorted set that has any, or waits for one.", .write(bzmpop)),
+    ]
+
+    enum Side {
+        case min, max
+
+        /// The command that takes from this side, as it is logged.
+        var popCommand: Bytes { self == .min ? Bytes("ZPOPMIN") : Bytes("ZPOPMAX") }
+    }
+
+    /// Calls `body` with each of the `count` outermost members and then removes them.
+    private static func pop(
+        _ c: WriteContext, _ zset: ZSetEditor, _ side: Side, _ count: Int, _ body: (Bytes, Double) -> Void
+    ) {
+        let size = zset.view.count
+        zset.view.forEach(rank: side == .min ? 0 : size - 1, count: count, reverse: side == .max) { member, score in
+            body(member, score)
+            return true
+        }
+        zset.removeRanks(side == .min ? 0..<count : size - count..<size)
+        c.db.removeIfEmpty(zset.entry)
+    }
+
+    // MARK: - One key
+
+    private static func zpopmin(_ c: WriteContext) throws(CommandError) { try popOne(c, .min) }
+    private static func zpopmax(_ c: WriteContext) throws(CommandError) { try popOne(c, .max) }
+
+    private static func popOne(_ c: WriteContext, _ side: Side) throws(CommandError) {
+        if c.args.count > 3 { throw .syntax }
+        let hasCount = c.args.count == 3
+        let wanted = hasCount ? try c.args.nonNegative(2) : 1
+        let reply = c.reply
+        guard let zset = try c.editZSet(c.args[1], create: false), zset.view.count > 0, wanted > 0 else {
+            return reply.array(0)
+        }
+        let count = min(wanted, zset.view.count)
+        // Without a count, RESP3 answers the one member and its score as they are, not as a pair in an array.
+        reply.array(hasCount && reply.resp3 ? count : count * 2)
+        pop(c, zset, side, count) { member, score in
+            if hasCount, reply.resp3 { reply.array(2) }
+            reply.bulk(member)
+            reply.double(score)
+        }
+    }
+
+    // MARK: - Several keys
+
+    private static func bzpopmin(_ c: WriteContext) throws(CommandError) { try blockingPop(c, .min) }
+    private static func bzpopmax(_ c: WriteContext) throws(CommandError) { try blockingPop(c, .max) }
+
+    private static func blockingPop(_ c: WriteContext, _ side: Side) throws(CommandError) {
+        _ = try c.args.timeout(c.args.count - 1)
+        let reply = c.reply
+        for i in 1..<c.args.count - 1 {
+            guard let zset = try c.editZSet(c.args[i], create: false), zset.view.count > 0 else { continue }
+            reply.array(3)
+            reply.bulk(c.args[i])
+            pop(c, zset, side, 1) { member, score in
+                reply.bulk(member)
+                reply.double(score)
+            }
+            return c.propagate(side.popCommand, c.args[i])
+        }
+        // Waiting for a member comes with blocking; until then as if the time were up.
+        reply.nullArray()
+    }
+
+    private static func zmpop(_ c: WriteContext) throws(CommandError) { try popFromAny(c, PopRequest(c.args, 1)) }
+
+    private static func bzmpop(_ c: WriteContext) throws(CommandError) {
+        let request = try PopRequest(c.args, 2)
+        _ = try c.args.timeout(1)
+        try popFromAny(c, request)
+    }
+
+    /// `numkeys key … MIN|MAX [COUNT count]`
+    private struct PopRequest {
+        let keys: Range<Int>
+        let side: Side
+        let count: Int
+
+        /// `first`: the index of `numkeys`.
+        init(_ args: Arguments, _ first: Int) throws(CommandError) {
+            guard let number = args[first].integer, number > 0 else {
+                throw CommandError("ERR numkeys should be greater than 0")
+            }
+            guard number < args.count - first - 1 else { throw .syntax }
+            keys = first + 1..<first + 1 + Int(number)
+            var i = keys.upperBound
+            if args[i].equals(ignoringCase: "min") {
+                side = .min
+            } else if args[i].equals(ignoringCase: "max") {
+                side = .max
+            } else {
+                throw .syntax
+            }
+            i += 1
+            guard i < args.count else {
+                count = 1
+                return
+            }
+            guard i + 1 < args.count, args[i].equals(ignoringCase: "count") else {
+                throw .syntax
+            }
+            guard let wanted = args[i + 1].integer, wanted > 0 else {
+                throw CommandError("ERR count should be greater than 0")
+            }
+            guard i + 2 == args.count else { throw .syntax }
+            count = Int(wanted)
+        }
+    }
+
+    private static func popFromAny(_ c: WriteContext, _ request: PopRequest) throws(CommandError) {
+        let reply = c.reply
+        for i in request.keys {
+            guard let zset = try c.editZSet(c.args[i], create: false), zset.view.count > 0 else { continue }
+            let count = min(request.count, zset.view.count)
+            reply.array(2)
+            reply.bulk(c.args[i])
+            reply.array(count)
+            pop(c, zset, request.side, count) { member, score in
+                reply.array(2)
+                reply.bulk(member)
+                reply.double(score)
+            }
+            let text = OutputBuffer(capacity: 32)
+            text.append(decimal: Int64(count))
+            return c.propagate(request.side.popCommand, c.args[i], text.bytes)
+        }
+        reply.nullArray()
+    }
+}
