@@ -1,0 +1,188 @@
+/// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
+enum SettingTable {
+    static let all: [Setting] =
+        network + general + persistence + memory + values + observability + replication + UnusedSettings.table
+
+    /// By name and alias, lower case.
+    static let byName: [String: Setting] = {
+        var names: [String: Setting] = [:]
+        for setting in all {
+            names[setting.name] = setting
+            if let alias = setting.alias { names[alias] = setting }
+        }
+        return names
+    }()
+
+    private static let port = 0...65535
+    /// Where Redis keeps a C `int`.
+    static let int = 0...Int(Int32.max)
+    /// Where Redis keeps 64 bits.
+    static let long = 0...Int.max
+
+    private static let network: [Setting] = [
+        .several("bind", [], .listeners) {
+            $0.bind
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.bind = words.filter { !$0.isEmpty }
+        },
+        .integer("port", \.port, port, [], .listeners),
+        .text("unixsocket", \.unixSocket, .startupOnly),
+        .integer("unixsocketperm", \.unixSocketPermissions, 0...0o777, form: .octal, .startupOnly),
+        .integer("tcp-backlog", \.tcpBacklog, int, .startupOnly),
+        .integer("tcp-keepalive", \.tcpKeepalive, int, [], .clients),
+        .integer("timeout", \.timeout, int, [], .clients),
+        .integer("maxclients", \.maxClients, 1...Int(UInt32.max), [], .clients),
+        .bool("protected-mode", \.protectedMode),
+        .memory("client-query-buffer-limit", \.queryBufferLimit, 1 << 20...Int.max, [], .clients),
+        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...Int.max, [], .clients),
+        .several("client-output-buffer-limit", [], .clients) {
+            SettingForms.bufferLimitLines($0).flatMap { $0 }
+        } write: { (settings, words, _) throws(SettingError) in
+            try SettingForms.setBufferLimits(&settings, words)
+        }.lines(SettingForms.bufferLimitLines),
+    ]
+
+    private static let general: [Setting] = [
+        .integer("databases", \.databases, 1...Int(Int32.max), .startupOnly),
+        // Out of range is not refused, as in Redis, but brought into 1...500.
+        .several("hz", [], .limits) {
+            [String($0.hz)]
+        } write: { (settings, words, _) throws(SettingError) in
+            guard words.count == 1 else { throw .wrongArgumentCount }
+            settings.hz = min(500, max(1, try parseInteger(words[0], int, .decimal)))
+        },
+        .choice("loglevel", \.logLevel, [], .log),
+        .text("logfile", \.logFile, .startupOnly),
+        .text("pidfile", \.pidFile, .startupOnly),
+        .text("dir", \.directory, [.protected, .notWhileLoading], .directory, check: SettingForms.checkDirectory),
+        .choice("enable-protected-configs", \.enableProtectedConfigs, .startupOnly),
+        .choice("enable-debug-command", \.enableDebugCommand, .startupOnly),
+        .integer("shutdown-timeout", \.shutdownTimeout, int),
+        .several("shutdown-on-sigint") {
+            SettingForms.words(of: $0.shutdownOnSIGINT)
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.shutdownOnSIGINT = try SettingForms.shutdownOptions(words)
+        },
+        .several("shutdown-on-sigterm") {
+            SettingForms.words(of: $0.shutdownOnSIGTERM)
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.shutdownOnSIGTERM = try SettingForms.shutdownOptions(words)
+        },
+        .text("proc-title-template", \.procTitleTemplate, [], .titles, check: SettingForms.checkTitleTemplate),
+        .text("requirepass", \.requirePass, [], .password),
+        .integer("acllog-max-len", \.aclLogMaxLength, long),
+        .choice("acl-pubsub-default", \.aclPubSubDefault),
+    ]
+
+    private static let persistence: [Setting] = [
+        .several("save", [], .persistence) {
+            $0.effectiveSavePoints.flatMap { [String($0.seconds), String($0.changes)] }
+        } write: { (settings, words, source) throws(SettingError) in
+            try SettingForms.setSavePoints(&settings, words, source)
+        }.lines(SettingForms.saveLines),
+        .text("snapshotfilename", \.snapshotFileName, .startupOnly) { (name) throws(SettingError) in
+            try SettingForms.checkFileName(name, "snapshotfilename", mayBeEmpty: false)
+        },
+        .text("dbfilename", \.dbFileName, .protected) { (name) throws(SettingError) in
+            try SettingForms.checkFileName(name, "dbfilename", mayBeEmpty: true)
+        },
+        .bool("appendonly", \.appendOnly, .notWhileLoading, .persistence),
+        .choice("appendfsync", \.appendFsync, [], .persistence),
+        .text("appendfilename", \.appendFileName, .startupOnly) { (name) throws(SettingError) in
+            try SettingForms.checkFileName(name, "appendfilename", mayBeEmpty: false)
+        },
+        .text("appenddirname", \.appendDirectoryName, .startupOnly) { (name) throws(SettingError) in
+            try SettingForms.checkFileName(name, "appenddirname", mayBeEmpty: false)
+        },
+        .bool("aof-load-truncated", \.appendLoadTruncated),
+        .integer("auto-aof-rewrite-percentage", \.rewritePercentage, int),
+        .memory("auto-aof-rewrite-min-size", \.rewriteMinimumSize),
+        .bool("stop-writes-on-bgsave-error", \.stopWritesOnSaveError),
+        .bool("rdbcompression", \.rdbCompression),
+        .bool("rdbchecksum", \.rdbChecksum, .startupOnly),
+        .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .persistence),
+        .integer("key-load-delay", \.loadDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .persistence),
+    ]
+
+    private static let memory: [Setting] = [
+        .memory("maxmemory", \.maxMemory, long, [], .limits),
+        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits),
+        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits),
+        .integer("lfu-log-factor", \.lfuLogFactor, int, [], .limits),
+        .integer("lfu-decay-time", \.lfuDecayTime, int, [], .limits),
+        .bool("lazyfree-lazy-eviction", \.lazyEviction),
+        .bool("lazyfree-lazy-expire", \.lazyExpire),
+        .bool("lazyfree-lazy-server-del", \.lazyServerDelete),
+        .bool("lazyfree-lazy-user-del", \.lazyUserDelete),
+        .bool("lazyfree-lazy-user-flush", \.lazyUserFlush),
+        .integer("active-expire-effort", \.activeExpireEffort, 1...10),
+        .bool("activerehashing", \.activeRehashing),
+    ]
+
+    private static let values: [Setting] = [
+        .integer("hash-max-listpack-entries", \.hashMaxListpackEntries, long, [], .limits)
+            .alias("hash-max-ziplist-entries"),
+        .memory("hash-max-listpack-value", \.hashMaxListpackValue, long, [], .limits).alias("hash-max-ziplist-value"),
+        .integer(
+            "list-max-listpack-size", \.listMaxListpackSize, Int(Int32.min)...Int(Int32.max), [], .limits
+        ).alias("list-max-ziplist-size"),
+        .integer("set-max-intset-entries", \.setMaxIntsetEntries, long, [], .limits),
+        .integer("set-max-listpack-entries", \.setMaxListpackEntries, long, [], .limits),
+        .memory("set-max-listpack-value", \.setMaxListpackValue, long, [], .limits),
+        .integer("zset-max-listpack-entries", \.zsetMaxListpackEntries, long, [], .limits)
+            .alias("zset-max-ziplist-entries"),
+        .memory("zset-max-listpack-value", \.zsetMaxListpackValue, long, [], .limits).alias("zset-max-ziplist-value"),
+        .memory("stream-node-max-bytes", \.streamNodeMaxBytes, long, [], .limits),
+        .integer("stream-node-max-entries", \.streamNodeMaxEntries, long, [], .limits),
+        .memory("hll-sparse-max-bytes", \.hllSparseMaxBytes),
+    ]
+
+    private static let observability: [Setting] = [
+        .integer("slowlog-log-slower-than", \.slowlogThreshold, -1...Int.max, [], .slowlog),
+        .integer("slowlog-max-len", \.slowlogMaxLength, long, [], .slowlog),
+        .integer("latency-monitor-threshold", \.latencyThreshold, long),
+        .bool("latency-tracking", \.latencyTracking),
+        .several("latency-tracking-info-percentiles") {
+            $0.latencyPercentiles
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.latencyPercentiles = try SettingForms.percentiles(words)
+        },
+        .several("notify-keyspace-events", [], .notifications) {
+            [$0.notifyKeyspaceEvents.text]
+        } write: { (settings, words, _) throws(SettingError) in
+            guard words.count <= 1 else { throw .wrongArgumentCount }
+            guard let classes = NotificationClasses(letters: words.first ?? "") else {
+                throw SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+            }
+            settings.notifyKeyspaceEvents = classes
+        },
+        .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long),
+        .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit"),
+    ]
+
+    private static let replication: [Setting] = [
+        .several("replicaof", .startupOnly) {
+            $0.replicaOf.map { [$0.host, String($0.port)] } ?? []
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.replicaOf = try SettingForms.master(words)
+        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, String($0.port)]] } ?? [] },
+        .text("masteruser", \.masterUser),
+        .text("masterauth", \.masterAuth),
+        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only"),
+        .bool("replica-serve-stale-data", \.replicaServeStaleData).alias("slave-serve-stale-data"),
+        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority"),
+        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip"),
+        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port"),
+        .bool("replica-announced", \.replicaAnnounced),
+        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory"),
+        .bool("replica-lazy-flush", \.replicaLazyFlush).alias("slave-lazy-flush"),
+        .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication),
+        .integer("repl-backlog-ttl", \.backlogTTL, long),
+        .integer("repl-timeout", \.replicationTimeout, 1...Int(Int32.max)),
+        .integer("repl-ping-replica-period", \.pingPeriod, 1...Int(Int32.max)).alias("repl-ping-slave-period"),
+        .integer("min-replicas-to-write", \.minReplicasToWrite, int, [], .replication).alias("min-slaves-to-write"),
+        .integer("min-replicas-max-lag", \.minReplicasMaxLag, int, [], .replication).alias("min-slaves-max-lag"),
+        .integer("repl-diskless-sync-delay", \.disklessSyncDelay, int),
+    ]
+}

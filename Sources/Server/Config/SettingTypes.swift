@@ -1,0 +1,290 @@
+/// Why a setting was refused; `message` is Redis's wording where it has one.
+struct SettingError: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
+
+    static let wrongArgumentCount = SettingError("wrong number of arguments")
+    static let notBool = SettingError("argument must be 'yes' or 'no'")
+    static let notInteger = SettingError("argument couldn't be parsed into an integer")
+    static let notOctal = SettingError("argument couldn't be parsed as an octal number")
+    static let notMemory = SettingError("argument must be a memory value")
+    static let notMemoryOrPercent = SettingError("argument must be a memory or percent value")
+    static let percentTooLarge = SettingError("percentage argument must be less or equal to 100")
+    static func outside(_ range: ClosedRange<Int>) -> SettingError {
+        SettingError("argument must be between \(range.lowerBound) and \(range.upperBound) inclusive")
+    }
+    static func noneOf(_ names: [String]) -> SettingError {
+        SettingError("argument(s) must be one of the following: \(names.joined(separator: ", "))")
+    }
+}
+
+/// What a setting allows and how it shows.
+struct SettingFlags: OptionSet, Sendable {
+    let rawValue: UInt8
+    /// Only a file or an argument sets it, not CONFIG SET.
+    static let startupOnly = SettingFlags(rawValue: 1)
+    /// CONFIG SET needs `enable-protected-configs`.
+    static let protected = SettingFlags(rawValue: 2)
+    /// CONFIG GET answers it only when asked by its whole name.
+    static let hidden = SettingFlags(rawValue: 4)
+    /// Accepted so that a redis.conf from elsewhere works; nothing reads it.
+    static let unused = SettingFlags(rawValue: 8)
+    /// Takes several words on a line.
+    static let severalWords = SettingFlags(rawValue: 16)
+    /// CONFIG SET is refused while data is loading.
+    static let notWhileLoading = SettingFlags(rawValue: 32)
+}
+
+/// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, after all values are in place.
+enum SettingEffect: Sendable, CaseIterable {
+    case log, limits, listeners, clients, memory, persistence, directory, slowlog, password, notifications, replication
+    case titles
+}
+
+/// Who sets a value: repeated `save` lines of a file add up, while CONFIG SET replaces.
+enum SettingSource: Sendable { case startup, command }
+
+/// One row of the table: a name, how its value is written, and where it lives in `Settings`.
+struct Setting: Sendable {
+    typealias Read = @Sendable (Settings) -> [String]
+    typealias Write = @Sendable (inout Settings, [String], SettingSource) throws(SettingError) -> Void
+
+    let name: String
+    var alias: String?
+    var flags: SettingFlags
+    var effect: SettingEffect?
+    /// The value as the words of one line.
+    let words: Read
+    let write: Write
+    /// The lines that CONFIG REWRITE writes, for the few settings that take several; else one line of `words`.
+    var lines: (@Sendable (Settings) -> [[String]])?
+
+    /// What CONFIG GET answers.
+    func value(in settings: Settings) -> String { words(settings).joined(separator: " ") }
+
+    /// Parses `words`; `settings` may be half changed when this throws.
+    func set(_ settings: inout Settings, _ words: [String], _ source: SettingSource) throws(SettingError) {
+        if flags.contains(.severalWords) {
+            // The several words may come as one, quoted: CONFIG SET has no other way.
+            let split = words.count == 1 ? words[0].split(separator: " ").map(String.init) : words
+            try write(&settings, split, source)
+        } else {
+            guard words.count == 1 else { throw .wrongArgumentCount }
+            try write(&settings, words, source)
+        }
+    }
+
+    fileprivate init(
+        _ name: String, _ flags: SettingFlags, _ effect: SettingEffect?, words: @escaping Read, write: @escaping Write
+    ) {
+        self.name = name
+        self.flags = flags
+        self.effect = effect
+        self.words = words
+        self.write = write
+    }
+
+    func alias(_ name: String) -> Setting {
+        var copy = self
+        copy.alias = name
+        return copy
+    }
+    /// Refuses `value`, or all but the default, which ignoring would turn into a wrong promise.
+    func refusing(_ value: String? = nil) -> Setting {
+        let harmless = words(Settings()).first ?? ""
+        return Setting(name, flags, effect, words: words) { (settings, words, source) throws(SettingError) in
+            if let word = words.first?.lowercased(), value.map({ $0 == word }) ?? (word != harmless) {
+                throw SettingError("'\(name)' is not supported by Swiftlet")
+            }
+            try write(&settings, words, source)
+        }
+    }
+    func lines(_ body: @escaping @Sendable (Settings) -> [[String]]) -> Setting {
+        var copy = self
+        copy.lines = body
+        return copy
+    }
+}
+
+// MARK: - The kinds of settings, over a property of Settings
+
+typealias SettingPath<Value> = WritableKeyPath<Settings, Value> & Sendable
+
+/// How an integer is written.
+enum IntegerForm: Sendable { case decimal, octal, memory }
+
+extension Setting {
+    static func bool(
+        _ name: String, _ path: SettingPath<Bool>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+    ) -> Setting {
+        Setting(name, flags, effect) { [$0[keyPath: path] ? "yes" : "no"] } write: {
+            (settings, words, _) throws(SettingError) in
+            settings[keyPath: path] = try parseBool(words[0])
+        }
+    }
+
+    static func integer(
+        _ name: String, _ path: SettingPath<Int>, _ range: ClosedRange<Int>, form: IntegerForm = .decimal,
+        _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+    ) -> Setting {
+        Setting(name, flags, effect) { [formatInteger($0[keyPath: path], form)] } write: {
+            (settings, words, _) throws(SettingError) in
+            settings[keyPath: path] = try parseInteger(words[0], range, form)
+        }
+    }
+
+    /// Bytes, with a unit or none: `100mb`.
+    static func memory(
+        _ name: String, _ path: SettingPath<Int>, _ range: ClosedRange<Int> = 0...Int.max, _ flags: SettingFlags = [],
+        _ effect: SettingEffect? = nil
+    ) -> Setting {
+        integer(name, path, range, form: .memory, flags, effect)
+    }
+
+    static func choice<Choice: SettingChoice>(
+        _ name: String, _ path: SettingPath<Choice>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+    ) -> Setting {
+        Setting(name, flags, effect) { [$0[keyPath: path].rawValue] } write: {
+            (settings, words, _) throws(SettingError) in
+            guard let choice = Choice(rawValue: words[0].lowercased()) else {
+                throw .noneOf(Choice.allCases.map(\.rawValue))
+            }
+            settings[keyPath: path] = choice
+        }
+    }
+
+    static func text(
+        _ name: String, _ path: SettingPath<String>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
+        check: @escaping @Sendable (String) throws(SettingError) -> Void = { (_) throws(SettingError) in }
+    ) -> Setting {
+        Setting(name, flags, effect) { [$0[keyPath: path]] } write: { (settings, words, _) throws(SettingError) in
+            try check(words[0])
+            settings[keyPath: path] = words[0]
+        }
+    }
+
+    /// A setting with a form of its own; `write` gets all words of the line.
+    static func several(
+        _ name: String, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil, words: @escaping Read,
+        write: @escaping Write
+    ) -> Setting {
+        Setting(name, flags.union(.severalWords), effect, words: words, write: write)
+    }
+}
+
+// MARK: - Settings that nothing reads: checked as Redis checks them, and kept as text
+
+extension Setting {
+    private static func unused(
+        _ name: String, _ value: String, _ flags: SettingFlags,
+        _ parse: @escaping @Sendable (String) throws(SettingError) -> String
+    ) -> Setting {
+        Setting(name, flags.union(.unused), nil) { [$0.unused[name] ?? value] } write: {
+            (settings, words, _) throws(SettingError) in
+            settings.unused[name] = try parse(words[0])
+        }
+    }
+    static func unusedBool(_ name: String, _ value: Bool, _ flags: SettingFlags = []) -> Setting {
+        unused(name, value ? "yes" : "no", flags) { (word) throws(SettingError) in try parseBool(word) ? "yes" : "no" }
+    }
+    static func unusedInteger(
+        _ name: String, _ value: Int, _ range: ClosedRange<Int>, form: IntegerForm = .decimal,
+        _ flags: SettingFlags = []
+    ) -> Setting {
+        unused(name, formatInteger(value, form), flags) { (word) throws(SettingError) in
+            formatInteger(try parseInteger(word, range, form), form)
+        }
+    }
+    static func unusedChoice(_ name: String, _ value: String, _ choices: [String], _ flags: SettingFlags = [])
+        -> Setting
+    {
+        unused(name, value, flags) { (word) throws(SettingError) in
+            let lower = word.lowercased()
+            guard choices.contains(lower) else { throw .noneOf(choices) }
+            return lower
+        }
+    }
+    static func unusedText(_ name: String, _ value: String = "", _ flags: SettingFlags = []) -> Setting {
+        unused(name, value, flags) { (word) throws(SettingError) in word }
+    }
+    /// Bytes or a share: `5%`.
+    static func unusedMemoryOrPercent(_ name: String) -> Setting {
+        unused(name, "0", []) { (word) throws(SettingError) in
+            guard word.hasSuffix("%") else {
+                guard let bytes = parseMemory(word) else { throw .notMemoryOrPercent }
+                return String(bytes)
+            }
+            guard let percent = Int(word.dropLast()), percent >= 0 else { throw .notMemoryOrPercent }
+            guard percent <= 100 else { throw .percentTooLarge }
+            return "\(percent)%"
+        }
+    }
+    static func unusedWords(
+        _ name: String, _ value: [String], _ flags: SettingFlags = [],
+        check: @escaping @Sendable ([String]) throws(SettingError) -> Void
+    ) -> Setting {
+        several(name, flags.union(.unused)) {
+            $0.unused[name].map { $0.split(separator: " ").map(String.init) } ?? value
+        } write: { (settings, words, _) throws(SettingError) in
+            try check(words)
+            settings.unused[name] = words.joined(separator: " ")
+        }
+    }
+}
+
+// MARK: - Values
+
+/// An enum whose cases are the words a setting allows.
+protocol SettingChoice: RawRepresentable, CaseIterable, Sendable, Equatable where RawValue == String {}
+
+func parseBool(_ word: String) throws(SettingError) -> Bool {
+    switch word.lowercased() {
+    case "yes": true
+    case "no": false
+    default: throw .notBool
+    }
+}
+
+func parseInteger(_ word: String, _ range: ClosedRange<Int>, _ form: IntegerForm) throws(SettingError) -> Int {
+    let value: Int
+    switch form {
+    case .decimal:
+        // Int() takes a leading "+", Redis does not.
+        guard let number = Int(word), !word.hasPrefix("+") else { throw .notInteger }
+        value = number
+    case .octal:
+        guard let number = Int(word, radix: 8) else { throw .notOctal }
+        value = number
+    case .memory:
+        guard let number = parseMemory(word) else { throw .notMemory }
+        // More than the type holds is out of range, whatever the range.
+        value = Int(clamping: number)
+        if number > UInt64(range.upperBound.magnitude) { throw .outside(range) }
+    }
+    guard range.contains(value) else { throw .outside(range) }
+    return value
+}
+
+func formatInteger(_ value: Int, _ form: IntegerForm) -> String {
+    form == .octal ? String(value, radix: 8) : String(value)
+}
+
+/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. nil for anything else, and above
+/// 64 bits.
+func parseMemory(_ word: String) -> UInt64? {
+    let digits = word.utf8.prefix { $0 >= 48 && $0 <= 57 }
+    guard let number = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }
+    let unit: UInt64
+    switch word.dropFirst(digits.count).lowercased() {
+    case "", "b": unit = 1
+    case "k": unit = 1000
+    case "kb": unit = 1 << 10
+    case "m": unit = 1_000_000
+    case "mb": unit = 1 << 20
+    case "g": unit = 1_000_000_000
+    case "gb": unit = 1 << 30
+    default: return nil
+    }
+    let (bytes, overflow) = number.multipliedReportingOverflow(by: unit)
+    return overflow ? nil : bytes
+}

@@ -1,0 +1,254 @@
+import Storage
+
+/// All values that something reads, typed, with Redis 7.2's defaults. A value type: CONFIG SET works on a copy and puts
+/// it in place, or the old one back, in one assignment.
+struct Settings: Sendable {
+    // Network
+    var bind = ["*", "-::*"]
+    var port = 6379
+    var unixSocket = ""
+    /// 0: as the umask has it.
+    var unixSocketPermissions = 0
+    var tcpBacklog = 511
+    /// Seconds between probes of an idle connection; 0: none.
+    var tcpKeepalive = 300
+    /// Seconds after which an idle client is closed; 0: never.
+    var timeout = 0
+    var maxClients = 10000
+    var protectedMode = true
+    var queryBufferLimit = 1 << 30
+    var maxBulkLength = 512 << 20
+    var outputBufferLimits = OutputBufferLimits()
+
+    // General
+    var databases = 16
+    var hz = 10
+    var logLevel = LogLevel.notice
+    var logFile = ""
+    var pidFile = ""
+    var directory = ""
+    var enableProtectedConfigs = Permission.no
+    var enableDebugCommand = Permission.no
+    var shutdownTimeout = 10
+    var shutdownOnSIGINT = ShutdownOptions()
+    var shutdownOnSIGTERM = ShutdownOptions()
+    var procTitleTemplate = "{title} {listen-addr} {server-mode}"
+    var renamedCommands: [RenamedCommand] = []
+
+    // Security
+    var requirePass = ""
+    var aclLogMaxLength = 128
+    var aclPubSubDefault = ACLPubSubDefault.resetchannels
+
+    // Persistence
+    /// nil: nothing configured, `SavePoint.defaults` hold.
+    var savePoints: [SavePoint]?
+    var snapshotFileName = "dump.sqlite"
+    var dbFileName = "dump.rdb"
+    var appendOnly = true
+    var appendFsync = AppendFsync.everysec
+    var appendFileName = "appendonly.aof"
+    var appendDirectoryName = "appendonlydir"
+    var appendLoadTruncated = true
+    /// The log asks for a checkpoint when it has grown by this share since the last one; 0: never.
+    var rewritePercentage = 100
+    var rewriteMinimumSize = 64 << 20
+    var stopWritesOnSaveError = true
+    var rdbCompression = true
+    var rdbChecksum = true
+    /// Microseconds that a checkpoint waits for each key: for tests that need a slow one.
+    var saveDelayPerKey = 0
+    /// Microseconds that loading waits for each key: for tests.
+    var loadDelayPerKey = 0
+
+    // Memory
+    var maxMemory = 0
+    var maxMemoryPolicy = EvictionPolicy.noeviction
+    var maxMemorySamples = 5
+    var evictionTenacity = 10
+    var lfuLogFactor = 10
+    var lfuDecayTime = 1
+    var lazyEviction = false
+    var lazyExpire = false
+    var lazyServerDelete = false
+    var lazyUserDelete = false
+    var lazyUserFlush = false
+    var activeExpireEffort = 1
+    var activeRehashing = true
+
+    // Values
+    var hashMaxListpackEntries = 512
+    var hashMaxListpackValue = 64
+    var listMaxListpackSize = -2
+    var setMaxIntsetEntries = 512
+    var setMaxListpackEntries = 128
+    var setMaxListpackValue = 64
+    var zsetMaxListpackEntries = 128
+    var zsetMaxListpackValue = 64
+    var streamNodeMaxBytes = 4096
+    var streamNodeMaxEntries = 100
+    var hllSparseMaxBytes = 3000
+
+    // Observability
+    /// Microseconds; 0 logs everything, -1 nothing.
+    var slowlogThreshold = 10000
+    var slowlogMaxLength = 128
+    /// Milliseconds; 0: off.
+    var latencyThreshold = 0
+    var latencyTracking = true
+    var latencyPercentiles = ["50", "99", "99.9"]
+    var notifyKeyspaceEvents = NotificationClasses()
+    var trackingTableMaxKeys = 1_000_000
+    /// Milliseconds after which a script may be killed.
+    var busyReplyThreshold = 5000
+
+    // Replication
+    var replicaOf: HostAndPort?
+    var masterUser = ""
+    var masterAuth = ""
+    var replicaReadOnly = true
+    var replicaServeStaleData = true
+    var replicaPriority = 100
+    var replicaAnnounceIP = ""
+    var replicaAnnouncePort = 0
+    var replicaAnnounced = true
+    var replicaIgnoreMaxMemory = true
+    var replicaLazyFlush = false
+    var backlogSize = 1 << 20
+    var backlogTTL = 3600
+    var replicationTimeout = 60
+    var pingPeriod = 10
+    var minReplicasToWrite = 0
+    var minReplicasMaxLag = 10
+    var disklessSyncDelay = 5
+
+    /// Text of the settings that nothing reads, where they differ from the default.
+    var unused: [String: String] = [:]
+}
+
+// MARK: - What they hold
+
+enum LogLevel: String, SettingChoice { case debug, verbose, notice, warning, nothing }
+
+enum AppendFsync: String, SettingChoice { case everysec, always, no }
+
+enum EvictionPolicy: String, SettingChoice {
+    case volatileLRU = "volatile-lru"
+    case volatileLFU = "volatile-lfu"
+    case volatileRandom = "volatile-random"
+    case volatileTTL = "volatile-ttl"
+    case allkeysLRU = "allkeys-lru"
+    case allkeysLFU = "allkeys-lfu"
+    case allkeysRandom = "allkeys-random"
+    case noeviction
+}
+
+/// Who may use DEBUG or change protected settings: nobody, everybody, or clients on this machine.
+enum Permission: String, SettingChoice { case no, yes, local }
+
+enum ACLPubSubDefault: String, SettingChoice { case allchannels, resetchannels }
+
+/// A save point: a checkpoint is due `seconds` after the last one when `changes` or more happened since.
+struct SavePoint: Sendable, Equatable {
+    var seconds: Int
+    var changes: Int
+
+    static let defaults = [
+        SavePoint(seconds: 3600, changes: 1), SavePoint(seconds: 300, changes: 100),
+        SavePoint(seconds: 60, changes: 10000),
+    ]
+}
+
+extension Settings {
+    var effectiveSavePoints: [SavePoint] { savePoints ?? SavePoint.defaults }
+}
+
+struct HostAndPort: Sendable, Equatable {
+    var host: String
+    var port: Int
+}
+
+/// `to` empty: the command is gone.
+struct RenamedCommand: Sendable, Equatable {
+    var from: String
+    var to: String
+}
+
+/// How much unsent output a client may pile up, by class of client; 0: any.
+struct OutputBufferLimits: Sendable, Equatable {
+    struct Limit: Sendable, Equatable {
+        var hard = 0
+        var soft = 0
+        var softSeconds = 0
+    }
+    var normal = Limit()
+    var replica = Limit(hard: 256 << 20, soft: 64 << 20, softSeconds: 60)
+    var pubsub = Limit(hard: 32 << 20, soft: 8 << 20, softSeconds: 60)
+}
+
+/// What SHUTDOWN does on a signal; `default` is none of these.
+struct ShutdownOptions: OptionSet, Sendable, Equatable {
+    let rawValue: UInt8
+    static let save = ShutdownOptions(rawValue: 1)
+    static let noSave = ShutdownOptions(rawValue: 2)
+    static let now = ShutdownOptions(rawValue: 4)
+    static let force = ShutdownOptions(rawValue: 8)
+    /// In the order in which CONFIG GET answers them.
+    static let names: [(String, ShutdownOptions)] = [
+        ("default", []), ("save", .save), ("nosave", .noSave), ("now", .now), ("force", .force),
+    ]
+}
+
+/// Classes of keyspace events, a letter each.
+struct NotificationClasses: OptionSet, Sendable, Equatable {
+    let rawValue: UInt32
+    /// Letter and bit. `A` stands for all that are `inAll`.
+    static let letters: [(letter: Character, bit: UInt32, inAll: Bool)] = [
+        ("K", 1 << 0, false), ("E", 1 << 1, false), ("g", 1 << 2, true), ("$", 1 << 3, true), ("l", 1 << 4, true),
+        ("s", 1 << 5, true), ("h", 1 << 6, true), ("z", 1 << 7, true), ("x", 1 << 8, true), ("e", 1 << 9, true),
+        ("t", 1 << 10, true), ("m", 1 << 11, false), ("d", 1 << 13, true), ("n", 1 << 14, false),
+    ]
+    static let keyspace = NotificationClasses(rawValue: 1 << 0)
+    static let keyevent = NotificationClasses(rawValue: 1 << 1)
+    static let generic = NotificationClasses(rawValue: 1 << 2)
+    static let string = NotificationClasses(rawValue: 1 << 3)
+    static let list = NotificationClasses(rawValue: 1 << 4)
+    static let set = NotificationClasses(rawValue: 1 << 5)
+    static let hash = NotificationClasses(rawValue: 1 << 6)
+    static let zset = NotificationClasses(rawValue: 1 << 7)
+    static let expired = NotificationClasses(rawValue: 1 << 8)
+    static let evicted = NotificationClasses(rawValue: 1 << 9)
+    static let stream = NotificationClasses(rawValue: 1 << 10)
+    static let keyMiss = NotificationClasses(rawValue: 1 << 11)
+    static let module = NotificationClasses(rawValue: 1 << 13)
+    static let new = NotificationClasses(rawValue: 1 << 14)
+    static let all = NotificationClasses(rawValue: letters.reduce(0) { $1.inAll ? $0 | $1.bit : $0 })
+
+    /// nil when a letter is none.
+    init?(letters text: String) {
+        var bits: UInt32 = 0
+        for character in text {
+            if character == "A" {
+                bits |= Self.all.rawValue
+            } else if let row = Self.letters.first(where: { $0.letter == character }) {
+                bits |= row.bit
+            } else {
+                return nil
+            }
+        }
+        self.init(rawValue: bits)
+    }
+    init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// The letters, `A` first when it can stand for its classes; K and E come after, as Redis answers.
+    var text: String {
+        var text = ""
+        if isSuperset(of: .all) {
+            text = "A"
+        } else {
+            for row in Self.letters where row.inAll && rawValue & row.bit != 0 { text.append(row.letter) }
+        }
+        for row in Self.letters where !row.inAll && rawValue & row.bit != 0 { text.append(row.letter) }
+        return text
+    }
+}

@@ -1,0 +1,129 @@
+/// Settings of Redis 7.2 that Swiftlet has no use for: there is no fork to tune, no rewritten append-only file, no
+/// cluster, no defragmentation of its own. They are accepted, checked and answered with Redis's defaults, so that a
+/// redis.conf from elsewhere, and tools that read the configuration, work; the log names those that were set.
+enum UnusedSettings {
+    private static let int = SettingTable.int
+    private static let long = SettingTable.long
+    private static let port = 0...65535
+
+    static let table: [Setting] = process + persistence + memory + network + cluster + tls
+
+    private static let process: [Setting] = [
+        .unusedBool("daemonize", false, .startupOnly),
+        .unusedChoice("supervised", "no", ["upstart", "systemd", "auto", "no"], .startupOnly),
+        .unusedBool("always-show-logo", false, .startupOnly),
+        .unusedBool("set-proc-title", true, .startupOnly),
+        .unusedText("locale-collate"),
+        .unusedBool("syslog-enabled", false, .startupOnly),
+        .unusedText("syslog-ident", "redis", .startupOnly),
+        .unusedChoice(
+            "syslog-facility", "local0",
+            ["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"], .startupOnly),
+        .unusedBool("crash-log-enabled", true),
+        .unusedBool("crash-memcheck-enabled", true),
+        .unusedBool("disable-thp", true, .startupOnly),
+        .unusedChoice("oom-score-adj", "no", ["no", "yes", "relative", "absolute"]),
+        .unusedWords("oom-score-adj-values", ["0", "200", "800"]) { (words) throws(SettingError) in
+            guard words.count == 3 else { throw .wrongArgumentCount }
+            for word in words {
+                guard let value = Int(word), (-2000...2000).contains(value) else {
+                    throw SettingError("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+                }
+            }
+        },
+        .unusedText("server_cpulist", "", .startupOnly),
+        .unusedText("bio_cpulist", "", .startupOnly),
+        .unusedText("aof_rewrite_cpulist", "", .startupOnly),
+        .unusedText("bgsave_cpulist", "", .startupOnly),
+        .unusedText("ignore-warnings"),
+        .unusedBool("dynamic-hz", true),
+        .unusedInteger("io-threads", 1, 1...128, .startupOnly),
+        .unusedBool("io-threads-do-reads", false, .startupOnly),
+        .unusedChoice("propagation-error-behavior", "ignore", ["ignore", "panic", "panic-on-replicas"]),
+        .unusedChoice("enable-module-command", "no", ["no", "yes", "local"], .startupOnly),
+    ]
+
+    private static let persistence: [Setting] = [
+        .unusedBool("no-appendfsync-on-rewrite", false),
+        .unusedBool("aof-use-rdb-preamble", true),
+        .unusedBool("aof-timestamp-enabled", false),
+        .unusedBool("aof-rewrite-incremental-fsync", true),
+        .unusedBool("aof-disable-auto-gc", false, .hidden),
+        .unusedBool("rdb-save-incremental-fsync", true),
+        .unusedBool("rdb-del-sync-files", false),
+        .unusedChoice("sanitize-dump-payload", "no", ["no", "yes", "clients"]),
+        .unusedInteger(
+            "loading-process-events-interval-bytes", 2 << 20, 1024...Int.max, form: .memory, .hidden),
+        .unusedBool("use-exit-on-panic", false, [.hidden, .startupOnly]),
+    ]
+
+    private static let memory: [Setting] = [
+        .unusedMemoryOrPercent("maxmemory-clients"),
+        .unusedInteger("list-compress-depth", 0, int),
+        .unusedBool("jemalloc-bg-thread", true),
+        .unusedBool("activedefrag", false),
+        .unusedInteger("active-defrag-ignore-bytes", 100 << 20, 1...Int.max, form: .memory),
+        .unusedInteger("active-defrag-threshold-lower", 10, 0...1000),
+        .unusedInteger("active-defrag-threshold-upper", 100, 0...1000),
+        .unusedInteger("active-defrag-cycle-min", 1, 1...99),
+        .unusedInteger("active-defrag-cycle-max", 25, 1...99),
+        .unusedInteger("active-defrag-max-scan-fields", 1000, 1...Int.max),
+    ]
+
+    private static let network: [Setting] = [
+        .unusedText("bind-source-addr"),
+        .unusedInteger("socket-mark-id", 0, 0...Int(UInt32.max), .startupOnly),
+        .unusedBool("repl-diskless-sync", true),
+        .unusedChoice("repl-diskless-load", "disabled", ["disabled", "on-empty-db", "swapdb"]),
+        .unusedInteger("repl-diskless-sync-max-replicas", 0, int),
+        .unusedBool("repl-disable-tcp-nodelay", false),
+        .unusedBool("replica-ignore-disk-write-errors", false),
+    ]
+
+    private static let cluster: [Setting] = [
+        .unusedChoice("cluster-enabled", "no", ["yes", "no"], .startupOnly).refusing("yes"),
+        .unusedText("cluster-config-file", "nodes.conf", .startupOnly),
+        .unusedInteger("cluster-port", 0, port, .startupOnly),
+        .unusedInteger("cluster-node-timeout", 15000, long),
+        .unusedText("cluster-announce-ip"),
+        .unusedText("cluster-announce-hostname"),
+        .unusedText("cluster-announce-human-nodename"),
+        .unusedInteger("cluster-announce-port", 0, port),
+        .unusedInteger("cluster-announce-tls-port", 0, port),
+        .unusedInteger("cluster-announce-bus-port", 0, port),
+        .unusedChoice("cluster-preferred-endpoint-type", "ip", ["ip", "hostname", "unknown-endpoint"]),
+        .unusedInteger("cluster-migration-barrier", 1, int),
+        .unusedBool("cluster-allow-replica-migration", true),
+        .unusedBool("cluster-require-full-coverage", true),
+        .unusedBool("cluster-replica-no-failover", false).alias("cluster-slave-no-failover"),
+        .unusedInteger("cluster-replica-validity-factor", 10, int).alias("cluster-slave-validity-factor"),
+        .unusedBool("cluster-allow-reads-when-down", false),
+        .unusedBool("cluster-allow-pubsubshard-when-down", true),
+        .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
+    ]
+
+    /// Until TLS and ACL files are there, what would weaken a server when ignored is refused.
+    private static let tls: [Setting] = [
+        .unusedText("aclfile", "", .startupOnly).refusing(),
+        .unusedInteger("tls-port", 0, port).refusing(),
+        .unusedBool("tls-replication", false).refusing("yes"),
+        .unusedBool("tls-cluster", false),
+        .unusedChoice("tls-auth-clients", "yes", ["no", "yes", "optional"]),
+        .unusedText("tls-cert-file"),
+        .unusedText("tls-key-file"),
+        .unusedText("tls-key-file-pass"),
+        .unusedText("tls-client-cert-file"),
+        .unusedText("tls-client-key-file"),
+        .unusedText("tls-client-key-file-pass"),
+        .unusedText("tls-dh-params-file"),
+        .unusedText("tls-ca-cert-file"),
+        .unusedText("tls-ca-cert-dir"),
+        .unusedText("tls-protocols"),
+        .unusedText("tls-ciphers"),
+        .unusedText("tls-ciphersuites"),
+        .unusedBool("tls-prefer-server-ciphers", false),
+        .unusedBool("tls-session-caching", true),
+        .unusedInteger("tls-session-cache-size", 20480, int),
+        .unusedInteger("tls-session-cache-timeout", 300, int),
+    ]
+}

@@ -1,0 +1,105 @@
+import Glibc
+
+// Invariant of this file: the only memory touched besides the keyspace's own views is stack scratch of a stated size.
+
+/// DEBUG DIGEST and DEBUG DIGEST-VALUE: a digest of the data that does not depend on how it lies in memory, equal to
+/// redis-server's for the same data. Ordered things (a key with its value, the elements of a list) are mixed, where the
+/// order matters; unordered ones (members, fields, keys of a database) are xored.
+public struct DataDigest {
+    private var sum = SHA1.zero
+
+    /// Order matters: what comes in later depends on what came before.
+    private mutating func mix(_ data: Bytes) {
+        sum ^= SHA1(of: data)
+        sum = sum.withBytes { SHA1(of: $0) }
+    }
+    private mutating func mix(bigEndian value: UInt32) {
+        withUnsafeBytes(of: value.bigEndian) { if let p = $0.baseAddress { mix(Bytes(p, 4)) } }
+    }
+    /// Order does not matter.
+    private mutating func xor(_ data: Bytes) { sum ^= SHA1(of: data) }
+    private mutating func xor(_ other: DataDigest) { other.sum.withBytes { xor($0) } }
+
+    // MARK: - The whole keyspace
+
+    /// 40 hexadecimal digits for all databases; zeros when there is no key. O(data), reads every byte.
+    public static func hex(of keyspace: Keyspace) -> String {
+        var all = DataDigest()
+        for database in keyspace.databases where database.count > 0 {
+            all.mix(bigEndian: UInt32(truncatingIfNeeded: database.index))
+            database.forEach { entry in
+                var one = DataDigest()
+                one.mix(entry.key)
+                one.mix(value: entry, in: database)
+                all.xor(one)
+                return true
+            }
+        }
+        return all.sum.hex
+    }
+
+    /// 40 hexadecimal digits for the value at `key`, without the key's name; zeros when there is no such key.
+    public static func hex(ofValueAt key: Bytes, in database: Database) -> String {
+        var one = DataDigest()
+        if let entry = database.find(key) { one.mix(value: entry, in: database) }
+        return one.sum.hex
+    }
+
+    // MARK: - A value
+
+    private mutating func mix(value entry: Entry, in database: Database) {
+        mix(bigEndian: UInt32(entry.type.rawValue))
+        let expiry = database.expiry(of: entry)
+        let key = entry.key
+        // The type has just been read from the entry, so WrongType cannot be thrown; a value that vanished counts as
+        // empty.
+        switch entry.type {
+        case .string:
+            if let value = try? database.string(key) { mix(value) }
+        case .list:
+            if let list = try? database.list(key) {
+                list.forEach(from: 0, count: list.count, reverse: false) { element in
+                    mix(element)
+                    return true
+                }
+            }
+        case .set:
+            try? database.set(key)?.forEach { member in
+                xor(member)
+                return true
+            }
+        case .zset:
+            if let zset = try? database.zset(key) {
+                zset.forEach(rank: 0, count: zset.count, reverse: false) { member, score in
+                    var one = DataDigest()
+                    one.mix(member)
+                    one.mix(score: score)
+                    xor(one)
+                    return true
+                }
+            }
+        case .hash:
+            try? database.hash(key)?.forEach { field, value in
+                var one = DataDigest()
+                one.mix(field)
+                one.mix(value)
+                xor(one)
+                return true
+            }
+        case .stream:
+            break
+        }
+        if expiry != nil { xor("!!expire!!") }
+    }
+
+    private mutating func xor(_ text: StaticString) { xor(Bytes(text)) }
+
+    /// Mixes the score as `%.17g` prints it.
+    private mutating func mix(score: Double) {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
+            guard let p = text.baseAddress else { return }
+            let length = withVaList([score]) { vsnprintf(p, 128, "%.17g", $0) }
+            mix(Bytes(p, max(0, min(Int(length), 127))))
+        }
+    }
+}
