@@ -2,6 +2,7 @@
 #ifndef CSHIMS_H
 #define CSHIMS_H
 #include <stddef.h>
+#include <malloc.h>
 #include <stdint.h>
 
 /// Asks the CPU to bring the cache line at `p` near. Never faults.
@@ -10,5 +11,8 @@ static inline void cshims_prefetch(const void *p) { __builtin_prefetch(p, 0, 3);
 /// CRC32C (Castagnoli, reflected, initial value and final xor 0xFFFFFFFF) of `length` bytes, continuing from `crc`
 /// (0 for a new one). Uses the CPU's instruction where there is one.
 uint32_t cshims_crc32c(uint32_t crc, const void *data, size_t length);
+
+/// Writes `value` as printf's "%.17g" does; `out` has room for 32 bytes. Returns the length.
+int cshims_format_double(char *out, double value);
 
 #endif

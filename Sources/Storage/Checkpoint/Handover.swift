@@ -1,0 +1,125 @@
+/// The loop's side of a running checkpoint: hands the state at the cut over, key by key, to the thread that writes it.
+///
+/// After the cut every entry that changed before it carries the pending flag. `step` walks the buckets that hold such
+/// entries, a slice at a time; a write to one hands it over first, so that what is handed over is the state at the cut.
+/// Large collections hand over by element, see `LargeValue`.
+final class Handover {
+    private unowned(unsafe) let keyspace: Keyspace
+    let sink: RowSink
+    /// What each database held at the cut; those walked to the end are dropped.
+    private var sources: [Contents]
+    /// Large collections with pending elements.
+    private var draining: [LargeValue] = []
+    /// Large collections drained so far, to be written whole if the checkpoint fails.
+    private var drained: [LargeValue] = []
+    private var walked: [Contents] = []
+    private var removed: ChangeSet
+    /// The value of `changes` at the cut.
+    let changesAtCut: Int
+    /// Keys handed over so far.
+    private(set) var keys = 0
+
+    /// The cut: O(1) in the number of keys, but for the list of removed rows.
+    init(_ keyspace: Keyspace, sink: RowSink) {
+        precondition(keyspace.handover == nil, "one checkpoint at a time")
+        self.keyspace = keyspace
+        self.sink = sink
+        changesAtCut = keyspace.changes
+        sources = keyspace.databases.map(\.contents)
+        removed = keyspace.changeSet
+        keyspace.changeSet = ChangeSet()
+        // No key has an id then, unless an attempt that failed has given it one.
+        if removed.flushesAll && !keyspace.lastCheckpointFailed { keyspace.ids = RowIDs() }
+        Swift.swap(&keyspace.currentFlag, &keyspace.pendingFlag)
+        for (index, contents) in sources.enumerated() {
+            contents.indexAtCut = Int32(index)
+            contents.table.cut()
+        }
+        removed.append(to: sink)
+        keyspace.handover = self
+    }
+
+    /// Whether `contents` are held until `finish`, which then frees them if they are no database's any more.
+    func reads(_ contents: Contents) -> Bool {
+        sources.contains { $0 === contents } || walked.contains { $0 === contents }
+    }
+
+    /// Works for about `budgetNanoseconds`. True when all is handed over; the last batch is sent then.
+    func step(budgetNanoseconds: UInt64) -> Bool {
+        let end = monotonicNanoseconds() + budgetNanoseconds
+        var work = 0
+        func goOn() -> Bool {
+            work += 1
+            return work & 15 != 0 || monotonicNanoseconds() < end
+        }
+        repeat {
+            while let value = draining.last {
+                if !value.drain(while: goOn) { return false }
+                draining.removeLast()
+                drained.append(value)
+            }
+            guard let contents = sources.last else {
+                sink.flush()
+                return true
+            }
+            let done = contents.table.drainPending(
+                { entry in if entry.flags.contains(keyspace.pendingFlag) { handOver(entry, of: contents) } }, while: goOn)
+            if !done { return false }
+            if draining.isEmpty {
+                sources.removeLast()
+                walked.append(contents)
+            }
+        } while true
+    }
+
+    /// Hands one entry over: a row or, of a small collection, its rows. A large one is frozen here and drained later.
+    func handOver(_ entry: Entry, of contents: Contents) {
+        entry.flags.remove(keyspace.pendingFlag)
+        contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key)))
+        keys += 1
+        let isNew = entry.id == 0
+        if isNew { entry.id = keyspace.ids.take(entry.type) }
+        let db = contents.indexAtCut
+        if entry.type == .string {
+            sink.batch.appendString(
+                id: entry.id, db: db, key: entry.key, value: entry.text(in: keyspace.valueScratch), expiresMs: entry.expiry)
+        } else {
+            sink.batch.appendOwner(type: entry.type, id: entry.id, db: db, key: entry.key, expiresMs: entry.expiry)
+            if let value = entry.largeValue {
+                value.freeze(owner: entry.id, sink: sink)
+                draining.append(value)
+            } else {
+                if !isNew { sink.batch.appendRemoveElements(type: entry.type, owner: entry.id, slots: 0..<(1 << 32)) }
+                entry.appendSmallElements(to: sink.batch, scratch: (keyspace.elementScratch, keyspace.valueScratch))
+            }
+        }
+        sink.sendIfFull()
+    }
+
+    /// The checkpoint is durable (`committed`) or has failed: then all that was handed over counts as changed again.
+    /// Call once `step` has returned true. O(keys handed over) when failed.
+    func finish(committed: Bool) {
+        if committed {
+            for (type, id) in removed.removedIDs { keyspace.ids.give(type, id) }
+        } else {
+            for value in drained where !value.isOrphan { value.rewriteAll = true }
+            for contents in walked where !contents.isOrphan {
+                for hash in contents.handedOver {
+                    contents.table.forEachInBucket(hash) { entry in entry.flags.insert(keyspace.currentFlag) }
+                    contents.table.markChanged(UInt64(hash))
+                }
+            }
+            removed.merge(keyspace.changeSet)
+            keyspace.changeSet = removed
+        }
+        for value in drained where value.isOrphan { Reaper.shared.free(value) }
+        for contents in walked {
+            contents.handedOver = []
+            if contents.isOrphan { Reaper.shared.free(contents) }
+        }
+        drained = []
+        walked = []
+        keyspace.handover = nil
+        keyspace.lastCheckpointFailed = !committed
+    }
+}

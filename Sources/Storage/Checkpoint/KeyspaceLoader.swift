@@ -1,0 +1,131 @@
+/// Builds a keyspace from the rows of a snapshot. What is loaded counts as unchanged.
+///
+/// Rows come as `SnapshotReader` delivers them: every owner directly before its elements, elements by slot.
+public final class KeyspaceLoader {
+    private let keyspace: Keyspace
+    /// The collection that elements go to, the slot that its next one should have, and for a list that of its first.
+    private var owner: Entry?
+    private var database: Database?
+    private var nextSlot: Int64 = 0
+    private var firstSlot: Int64?
+    /// Slots are not as this server assigns them: the next checkpoint writes the whole value.
+    private var mustRewrite = false
+    private var list: ChunkedList?
+    /// Keys loaded.
+    public private(set) var keys = 0
+
+    public init(_ keyspace: Keyspace) { self.keyspace = keyspace }
+
+    /// Adds the rows of a batch. Throws where they contradict each other: a row for a database that does not exist, a
+    /// key twice, an element without its key.
+    public func load(_ batch: RowBatch) throws(SnapshotDamage) {
+        try batch.forEach { (row: Row) throws(SnapshotDamage) in
+            switch row {
+            case .string(let id, let db, let key, let value, let expiresMs):
+                try finishOwner()
+                if value.count <= 20, let integer = value.integer {
+                    try insert(.makeInteger(key, integer, expiry: expiresMs), db, id)
+                } else {
+                    try insert(.makeString(key, value, expiry: expiresMs), db, id)
+                }
+            case .owner(let type, let id, let db, let key, let expiresMs):
+                try finishOwner()
+                var entry = Entry.makeCollection(key, type)
+                if let expiresMs {
+                    let expiring = entry.rebuilt(expiry: expiresMs)
+                    entry.freeBlock()
+                    entry = expiring
+                }
+                try insert(entry, db, id)
+                owner = entry
+                nextSlot = 0
+                firstSlot = nil
+                mustRewrite = false
+            case .element(let type, let ownerID, let slot, let first, let second, let score, _):
+                guard let owner, owner.id == ownerID, owner.type == type, let database else {
+                    throw SnapshotDamage("an element of \(type.name) \(ownerID) has no key")
+                }
+                try add(owner, database, slot, first, second, score)
+            default:
+                throw SnapshotDamage("a snapshot holds rows only")
+            }
+        }
+    }
+
+    /// Call after the last batch.
+    public func finish() throws(SnapshotDamage) {
+        try finishOwner()
+        keyspace.changes = 0
+    }
+
+    private func insert(_ entry: Entry, _ db: Int32, _ id: Int64) throws(SnapshotDamage) {
+        guard db >= 0, Int(db) < keyspace.databases.count else {
+            throw SnapshotDamage("key in database \(db), but `databases` is \(keyspace.databases.count)")
+        }
+        let database = keyspace.databases[Int(db)]
+        let hash = Hashing.hash(entry.key)
+        database.stepTable()
+        if database.contents.table.find(entry.key, hash: hash) != nil {
+            throw SnapshotDamage("the key '\(entry.key.string)' is there twice")
+        }
+        entry.id = id
+        entry.accessed = keyspace.accessClock
+        database.contents.table.insert(entry, hash: hash)
+        if let when = entry.expiry { database.contents.expiries.insert(entry, when: when) }
+        keyspace.ids.loaded(entry.type, id)
+        self.database = database
+        keys += 1
+    }
+
+    private func add(
+        _ owner: Entry, _ database: Database, _ slot: UInt32, _ first: Bytes, _ second: Bytes, _ score: Double
+    ) throws(SnapshotDamage) {
+        if owner.type == .list { return addItem(owner, database, Int64(slot), first) }
+        if Int64(slot) != nextSlot { mustRewrite = true }
+        nextSlot = Int64(slot) + 1
+        let isNew: Bool
+        switch owner.type {
+        case .hash: isNew = HashEditor(entry: owner, database: database).set(first, second)
+        case .set: isNew = SetEditor(entry: owner, database: database).insert(first)
+        default: isNew = ZSetEditor(entry: owner, database: database).set(first, score) == .added
+        }
+        if !isNew { throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice") }
+    }
+
+    /// A list's slots may start anywhere, and skip where it is large.
+    private func addItem(_ owner: Entry, _ database: Database, _ slot: Int64, _ item: Bytes) {
+        if let list { return list.load(item, slot: slot) }
+        let start = firstSlot ?? slot
+        firstSlot = start
+        if slot != start + nextSlot { mustRewrite = true }
+        nextSlot += 1
+        ListEditor(entry: owner, database: database).push(item, .tail)
+        if owner.isLarge {
+            let list = owner.chunkedList
+            list.shiftSlots(by: start - ChunkedList.firstSlot)
+            self.list = list
+        }
+    }
+
+    private func finishOwner() throws(SnapshotDamage) {
+        guard let owner, let database else { return }
+        if owner.elementCount == 0 { throw SnapshotDamage("the \(owner.type.name) '\(owner.key.string)' is empty") }
+        // The editors have noted changes, which loading is none of.
+        owner.flags.subtract(.changedMask)
+        if let value = owner.largeValue {
+            value.markClean()
+            if mustRewrite {
+                value.rewriteAll = true
+                database.willChange(owner)
+            }
+        }
+        self.owner = nil
+        list = nil
+    }
+}
+
+/// A snapshot whose rows contradict each other.
+public struct SnapshotDamage: Error, CustomStringConvertible {
+    public let description: String
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,70 @@
+/// Typed access to keys. Views read, editors write; both are good until the key is removed or replaced.
+extension Database {
+    @inline(__always) private func entry(_ key: Bytes, _ type: ValueType) throws(WrongType) -> Entry? {
+        guard let entry = find(key) else { return nil }
+        if entry.type != type { throw WrongType() }
+        return entry
+    }
+    @inline(__always) private func entry(_ key: Bytes, _ type: ValueType, create: Bool) throws(WrongType) -> Entry? {
+        if let entry = try entry(key, type) { return entry }
+        return create ? makeNew(key, type) : nil
+    }
+    private func makeNew(_ key: Bytes, _ type: ValueType) -> Entry {
+        let entry = Entry.makeCollection(key, type)
+        insert(entry, Hashing.hash(key))
+        // The elements count, the key does not.
+        keyspace.changes -= 1
+        return entry
+    }
+    private func replaceWithNew(_ key: Bytes, _ type: ValueType) -> Entry {
+        remove(key)
+        return makeNew(key, type)
+    }
+
+    public func list(_ key: Bytes) throws(WrongType) -> ListView? {
+        try entry(key, .list).map { ListView(entry: $0, keyspace: keyspace) }
+    }
+    public func hash(_ key: Bytes) throws(WrongType) -> HashView? {
+        try entry(key, .hash).map { HashView(entry: $0, keyspace: keyspace) }
+    }
+    public func set(_ key: Bytes) throws(WrongType) -> SetView? {
+        try entry(key, .set).map { SetView(entry: $0, keyspace: keyspace) }
+    }
+    public func zset(_ key: Bytes) throws(WrongType) -> ZSetView? {
+        try entry(key, .zset).map { ZSetView(entry: $0, keyspace: keyspace) }
+    }
+
+    // The same for an entry whose type is known, as walks over all keys meet them.
+    public func list(of entry: Entry) -> ListView { ListView(entry: entry, keyspace: keyspace) }
+    public func hash(of entry: Entry) -> HashView { HashView(entry: entry, keyspace: keyspace) }
+    public func set(of entry: Entry) -> SetView { SetView(entry: entry, keyspace: keyspace) }
+    public func zset(of entry: Entry) -> ZSetView { ZSetView(entry: entry, keyspace: keyspace) }
+
+    /// `create`: a missing key becomes an empty list. Likewise the others.
+    public func editList(_ key: Bytes, create: Bool) throws(WrongType) -> ListEditor? {
+        try entry(key, .list, create: create).map { ListEditor(entry: $0, database: self) }
+    }
+    public func editHash(_ key: Bytes, create: Bool) throws(WrongType) -> HashEditor? {
+        try entry(key, .hash, create: create).map { HashEditor(entry: $0, database: self) }
+    }
+    public func editSet(_ key: Bytes, create: Bool) throws(WrongType) -> SetEditor? {
+        try entry(key, .set, create: create).map { SetEditor(entry: $0, database: self) }
+    }
+    public func editZSet(_ key: Bytes, create: Bool) throws(WrongType) -> ZSetEditor? {
+        try entry(key, .zset, create: create).map { ZSetEditor(entry: $0, database: self) }
+    }
+
+    /// Whatever the key held is removed first.
+    public func replaceWithNewList(_ key: Bytes) -> ListEditor {
+        ListEditor(entry: replaceWithNew(key, .list), database: self)
+    }
+    public func replaceWithNewHash(_ key: Bytes) -> HashEditor {
+        HashEditor(entry: replaceWithNew(key, .hash), database: self)
+    }
+    public func replaceWithNewSet(_ key: Bytes) -> SetEditor {
+        SetEditor(entry: replaceWithNew(key, .set), database: self)
+    }
+    public func replaceWithNewZSet(_ key: Bytes) -> ZSetEditor {
+        ZSetEditor(entry: replaceWithNew(key, .zset), database: self)
+    }
+}

@@ -1,0 +1,266 @@
+import Glibc
+
+/// One of the numbered databases. An `Entry` that a function returns is good until the next write to its key.
+public final class Database {
+    public let index: Int
+    unowned(unsafe) let keyspace: Keyspace
+    var contents = Contents()
+
+    init(index: Int, keyspace: Keyspace) {
+        self.index = index
+        self.keyspace = keyspace
+    }
+
+    public var count: Int { contents.table.count }
+    /// Keys that have an expiry.
+    public var expiringCount: Int { contents.expiries.count }
+    /// Buckets and bytes of the hash table, for MEMORY STATS and DEBUG HTSTATS.
+    public var tableSize: (buckets: Int, bytes: Int) { (contents.table.bucketCount, contents.table.byteCount) }
+
+    // MARK: Look-up
+
+    /// The key's entry; nil when missing or expired (an expired one is removed).
+    @inline(__always) public func find(_ key: Bytes) -> Entry? { locate(key, Hashing.hash(key))?.entry }
+
+    /// Where the live key stands; expired ones are removed. Moves the rehash on by a bucket.
+    @inline(__always) func locate(_ key: Bytes, _ hash: UInt64) -> Slot? {
+        stepTable()
+        guard let slot = contents.table.find(key, hash: hash) else { return nil }
+        let entry = slot.entry
+        if entry.flags.contains(.hasExpiry), isExpired(entry) {
+            expire(entry)
+            return nil
+        }
+        if keyspace.touchesOnAccess && entry.accessed != keyspace.accessClock { entry.accessed = keyspace.accessClock }
+        return slot
+    }
+
+    @inline(__always) private func isExpired(_ entry: Entry) -> Bool {
+        guard let when = entry.expiry else { return false }
+        return when <= keyspace.now
+    }
+
+    /// Brings the key's bucket near, for a batch of commands; returns the hash to ask for the entry with.
+    @inline(__always) public func prefetch(_ key: Bytes) -> UInt64 {
+        let hash = Hashing.hash(key)
+        contents.table.prefetch(hash)
+        return hash
+    }
+    @inline(__always) public func prefetchEntry(_ hash: UInt64) { contents.table.prefetchEntry(hash) }
+
+    public func expiry(of entry: Entry) -> Int64? { entry.expiry }
+    public func idleSeconds(of entry: Entry) -> Int { Int((keyspace.accessClock &- entry.accessed) & 0xff_ffff) }
+    /// OBJECT IDLETIME of a restored key.
+    public func setIdleSeconds(_ seconds: Int, of entry: Entry) {
+        entry.accessed = keyspace.accessClock &- UInt32(truncatingIfNeeded: seconds)
+    }
+
+    public func randomKey() -> Entry? {
+        // Expired keys are about to be removed; where all are, some attempts end with none.
+        for _ in 0..<100 {
+            guard let entry = contents.table.random() else { return nil }
+            if !isExpired(entry) { return entry }
+            expire(entry)
+        }
+        return nil
+    }
+
+    /// One step of SCAN; see `EntryTable.scan`. Expired keys are not shown.
+    public func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 {
+        contents.table.scan(cursor) { if !isExpired($0) { body($0) } }
+    }
+    /// Every key: O(n), for KEYS and digests. `body` must not write.
+    public func forEach(_ body: (Entry) -> Bool) {
+        contents.table.forEach { isExpired($0) ? true : body($0) }
+    }
+
+    // MARK: Whole keys
+
+    @discardableResult public func remove(_ key: Bytes) -> Bool {
+        let hash = Hashing.hash(key)
+        guard let slot = locate(key, hash) else { return false }
+        remove(slot)
+        return true
+    }
+
+    public func removeIfEmpty(_ entry: Entry) {
+        if entry.elementCount == 0, let slot = contents.table.find(entry.key, hash: Hashing.hash(entry.key)) {
+            remove(slot)
+        }
+    }
+
+    func expire(_ entry: Entry) {
+        guard let slot = contents.table.find(entry.key, hash: Hashing.hash(entry.key)) else { return }
+        keyspace.onExpired?(index, entry.key)
+        keyspace.expired += 1
+        remove(slot)
+    }
+
+    public func flush() {
+        replaceContents()
+        keyspace.changeSet.flush(Int32(index))
+    }
+
+    func replaceContents() {
+        let old = contents
+        if keyspace.onTouched != nil { touchWatched(against: nil) }
+        keyspace.changes += old.table.count
+        contents = Contents()
+        old.isOrphan = true
+        if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(old) }
+    }
+
+    /// Before contents are replaced: watched keys that exist here or there count as touched.
+    func touchWatched(against other: Database?) {
+        keyspace.watchedKeys?(index) { key in
+            let hash = Hashing.hash(key)
+            if contents.table.find(key, hash: hash) != nil || other?.contents.table.find(key, hash: hash) != nil {
+                keyspace.onTouched?(index, key)
+            }
+        }
+    }
+
+    /// `from` exists. An old `to` is removed.
+    public func rename(_ from: Bytes, to: Bytes) {
+        if from == to { return }
+        remove(to)
+        relocate(from, to: self, as: to)
+    }
+    /// False when `key` is missing or the other database has it.
+    public func move(_ key: Bytes, to other: Database) -> Bool {
+        if find(key) == nil || other.find(key) != nil { return false }
+        relocate(key, to: other, as: key)
+        return true
+    }
+
+    /// The value changes hands and keeps its row id, so that the elements' rows stay as they are. O(1).
+    private func relocate(_ key: Bytes, to other: Database, as newKey: Bytes) {
+        let hash = Hashing.hash(key)
+        guard let slot = locate(key, hash) else { return }
+        let old = slot.entry
+        willChange(old, hash)
+        let new = old.rebuilt(key: newKey, expiry: old.expiry)
+        if old.flags.contains(.hasExpiry) { contents.expiries.remove(old) }
+        contents.table.remove(slot)
+        other.insert(new, Hashing.hash(newKey))
+        old.freeBlock()
+    }
+
+    /// A deep copy of `key`, which exists, with its expiry; an old one is removed. O(elements).
+    public func copy(_ key: Bytes, to other: Database, as newKey: Bytes) {
+        if self === other && key == newKey { return }
+        other.remove(newKey)
+        guard let entry = find(key) else { return }
+        other.insert(entry.deepCopy(key: newKey, limits: keyspace.limits), Hashing.hash(newKey))
+    }
+
+    public func setExpiry(_ ms: Int64?, of key: Bytes) {
+        let hash = Hashing.hash(key)
+        guard let slot = locate(key, hash) else { return }
+        let entry = slot.entry
+        willChange(entry, hash)
+        switch (entry.expiry, ms) {
+        case (nil, nil): break
+        case (.some, .some(let when)):
+            entry.storeExpiry(when)
+            contents.expiries.update(entry, when: when)
+        case (_, let when):
+            let new = entry.rebuilt(expiry: when)
+            if entry.flags.contains(.hasExpiry) { contents.expiries.remove(entry) }
+            if let when { contents.expiries.insert(new, when: when) }
+            slot.entry = new
+            entry.freeBlock()
+        }
+    }
+
+    // MARK: Inside: every change goes through these
+
+    @inline(__always) func stepTable() {
+        if contents.table.isRehashing { stepRehash() }
+    }
+    @inline(never) private func stepRehash() {
+        let old = contents.table.step { entry in
+            // A checkpoint walks buckets; what moves to another one is handed over on the way.
+            if entry.flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
+        }
+        if let old { Reaper.shared.free(old) }
+    }
+
+    /// Before an entry or its value changes: the state at the cut is handed over if it is still to be, and the change
+    /// is noted.
+    @inline(__always) func willChange(_ entry: Entry, _ hash: UInt64) {
+        let flags = entry.flags
+        if flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
+        if !flags.contains(keyspace.currentFlag) {
+            entry.flags.insert(keyspace.currentFlag)
+            contents.table.markChanged(hash)
+        }
+        keyspace.changes &+= 1
+        if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+    }
+
+    /// The same where the hash is not at hand: computed only where it is needed.
+    @inline(__always) func willChange(_ entry: Entry) {
+        if entry.flags.intersection(.changedMask) == keyspace.currentFlag {
+            keyspace.changes &+= 1
+            if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        } else {
+            willChange(entry, Hashing.hash(entry.key))
+        }
+    }
+
+    /// Adds an entry whose key is not there.
+    @inline(__always) func insert(_ entry: Entry, _ hash: UInt64) {
+        entry.flags.subtract(.changedMask)
+        entry.flags.insert(keyspace.currentFlag)
+        entry.accessed = keyspace.accessClock
+        contents.table.insert(entry, hash: hash)
+        contents.table.markChanged(hash)
+        if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
+        keyspace.changes &+= 1
+        if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+    }
+
+    /// Puts `new` in the place of an entry that `willChange` was called for; the old one is freed. A value of the same
+    /// type takes its row over.
+    func replace(_ slot: Slot, by new: Entry) {
+        let old = slot.entry
+        new.flags.insert(keyspace.currentFlag)
+        new.accessed = keyspace.accessClock
+        if old.type == new.type { new.id = old.id } else { keyspace.changeSet.removed(old) }
+        let when = new.expiry
+        if old.flags.contains(.hasExpiry) {
+            if let when {
+                contents.expiries.replace(at: old.heapIndex, by: new)
+                contents.expiries.update(new, when: when)
+            } else {
+                contents.expiries.remove(old)
+            }
+        } else if let when {
+            contents.expiries.insert(new, when: when)
+        }
+        slot.entry = new
+        release(old)
+    }
+
+    func remove(_ slot: Slot) {
+        let entry = slot.entry
+        if entry.flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
+        keyspace.changeSet.removed(entry)
+        if entry.flags.contains(.hasExpiry) { contents.expiries.remove(entry) }
+        contents.table.remove(slot)
+        keyspace.changes &+= 1
+        if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        release(entry)
+    }
+
+    /// Frees the value, a large one on another thread, and the block.
+    private func release(_ entry: Entry) {
+        if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
+        entry.freeBlock()
+    }
+    /// Lets go of a large value that is in no entry any more.
+    static func release(_ value: LargeValue) {
+        if value.sink != nil { value.isOrphan = true } else { Reaper.shared.free(value) }
+    }
+}

@@ -1,0 +1,408 @@
+import CShims
+import Glibc
+
+// Invariant of this file: `base` points to `buckets` cache lines (a power of two), 64-byte aligned, owned by the
+// table. A line is: byte 0, bit 0 = the seventh pointer leads to a child line; bytes 1...7 = a byte of hash for each
+// slot, 0 = empty; then seven pointers to live entries. Child lines belong to their parent.
+
+/// The bucket array of one hash table.
+struct BucketArray {
+    var base: UnsafeMutableRawPointer
+    let buckets: Int
+    /// Which buckets hold an entry that changed since the last cut, and which since the one before and is still to be
+    /// handed over: a bit a bucket. nil where nobody asks.
+    var changed: Bitset?
+    var pending: Bitset?
+    /// The next word of `pending` that a checkpoint looks at.
+    var pendingCursor = 0
+
+    private static let mapLimit = 1 << 16
+
+    init(buckets: Int, tracked: Bool) {
+        self.buckets = buckets
+        let size = buckets * 64
+        if size >= BucketArray.mapLimit {
+            base = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            precondition(base != MAP_FAILED, "out of memory for a hash table of \(size) bytes")
+            madvise(base, size, MADV_HUGEPAGE)
+        } else {
+            var block: UnsafeMutableRawPointer?
+            let failed = posix_memalign(&block, 64, size)
+            precondition(failed == 0, "out of memory for a hash table")
+            base = block.unsafelyUnwrapped
+            memset(base, 0, size)
+        }
+        changed = tracked ? Bitset(count: buckets) : nil
+    }
+
+    /// Returns the memory; for an array of many megabytes this takes milliseconds and belongs on another thread.
+    func free() {
+        if buckets * 64 >= BucketArray.mapLimit { munmap(base, buckets * 64) } else { Glibc.free(base) }
+        changed?.free()
+        pending?.free()
+    }
+
+    @inline(__always) func line(_ index: Int) -> UnsafeMutableRawPointer { base + index &* 64 }
+    @inline(__always) func index(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (buckets &- 1) }
+}
+
+/// Where an entry's pointer lies in its bucket. Good until the next change of the table.
+struct Slot {
+    let address: UnsafeMutableRawPointer
+    @inline(__always) var entry: Entry {
+        get { Entry(raw: address.load(as: UnsafeMutableRawPointer.self)) }
+        nonmutating set { address.storeBytes(of: newValue.raw, as: UnsafeMutableRawPointer.self) }
+    }
+}
+
+/// A hash table of entries by key, after Valkey 8.1's and the "bag" tables before it: a cache line a bucket, a byte of
+/// hash to skip strangers, incremental rehash over two arrays. Look-up, insert and removal O(1); no call walks the
+/// table. Holds no key twice; owns the bucket arrays, not the entries.
+struct EntryTable {
+    private(set) var main: BucketArray
+    private(set) var next: BucketArray?
+    /// The bucket of `main` that moves next; -1 when no rehash is under way.
+    private var moving = -1
+    private(set) var count = 0
+    private let tracked: Bool
+
+    /// Entries for each bucket above which the table grows, times eight: 84 % of seven slots.
+    private static let growAt = 47
+    private static let minimumBuckets = 4
+
+    init(tracked: Bool, expecting count: Int = 0) {
+        self.tracked = tracked
+        var buckets = EntryTable.minimumBuckets
+        while buckets &* EntryTable.growAt < count &* 8 { buckets *= 2 }
+        main = BucketArray(buckets: buckets, tracked: tracked)
+    }
+
+    var isRehashing: Bool { moving >= 0 }
+    var bucketCount: Int { main.buckets + (next?.buckets ?? 0) }
+    /// Bytes of the bucket arrays, child lines left out.
+    var byteCount: Int { bucketCount * 64 }
+
+    @inline(__always) static func tag(_ hash: UInt64) -> UInt64 {
+        let top = hash >> 56
+        return top == 0 ? 1 : top
+    }
+    /// A bit in each byte of `word` (bytes 1...7) that equals `tag`. The exact form: the shorter (x-1)&~x also matches
+    /// empty slots.
+    @inline(__always) static func matches(_ word: UInt64, _ tag: UInt64) -> UInt64 {
+        let x = word ^ (0x0101_0101_0101_0101 &* tag)
+        let t = (x & 0x7f7f_7f7f_7f7f_7f7f) &+ 0x7f7f_7f7f_7f7f_7f7f
+        return ~(t | x | 0x7f7f_7f7f_7f7f_7f7f) & 0xffff_ffff_ffff_ff00
+    }
+
+    // MARK: Look-up
+
+    @inline(__always) private static func find(_ array: BucketArray, _ hash: UInt64, _ key: Bytes) -> Slot? {
+        var line = array.line(array.index(hash))
+        let tag = tag(hash)
+        while true {
+            let word = line.load(as: UInt64.self)
+            var hits = matches(word, tag)
+            if word & 1 != 0 { hits &= 0x00ff_ffff_ffff_ffff }
+            while hits != 0 {
+                let address = line + (hits.trailingZeroBitCount >> 3) &* 8
+                if Entry(raw: address.load(as: UnsafeMutableRawPointer.self)).hasKey(key) {
+                    return Slot(address: address)
+                }
+                hits &= hits &- 1
+            }
+            if word & 1 == 0 { return nil }
+            line = (line + 56).load(as: UnsafeMutableRawPointer.self)
+        }
+    }
+
+    @inline(__always) func find(_ key: Bytes, hash: UInt64) -> Slot? {
+        if moving < 0 { return EntryTable.find(main, hash, key) }
+        return findWhileRehashing(key, hash)
+    }
+    @inline(never) private func findWhileRehashing(_ key: Bytes, _ hash: UInt64) -> Slot? {
+        if main.index(hash) >= moving, let slot = EntryTable.find(main, hash, key) { return slot }
+        return EntryTable.find(next.unsafelyUnwrapped, hash, key)
+    }
+
+    /// Brings the bucket of `hash` near.
+    @inline(__always) func prefetch(_ hash: UInt64) { cshims_prefetch(main.line(main.index(hash))) }
+    /// Brings the first entry near that `hash` may mean; its bucket should be near already.
+    @inline(__always) func prefetchEntry(_ hash: UInt64) {
+        let line = main.line(main.index(hash))
+        let hits = EntryTable.matches(line.load(as: UInt64.self), EntryTable.tag(hash))
+        if hits != 0 { cshims_prefetch((line + (hits.trailingZeroBitCount >> 3) &* 8).load(as: UnsafeRawPointer.self)) }
+    }
+
+    // MARK: Change
+
+    /// Adds an entry whose key is not there.
+    @inline(__always) @discardableResult mutating func insert(_ entry: Entry, hash: UInt64) -> Slot {
+        count &+= 1
+        if moving >= 0 { return EntryTable.insert(entry, hash, next.unsafelyUnwrapped) }
+        let slot = EntryTable.insert(entry, hash, main)
+        if count &* 8 > main.buckets &* EntryTable.growAt { beginRehash(buckets: main.buckets * 2) }
+        return slot
+    }
+
+    @inline(__always) private static func insert(_ entry: Entry, _ hash: UInt64, _ array: BucketArray) -> Slot {
+        var line = array.line(array.index(hash))
+        while true {
+            let word = line.load(as: UInt64.self)
+            let chained = word & 1 != 0
+            let free = matches(word, 0) & (chained ? 0x0080_8080_8080_8000 : 0x8080_8080_8080_8000)
+            if free != 0 {
+                let i = free.trailingZeroBitCount >> 3
+                (line + i).storeBytes(of: UInt8(truncatingIfNeeded: tag(hash)), as: UInt8.self)
+                let slot = Slot(address: line + i &* 8)
+                slot.entry = entry
+                return slot
+            }
+            if !chained { addChild(line) }
+            line = (line + 56).load(as: UnsafeMutableRawPointer.self)
+        }
+    }
+
+    /// Makes room in a full line: its seventh entry moves to a new child line.
+    @inline(never) private static func addChild(_ line: UnsafeMutableRawPointer) {
+        var block: UnsafeMutableRawPointer?
+        let failed = posix_memalign(&block, 64, 64)
+        precondition(failed == 0, "out of memory for a hash table")
+        let child = block.unsafelyUnwrapped
+        memset(child, 0, 64)
+        (child + 1).storeBytes(of: (line + 7).load(as: UInt8.self), as: UInt8.self)
+        (child + 8).storeBytes(of: (line + 56).load(as: UnsafeMutableRawPointer.self), as: UnsafeMutableRawPointer.self)
+        (line + 7).storeBytes(of: 0, as: UInt8.self)
+        (line + 56).storeBytes(of: child, as: UnsafeMutableRawPointer.self)
+        line.storeBytes(of: 1, as: UInt8.self)
+    }
+
+    /// Takes the entry at `slot` out of the table; the caller owns it.
+    @inline(__always) mutating func remove(_ slot: Slot) {
+        let bits = UInt(bitPattern: slot.address)
+        let line = UnsafeMutableRawPointer(bitPattern: bits & ~63).unsafelyUnwrapped
+        (line + Int((bits & 63) >> 3)).storeBytes(of: 0, as: UInt8.self)
+        count &-= 1
+        if moving < 0 && main.buckets > EntryTable.minimumBuckets && count &* 8 < main.buckets { shrink() }
+    }
+
+    @inline(never) private mutating func shrink() {
+        var buckets = EntryTable.minimumBuckets
+        while buckets &* EntryTable.growAt < count &* 16 { buckets *= 2 }
+        if buckets < main.buckets { beginRehash(buckets: buckets) }
+    }
+
+    // MARK: Incremental rehash
+
+    @inline(never) private mutating func beginRehash(buckets: Int) {
+        next = BucketArray(buckets: buckets, tracked: tracked)
+        moving = 0
+    }
+
+    /// Moves one bucket, if a rehash is under way. `onMove` sees each entry that moved under a `pending` bit.
+    /// Returns an old array to free, when the last bucket has moved.
+    @inline(__always) mutating func step(_ onMove: (Entry) -> Void) -> BucketArray? {
+        moving < 0 ? nil : moveBucket(onMove)
+    }
+
+    @inline(never) private mutating func moveBucket(_ onMove: (Entry) -> Void) -> BucketArray? {
+        let target = next.unsafelyUnwrapped
+        let root = main.line(moving)
+        let wasPending = main.pending?[moving] ?? false
+        var line: UnsafeMutableRawPointer? = root
+        while let current = line {
+            let word = current.load(as: UInt64.self)
+            let chained = word & 1 != 0
+            for i in 1...(chained ? 6 : 7) where (word >> UInt64(i &* 8)) & 0xff != 0 {
+                let entry = Entry(raw: (current + i &* 8).load(as: UnsafeMutableRawPointer.self))
+                let hash = Hashing.hash(entry.key)
+                _ = EntryTable.insert(entry, hash, target)
+                if wasPending { onMove(entry) }
+                if tracked && !entry.flags.isDisjoint(with: .changedMask) { target.changed?.insert(target.index(hash)) }
+            }
+            line = chained ? (current + 56).load(as: UnsafeMutableRawPointer.self) : nil
+            if current != root { free(current) } else { current.storeBytes(of: 0, as: UInt64.self) }
+        }
+        moving &+= 1
+        if moving < main.buckets {
+            next = target
+            return nil
+        }
+        let old = main
+        main = target
+        next = nil
+        moving = -1
+        // What was inserted meanwhile may have filled the new array, or removals emptied it.
+        if count &* 8 > main.buckets &* EntryTable.growAt {
+            beginRehash(buckets: main.buckets * 2)
+        } else if main.buckets > EntryTable.minimumBuckets && count &* 8 < main.buckets {
+            shrink()
+        }
+        return old
+    }
+
+    // MARK: What changed
+
+    /// Notes that an entry with this hash carries a flag of change.
+    @inline(__always) mutating func markChanged(_ hash: UInt64) {
+        if moving < 0 {
+            main.changed?.insert(main.index(hash))
+        } else {
+            if main.index(hash) >= moving { main.changed?.insert(main.index(hash)) }
+            let index = next.unsafelyUnwrapped.index(hash)
+            next?.changed?.insert(index)
+        }
+    }
+
+    /// The cut: what changed becomes what is to be handed over.
+    mutating func cut() {
+        main.cut()
+        next?.cut()
+    }
+
+    /// Walks on over buckets with something to hand over, until `body` returns false or none is left (then true is
+    /// returned). A bucket is walked whole.
+    mutating func drainPending(_ body: (Entry) -> Void, while goOn: () -> Bool) -> Bool {
+        // Both arrays; an array that is swapped away by a rehash has handed its entries over as they moved.
+        if !main.drain(body, while: goOn) { return false }
+        return next?.drain(body, while: goOn) ?? true
+    }
+
+    /// Calls `body` with each entry of the buckets that `hash` may lie in.
+    func forEachInBucket(_ hash: UInt32, _ body: (Entry) -> Void) {
+        main.visit(main.index(UInt64(hash)), body)
+        if let next { next.visit(next.index(UInt64(hash)), body) }
+    }
+
+    // MARK: Walks
+
+    /// Calls `body` with the entries of one step of Redis's scan: one bucket of the smaller array and all that it
+    /// spreads to in the larger. The cursor counts up with its bits reversed, so that it stays good over rehashes.
+    /// Returns the next cursor, 0 at the end. Guarantee: an entry that is there during a whole scan is seen.
+    func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 {
+        func advance(_ cursor: UInt64, _ mask: UInt64) -> UInt64 {
+            ((cursor | ~mask).bitsReversed &+ 1).bitsReversed
+        }
+        guard let next else {
+            let mask = UInt64(main.buckets &- 1)
+            main.visit(Int(cursor & mask), body)
+            return advance(cursor, mask)
+        }
+        let (small, large) = main.buckets <= next.buckets ? (main, next) : (next, main)
+        let smallMask = UInt64(small.buckets &- 1)
+        let largeMask = UInt64(large.buckets &- 1)
+        small.visit(Int(cursor & smallMask), body)
+        var v = cursor
+        repeat {
+            large.visit(Int(v & largeMask), body)
+            v = advance(v, largeMask)
+        } while v & (smallMask ^ largeMask) != 0
+        return v
+    }
+
+    /// Every entry, for walks that are meant to be whole (KEYS, freeing, digests). False from `body` stops.
+    func forEach(_ body: (Entry) -> Bool) {
+        for i in 0..<main.buckets where !main.forEach(in: i, while: body) { return }
+        guard let next else { return }
+        for i in 0..<next.buckets where !next.forEach(in: i, while: body) { return }
+    }
+
+    /// A random entry; nil when empty. Draws buckets until one has any: O(1) on average, as tables shrink.
+    func random() -> Entry? {
+        if count == 0 { return nil }
+        let total = bucketCount
+        while true {
+            let i = Int.random(in: 0..<total)
+            let (array, index) = i < main.buckets ? (main, i) : (next ?? main, i - main.buckets)
+            var chosen: Entry?
+            var seen = 0
+            array.visit(index) { entry in
+                seen += 1
+                if Int.random(in: 0..<seen) == 0 { chosen = entry }
+            }
+            if let chosen { return chosen }
+        }
+    }
+
+    /// Frees bucket arrays and child lines, not the entries.
+    func freeBuckets() {
+        for array in [main, next].compactMap({ $0 }) {
+            for i in 0..<array.buckets { array.freeChildren(of: i) }
+            array.free()
+        }
+    }
+}
+
+extension BucketArray {
+    @inline(__always) func forEach(in index: Int, while body: (Entry) -> Bool) -> Bool {
+        var line = line(index)
+        while true {
+            let word = line.load(as: UInt64.self)
+            let chained = word & 1 != 0
+            for i in 1...(chained ? 6 : 7) where (word >> UInt64(i &* 8)) & 0xff != 0 {
+                if !body(Entry(raw: (line + i &* 8).load(as: UnsafeMutableRawPointer.self))) { return false }
+            }
+            if !chained { return true }
+            line = (line + 56).load(as: UnsafeMutableRawPointer.self)
+        }
+    }
+    @inline(__always) func visit(_ index: Int, _ body: (Entry) -> Void) {
+        _ = forEach(in: index) { entry in
+            body(entry)
+            return true
+        }
+    }
+
+    private func prefetchEntries(of index: Int) {
+        _ = forEach(in: index) { entry in
+            cshims_prefetch(entry.raw)
+            return true
+        }
+    }
+
+    fileprivate func freeChildren(of index: Int) {
+        let root = line(index)
+        var child = root.load(as: UInt64.self) & 1 != 0 ? (root + 56).load(as: UnsafeMutableRawPointer?.self) : nil
+        while let line = child {
+            child = line.load(as: UInt64.self) & 1 != 0 ? (line + 56).load(as: UnsafeMutableRawPointer?.self) : nil
+            Glibc.free(line)
+        }
+    }
+
+    fileprivate mutating func cut() {
+        pending?.free()
+        pending = changed
+        changed = Bitset(count: buckets)
+        pendingCursor = 0
+    }
+
+    fileprivate mutating func drain(_ body: (Entry) -> Void, while goOn: () -> Bool) -> Bool {
+        guard let pending else { return true }
+        while pendingCursor < pending.wordCount {
+            var word = pending.word(pendingCursor)
+            while word != 0 {
+                if !goOn() { return false }
+                let bit = word.trailingZeroBitCount
+                let index = pendingCursor &* 64 &+ bit
+                // The walk's misses overlap when the lines' entries are asked for first.
+                prefetchEntries(of: index)
+                visit(index, body)
+                word &= word &- 1
+                pending.setWord(pendingCursor, word)
+            }
+            pendingCursor &+= 1
+        }
+        pending.free()
+        self.pending = nil
+        return true
+    }
+}
+
+extension UInt64 {
+    /// The value with its 64 bits in reverse order.
+    fileprivate var bitsReversed: UInt64 {
+        var v = byteSwapped
+        v = ((v >> 4) & 0x0f0f_0f0f_0f0f_0f0f) | ((v & 0x0f0f_0f0f_0f0f_0f0f) << 4)
+        v = ((v >> 2) & 0x3333_3333_3333_3333) | ((v & 0x3333_3333_3333_3333) << 2)
+        return ((v >> 1) & 0x5555_5555_5555_5555) | ((v & 0x5555_5555_5555_5555) << 1)
+    }
+}

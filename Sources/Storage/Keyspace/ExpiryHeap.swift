@@ -1,0 +1,85 @@
+import Glibc
+
+// Invariant of this file: every node's entry is live and its `heapIndex` is the node's index.
+
+/// The keys that have an expiry, soonest first: a 4-ary heap in pages, so that growing never copies it. Adding a later
+/// expiry than most is O(1), removing O(log n); the soonest is at hand, so expiry never looks for what is due.
+struct ExpiryHeap {
+    private struct Node {
+        var when: Int64
+        var entry: Entry
+    }
+    private var pages: [UnsafeMutablePointer<Node>] = []
+    private(set) var count = 0
+    private static let pageShift = 10
+    private static let pageSize = 1 << pageShift
+
+    private subscript(_ index: Int) -> Node {
+        @inline(__always) get { pages[index >> ExpiryHeap.pageShift][index & (ExpiryHeap.pageSize - 1)] }
+        @inline(__always) nonmutating set {
+            pages[index >> ExpiryHeap.pageShift][index & (ExpiryHeap.pageSize - 1)] = newValue
+            newValue.entry.heapIndex = index
+        }
+    }
+
+    /// The soonest expiry and its entry.
+    var first: (when: Int64, entry: Entry)? {
+        if count == 0 { return nil }
+        let node = self[0]
+        return (node.when, node.entry)
+    }
+
+    mutating func insert(_ entry: Entry, when: Int64) {
+        if count == pages.count * ExpiryHeap.pageSize {
+            pages.append(UnsafeMutablePointer<Node>.allocate(capacity: ExpiryHeap.pageSize))
+        }
+        count += 1
+        siftUp(count - 1, Node(when: when, entry: entry))
+    }
+
+    mutating func remove(_ entry: Entry) {
+        let index = entry.heapIndex
+        precondition(index < count)
+        count -= 1
+        if index != count { place(self[count], at: index) }
+        // One spare page stays, so that a key that comes and goes does not allocate each time.
+        if pages.count * ExpiryHeap.pageSize - count > 2 * ExpiryHeap.pageSize { pages.removeLast().deallocate() }
+    }
+
+    /// The entry's expiry has changed.
+    func update(_ entry: Entry, when: Int64) { place(Node(when: when, entry: entry), at: entry.heapIndex) }
+
+    /// The entry that stood at `index` lies in another block now.
+    func replace(at index: Int, by entry: Entry) { self[index] = Node(when: self[index].when, entry: entry) }
+
+    func free() { for page in pages { page.deallocate() } }
+
+    private func place(_ node: Node, at index: Int) {
+        if index > 0 && self[(index - 1) / 4].when > node.when { siftUp(index, node) } else { siftDown(index, node) }
+    }
+    private func siftUp(_ start: Int, _ node: Node) {
+        var index = start
+        while index > 0 {
+            let parent = (index - 1) / 4
+            let above = self[parent]
+            if above.when <= node.when { break }
+            self[index] = above
+            index = parent
+        }
+        self[index] = node
+    }
+    private func siftDown(_ start: Int, _ node: Node) {
+        var index = start
+        while true {
+            let firstChild = index * 4 + 1
+            if firstChild >= count { break }
+            var least = firstChild
+            for child in firstChild..<min(firstChild + 4, count) where self[child].when < self[least].when { least = child }
+            let below = self[least]
+            if below.when >= node.when { break }
+            self[index] = below
+            index = least
+        }
+        self[index] = node
+    }
+}

@@ -1,0 +1,134 @@
+import Glibc
+
+// Invariant of this file: the scratch blocks live as long as the keyspace.
+
+/// Sizes up to which collections stay compact: redis.conf's settings of the same names.
+public struct Limits: Sendable {
+    public var listMaxListpackSize = -2
+    public var hashMaxListpackEntries = 128
+    public var hashMaxListpackValue = 64
+    public var setMaxIntsetEntries = 512
+    public var setMaxListpackEntries = 128
+    public var setMaxListpackValue = 64
+    public var zsetMaxListpackEntries = 128
+    public var zsetMaxListpackValue = 64
+    public init() {}
+}
+
+/// The key holds another type than the command is for.
+public struct WrongType: Error {
+    public init() {}
+}
+
+/// What setting a value does to the key's expiry: nothing left of it, the same, or this time in ms since 1970.
+public enum ExpiryChange {
+    case clear, keep
+    case at(Int64)
+}
+
+/// All databases and what has changed in them since the last checkpoint. Confined to one thread, which executes
+/// commands; nothing here waits or walks a whole collection but where its doc says so.
+public final class Keyspace {
+    public private(set) var databases: [Database] = []
+    public var limits = Limits()
+    /// Wall clock in ms since 1970, by which keys expire: set once a batch of commands, so that one command sees one
+    /// time. 0 while a log is replayed: nothing expires then.
+    public var now: Int64 = 0 {
+        didSet { accessClock = UInt32(truncatingIfNeeded: now / 1000) & 0xff_ffff }
+    }
+    /// Number of elements changed since the start: Redis's `dirty`.
+    public internal(set) var changes = 0
+    /// Told about each key that expires, before it is removed.
+    public var onExpired: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told about each key that is written or removed; set only while keys are WATCHed.
+    public var onTouched: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Keys expired since the start.
+    public internal(set) var expired = 0
+
+    var accessClock: UInt32 = 0
+    /// Whether look-ups note the time of access (CLIENT NO-TOUCH, OBJECT).
+    public var touchesOnAccess = true
+
+    // What the next checkpoint must know, see Checkpoint/.
+    var currentFlag: Entry.Flags = .changed0
+    var pendingFlag: Entry.Flags = .changed1
+    var changeSet = ChangeSet()
+    var handover: Handover?
+    var ids = RowIDs()
+    var lastCheckpointFailed = false
+
+    /// Where integers are rendered: strings, first and second part of elements.
+    let stringScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
+    let elementScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
+    let valueScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
+
+    public init(databases count: Int = 16) {
+        databases = (0..<count).map { Database(index: $0, keyspace: self) }
+    }
+    deinit {
+        for database in databases { database.contents.freeEverything() }
+        stringScratch.deallocate()
+        elementScratch.deallocate()
+        valueScratch.deallocate()
+    }
+
+    /// Keys in all databases.
+    public var count: Int { databases.reduce(0) { $0 + $1.count } }
+
+    /// Empties every database in O(1); the memory is freed on another thread.
+    public func flushAll() {
+        for database in databases { database.replaceContents() }
+        changeSet.flushAll()
+    }
+
+    /// Exchanges two databases in O(1), but for the watched keys that change thereby.
+    public func swap(_ a: Int, _ b: Int) {
+        if a == b { return }
+        for (x, y) in [(a, b), (b, a)] where onTouched != nil { databases[x].touchWatched(against: databases[y]) }
+        Swift.swap(&databases[a].contents, &databases[b].contents)
+        changeSet.swap(Int32(a), Int32(b))
+        changes += 1
+    }
+
+    /// Removes keys whose time has come, soonest first, for about `budgetNanoseconds`. True when more is due.
+    public func activeExpire(budgetNanoseconds: UInt64) -> Bool {
+        let start = monotonicNanoseconds()
+        var removed = 0
+        for database in databases {
+            while let first = database.contents.expiries.first, first.when <= now {
+                database.expire(first.entry)
+                removed += 1
+                if removed & 15 == 0 && monotonicNanoseconds() - start > budgetNanoseconds { return true }
+            }
+        }
+        return false
+    }
+
+    /// Moves hash tables on that are being resized, for about `budgetNanoseconds`: for idle times.
+    public func rehash(budgetNanoseconds: UInt64) {
+        let start = monotonicNanoseconds()
+        for database in databases {
+            while database.contents.table.isRehashing {
+                for _ in 0..<64 { database.stepTable() }
+                if monotonicNanoseconds() - start > budgetNanoseconds { return }
+            }
+        }
+    }
+
+    /// Looks up keys of WATCH without side effects; see `Database.touchWatched`.
+    public var watchedKeys: ((_ db: Int, _ body: (Bytes) -> Void) -> Void)?
+}
+
+/// Monotonic time in nanoseconds.
+@inline(__always) public func monotonicNanoseconds() -> UInt64 {
+    var t = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return UInt64(t.tv_sec) &* 1_000_000_000 &+ UInt64(t.tv_nsec)
+}
+
+/// Wall clock in ms since 1970.
+public func wallClockMilliseconds() -> Int64 {
+    var t = timespec()
+    clock_gettime(CLOCK_REALTIME, &t)
+    return Int64(t.tv_sec) &* 1000 &+ Int64(t.tv_nsec / 1_000_000)
+}

@@ -1,0 +1,100 @@
+/// Where a snapshot stands: one checkpoint's row of facts, written in its transaction.
+public struct Meta: Equatable, Sendable {
+    /// The uuid of the server that owns snapshot and log.
+    public var server: String
+    /// Checkpoints since the snapshot was made.
+    public var checkpoint: Int64
+    /// The cut's time, in ms since 1970.
+    public var savedAtMs: Int64
+    /// The log segment, and the offset in it in bytes, from which to replay.
+    public var segment: Int64
+    public var segmentOffset: Int64
+    public var replicationID: String
+    public var replicationOffset: Int64
+    /// Rows per table. The writer keeps it; what a caller of `commit` puts here is not looked at.
+    public var rowCounts: RowCounts
+
+    public init(
+        server: String, checkpoint: Int64, savedAtMs: Int64, segment: Int64, segmentOffset: Int64,
+        replicationID: String, replicationOffset: Int64, rowCounts: RowCounts = RowCounts()
+    ) {
+        self.server = server
+        self.checkpoint = checkpoint
+        self.savedAtMs = savedAtMs
+        self.segment = segment
+        self.segmentOffset = segmentOffset
+        self.replicationID = replicationID
+        self.replicationOffset = replicationOffset
+        self.rowCounts = rowCounts
+    }
+}
+
+// MARK: - The table of names and values
+
+extension Meta {
+    private static let texts: [(String, WritableKeyPath<Meta, String> & Sendable)] = [
+        ("server", \.server), ("replication_id", \.replicationID),
+    ]
+    private static let numbers: [(String, WritableKeyPath<Meta, Int64> & Sendable)] = [
+        ("checkpoint", \.checkpoint), ("saved_at_ms", \.savedAtMs), ("segment", \.segment),
+        ("segment_offset", \.segmentOffset), ("replication_offset", \.replicationOffset),
+    ]
+    private static func rowsName(_ table: SnapshotTable) -> String { "rows:" + table.name }
+
+    /// nil when the table is empty: nothing was ever committed.
+    static func read(_ connection: SQLiteConnection) throws(StorageError) -> Meta? {
+        let statement = try connection.prepare(named: "meta.read")
+        var found: [String: [UInt8]] = [:]
+        while try statement.step() { found[statement.bytes(0).string] = statement.bytes(1).array }
+        if found.isEmpty { return nil }
+
+        var meta = Meta(
+            server: "", checkpoint: 0, savedAtMs: 0, segment: 0, segmentOffset: 0, replicationID: "",
+            replicationOffset: 0)
+        func missing(_ name: String) -> StorageError {
+            connection.error("the snapshot's table meta has no valid row \(name): restore the file from a backup")
+        }
+        func number(_ name: String) throws(StorageError) -> Int64 {
+            guard let value = found[name], let number = Int64(String(decoding: value, as: UTF8.self)) else {
+                throw missing(name)
+            }
+            return number
+        }
+        for (name, path) in texts {
+            guard let value = found[name] else { throw missing(name) }
+            meta[keyPath: path] = String(decoding: value, as: UTF8.self)
+        }
+        for (name, path) in numbers { meta[keyPath: path] = try number(name) }
+        for table in SnapshotTable.allCases { meta.rowCounts[table] = try number(rowsName(table)) }
+        return meta
+    }
+
+    /// Inside a transaction.
+    func write(_ connection: SQLiteConnection) throws(StorageError) {
+        let statement = try connection.prepare(named: "meta.write")
+        func put(_ name: String, _ value: Int64) throws(StorageError) {
+            try Meta.withBytes(name) { (name) throws(StorageError) in
+                statement.bind(1, name)
+                statement.bind(2, value)
+                try statement.run()
+            }
+        }
+        for (name, path) in Meta.texts {
+            try Meta.withBytes(name) { (name) throws(StorageError) in
+                try Meta.withBytes(self[keyPath: path]) { (value) throws(StorageError) in
+                    statement.bind(1, name)
+                    statement.bind(2, value)
+                    try statement.run()
+                }
+            }
+        }
+        for (name, path) in Meta.numbers { try put(name, self[keyPath: path]) }
+        for table in SnapshotTable.allCases { try put(Meta.rowsName(table), rowCounts[table]) }
+    }
+
+    private static func withBytes(_ text: String, _ body: (Bytes) throws(StorageError) -> Void) throws(StorageError) {
+        let buffer = OutputBuffer(capacity: text.utf8.count)
+        buffer.append(text)
+        try body(buffer.bytes)
+    }
+}

@@ -1,0 +1,58 @@
+import Glibc
+import schema
+
+/// What holds for the file as a whole, for whoever opens it.
+public enum Snapshot {
+    public enum State: Equatable, Sendable {
+        /// No such file.
+        case missing
+        /// Made, but no checkpoint was ever committed: a crash hit the first one.
+        case empty
+        /// A checkpoint is in it.
+        case ready
+    }
+
+    /// Looks at the file before a reader or writer is opened, and lets SQLite repair what a crash left beside it.
+    /// Throws for a file that is no snapshot of ours, was made by a newer version, or is damaged.
+    public static func state(path: String) throws(StorageError) -> State {
+        guard fileSize(path) != nil else { return .missing }
+        let connection = try SQLiteConnection(path: path, mode: .write)
+        if try isBlank(connection) { return .empty }
+        try checkIdentity(connection)
+        return try Meta.read(connection) == nil ? .empty : .ready
+    }
+
+    /// In bytes; nil when there is no such file. By stat: opening the database file ourselves would drop SQLite's locks.
+    static func fileSize(_ path: String) -> Int64? {
+        var info = stat()
+        return stat(path, &info) == 0 ? Int64(info.st_size) : nil
+    }
+
+    /// True for a database with nothing in it, as a crash before the tables were made leaves it.
+    static func isBlank(_ connection: SQLiteConnection) throws(StorageError) -> Bool {
+        if try connection.integer(named: "objects") != 0 { return false }
+        let application = try connection.integer(named: "application_id")
+        let version = try connection.integer(named: "user_version")
+        return application == 0 && version == 0
+    }
+
+    /// Refuses what is not ours and what is newer than this code.
+    static func checkIdentity(_ connection: SQLiteConnection) throws(StorageError) {
+        let application = try connection.integer(named: "application_id")
+        guard application == Schema.applicationID else {
+            throw connection.error(
+                "this SQLite database is not a Swiftlet snapshot (application_id \(application)): "
+                    + "choose another snapshotfilename or dir, or move the file away")
+        }
+        let version = try connection.integer(named: "user_version")
+        guard version == Schema.version else {
+            throw connection.error(
+                "the snapshot has schema version \(version), this program knows version \(Schema.version): "
+                    + "use the version of Swiftlet that wrote it, or a newer one")
+        }
+        let encoding = try connection.string(named: "encoding")
+        guard encoding == "UTF-8" else {
+            throw connection.error("the snapshot's text encoding is \(encoding), not UTF-8: it was rewritten by hand")
+        }
+    }
+}

@@ -1,0 +1,67 @@
+/// The tables that hold rows; streams have none yet.
+public enum SnapshotTable: Int, CaseIterable, Sendable {
+    case strings, lists, listItems, hashes, hashFields, sets, setMembers, zsets, zsetMembers
+
+    /// The table's name in the database.
+    public var name: String {
+        switch self {
+        case .strings: "raw_strings"
+        case .lists: "raw_lists"
+        case .listItems: "raw_list_items"
+        case .hashes: "raw_hashes"
+        case .hashFields: "raw_hash_fields"
+        case .sets: "raw_sets"
+        case .setMembers: "raw_set_members"
+        case .zsets: "raw_zsets"
+        case .zsetMembers: "raw_zset_members"
+        }
+    }
+}
+
+/// A number for each table: how many rows it has.
+public struct RowCounts: Equatable, Sendable {
+    private var counts = [Int64](repeating: 0, count: SnapshotTable.allCases.count)
+
+    public init() {}
+
+    public subscript(_ table: SnapshotTable) -> Int64 {
+        get { counts[table.rawValue] }
+        set { counts[table.rawValue] = newValue }
+    }
+    /// For readers that each counted a part.
+    public mutating func add(_ other: RowCounts) {
+        for table in SnapshotTable.allCases { self[table] += other[table] }
+    }
+}
+
+/// A collection type's two tables, and the checks on the numbers that address its rows.
+struct CollectionTables {
+    let type: ValueType
+    let owners: SnapshotTable
+    let elements: SnapshotTable
+
+    static let list = CollectionTables(type: .list, owners: .lists, elements: .listItems)
+    static let hash = CollectionTables(type: .hash, owners: .hashes, elements: .hashFields)
+    static let set = CollectionTables(type: .set, owners: .sets, elements: .setMembers)
+    static let zset = CollectionTables(type: .zset, owners: .zsets, elements: .zsetMembers)
+    /// In the order in which a snapshot is read.
+    static let all = [list, hash, set, zset]
+
+    /// nil for a string, which has no elements, and for a stream.
+    static func of(_ type: ValueType) -> CollectionTables? {
+        switch type {
+        case .list: list
+        case .hash: hash
+        case .set: set
+        case .zset: zset
+        case .string, .stream: nil
+        }
+    }
+
+    /// An owner's id leaves 32 bits for the slot.
+    static let ownerIDs: Range<Int64> = 0..<(1 << 31)
+    static let lastSlot: Int64 = 0xFFFF_FFFF
+
+    /// `owner` must lie in `ownerIDs`.
+    @inline(__always) static func elementID(_ owner: Int64, _ slot: Int64) -> Int64 { owner << 32 | slot }
+}

@@ -1,0 +1,323 @@
+import Glibc
+import schema
+
+/// What `SnapshotWriter.commit` has to tell after the snapshot is durable. None of it undoes the commit.
+public struct SnapshotCommit: Sendable {
+    /// The size of the -wal file in bytes: 0, unless another program's reader held it.
+    public let walBytes: Int64
+    /// Another program's reader kept the WAL from being emptied; the next commit tries again, and it grows meanwhile.
+    public let isWALHeld: Bool
+    /// Tidying up failed after the commit.
+    public let warning: StorageError?
+}
+
+/// Writes checkpoints: one transaction each, on one connection, which alone writes and checkpoints the WAL (two that do
+/// could meet SQLite's WAL-reset bug). Used by one thread at a time.
+///
+/// What arrives in one transaction is applied in this order: flushes and swaps, removals, rows. Within a batch they may
+/// stand in any order. Across batches, flushes and swaps come before all else, and the removal of an owner before its
+/// new rows: the other order throws, as what was written is no longer told from what was there before.
+public final class SnapshotWriter {
+    public let path: String
+    private let connection: SQLiteConnection
+    /// By table's raw number.
+    private var tables: [TableWriter] = []
+    private var before: [TableWriter.State] = []
+
+    private var pending = PendingRows()
+    /// By type's raw number: strings and owners that this transaction has rows of.
+    private var written = [IDSet](repeating: IDSet(), count: Int(ValueType.stream.rawValue) + 1)
+    private var hasRows = false
+
+    /// Opens the snapshot; makes it, with its tables, where it is missing or empty, unless `create` is false. `recount`
+    /// counts all rows instead of trusting meta: for a snapshot whose counts did not hold and that was accepted anyway.
+    /// Throws for a file that is not a snapshot, is newer than this code, damaged or being written elsewhere.
+    public init(path: String, create: Bool = true, recount: Bool = false) throws(StorageError) {
+        self.path = path
+        connection = try SQLiteConnection(path: path, mode: create ? .create : .write)
+        let isBlank = try Snapshot.isBlank(connection)
+        if isBlank {
+            guard create else { throw connection.error("the snapshot is empty") }
+            try connection.execute(named: "create.settings")
+        } else {
+            try Snapshot.checkIdentity(connection)
+        }
+        let mode = try connection.string(named: "writer.wal")
+        guard mode == "wal" else {
+            throw connection.error("cannot switch the snapshot to write-ahead logging: another program has it open")
+        }
+        try connection.execute(named: "writer.settings")
+        if isBlank { try createTables() }
+
+        let meta = try Meta.read(connection)
+        for table in SnapshotTable.allCases {
+            let count = recount ? nil : meta?.rowCounts[table] ?? 0
+            tables.append(try TableWriter(table, count: count, connection))
+        }
+    }
+
+    /// Rows per table, with what the open transaction has applied so far.
+    public var rowCounts: RowCounts {
+        var counts = RowCounts()
+        for table in tables { counts[table.table] = table.state.count }
+        return counts
+    }
+
+    /// Takes over the rows of `batch`, which may be emptied and used again afterwards; begins a transaction where none is
+    /// open. After a throw, only `rollback` makes sense.
+    public func apply(_ batch: RowBatch) throws(StorageError) {
+        try begin()
+        if batch.barrierCount > 0 {
+            if hasRows {
+                throw connection.error("a flush or swap of databases came after rows of the same checkpoint")
+            }
+            try batch.forEach { (row) throws(StorageError) in try applyBarrier(row) }
+        }
+        if batch.removalCount > 0 { try take(batch, removals: true) }
+        try take(batch, removals: false)
+        hasRows = hasRows || batch.count > batch.barrierCount
+    }
+
+    /// Writes `meta` with the row counts, and commits: when this returns, the snapshot is durable and is the new state.
+    /// Then moves the WAL into the database, and gives pages back to the file system when more than a quarter are free.
+    /// After a throw the old state holds; call `rollback`.
+    @discardableResult
+    public func commit(_ meta: Meta) throws(StorageError) -> SnapshotCommit {
+        try begin()
+        try drain()
+        var meta = meta
+        meta.rowCounts = rowCounts
+        try meta.write(connection)
+        try connection.execute(named: "commit")
+        forgetTransaction()
+        return tidy()
+    }
+
+    /// Drops the open transaction: the file, and what this object knows of it, are as before the first `apply`.
+    public func rollback() {
+        if connection.isInTransaction {
+            // SQLite has no way to fail here but to have rolled back already.
+            try? connection.execute(named: "rollback")
+        }
+        for (table, state) in zip(tables, before) { table.restore(state) }
+        forgetTransaction()
+    }
+}
+
+// MARK: - The transaction
+
+extension SnapshotWriter {
+    /// How long `commit` waits for readers of other programs before it leaves the WAL to the next commit, in ms.
+    private static let readerTimeout: Int32 = 200
+    /// Free pages are given back when there are more than one in this many, and more than `fewPages`.
+    private static let freePagesDivisor: Int64 = 4
+    private static let fewPages: Int64 = 256
+
+    private func createTables() throws(StorageError) {
+        try connection.execute(named: "begin.write")
+        try connection.execute(Schema.create)
+        try connection.execute(named: "commit")
+        // The new name in the directory must survive a power cut as the data in it does.
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let isSynced = descriptor >= 0 && fsync(descriptor) == 0
+        let code = errno
+        if descriptor >= 0 { close(descriptor) }
+        if !isSynced {
+            throw StorageError(file: directory, message: "cannot sync the directory: \(String(cString: strerror(code)))")
+        }
+    }
+
+    private func begin() throws(StorageError) {
+        if !before.isEmpty { return }
+        try connection.execute(named: "begin.write")
+        before = tables.map(\.state)
+    }
+
+    private func forgetTransaction() {
+        before = []
+        pending.removeAll()
+        for index in written.indices { written[index].removeAll() }
+        hasRows = false
+    }
+
+    private func tidy() -> SnapshotCommit {
+        var warning: StorageError?
+        var isHeld = false
+        do throws(StorageError) {
+            let free = try connection.integer(named: "freelist_count")
+            let pages = try connection.integer(named: "page_count")
+            if free > SnapshotWriter.fewPages && free > pages / SnapshotWriter.freePagesDivisor {
+                try connection.execute(named: "incremental_vacuum")
+            }
+        } catch {
+            warning = error
+        }
+        do throws(StorageError) {
+            isHeld = try !connection.checkpoint(timeout: SnapshotWriter.readerTimeout)
+        } catch {
+            warning = error
+        }
+        return SnapshotCommit(
+            walBytes: Snapshot.fileSize(path + "-wal") ?? 0, isWALHeld: isHeld, warning: warning)
+    }
+}
+
+// MARK: - Rows
+
+extension SnapshotWriter {
+    private func table(_ table: SnapshotTable) -> TableWriter { tables[table.rawValue] }
+
+    /// Copies removals, or all but them, to `pending`.
+    private func take(_ batch: RowBatch, removals: Bool) throws(StorageError) {
+        var offset = 0
+        while offset < batch.byteCount {
+            let start = offset
+            let row = batch.decode(at: &offset)
+            let type: ValueType
+            let id: Int64
+            switch row {
+            case .removeString(let string):
+                // A row of this checkpoint took the id over.
+                if !removals || written[Int(ValueType.string.rawValue)].contains(string) { continue }
+                (type, id) = (.string, string)
+            case .removeOwner(let ownerType, let owner):
+                if !removals { continue }
+                try check(ownerType, owner)
+                if written[Int(ownerType.rawValue)].contains(owner) {
+                    throw connection.error(
+                        "the removal of a \(ownerType.name) (id \(owner)) came after its rows in one checkpoint")
+                }
+                (type, id) = (ownerType, owner)
+            case .string(let string, _, _, _, _):
+                if removals { continue }
+                if string < 0 { throw connection.error("the id of a string is negative: \(string)") }
+                (type, id) = (.string, string)
+            case .owner(let ownerType, let owner, _, _, _),
+                .element(let ownerType, let owner, _, _, _, _, _),
+                .removeElements(let ownerType, let owner, _):
+                if removals { continue }
+                try check(ownerType, owner)
+                (type, id) = (ownerType, owner)
+            case .flushAll, .flushDatabase, .swapDatabases:
+                continue
+            }
+            if !removals { written[Int(type.rawValue)].insert(id) }
+            if pending.byteCount + (offset - start) > PendingRows.limit { try drain() }
+            if offset - start > PendingRows.limit / 4 {
+                // A copy of such a row would cost more memory than its place in the order is worth.
+                try drain()
+                try write(row)
+            } else {
+                pending.append(type, id: id, batch.encoded(start..<offset))
+            }
+        }
+    }
+
+    /// Refuses types that have no tables, and ids that would run into another owner's elements.
+    private func check(_ type: ValueType, _ owner: Int64) throws(StorageError) {
+        guard CollectionTables.of(type) != nil, CollectionTables.ownerIDs.contains(owner) else {
+            throw connection.error("the snapshot cannot hold a \(type.name) with id \(owner)")
+        }
+    }
+
+    private func drain() throws(StorageError) {
+        try pending.drain { (row) throws(StorageError) in try write(row) }
+    }
+
+    @inline(__always)
+    private func write(_ row: Row) throws(StorageError) {
+        switch row {
+        case .string(let id, let db, let key, let value, let expiresMs):
+            try table(.strings).upsert(id) { statement in
+                statement.bind(2, Int64(db))
+                statement.bind(3, key)
+                statement.bind(4, value)
+                statement.bind(5, expiresMs)
+            }
+        case .owner(let type, let id, let db, let key, let expiresMs):
+            guard let tables = CollectionTables.of(type) else { return }
+            try table(tables.owners).upsert(id) { statement in
+                statement.bind(2, Int64(db))
+                statement.bind(3, key)
+                statement.bind(4, expiresMs)
+            }
+        case .element(let type, let owner, let slot, let first, let second, let score, let expiresMs):
+            try writeElement(type, owner, slot, first, second, score, expiresMs)
+        case .removeString(let id):
+            try table(.strings).remove(id)
+        case .removeOwner(let type, let id):
+            guard let tables = CollectionTables.of(type) else { return }
+            try table(tables.owners).remove(id)
+            try table(tables.elements).removeElements(id, 0...CollectionTables.lastSlot)
+        case .removeElements(let type, let owner, let slots):
+            guard let tables = CollectionTables.of(type), !slots.isEmpty else { return }
+            let lower = min(Int64(clamping: slots.lowerBound), CollectionTables.lastSlot)
+            let upper = min(Int64(clamping: slots.upperBound) - 1, CollectionTables.lastSlot)
+            try table(tables.elements).removeElements(owner, lower...max(lower, upper))
+        case .flushAll, .flushDatabase, .swapDatabases:
+            break
+        }
+    }
+
+    @inline(__always)
+    private func writeElement(
+        _ type: ValueType, _ owner: Int64, _ slot: UInt32, _ first: Bytes, _ second: Bytes, _ score: Double,
+        _ expiresMs: Int64?
+    ) throws(StorageError) {
+        switch type {
+        case .list:
+            try table(.listItems).upsertElement(owner, slot) { $0.bind(2, first) }
+        case .hash:
+            try table(.hashFields).upsertElement(owner, slot) { statement in
+                statement.bind(2, first)
+                statement.bind(3, second)
+                statement.bind(4, expiresMs)
+            }
+        case .set:
+            try table(.setMembers).upsertElement(owner, slot) { $0.bind(2, first) }
+        case .zset:
+            if score.isNaN { throw connection.error("a sorted set's score is not a number") }
+            try table(.zsetMembers).upsertElement(owner, slot) { statement in
+                statement.bind(2, first)
+                statement.bind(3, score)
+                statement.bind(4, score == 0 && score.sign == .minus ? 1 : nil)
+            }
+        case .string, .stream:
+            break
+        }
+    }
+
+    private func applyBarrier(_ row: Row) throws(StorageError) {
+        switch row {
+        case .flushAll:
+            for table in tables { try table.clear() }
+            try connection.execute(named: "streams.clear")
+        case .flushDatabase(let db):
+            try table(.strings).holdsOnly(database: db)
+                ? table(.strings).clear() : table(.strings).clear(database: db)
+            for type in CollectionTables.all { try flush(db, type) }
+        case .swapDatabases(let a, let b):
+            if a == b { return }
+            try table(.strings).swapDatabases(a, b)
+            for type in CollectionTables.all { try table(type.owners).swapDatabases(a, b) }
+        default:
+            break
+        }
+    }
+
+    private func flush(_ db: Int32, _ type: CollectionTables) throws(StorageError) {
+        let owners = table(type.owners)
+        let elements = table(type.elements)
+        if try owners.holdsOnly(database: db) {
+            try owners.clear()
+            try elements.clear()
+            return
+        }
+        for owner in try owners.ids(inDatabase: db) {
+            try elements.removeElements(owner, 0...CollectionTables.lastSlot)
+        }
+        try owners.clear(database: db)
+    }
+}

@@ -1,0 +1,132 @@
+/// A hash: a listpack of fields and values in turn while small, a table when large. Reads only. Bytes that it returns
+/// are good until the next call on any view, or write.
+public struct HashView {
+    let entry: Entry
+    unowned(unsafe) let keyspace: Keyspace
+
+    public var count: Int { entry.elementCount }
+
+    public func get(_ field: Bytes) -> Bytes? {
+        if entry.isLarge { return entry.tableValue.find(field)?.stringBytes }
+        let pack = entry.listpack
+        guard let at = pack.find(field, every: 2), let value = pack.next(at) else { return nil }
+        return pack.value(at: value, scratch: keyspace.valueScratch)
+    }
+    public func contains(_ field: Bytes) -> Bool {
+        entry.isLarge ? entry.tableValue.find(field) != nil : entry.listpack.find(field, every: 2) != nil
+    }
+    /// Until `body` returns false.
+    public func forEach(_ body: (Bytes, Bytes) -> Bool) {
+        if entry.isLarge {
+            let table = entry.tableValue
+            for i in 0..<table.count {
+                let field = table.slots[i]
+                if !body(field.key, field.stringBytes) { return }
+            }
+            return
+        }
+        let pack = entry.listpack
+        var offset = pack.first
+        while let field = offset, let value = pack.next(field) {
+            let more = body(
+                pack.value(at: field, scratch: keyspace.elementScratch), pack.value(at: value, scratch: keyspace.valueScratch))
+            if !more { return }
+            offset = pack.next(value)
+        }
+    }
+    /// The field at an index in 0..<count, in no particular order: for random picks.
+    public func at(_ index: Int) -> (Bytes, Bytes) {
+        if entry.isLarge {
+            let field = entry.tableValue.slots[index]
+            return (field.key, field.stringBytes)
+        }
+        let pack = entry.listpack
+        guard let field = pack.seek(index * 2), let value = pack.next(field) else { return (Bytes(), Bytes()) }
+        return (pack.value(at: field, scratch: keyspace.elementScratch), pack.value(at: value, scratch: keyspace.valueScratch))
+    }
+    /// About `count` fields; a small hash whole. Returns the next cursor, 0 at the end.
+    public func scan(cursor: UInt64, count: Int, _ body: (Bytes, Bytes) -> Void) -> UInt64 {
+        if entry.isLarge {
+            return entry.tableValue.scan(cursor, count: count) { body($0.key, $0.stringBytes) }
+        }
+        forEach { field, value in
+            body(field, value)
+            return true
+        }
+        return 0
+    }
+}
+
+/// Changes to a hash. An editor that made the key, or emptied it, must be followed by `Database.removeIfEmpty`.
+public struct HashEditor {
+    public let entry: Entry
+    unowned(unsafe) let database: Database
+
+    public var view: HashView { HashView(entry: entry, keyspace: database.keyspace) }
+
+    /// True when the field is new.
+    @discardableResult public func set(_ field: Bytes, _ value: Bytes) -> Bool {
+        database.willChange(entry)
+        if !entry.isLarge {
+            let limits = database.keyspace.limits
+            let fits = field.count <= limits.hashMaxListpackValue && value.count <= limits.hashMaxListpackValue
+            if fits {
+                var pack = entry.listpack
+                if let at = pack.find(field, every: 2), let old = pack.next(at) {
+                    pack.replace(at: old, with: value)
+                    entry.listpack = pack
+                    return false
+                }
+                if pack.count / 2 < limits.hashMaxListpackEntries {
+                    pack.append(field)
+                    pack.append(value)
+                    entry.listpack = pack
+                    return true
+                }
+            }
+            convert()
+        }
+        let table = entry.tableValue
+        if let old = table.find(field) {
+            table.setValue(old, value)
+            return false
+        }
+        table.add(Entry.makeString(field, value, expiry: nil))
+        return true
+    }
+
+    @discardableResult public func remove(_ field: Bytes) -> Bool {
+        if entry.isLarge {
+            guard let old = entry.tableValue.find(field) else { return false }
+            database.willChange(entry)
+            entry.tableValue.remove(old)
+            return true
+        }
+        var pack = entry.listpack
+        guard let at = pack.find(field, every: 2) else { return false }
+        database.willChange(entry)
+        pack = entry.listpack
+        pack.remove(at: at, count: 2)
+        entry.listpack = pack
+        return true
+    }
+
+    private func convert() {
+        let pack = entry.listpack
+        let table = TableValue(type: .hash, expecting: pack.count / 2)
+        view.forEach { field, value in
+            table.add(Entry.makeString(field, value, expiry: nil))
+            return true
+        }
+        pack.free()
+        entry.setLargeValue(table, encoding: .hashtable)
+    }
+}
+
+extension Listpack {
+    /// The offset of the element equal to `needle` among every `every`-th one.
+    @inline(__always) func find(_ needle: Bytes, every: Int) -> Int? {
+        guard let first else { return nil }
+        return find(needle, from: first, skip: every - 1)
+    }
+}

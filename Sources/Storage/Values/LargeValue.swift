@@ -1,0 +1,38 @@
+/// A collection too large to be one block. It knows, by element, what changed since the last cut and what of the cut
+/// is still to be handed to the checkpoint, so that neither a cut nor a write ever walks it.
+///
+/// The protocol between a collection and a checkpoint: at the first touch of its key after a cut, `freeze` turns the
+/// elements that changed into the ones that are pending; each write to a pending element hands its old state over
+/// first; `drain` hands over the rest in slices. A collection that leaves the keyspace while something is pending
+/// stays alive in the checkpoint's list until it is drained.
+class LargeValue {
+    /// The row id that pending elements are handed over under.
+    final var pendingOwner: Int64 = 0
+    /// Where pending elements go; nil when nothing is pending.
+    final var sink: RowSink?
+    /// Not in the keyspace any more: whoever lets go of it last frees it off the loop.
+    final var isOrphan = false
+    /// The rows in the snapshot, if any, bear no relation to the slots here: remove them all first.
+    final var rewriteAll = true
+
+    init() {}
+
+    /// Number of elements.
+    var count: Int { preconditionFailure("abstract") }
+
+    /// The cut reaches this collection: what changed becomes pending under `owner`. Rows of elements that are gone are
+    /// removed. O(changed bits / 64), no element is touched.
+    func freeze(owner: Int64, sink: RowSink) { preconditionFailure("abstract") }
+
+    /// Hands over pending elements until `goOn` says stop. True when none is left.
+    func drain(while goOn: () -> Bool) -> Bool { preconditionFailure("abstract") }
+
+    /// All that is there equals the snapshot's rows: after loading.
+    func markClean() { preconditionFailure("abstract") }
+
+    /// Frees every element. O(n): for a thread that may take its time.
+    func freeElements() { preconditionFailure("abstract") }
+
+    /// An estimate, in bytes. O(1).
+    var memoryUsage: Int { preconditionFailure("abstract") }
+}

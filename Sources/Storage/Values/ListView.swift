@@ -1,0 +1,149 @@
+/// An end of a list.
+public enum ListEnd { case head, tail }
+
+/// A list: a listpack while small, a queue of listpacks when large. Reads only. Bytes that it returns are good until
+/// the next call on any view, or write.
+public struct ListView {
+    let entry: Entry
+    unowned(unsafe) let keyspace: Keyspace
+
+    public var count: Int { entry.elementCount }
+
+    /// `index` is in 0..<count. O(distance from the nearer end / chunk) when large.
+    public subscript(_ index: Int) -> Bytes {
+        if entry.isLarge { return entry.chunkedList.element(at: index, scratch: keyspace.elementScratch) }
+        let pack = entry.listpack
+        guard let offset = pack.seek(index) else { preconditionFailure("list index out of range") }
+        return pack.value(at: offset, scratch: keyspace.elementScratch)
+    }
+
+    /// `count` elements from the one at `from` on, towards the tail or (`reverse`) the head, until `body` returns false.
+    public func forEach(from: Int, count wanted: Int, reverse: Bool, _ body: (Bytes) -> Bool) {
+        if wanted <= 0 || from < 0 || from >= count { return }
+        var left = wanted
+        let scratch = keyspace.elementScratch
+        if entry.isLarge {
+            entry.chunkedList.forEach(from: from, reverse: reverse, scratch: scratch) { element in
+                left -= 1
+                return body(element) && left > 0
+            }
+            return
+        }
+        let pack = entry.listpack
+        var offset = pack.seek(from)
+        while let here = offset, left > 0 {
+            left -= 1
+            if !body(pack.value(at: here, scratch: scratch)) { return }
+            offset = reverse ? pack.previous(here) : pack.next(here)
+        }
+    }
+}
+
+/// Changes to a list. An editor that made the key, or emptied it, must be followed by `Database.removeIfEmpty`. Bytes
+/// that are given must not be a view of the same list.
+public struct ListEditor {
+    public let entry: Entry
+    unowned(unsafe) let database: Database
+
+    public var view: ListView { ListView(entry: entry, keyspace: database.keyspace) }
+
+    public func push(_ value: Bytes, _ end: ListEnd) {
+        database.willChange(entry)
+        growIfNeeded(for: value)
+        if entry.isLarge {
+            let list = entry.chunkedList
+            if end == .head { list.prepend(value) } else { list.append(value) }
+            return
+        }
+        var pack = entry.listpack
+        if end == .head { pack.prepend(value) } else { pack.append(value) }
+        entry.listpack = pack
+    }
+
+    public func removeFirst() { remove(at: 0..<1) }
+    public func removeLast() {
+        let count = view.count
+        remove(at: count - 1..<count)
+    }
+
+    public func set(_ index: Int, _ value: Bytes) {
+        database.willChange(entry)
+        growIfNeeded(for: value)
+        if entry.isLarge { return entry.chunkedList.set(index, value) }
+        var pack = entry.listpack
+        if let offset = pack.seek(index) { pack.replace(at: offset, with: value) }
+        entry.listpack = pack
+    }
+
+    /// Before the element at `index`; at the tail for `count`.
+    public func insert(_ value: Bytes, at index: Int) {
+        if index == view.count { return push(value, .tail) }
+        database.willChange(entry)
+        growIfNeeded(for: value)
+        if entry.isLarge { return entry.chunkedList.insert(value, at: index) }
+        var pack = entry.listpack
+        if let offset = pack.seek(index) { pack.insert(value, before: offset) }
+        entry.listpack = pack
+    }
+
+    public func remove(at range: Range<Int>) {
+        let range = range.clamped(to: 0..<view.count)
+        if range.isEmpty { return }
+        database.willChange(entry)
+        database.keyspace.changes += range.count - 1
+        if entry.isLarge {
+            entry.chunkedList.remove(range.lowerBound, range.count)
+            shrinkIfSmall()
+            return
+        }
+        var pack = entry.listpack
+        if let offset = pack.seek(range.lowerBound) { pack.remove(at: offset, count: range.count) }
+        entry.listpack = pack
+    }
+
+    /// Removes up to `limit` (0: all) elements equal to `value`, from the head or the tail on. O(n).
+    @discardableResult public func removeAll(equal value: Bytes, limit: Int, fromTail: Bool) -> Int {
+        let count = view.count
+        var found: [Int] = []
+        var index = fromTail ? count - 1 : 0
+        view.forEach(from: index, count: count, reverse: fromTail) { element in
+            if element == value { found.append(index) }
+            index += fromTail ? -1 : 1
+            return limit == 0 || found.count < limit
+        }
+        // From the tail on, so that the indices still to come stay right.
+        for index in fromTail ? found : found.reversed() { remove(at: index..<index + 1) }
+        return found.count
+    }
+
+    // MARK: Encodings
+
+    private func growIfNeeded(for value: Bytes) {
+        if entry.isLarge { return }
+        let size = database.keyspace.limits.listMaxListpackSize
+        let limits = ChunkedList.chunkLimits(size)
+        let pack = entry.listpack
+        if pack.byteCount + Listpack.entrySize(of: value) <= limits.bytes && pack.count < limits.count { return }
+        let list = ChunkedList(size: size)
+        view.forEach(from: 0, count: view.count, reverse: false) { element in
+            list.append(element)
+            return true
+        }
+        pack.free()
+        entry.setLargeValue(list, encoding: .quicklist)
+    }
+
+    /// Back to a listpack when one chunk is left that fills less than half of one: not at the limit, where a list
+    /// would go back and forth.
+    private func shrinkIfSmall() {
+        let list = entry.chunkedList
+        let limits = ChunkedList.chunkLimits(database.keyspace.limits.listMaxListpackSize)
+        guard let pack = list.singleChunk, pack.byteCount <= limits.bytes / 2,
+            limits.count == .max || pack.count <= limits.count / 2
+        else { return }
+        _ = entry.takeLargeValue()
+        entry.encoding = .listpack
+        entry.listpack = pack.copy()
+        Database.release(list)
+    }
+}

@@ -1,0 +1,327 @@
+-- Every statement that the server runs, each under its name. A line that begins with the marker opens a statement, which
+-- ends at the next. Parameters of a table's statements: ?1 is the row's id, then the columns in the table's order; what
+-- reads or deletes a range takes its first and its last id.
+
+-- name: create.settings
+-- auto_vacuum and page_size count only before the first table is made. 2 KB pages: a checkpoint of scattered small rows
+-- writes about 40 % less than with 4 KB.
+PRAGMA encoding = 'UTF-8';
+PRAGMA page_size = 2048;
+PRAGMA auto_vacuum = INCREMENTAL;
+
+-- name: writer.settings
+-- FULL: a commit is on the disk before a log segment goes. Only the server's own call checkpoints the WAL. Overwriting
+-- what is deleted with zeros would log every page of it. The cache is in KiB; ids come sorted, so a page is seldom
+-- wanted twice.
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA secure_delete = OFF;
+PRAGMA cache_size = -16384;
+PRAGMA foreign_keys = OFF;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+
+-- name: writer.wal
+PRAGMA journal_mode = WAL;
+
+-- name: reader.settings
+PRAGMA query_only = ON;
+PRAGMA synchronous = FULL;
+PRAGMA cache_size = -16384;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+
+-- name: application_id
+PRAGMA application_id;
+
+-- name: user_version
+PRAGMA user_version;
+
+-- name: encoding
+PRAGMA encoding;
+
+-- name: objects
+SELECT count(*) FROM sqlite_schema;
+
+-- name: quick_check
+PRAGMA quick_check(1);
+
+-- name: page_count
+PRAGMA page_count;
+
+-- name: freelist_count
+PRAGMA freelist_count;
+
+-- name: incremental_vacuum
+PRAGMA incremental_vacuum;
+
+-- name: streams.clear
+DELETE FROM raw_stream_pending;
+DELETE FROM raw_stream_consumers;
+DELETE FROM raw_stream_groups;
+DELETE FROM raw_stream_entries;
+DELETE FROM raw_streams;
+
+-- name: begin.read
+BEGIN;
+
+-- name: begin.write
+BEGIN IMMEDIATE;
+
+-- name: commit
+COMMIT;
+
+-- name: rollback
+ROLLBACK;
+
+-- name: meta.read
+SELECT name, value FROM meta;
+
+-- name: meta.write
+INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value;
+
+-- name: raw_strings.insert
+INSERT INTO raw_strings(id, db, key, value, expires_ms) VALUES(?1, ?2, ?3, ?4, ?5);
+
+-- name: raw_strings.update
+UPDATE raw_strings SET db = ?2, key = ?3, value = ?4, expires_ms = ?5 WHERE id = ?1;
+
+-- name: raw_strings.delete
+DELETE FROM raw_strings WHERE id = ?1;
+
+-- name: raw_strings.read
+SELECT id, db, key, value, expires_ms FROM raw_strings WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_strings.last
+SELECT max(id) FROM raw_strings WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_strings.count
+SELECT count(*) FROM raw_strings;
+
+-- name: raw_strings.clear
+DELETE FROM raw_strings;
+
+-- name: raw_strings.other_databases
+SELECT 1 FROM raw_strings WHERE db <> ?1 LIMIT 1;
+
+-- name: raw_strings.clear_database
+DELETE FROM raw_strings WHERE db = ?1;
+
+-- name: raw_strings.swap_databases
+UPDATE raw_strings SET db = iif(db = ?1, ?2, ?1) WHERE db IN (?1, ?2);
+
+-- name: raw_lists.insert
+INSERT INTO raw_lists(id, db, key, expires_ms) VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_lists.update
+UPDATE raw_lists SET db = ?2, key = ?3, expires_ms = ?4 WHERE id = ?1;
+
+-- name: raw_lists.delete
+DELETE FROM raw_lists WHERE id = ?1;
+
+-- name: raw_lists.read
+SELECT id, db, key, expires_ms FROM raw_lists WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_lists.last
+SELECT max(id) FROM raw_lists WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_lists.count
+SELECT count(*) FROM raw_lists;
+
+-- name: raw_lists.clear
+DELETE FROM raw_lists;
+
+-- name: raw_lists.other_databases
+SELECT 1 FROM raw_lists WHERE db <> ?1 LIMIT 1;
+
+-- name: raw_lists.in_database
+SELECT id FROM raw_lists WHERE db = ?1 ORDER BY id;
+
+-- name: raw_lists.clear_database
+DELETE FROM raw_lists WHERE db = ?1;
+
+-- name: raw_lists.swap_databases
+UPDATE raw_lists SET db = iif(db = ?1, ?2, ?1) WHERE db IN (?1, ?2);
+
+-- name: raw_list_items.insert
+INSERT INTO raw_list_items(id, value) VALUES(?1, ?2);
+
+-- name: raw_list_items.update
+UPDATE raw_list_items SET value = ?2 WHERE id = ?1;
+
+-- name: raw_list_items.delete
+DELETE FROM raw_list_items WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_list_items.read
+SELECT id, value FROM raw_list_items WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_list_items.last
+SELECT max(id) FROM raw_list_items WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_list_items.count
+SELECT count(*) FROM raw_list_items;
+
+-- name: raw_list_items.clear
+DELETE FROM raw_list_items;
+
+-- name: raw_hashes.insert
+INSERT INTO raw_hashes(id, db, key, expires_ms) VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_hashes.update
+UPDATE raw_hashes SET db = ?2, key = ?3, expires_ms = ?4 WHERE id = ?1;
+
+-- name: raw_hashes.delete
+DELETE FROM raw_hashes WHERE id = ?1;
+
+-- name: raw_hashes.read
+SELECT id, db, key, expires_ms FROM raw_hashes WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_hashes.last
+SELECT max(id) FROM raw_hashes WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_hashes.count
+SELECT count(*) FROM raw_hashes;
+
+-- name: raw_hashes.clear
+DELETE FROM raw_hashes;
+
+-- name: raw_hashes.other_databases
+SELECT 1 FROM raw_hashes WHERE db <> ?1 LIMIT 1;
+
+-- name: raw_hashes.in_database
+SELECT id FROM raw_hashes WHERE db = ?1 ORDER BY id;
+
+-- name: raw_hashes.clear_database
+DELETE FROM raw_hashes WHERE db = ?1;
+
+-- name: raw_hashes.swap_databases
+UPDATE raw_hashes SET db = iif(db = ?1, ?2, ?1) WHERE db IN (?1, ?2);
+
+-- name: raw_hash_fields.insert
+INSERT INTO raw_hash_fields(id, field, value, expires_ms) VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_hash_fields.update
+UPDATE raw_hash_fields SET field = ?2, value = ?3, expires_ms = ?4 WHERE id = ?1;
+
+-- name: raw_hash_fields.delete
+DELETE FROM raw_hash_fields WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_hash_fields.read
+SELECT id, field, value, expires_ms FROM raw_hash_fields WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_hash_fields.last
+SELECT max(id) FROM raw_hash_fields WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_hash_fields.count
+SELECT count(*) FROM raw_hash_fields;
+
+-- name: raw_hash_fields.clear
+DELETE FROM raw_hash_fields;
+
+-- name: raw_sets.insert
+INSERT INTO raw_sets(id, db, key, expires_ms) VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_sets.update
+UPDATE raw_sets SET db = ?2, key = ?3, expires_ms = ?4 WHERE id = ?1;
+
+-- name: raw_sets.delete
+DELETE FROM raw_sets WHERE id = ?1;
+
+-- name: raw_sets.read
+SELECT id, db, key, expires_ms FROM raw_sets WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_sets.last
+SELECT max(id) FROM raw_sets WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_sets.count
+SELECT count(*) FROM raw_sets;
+
+-- name: raw_sets.clear
+DELETE FROM raw_sets;
+
+-- name: raw_sets.other_databases
+SELECT 1 FROM raw_sets WHERE db <> ?1 LIMIT 1;
+
+-- name: raw_sets.in_database
+SELECT id FROM raw_sets WHERE db = ?1 ORDER BY id;
+
+-- name: raw_sets.clear_database
+DELETE FROM raw_sets WHERE db = ?1;
+
+-- name: raw_sets.swap_databases
+UPDATE raw_sets SET db = iif(db = ?1, ?2, ?1) WHERE db IN (?1, ?2);
+
+-- name: raw_set_members.insert
+INSERT INTO raw_set_members(id, member) VALUES(?1, ?2);
+
+-- name: raw_set_members.update
+UPDATE raw_set_members SET member = ?2 WHERE id = ?1;
+
+-- name: raw_set_members.delete
+DELETE FROM raw_set_members WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_set_members.read
+SELECT id, member FROM raw_set_members WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_set_members.last
+SELECT max(id) FROM raw_set_members WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_set_members.count
+SELECT count(*) FROM raw_set_members;
+
+-- name: raw_set_members.clear
+DELETE FROM raw_set_members;
+
+-- name: raw_zsets.insert
+INSERT INTO raw_zsets(id, db, key, expires_ms) VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_zsets.update
+UPDATE raw_zsets SET db = ?2, key = ?3, expires_ms = ?4 WHERE id = ?1;
+
+-- name: raw_zsets.delete
+DELETE FROM raw_zsets WHERE id = ?1;
+
+-- name: raw_zsets.read
+SELECT id, db, key, expires_ms FROM raw_zsets WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_zsets.last
+SELECT max(id) FROM raw_zsets WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_zsets.count
+SELECT count(*) FROM raw_zsets;
+
+-- name: raw_zsets.clear
+DELETE FROM raw_zsets;
+
+-- name: raw_zsets.other_databases
+SELECT 1 FROM raw_zsets WHERE db <> ?1 LIMIT 1;
+
+-- name: raw_zsets.in_database
+SELECT id FROM raw_zsets WHERE db = ?1 ORDER BY id;
+
+-- name: raw_zsets.clear_database
+DELETE FROM raw_zsets WHERE db = ?1;
+
+-- name: raw_zsets.swap_databases
+UPDATE raw_zsets SET db = iif(db = ?1, ?2, ?1) WHERE db IN (?1, ?2);
+
+-- name: raw_zset_members.insert
+INSERT INTO raw_zset_members(id, member, score, minus_zero) VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_zset_members.update
+UPDATE raw_zset_members SET member = ?2, score = ?3, minus_zero = ?4 WHERE id = ?1;
+
+-- name: raw_zset_members.delete
+DELETE FROM raw_zset_members WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_zset_members.read
+SELECT id, member, score, minus_zero FROM raw_zset_members WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_zset_members.last
+SELECT max(id) FROM raw_zset_members WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_zset_members.count
+SELECT count(*) FROM raw_zset_members;
+
+-- name: raw_zset_members.clear
+DELETE FROM raw_zset_members;
