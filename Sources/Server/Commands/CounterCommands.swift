@@ -36,7 +36,8 @@ enum CounterCommands {
         let key = c.args[1]
         let sum: Int64
         if let entry = c.db.find(key) {
-            guard let old = try entry.integer ?? c.string(key)?.integer else { throw .notInteger }
+            let stored = if let integer = entry.integer { integer } else { try c.string(key)?.integer }
+            guard let old = stored else { throw .notInteger }
             let (total, overflow) = old.addingReportingOverflow(delta)
             if overflow { throw .incrementOverflows }
             sum = total

@@ -26,7 +26,6 @@ extension WriteContext {
         do { return try db.editList(key, create: create) } catch { throw .wrongType }
     }
 }
-}
 
 /// The indexes that "start end" means in a run of `count`, both included and counted from the end where negative.
 func indexRange(_ start: Int64, _ end: Int64, count: Int) -> Range<Int> {
@@ -62,9 +61,4 @@ extension ReadContext {
         defer { keyspace.touchesOnAccess = touches }
         return db.find(key)
     }
-}
-
-extension Server {
-    /// Bytes a string may grow to: what a client could send in one piece.
-    var stringLengthLimit: Int { settings.maxBulkLength }
 }

@@ -40,7 +40,7 @@ enum ObjectCommands {
     }
 
     private static func isLFU(_ c: ReadContext) -> Bool {
-        switch c.server.settings.maxMemoryPolicy {
+        switch c.server.config.settings.maxMemoryPolicy {
         case .allkeysLFU, .volatileLFU: true
         default: false
         }
