@@ -2,7 +2,7 @@ import Storage
 
 /// Lists: from one to another, from the first of several that has any, and the names that wait for an element.
 ///
-/// Waiting itself is still to come: a command of these that finds nothing answers as if its timeout had passed, which is
+/// Waiting itself is still to come: one of these that finds nothing answers as if its timeout had passed, which is
 /// what it has to do within MULTI and in scripts anyway.
 enum ListMoveCommands {
     static let table: [Command] = [
