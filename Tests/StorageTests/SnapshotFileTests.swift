@@ -47,7 +47,10 @@ import schema
     @Test func refusesForeignAndNewerFiles() throws {
         let foreign = try SQLiteConnection(path: path, mode: .create)
         try foreign.execute("CREATE TABLE t(x)")
-        for open in [{ _ = try Snapshot.state(path: path) }, { _ = try SnapshotWriter(path: path) }, { _ = try SnapshotReader(path: path) }] {
+        for open in [
+            { _ = try Snapshot.state(path: path) }, { _ = try SnapshotWriter(path: path) },
+            { _ = try SnapshotReader(path: path) },
+        ] {
             #expect(refusal(open).contains("not a Swiftlet snapshot"))
         }
         #expect(try query(path, "SELECT name FROM sqlite_schema") == ["t"])
@@ -112,7 +115,9 @@ import schema
                 #expect(error is StorageError, "\(error)")
                 refused += 1
             }
-            _ = refusal { try checkpoint(try SnapshotWriter(path: copy), [string(5, "x", "y"), string(9999, "x", "y")]) }
+            _ = refusal {
+                try checkpoint(try SnapshotWriter(path: copy), [string(5, "x", "y"), string(9999, "x", "y")])
+            }
         }
         for length in stride(from: 0, to: data.count - 1, by: 1500) {
             let before = refused

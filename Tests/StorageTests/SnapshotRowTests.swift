@@ -42,7 +42,8 @@ import Testing
             .element(.hash, 1, 2, binary, big, 0, nil),
             .owner(.set, 3, db: 0, binary, nil), member(3, 0, "m"), .element(.set, 3, 1, binary, [], 0, nil),
             owner(.zset, 1, "z"), scored(1, 0, "minus zero", -0.0), scored(1, 1, "zero", 0),
-            scored(1, 2, "inf", .infinity), scored(1, 3, "-inf", -.infinity), scored(1, 4, "tiny", .leastNonzeroMagnitude),
+            scored(1, 2, "inf", .infinity), scored(1, 3, "-inf", -.infinity),
+            scored(1, 4, "tiny", .leastNonzeroMagnitude),
             scored(1, 5, "big", 1.797_693_134_862_315_7e308), scored(1, 6, "third", 1.0 / 3), scored(1, 7, "int", -3),
         ]
         let writer = try SnapshotWriter(path: path)
@@ -57,7 +58,10 @@ import Testing
         expected.rowCounts = writer.rowCounts
         #expect(try SnapshotReader(path: path).meta == expected)
         #expect(expected.rowCounts[.strings] == 6 && expected.rowCounts[.zsetMembers] == 8)
-        #expect(try query(path, "SELECT typeof(value) FROM raw_strings ORDER BY id") == ["text", "text", "blob", "blob", "text", "text"])
+        #expect(
+            try query(path, "SELECT typeof(value) FROM raw_strings ORDER BY id") == [
+                "text", "text", "blob", "blob", "text", "text",
+            ])
     }
 
     @Test func changesAndRemovals() throws {
@@ -119,7 +123,8 @@ import Testing
         let writer = try SnapshotWriter(path: path)
         let all: [OwnedRow] = [
             string(1, "a", "0"), string(2, "b", "1", db: 1), owner(.list, 1, "l"), item(1, 0, "x"),
-            owner(.list, 2, "m", db: 1), item(2, 0, "y"), item(2, 1, "z"), owner(.zset, 7, "z", db: 2), scored(7, 0, "q", 1),
+            owner(.list, 2, "m", db: 1), item(2, 0, "y"), item(2, 1, "z"), owner(.zset, 7, "z", db: 2),
+            scored(7, 0, "q", 1),
         ]
         try checkpoint(writer, all)
         // Swapped first, then flushed: what was in 0 goes.
@@ -244,7 +249,8 @@ import Testing
         var counts = try first.read(.string, ids: 0..<777, exchanging: keep)
         counts.add(try second.read(.string, ids: 777..<Int64.max, exchanging: keep))
         counts.add(try second.read(.set, ids: 0..<10, exchanging: keep))
-        #expect(refusal { try first.verify(counts) }.contains("raw_sets has 10 rows where its last checkpoint wrote 50"))
+        #expect(
+            refusal { try first.verify(counts) }.contains("raw_sets has 10 rows where its last checkpoint wrote 50"))
         counts.add(try first.read(.set, ids: 10..<Int64.max, exchanging: keep))
         try first.verify(counts)
         #expect(seen == rows)
@@ -267,7 +273,9 @@ import Testing
         }
         // The standard library's validation as oracle.
         var random: UInt64 = 88_172_645_463_325_252
-        let alphabet: [UInt8] = [0, 1, 0x41, 0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5]
+        let alphabet: [UInt8] = [
+            0, 1, 0x41, 0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5,
+        ]
         for _ in 0..<20_000 {
             var bytes: [UInt8] = []
             for _ in 0..<Int(random % 12) {

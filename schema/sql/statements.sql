@@ -1,10 +1,10 @@
--- Every statement that the server runs, each under its name. A line that begins with the marker opens a statement, which
--- ends at the next. Parameters of a table's statements: ?1 is the row's id, then the columns in the table's order; what
--- reads or deletes a range takes its first and its last id.
+-- Every statement that the server runs, each under its name. A line that begins with the marker opens a statement,
+-- which ends at the next. Parameters of a table's statements: ?1 is the row's id, then the columns in the table's
+-- order; what reads or deletes a range takes its first and its last id.
 
 -- name: create.settings
--- auto_vacuum and page_size count only before the first table is made. 2 KB pages: a checkpoint of scattered small rows
--- writes about 40 % less than with 4 KB.
+-- auto_vacuum and page_size count only before the first table is made. 2 KB pages: a checkpoint of 1 % of
+-- small rows, scattered, writes a fifth less than with 4 KB, in two thirds of the time; of 5 % or more, about the same.
 PRAGMA encoding = 'UTF-8';
 PRAGMA page_size = 2048;
 PRAGMA auto_vacuum = INCREMENTAL;

@@ -15,4 +15,7 @@ uint32_t cshims_crc32c(uint32_t crc, const void *data, size_t length);
 /// Writes `value` as printf's "%.17g" does; `out` has room for 32 bytes. Returns the length.
 int cshims_format_double(char *out, double value);
 
+/// Names the calling thread; at most 15 bytes count.
+void cshims_set_thread_name(const char *name);
+
 #endif

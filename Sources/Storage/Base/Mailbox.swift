@@ -1,11 +1,94 @@
+import CShims
 import Glibc
 import Synchronization
 
-public final class Mailbox<T: Sendable>: Sendable {
-    private let items = Mutex<[T]>([])
-    public init() {}
-    public var count: Int { items.withLock { $0.count } }
-    public func send(_ item: T) { items.withLock { $0.append(item) } }
-    public func receive() -> T? { nil }
+// Invariant of this file: mutex and condition live at fixed addresses from init to deinit; `items` and `isClosed` are
+// touched with the mutex held only.
+
+/// A queue from one thread to another. `send` never waits longer than a short critical section.
+public final class Mailbox<Item: Sendable>: @unchecked Sendable {
+    // @unchecked: the mutex guards what changes.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let arrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// Those taken are nil until the array is compacted.
+    private var items: [Item?] = []
+    private var next = 0
+    private var isClosed = false
+
+    public init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(arrived, nil)
+    }
+    deinit {
+        pthread_cond_destroy(arrived)
+        pthread_mutex_destroy(mutex)
+        arrived.deallocate()
+        mutex.deallocate()
+    }
+
+    private func locked<R>(_ body: () -> R) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body()
+    }
+
+    public var count: Int { locked { items.count - next } }
+
+    public func send(_ item: Item) {
+        locked {
+            items.append(item)
+            _ = pthread_cond_signal(arrived)
+        }
+    }
+    /// Lets the receiver end once it has taken what is there.
+    public func close() {
+        locked {
+            isClosed = true
+            _ = pthread_cond_broadcast(arrived)
+        }
+    }
+    /// The next item; waits for one. nil once closed and empty.
+    public func receive() -> Item? {
+        locked {
+            while next == items.count {
+                if isClosed { return nil }
+                pthread_cond_wait(arrived, mutex)
+            }
+            let item = items[next]
+            items[next] = nil
+            next += 1
+            if next == items.count || next > 1024 {
+                items.removeFirst(next)
+                next = 0
+            }
+            return item
+        }
+    }
 }
-func startThread(named: String, _ body: @escaping @Sendable () -> Void) {}
+
+/// Starts a detached thread that runs `body`. `name` shows in ps and debuggers, 15 bytes at most.
+public func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+    final class Box: Sendable {
+        let name: String
+        let body: @Sendable () -> Void
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+    var thread = pthread_t()
+    let box = Unmanaged.passRetained(Box(name, body))
+    let failed = pthread_create(
+        &thread, nil,
+        { argument in
+            guard let argument else { return nil }
+            let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+            cshims_set_thread_name(box.name)
+            box.body()
+            return nil
+        }, box.toOpaque())
+    precondition(failed == 0, "cannot start the thread \(name)")
+    pthread_detach(thread)
+}
+
+func sleepMilliseconds(_ milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }

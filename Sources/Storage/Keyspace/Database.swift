@@ -133,13 +133,19 @@ public final class Database {
         return true
     }
 
-    /// The value changes hands and keeps its row id, so that the elements' rows stay as they are. O(1).
+    /// The value changes hands. Within a database it keeps its row id, so that the elements' rows stay as they are; in
+    /// another it gets new rows, as flushes and swaps tell rows apart by the database they were in. O(1).
     private func relocate(_ key: Bytes, to other: Database, as newKey: Bytes) {
         let hash = Hashing.hash(key)
         guard let slot = locate(key, hash) else { return }
         let old = slot.entry
         willChange(old, hash)
         let new = old.rebuilt(key: newKey, expiry: old.expiry)
+        if other !== self {
+            keyspace.changeSet.removed(old)
+            new.id = 0
+            new.largeValue?.rewriteAll = true
+        }
         if old.flags.contains(.hasExpiry) { contents.expiries.remove(old) }
         contents.table.remove(slot)
         other.insert(new, Hashing.hash(newKey))

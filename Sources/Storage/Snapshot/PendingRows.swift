@@ -1,5 +1,5 @@
-/// Rows gathered in memory until there are enough to be worth sorting: written in the order of ids, each page of a table
-/// is touched once a chunk (unsorted: twice the time and twice the bytes).
+/// Rows gathered in memory until there are enough to be worth sorting: written in the order of ids, each page of a
+/// table is touched once a chunk (unsorted: twice the time and twice the bytes).
 struct PendingRows {
     /// In bytes; then the writer empties the chunk into SQLite.
     static let limit = 64 << 20

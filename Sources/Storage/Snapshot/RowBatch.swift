@@ -1,9 +1,9 @@
 // Invariant of this file: `buffer` holds whole operations only, each written by one append function below: a header of
-// `headerSize` bytes, the optional numbers that its flags announce, then the two runs of bytes whose lengths the
-// header gives. Nothing from outside the process is ever decoded here, so the decoder trusts what it finds.
+// `headerSize` bytes, the optional number that it announces, then the two runs of bytes whose lengths it gives.
+// Nothing from outside the process is ever decoded here, so the decoder trusts what it finds.
 
-/// One operation on the snapshot's tables. The bytes are borrowed from the batch: they are valid inside the closure that
-/// was handed the row.
+/// One operation on the snapshot's tables. The bytes are borrowed from the batch: they are valid inside the closure
+/// that was handed the row.
 public enum Row {
     case string(id: Int64, db: Int32, key: Bytes, value: Bytes, expiresMs: Int64?)
     /// A list, hash, set or zset.
@@ -21,8 +21,8 @@ public enum Row {
     case swapDatabases(Int32, Int32)
 }
 
-/// Rows in one contiguous buffer, on their way between the keyspace and SQLite. A producer appends, hands the batch over,
-/// and touches it again only when it comes back empty.
+/// Rows in one contiguous buffer, on their way between the keyspace and SQLite. A producer appends, hands the batch
+/// over, and touches it again only when it comes back empty.
 ///
 /// `@unchecked Sendable`: a batch has one owner at a time; handing it over hands over all of it.
 public final class RowBatch: @unchecked Sendable {

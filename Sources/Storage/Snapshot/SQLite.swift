@@ -159,7 +159,7 @@ final class SQLiteStatement {
         bindStatus = SQLITE_OK
         sqlite3_reset(handle)
         if status & 0xff == SQLITE_TOOBIG {
-            return connection.error("a key or value is too large for the snapshot: a row holds at most 1,000,000,000 bytes")
+            return connection.error("a key or value is too large: a row holds at most 1,000,000,000 bytes")
         }
         return connection.error("cannot bind a value: \(String(cString: sqlite3_errstr(status)))")
     }

@@ -22,7 +22,7 @@ public enum Snapshot {
         return try Meta.read(connection) == nil ? .empty : .ready
     }
 
-    /// In bytes; nil when there is no such file. By stat: opening the database file ourselves would drop SQLite's locks.
+    /// In bytes; nil when there is no such file. By stat: opening the database ourselves would drop SQLite's locks.
     static func fileSize(_ path: String) -> Int64? {
         var info = stat()
         return stat(path, &info) == 0 ? Int64(info.st_size) : nil

@@ -8,8 +8,8 @@ public final class SnapshotReader {
     public let meta: Meta
     private let connection: SQLiteConnection
 
-    /// Opens the file read-only, at the state of its last commit. Throws where it is missing, no snapshot of ours, newer
-    /// than this code, damaged, or without a checkpoint (ask `Snapshot.state` first). `check` also runs SQLite's
+    /// Opens the file read-only, at the state of its last commit. Throws where it is missing, no snapshot of ours,
+    /// newer than this code, damaged, or without a checkpoint (ask `Snapshot.state` first). `check` also runs SQLite's
     /// quick_check, which reads the whole file.
     public init(path: String, check: Bool = false) throws(StorageError) {
         guard Snapshot.fileSize(path) != nil else {
@@ -35,15 +35,15 @@ public final class SnapshotReader {
     /// All rows: strings, then for each type its owners by id, each followed by its elements by slot; then verifies the
     /// row counts. `consume` gets batches of about `RowBatch.targetSize`, each valid until it returns.
     public func read(_ consume: (RowBatch) throws -> Void) throws {
-        try read(exchanging: { batch in
+        try readExchanging { batch in
             try consume(batch)
             batch.removeAll()
             return batch
-        })
+        }
     }
 
     /// The same for a consumer that keeps each batch, for another thread say, and returns an empty one to fill instead.
-    public func read(exchanging exchange: (RowBatch) throws -> RowBatch) throws {
+    public func readExchanging(_ exchange: (RowBatch) throws -> RowBatch) throws {
         var counts = RowCounts()
         for type in [ValueType.string, .list, .hash, .set, .zset] {
             counts.add(try read(type, ids: 0..<Int64.max, exchanging: exchange))
@@ -66,7 +66,8 @@ public final class SnapshotReader {
         return pass.counts
     }
 
-    /// Throws unless `counts` is what the last checkpoint wrote down: a snapshot that lost rows must not pass for whole.
+    /// Throws unless `counts` is what the last checkpoint wrote down: a snapshot that lost rows must not pass for
+    /// whole.
     public func verify(_ counts: RowCounts) throws(StorageError) {
         for table in SnapshotTable.allCases where counts[table] != meta.rowCounts[table] {
             throw connection.error(

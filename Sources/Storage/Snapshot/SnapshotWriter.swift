@@ -63,8 +63,8 @@ public final class SnapshotWriter {
         return counts
     }
 
-    /// Takes over the rows of `batch`, which may be emptied and used again afterwards; begins a transaction where none is
-    /// open. After a throw, only `rollback` makes sense.
+    /// Takes over the rows of `batch`, which may be emptied and used again afterwards; begins a transaction where none
+    /// is open. After a throw, only `rollback` makes sense.
     public func apply(_ batch: RowBatch) throws(StorageError) {
         try begin()
         if batch.barrierCount > 0 {
@@ -125,7 +125,8 @@ extension SnapshotWriter {
         let code = errno
         if descriptor >= 0 { close(descriptor) }
         if !isSynced {
-            throw StorageError(file: directory, message: "cannot sync the directory: \(String(cString: strerror(code)))")
+            let reason = String(cString: strerror(code))
+            throw StorageError(file: directory, message: "cannot sync the directory: \(reason)")
         }
     }
 

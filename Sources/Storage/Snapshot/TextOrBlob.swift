@@ -1,8 +1,9 @@
 // Invariant of this file: every load below stays under `count`; the loops check before they advance.
 
 extension Bytes {
-    /// True for valid UTF-8 without NUL: the one place that decides whether the snapshot holds bytes as TEXT or as BLOB.
-    /// The same bytes must always get the same answer, as 'a' is not x'61' to SQL. O(count), eight ASCII bytes a step.
+    /// True for valid UTF-8 without NUL: the one place that decides whether the snapshot holds bytes as TEXT or as
+    /// BLOB. The same bytes must always get the same answer, as 'a' is not x'61' to SQL. O(count), eight ASCII bytes a
+    /// step.
     var isText: Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080

@@ -1,0 +1,71 @@
+import Glibc
+import Storage
+import Synchronization
+
+/// A line on the terminal that is rewritten as work goes on; nothing when stderr is no terminal.
+final class ProgressMeter: Sendable {
+    private let shown: Bool
+    private let started = Clock.monotonicSeconds
+    /// Of the last line, in ms since the start.
+    private let lastShown = Atomic<Int>(-1000)
+
+    init() { shown = isatty(STDERR_FILENO) == 1 }
+
+    func update(_ progress: RDBImporter.Progress) {
+        if !shown { return }
+        let seconds = Clock.monotonicSeconds - started
+        let now = Int(seconds * 1000)
+        if now - lastShown.load(ordering: .relaxed) < 100 { return }
+        lastShown.store(now, ordering: .relaxed)
+        let percent = 100 * Double(progress.bytesRead) / Double(max(progress.fileSize, 1))
+        let rate = Double(progress.bytesRead) / 1e6 / max(seconds, 1e-3)
+        writeError("\r\u{1B}[K\(fixed(percent, 1)) %  \(progress.keys) keys  \(fixed(rate, 1)) MB/s", newline: false)
+    }
+
+    func clear() {
+        if shown { writeError("\r\u{1B}[K", newline: false) }
+    }
+}
+
+/// Whether the user pressed Ctrl-C, or the process was asked to end: the work in hand then stops and cleans up.
+enum Interruption {
+    private static let flag = Atomic<Bool>(false)
+
+    static var happened: Bool { flag.load(ordering: .relaxed) }
+
+    static func watch() {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            signal(number) { _ in Interruption.flag.store(true, ordering: .relaxed) }
+        }
+    }
+}
+
+enum Clock {
+    static var wallMilliseconds: Int64 {
+        let now = time(CLOCK_REALTIME)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+    static var monotonicSeconds: Double {
+        let now = time(CLOCK_MONOTONIC)
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+    private static func time(_ clock: clockid_t) -> timespec {
+        var now = timespec()
+        clock_gettime(clock, &now)
+        return now
+    }
+}
+
+func writeError(_ text: String, newline: Bool = true) {
+    var line = newline ? text + "\n" : text
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// `value` with so many digits after the point, without Foundation.
+func fixed(_ value: Double, _ digits: Int) -> String {
+    let scale = digits == 1 ? 10.0 : 100.0
+    guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+    let scaled = Int((value * scale).rounded())
+    let fraction = String(scaled % Int(scale))
+    return "\(scaled / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+}

@@ -1,0 +1,231 @@
+import Glibc
+
+/// Makes a snapshot out of an RDB file: what `redis-migrate to-sqlite` does, and a server that finds an RDB file and no
+/// snapshot.
+public enum RDBImporter {
+    public struct Options: Sendable {
+        public var reading = RDBOptions()
+        /// Replace a snapshot that is there.
+        public var overwrite = false
+        /// Called now and then with what has been read; false stops the import.
+        public var progress: (@Sendable (Progress) -> Bool)?
+
+        public init() {}
+    }
+
+    public struct Progress: Sendable {
+        public let bytesRead: Int64
+        public let fileSize: Int64
+        /// Keys kept so far.
+        public let keys: Int
+    }
+
+    /// Reads `source` and writes the snapshot `destination`, whose ids ascend in the file's order. It is written under
+    /// another name in the same directory and moved into place when it is whole and durable; on any failure nothing
+    /// is left of it, and what stood there before stands. O(file size), in memory of the largest string in the file.
+    public static func run(
+        from source: String, to destination: String, options: Options = Options()
+    ) throws(StorageError) -> RDBSummary {
+        try checkFree(destination, overwrite: options.overwrite)
+        let temporary = "\(destination).importing.\(getpid())"
+        removeDatabase(temporary)
+        let summary: RDBSummary
+        do {
+            summary = try write(source, temporary, options)
+            try checkFree(destination, overwrite: options.overwrite)
+            try move(temporary, to: destination, overwrite: options.overwrite)
+        } catch {
+            removeDatabase(temporary)
+            throw error
+        }
+        return summary
+    }
+
+    /// Returns with the database closed, so that no log of SQLite's is left beside it.
+    private static func write(
+        _ source: String, _ path: String, _ options: Options
+    ) throws(StorageError) -> RDBSummary {
+        let writer = try SnapshotWriter(path: path)
+        let reader: RDBReader<RowVisitor>
+        do {
+            reader = try RDBReader(
+                path: source, options: options.reading,
+                visitor: RowVisitor(writer: writer, source: source, progress: options.progress))
+            try reader.read()
+            try reader.visitor.flush()
+            var now = timespec()
+            clock_gettime(CLOCK_REALTIME, &now)
+            try writer.commit(
+                Meta(
+                    server: randomUUID(), checkpoint: 1,
+                    savedAtMs: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
+                    segment: 1, segmentOffset: 0, replicationID: randomHex(40), replicationOffset: 0))
+        } catch {
+            writer.rollback()
+            throw error
+        }
+        return reader.summary
+    }
+
+    // MARK: - Files
+
+    /// SQLite's own files beside a database.
+    private static let companions = ["-wal", "-shm", "-journal"]
+
+    private static func removeDatabase(_ path: String) {
+        for suffix in [""] + companions { unlink(path + suffix) }
+    }
+
+    private static func checkFree(_ path: String, overwrite: Bool) throws(StorageError) {
+        if !overwrite && size(path) != nil {
+            throw StorageError(file: path, offset: nil, message: "exists already; it is replaced only when forced")
+        }
+        // A log left beside the name would be applied to the new database.
+        for suffix in ["-wal", "-journal"] where (size(path + suffix) ?? 0) > 0 {
+            throw StorageError(
+                file: path + suffix, offset: nil,
+                message: "exists: the snapshot is in use, or its server was killed; stop the server, or remove the file"
+            )
+        }
+    }
+
+    private static func size(_ path: String) -> Int64? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? Int64(status.st_size) : nil
+    }
+
+    private static func move(_ from: String, to: String, overwrite: Bool) throws(StorageError) {
+        func failure(_ what: String) -> StorageError {
+            StorageError(file: to, offset: nil, message: "\(what): \(String(cString: strerror(errno)))")
+        }
+        if overwrite {
+            for suffix in companions { unlink(to + suffix) }
+            guard rename(from, to) == 0 else { throw failure("cannot be replaced") }
+        } else {
+            // A link, unlike a rename, does not replace what somebody else put there meanwhile.
+            guard link(from, to) == 0 else { throw failure("cannot be created") }
+            unlink(from)
+        }
+        let slash = to.lastIndex(of: "/")
+        let directory = slash.map { $0 == to.startIndex ? "/" : String(to[..<$0]) } ?? "."
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("its directory cannot be opened") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure("its directory cannot be made durable") }
+    }
+
+    // MARK: - Identities
+
+    private static func randomHex(_ digits: Int) -> String {
+        var text = ""
+        for _ in 0..<digits { text += String(UInt8.random(in: 0..<16), radix: 16) }
+        return text
+    }
+
+    /// Version 4.
+    private static func randomUUID() -> String {
+        let variant = String(UInt8.random(in: 8..<12), radix: 16)
+        return [randomHex(8), randomHex(4), "4" + randomHex(3), variant + randomHex(3), randomHex(12)]
+            .joined(separator: "-")
+    }
+}
+
+/// Turns values into rows.
+private struct RowVisitor: RDBVisitor {
+    let writer: SnapshotWriter
+    let source: String
+    let progress: (@Sendable (RDBImporter.Progress) -> Bool)?
+    private let batch = RowBatch(capacity: 2 * RowBatch.targetSize)
+    private var nextString: Int64 = 1
+    private var nextOwner: [Int64] = [1, 1, 1, 1]
+    /// The collection in hand.
+    private var type = ValueType.list
+    private var owner: Int64 = 0
+    private var slot: UInt32 = 0
+    private var full = false
+    private var keys = 0
+
+    init(writer: SnapshotWriter, source: String, progress: (@Sendable (RDBImporter.Progress) -> Bool)?) {
+        self.writer = writer
+        self.source = source
+        self.progress = progress
+    }
+
+    mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError) {
+        keys += 1
+        batch.appendString(id: nextString, db: key.database, key: key.key, value: value, expiresMs: key.expiresMs)
+        nextString += 1
+        try flushIfLarge()
+    }
+
+    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError) {
+        keys += 1
+        self.type = type
+        let index =
+            switch type {
+            case .list: 0
+            case .set: 1
+            case .zset: 2
+            default: 3
+            }
+        owner = nextOwner[index]
+        guard owner < 1 << 31 else {
+            throw StorageError(file: source, offset: nil, message: "holds more than 2^31 keys of one type")
+        }
+        nextOwner[index] += 1
+        // Lists grow at both ends: their items start in the middle of the slots.
+        slot = type == .list ? 1 << 31 : 0
+        full = false
+        batch.appendOwner(type: type, id: owner, db: key.database, key: key.key, expiresMs: key.expiresMs)
+    }
+
+    mutating func element(_ value: Bytes) throws(StorageError) {
+        let slot = try takeSlot()
+        if type == .list {
+            batch.appendListItem(owner: owner, slot: slot, value)
+        } else {
+            batch.appendSetMember(owner: owner, slot: slot, value)
+        }
+        try flushIfLarge()
+    }
+
+    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError) {
+        batch.appendHashField(owner: owner, slot: try takeSlot(), field, value, expiresMs: expiresMs)
+        try flushIfLarge()
+    }
+
+    mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError) {
+        batch.appendZSetMember(owner: owner, slot: try takeSlot(), member, score: score)
+        try flushIfLarge()
+    }
+
+    mutating func end() throws(StorageError) {}
+
+    mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
+        guard let progress, keys & 1023 == 0 || offset == size else { return }
+        if !progress(RDBImporter.Progress(bytesRead: offset, fileSize: size, keys: keys)) {
+            throw StorageError(file: source, offset: offset, message: "the import was interrupted; nothing was written")
+        }
+    }
+
+    private mutating func takeSlot() throws(StorageError) -> UInt32 {
+        guard !full else {
+            throw StorageError(
+                file: source, offset: nil, message: "a collection has more elements than a snapshot holds")
+        }
+        defer {
+            full = slot == .max
+            slot &+= 1
+        }
+        return slot
+    }
+
+    private mutating func flushIfLarge() throws(StorageError) {
+        if batch.byteCount >= RowBatch.targetSize { try flush() }
+    }
+
+    mutating func flush() throws(StorageError) {
+        try writer.apply(batch)
+        batch.removeAll()
+    }
+}

@@ -1,0 +1,133 @@
+import Glibc
+
+// Invariant of this file: `buffer` points to `RDBInput.blockSize` bytes that this object owns, of which
+// `position..<filled` are read and not yet consumed, and `checked...position` is consumed but not yet in the CRC.
+
+/// An RDB file as a run of bytes, read in large blocks: where we are, how much is left, and the CRC of what was
+/// consumed. Every read is checked against the end of the file, so that no length in it is believed before.
+final class RDBInput {
+    let path: String
+    /// Of the file, when it was opened.
+    let size: Int64
+
+    private static let blockSize = 1 << 20
+    private let descriptor: CInt
+    private let buffer: UnsafeMutableRawPointer
+    private var bufferOffset: Int64 = 0
+    private var position = 0
+    private var filled = 0
+    private var checked = 0
+    private var crc = CRC64()
+
+    /// Throws when `path` cannot be opened or is no regular file.
+    init(path: String) throws(StorageError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw StorageError(
+                file: path, offset: nil, message: "cannot be opened: \(String(cString: strerror(errno)))")
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw StorageError(file: path, offset: nil, message: "is not a regular file")
+        }
+        guard let buffer = malloc(RDBInput.blockSize) else {
+            close(descriptor)
+            throw StorageError(file: path, offset: nil, message: "out of memory")
+        }
+        self.path = path
+        self.size = Int64(status.st_size)
+        self.descriptor = descriptor
+        self.buffer = buffer
+    }
+
+    deinit {
+        close(descriptor)
+        free(buffer)
+    }
+
+    /// Of the next byte, from the start of the file.
+    var offset: Int64 { bufferOffset + Int64(position) }
+    var remaining: Int64 { size - offset }
+
+    func damage(_ message: String, at offset: Int64? = nil) -> StorageError {
+        StorageError(file: path, offset: offset ?? self.offset, message: message)
+    }
+
+    // MARK: - Reading
+
+    @inline(__always) func byte() throws(StorageError) -> UInt8 {
+        if position == filled { try fill(1) }
+        defer { position &+= 1 }
+        return buffer.load(fromByteOffset: position, as: UInt8.self)
+    }
+
+    /// A number of fixed width, least significant byte first.
+    @inline(__always) func fixed<T: FixedWidthInteger>(_ type: T.Type) throws(StorageError) -> T {
+        if filled &- position < MemoryLayout<T>.size { try fill(MemoryLayout<T>.size) }
+        defer { position &+= MemoryLayout<T>.size }
+        return T(littleEndian: buffer.loadUnaligned(fromByteOffset: position, as: T.self))
+    }
+
+    /// Appends the next `count` bytes to `out`. Throws, before any memory is taken, when the file has not that many.
+    func bytes(_ count: UInt64, into out: OutputBuffer) throws(StorageError) {
+        guard let left = Int64(exactly: count), left <= remaining else {
+            throw damage("the file ends within a value of \(count) bytes (\(remaining) are left)")
+        }
+        var missing = Int(left)
+        out.reserve(missing)
+        while missing > 0 {
+            if position == filled { try fill(1) }
+            let part = min(missing, filled - position)
+            out.append(Bytes(buffer + position, part))
+            position += part
+            missing -= part
+        }
+    }
+
+    /// Goes past the next `count` bytes.
+    func skip(_ count: UInt64) throws(StorageError) {
+        guard let left = Int64(exactly: count), left <= remaining else {
+            throw damage("the file ends within a value of \(count) bytes (\(remaining) are left)")
+        }
+        var missing = Int(left)
+        while missing > 0 {
+            if position == filled { try fill(1) }
+            let part = min(missing, filled - position)
+            position += part
+            missing -= part
+        }
+    }
+
+    /// The CRC of everything consumed up to here.
+    func checksum() -> UInt64 {
+        check()
+        return crc.value
+    }
+
+    private func check() {
+        crc.update(Bytes(buffer + checked, position - checked))
+        checked = position
+    }
+
+    /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
+    @inline(never) private func fill(_ count: Int) throws(StorageError) {
+        check()
+        let kept = filled - position
+        memmove(buffer, buffer + position, kept)
+        bufferOffset += Int64(position)
+        position = 0
+        checked = 0
+        filled = kept
+        while filled < count {
+            let n = read(descriptor, buffer + filled, RDBInput.blockSize - filled)
+            if n > 0 {
+                filled += n
+            } else if n == 0 {
+                throw damage("the file ends in the middle of a record", at: bufferOffset + Int64(filled))
+            } else if errno != EINTR {
+                throw damage("reading failed: \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+}

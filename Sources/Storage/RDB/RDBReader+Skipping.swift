@@ -1,0 +1,140 @@
+// What is in the file and cannot be kept: refused by name, or gone past where the options say so.
+
+extension RDBReader {
+    /// Why a value of this kind is not kept; nil when it is.
+    func unsupported(_ kind: RDBFormat.Kind) -> RDBUnsupported? {
+        switch kind {
+        case .streamListpacks, .streamListpacks2, .streamListpacks3: .stream
+        case .module1, .module2: .module
+        case .hashMetadataPreGA, .hashListpackExPreGA, .hashMetadata, .hashListpackEx:
+            options.fieldExpiries ? nil : .fieldExpiry
+        default: nil
+        }
+    }
+
+    /// Goes past the value in hand, or refuses it.
+    func skip(_ kind: RDBFormat.Kind, _ reason: RDBUnsupported) throws(StorageError) {
+        if kind == .module1 {
+            throw damage("holds a module's value in the old form, which cannot even be skipped", at: keyOffset)
+        }
+        try note(reason, "key \(keyName) in database \(database) holds \(reason.rawValue)")
+        switch kind {
+        case .streamListpacks: try skipStream(version: 1)
+        case .streamListpacks2: try skipStream(version: 2)
+        case .streamListpacks3: try skipStream(version: 3)
+        case .module1: break
+        case .module2:
+            let identifier = try length()
+            try skipModuleValue(identifier)
+        default:
+            dropped = true
+            _ = try readValue(kind)
+        }
+    }
+
+    private func note(_ reason: RDBUnsupported, _ what: @autoclosure () -> String) throws(StorageError) {
+        guard options.skipUnsupported else {
+            throw input.damage(
+                """
+                \(what()), which is not supported; `redis-migrate to-sqlite --skip-unsupported` leaves it out
+                """, at: keyOffset)
+        }
+        summary.skipped[reason, default: 0] += 1
+    }
+
+    // MARK: - Streams
+
+    /// `version` 2 added the first id, the largest deleted one and counts, 3 a consumer's active time.
+    private func skipStream(version: Int) throws(StorageError) {
+        // Entries: a node is the id its entries are relative to, and a listpack.
+        var nodes = try elementCount(bytesEach: 2)
+        while nodes > 0 {
+            nodes -= 1
+            let offset = input.offset
+            try string(into: first)
+            guard first.count == 16 else {
+                throw damage("a stream's node has a key of \(first.count) bytes", at: offset)
+            }
+            try skipString()
+        }
+        // The length and the last id; the first id, the largest deleted one, and how many were ever added.
+        for _ in 0..<(version >= 2 ? 8 : 3) { _ = try length() }
+
+        var groups = try elementCount(bytesEach: 5)
+        while groups > 0 {
+            groups -= 1
+            try skipString()
+            // The last id delivered; how many entries were read.
+            for _ in 0..<(version >= 2 ? 3 : 2) { _ = try length() }
+            // What is pending: id, time of delivery, count of deliveries.
+            var pending = try elementCount(bytesEach: 25)
+            while pending > 0 {
+                pending -= 1
+                try input.skip(24)
+                _ = try length()
+            }
+            var consumers = try elementCount(bytesEach: 10)
+            while consumers > 0 {
+                consumers -= 1
+                try skipString()
+                try input.skip(version >= 3 ? 16 : 8)
+                let owned = try elementCount(bytesEach: 16)
+                try input.skip(owned * 16)
+            }
+        }
+    }
+
+    // MARK: - Modules
+
+    func skipModuleAuxiliary() throws(StorageError) {
+        let identifier = try length()
+        try note(.moduleAuxiliary, "there is auxiliary data of the module \(moduleName(identifier))")
+        // When it is loaded: a number like those of the value.
+        let offset = input.offset
+        guard try length() == RDBFormat.ModuleOpcode.unsigned.rawValue else {
+            throw input.damage("auxiliary data of a module does not say when it is to be loaded", at: offset)
+        }
+        _ = try length()
+        try skipModuleValue(identifier)
+    }
+
+    private func skipModuleValue(_ identifier: UInt64) throws(StorageError) {
+        while true {
+            let offset = input.offset
+            let code = try length()
+            switch RDBFormat.ModuleOpcode(rawValue: code) {
+            case .end: return
+            case .signed, .unsigned: _ = try length()
+            case .float: try input.skip(4)
+            case .double: try input.skip(8)
+            case .string: try skipString()
+            case nil:
+                throw input.damage("\(code) is no part of a value of the module \(moduleName(identifier))", at: offset)
+            }
+        }
+    }
+
+    /// Nine characters of six bits each; the low ten bits are the module's version of its encoding.
+    private func moduleName(_ identifier: UInt64) -> String {
+        let alphabet = Bytes("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+        var name = ""
+        for i in 0..<9 {
+            let index = Int(identifier >> UInt64(10 + 6 * (8 - i)) & 63)
+            name.unicodeScalars.append(UnicodeScalar(alphabet[index]))
+        }
+        return name
+    }
+
+    // MARK: - Functions
+
+    func skipFunctions(_ code: UInt8) throws(StorageError) {
+        try note(.function, "there is a library of functions")
+        if code == RDBFormat.Opcode.functionPreGA {
+            // Name, engine, whether there is a description, the description.
+            try skipString()
+            try skipString()
+            if try length() != 0 { try skipString() }
+        }
+        try skipString()
+    }
+}

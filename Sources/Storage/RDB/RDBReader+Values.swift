@@ -1,0 +1,166 @@
+// What a key holds, in each of the forms that Redis has written it in since version 1 of the format.
+
+extension RDBReader {
+    /// Reads the value in hand and reports it. False when it was an empty collection, which redis-server leaves out.
+    func readValue(_ kind: RDBFormat.Kind) throws(StorageError) -> Bool {
+        if kind == .string {
+            try string(into: first)
+            if !dropped { try visitor.string(currentKey, first.bytes) }
+            return true
+        }
+        began = false
+        seen.removeAll()
+        let before = summary.elements
+        let rememberedDrop = dropped
+        switch kind {
+        case .list, .set: try readElements(kind == .list ? .list : .set)
+        case .hash: try readPairs()
+        case .zset, .zset2: try readScored(binary: kind == .zset2)
+        case .hashMetadataPreGA, .hashMetadata: try readPairsWithExpiry(relative: kind == .hashMetadata)
+        case .listQuicklist: try readQuicklist()
+        case .listQuicklist2: try readQuicklist2()
+        default: try readCompact(kind)
+        }
+        dropped = rememberedDrop
+        if began && !dropped { try visitor.end() }
+        if dropped { summary.elements = before }
+        return began
+    }
+
+    var currentKey: RDBKey { RDBKey(database: database, key: key.bytes, expiresMs: expiresMs) }
+
+    // MARK: - Reporting
+
+    private func begin(_ type: ValueType, _ sizeHint: UInt64) throws(StorageError) {
+        if began { return }
+        began = true
+        if !dropped { try visitor.begin(type, currentKey, sizeHint: Int(clamping: sizeHint)) }
+    }
+
+    private func unique(_ element: Bytes, _ what: StaticString) throws(StorageError) {
+        guard seen.insert(element) else { throw damage("a \(what) comes twice in the value that ends here") }
+    }
+
+    func report(_ type: ValueType, _ element: Bytes, hint: UInt64 = 0) throws(StorageError) {
+        if type == .set { try unique(element, "member") }
+        try begin(type, hint)
+        summary.elements += 1
+        if !dropped { try visitor.element(element) }
+    }
+
+    func report(_ field: Bytes, _ value: Bytes, expiresMs: Int64? = nil, hint: UInt64 = 0) throws(StorageError) {
+        try unique(field, "field")
+        if isDue(expiresMs) { return }
+        try begin(.hash, hint)
+        summary.elements += 1
+        if !dropped { try visitor.pair(field, value, expiresMs: expiresMs) }
+    }
+
+    func report(_ member: Bytes, score: Double, hint: UInt64 = 0) throws(StorageError) {
+        try unique(member, "member")
+        if score.isNaN { throw damage("a score is not a number") }
+        try begin(.zset, hint)
+        summary.elements += 1
+        if !dropped { try visitor.scored(member, score) }
+    }
+
+    // MARK: - Element by element
+
+    private func readElements(_ type: ValueType) throws(StorageError) {
+        let count = try elementCount(bytesEach: 1)
+        var left = count
+        while left > 0 {
+            left -= 1
+            try string(into: first)
+            try report(type, first.bytes, hint: count)
+        }
+    }
+
+    private func readPairs() throws(StorageError) {
+        let count = try elementCount(bytesEach: 2)
+        var left = count
+        while left > 0 {
+            left -= 1
+            try string(into: first)
+            try string(into: second)
+            try report(first.bytes, second.bytes, hint: count)
+        }
+    }
+
+    /// Redis 7.4. Each field is preceded by its expiry: 0 for none, else milliseconds since 1970; relative: since one
+    /// before the earliest, which stands in front.
+    private func readPairsWithExpiry(relative: Bool) throws(StorageError) {
+        let earliest = relative ? try input.fixed(Int64.self) : 0
+        let count = try elementCount(bytesEach: 3)
+        var left = count
+        while left > 0 {
+            left -= 1
+            let offset = input.offset
+            let raw = try length()
+            var expiry: Int64?
+            if raw != 0 {
+                guard let distance = Int64(exactly: relative ? raw - 1 : raw),
+                    case (let absolute, false) = earliest.addingReportingOverflow(distance)
+                else { throw damage("a field's expiry is out of range", at: offset) }
+                expiry = absolute
+            }
+            try string(into: first)
+            try string(into: second)
+            try report(first.bytes, second.bytes, expiresMs: expiry, hint: count)
+        }
+    }
+
+    private func readScored(binary: Bool) throws(StorageError) {
+        let count = try elementCount(bytesEach: 2)
+        var left = count
+        while left > 0 {
+            left -= 1
+            try string(into: first)
+            let score = binary ? Double(bitPattern: try input.fixed(UInt64.self)) : try textScore()
+            try report(first.bytes, score: score, hint: count)
+        }
+    }
+
+    /// A length and so many ASCII characters; three lengths mean what has no digits.
+    private func textScore() throws(StorageError) -> Double {
+        let offset = input.offset
+        switch try input.byte() {
+        case 255: return -.infinity
+        case 254: return .infinity
+        case 253: return .nan
+        case let count:
+            second.removeAll()
+            try input.bytes(UInt64(count), into: second)
+            guard let score = second.bytes.double else { throw damage("a score is not a number", at: offset) }
+            return score
+        }
+    }
+
+    // MARK: - Lists of nodes
+
+    private func readQuicklist() throws(StorageError) {
+        var nodes = try elementCount(bytesEach: 1)
+        while nodes > 0 {
+            nodes -= 1
+            let offset = input.offset
+            try string(into: blob)
+            try walkZiplist(at: offset) { element throws(StorageError) in try self.report(.list, element) }
+        }
+    }
+
+    private func readQuicklist2() throws(StorageError) {
+        var nodes = try elementCount(bytesEach: 2)
+        while nodes > 0 {
+            nodes -= 1
+            let offset = input.offset
+            let container = try length()
+            try string(into: blob)
+            switch container {
+            case RDBFormat.plainNode: try report(.list, blob.bytes)
+            case RDBFormat.packedNode:
+                try walkListpack(at: offset) { element throws(StorageError) in try self.report(.list, element) }
+            default: throw damage("\(container) is no container of a list's node", at: offset)
+            }
+        }
+    }
+}

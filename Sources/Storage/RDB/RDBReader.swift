@@ -1,0 +1,269 @@
+/// Reads an RDB file of version 1 to 12 and tells a visitor what is in it, a key after the other. Memory is bounded by
+/// the largest string or compact collection in the file (large collections are reported as they are read). Nothing in
+/// the file is trusted: every damage is a `StorageError` that says where.
+///
+/// This file reads records, `RDBReader+Values.swift` what a key holds, `RDBReader+Skipping.swift` what is not kept.
+public final class RDBReader<Visitor: RDBVisitor> {
+    public var visitor: Visitor
+    public internal(set) var summary = RDBSummary()
+    let options: RDBOptions
+    let input: RDBInput
+
+    // What the record in hand says so far.
+    var database: Int32 = 0
+    var expiresMs: Int64?
+    var keyOffset: Int64 = 0
+    let key = OutputBuffer()
+    /// The value in hand is read and not reported: it has expired.
+    var dropped = false
+    /// `begin` was called for the collection in hand.
+    var began = false
+    var seen = DuplicateFilter()
+
+    // Scratch, kept from key to key.
+    let first = OutputBuffer()
+    let second = OutputBuffer()
+    let blob = OutputBuffer()
+    let compressed = OutputBuffer()
+    /// For integers of the flat forms, rendered.
+    let digits = OutputBuffer(capacity: 24)
+    /// What scratch may keep after a huge value.
+    static var scratchLimit: Int { 1 << 20 }
+
+    /// Throws when `path` cannot be opened or is no regular file.
+    public init(path: String, options: RDBOptions = RDBOptions(), visitor: Visitor) throws(StorageError) {
+        self.visitor = visitor
+        self.options = options
+        input = try RDBInput(path: path)
+        summary.fileSize = input.size
+    }
+
+    /// Reads the whole file. Throws `StorageError` for damage, for what is not supported, and what the visitor throws.
+    /// O(file size).
+    @discardableResult
+    public func read() throws(StorageError) -> RDBSummary {
+        try readHeader()
+        while true {
+            keyOffset = input.offset
+            let code = try input.byte()
+            switch code {
+            case RDBFormat.Opcode.end:
+                try readEnd()
+                return summary
+            case RDBFormat.Opcode.selectDatabase: try readDatabase()
+            case RDBFormat.Opcode.resize:
+                _ = try length()
+                _ = try length()
+            case RDBFormat.Opcode.slotInfo:
+                for _ in 0..<3 { _ = try length() }
+            case RDBFormat.Opcode.expirySeconds: expiresMs = Int64(try input.fixed(Int32.self)) * 1000
+            case RDBFormat.Opcode.expiryMilliseconds:
+                // -1 has always meant none.
+                let expiry = try input.fixed(Int64.self)
+                expiresMs = expiry == -1 ? nil : expiry
+            case RDBFormat.Opcode.idle: _ = try length()
+            case RDBFormat.Opcode.frequency: _ = try input.byte()
+            case RDBFormat.Opcode.auxiliary:
+                try string(into: first)
+                try string(into: second)
+                try visitor.auxiliary(first.bytes, second.bytes)
+            case RDBFormat.Opcode.moduleAuxiliary: try skipModuleAuxiliary()
+            case RDBFormat.Opcode.function, RDBFormat.Opcode.functionPreGA: try skipFunctions(code)
+            default: try readKey(code)
+            }
+        }
+    }
+
+    // MARK: - Records
+
+    private func readHeader() throws(StorageError) {
+        let magic = Bytes(RDBFormat.magic)
+        let headerLength = magic.count + 4
+        guard input.size >= headerLength else { throw input.damage("is too short to be an RDB file") }
+        try input.bytes(UInt64(headerLength), into: first)
+        let header = first.bytes
+        guard header[0..<magic.count] == magic else {
+            throw input.damage("is not an RDB file: it does not begin with \(magic.string)", at: 0)
+        }
+        var version = 0
+        for i in magic.count..<headerLength {
+            guard header[i] >= 48, header[i] <= 57 else {
+                throw input.damage("is not an RDB file: its version is not a number", at: Int64(i))
+            }
+            version = version * 10 + Int(header[i] - 48)
+        }
+        guard version >= 1, version <= RDBFormat.newestVersion else {
+            throw input.damage(
+                "is of RDB version \(version); versions 1 to \(RDBFormat.newestVersion) can be read",
+                at: Int64(magic.count))
+        }
+        summary.version = version
+    }
+
+    private func readEnd() throws(StorageError) {
+        if summary.version >= RDBFormat.firstVersionWithChecksum {
+            let computed = input.checksum()
+            let stored = try input.fixed(UInt64.self)
+            // 0: the server that wrote it was told not to compute one.
+            if stored != 0 && stored != computed {
+                throw input.damage(
+                    """
+                    the checksum at the end is \(String(stored, radix: 16)), that of the content \
+                    \(String(computed, radix: 16)): the file is damaged somewhere
+                    """, at: input.offset - 8)
+            }
+        }
+        summary.endOffset = input.offset
+        // What a dump received from a master ends with, say, does no harm; commands would be lost.
+        if input.remaining > 0, !options.allowTail, [42, 35].contains(try input.byte()) {
+            throw input.damage(
+                """
+                \(input.remaining + 1) bytes of commands follow the end of the RDB data: this is an append-only file \
+                that begins with an RDB; load it into redis-server and SAVE to get an RDB file
+                """, at: summary.endOffset)
+        }
+    }
+
+    private func readDatabase() throws(StorageError) {
+        let offset = input.offset
+        let number = try length()
+        guard let database = Int32(exactly: number), database < options.databases else {
+            throw input.damage("names database \(number), and there are \(options.databases)", at: offset)
+        }
+        self.database = database
+    }
+
+    private func readKey(_ code: UInt8) throws(StorageError) {
+        guard let kind = RDBFormat.Kind(rawValue: code) else {
+            throw input.damage("\(code) is neither a type of value nor any other record", at: keyOffset)
+        }
+        defer { expiresMs = nil }
+        try string(into: key)
+        if let reason = unsupported(kind) {
+            try skip(kind, reason)
+        } else {
+            dropped = isDue(expiresMs)
+            let reported = try readValue(kind)
+            if !reported {
+                summary.empty += 1
+            } else if dropped {
+                summary.expired += 1
+            } else {
+                summary.keys += 1
+            }
+        }
+        for scratch in [key, first, second, blob, compressed] where scratch.capacity > Self.scratchLimit {
+            scratch.removeAll(keepingAtMost: Self.scratchLimit)
+        }
+        try visitor.reached(input.offset, of: input.size)
+    }
+
+    func isDue(_ expiry: Int64?) -> Bool {
+        guard let expiry, let now = options.dropExpiredAt else { return false }
+        return expiry <= now
+    }
+
+    /// For messages: the key in hand with bytes that are not printable escaped, cut where it is long.
+    var keyName: String {
+        var text = ""
+        for byte in key.bytes.buffer.prefix(64) {
+            switch byte {
+            case 34, 92: text += "\\" + String(UnicodeScalar(byte))
+            case 32..<127: text.unicodeScalars.append(UnicodeScalar(byte))
+            default: text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return "\"\(text)\"" + (key.count > 64 ? "…" : "")
+    }
+
+    /// Damage within the key in hand.
+    func damage(_ message: String, at offset: Int64? = nil) -> StorageError {
+        input.damage("key \(keyName): \(message)", at: offset)
+    }
+}
+
+// MARK: - Lengths and strings
+
+extension RDBReader {
+    enum Length {
+        case plain(UInt64)
+        /// A string in a form of its own: the six low bits.
+        case encoded(UInt8)
+    }
+
+    func lengthOrEncoding() throws(StorageError) -> Length {
+        let byte = try input.byte()
+        switch byte >> 6 {
+        case 0: return .plain(UInt64(byte & 63))
+        case 1: return .plain(UInt64(byte & 63) << 8 | UInt64(try input.byte()))
+        case 2:
+            if byte == 0x80 { return .plain(UInt64(try input.fixed(UInt32.self).byteSwapped)) }
+            if byte == 0x81 { return .plain(try input.fixed(UInt64.self).byteSwapped) }
+            throw input.damage("\(byte) begins no length", at: input.offset - 1)
+        default: return .encoded(byte & 63)
+        }
+    }
+
+    func length() throws(StorageError) -> UInt64 {
+        let offset = input.offset
+        guard case .plain(let length) = try lengthOrEncoding() else {
+            throw input.damage("an encoded string stands where a length should", at: offset)
+        }
+        return length
+    }
+
+    /// A number of elements, each of which takes at least `bytesEach` bytes in the file.
+    func elementCount(bytesEach: UInt64) throws(StorageError) -> UInt64 {
+        let offset = input.offset
+        let count = try length()
+        let (least, overflow) = count.multipliedReportingOverflow(by: bytesEach)
+        guard !overflow, least <= UInt64(clamping: input.remaining) else {
+            throw damage("\(count) elements are announced, and \(input.remaining) bytes are left", at: offset)
+        }
+        return count
+    }
+
+    /// Replaces what `out` holds with the next string: raw, an integer, or compressed.
+    func string(into out: OutputBuffer) throws(StorageError) {
+        let offset = input.offset
+        out.removeAll()
+        switch try lengthOrEncoding() {
+        case .plain(let count): try input.bytes(count, into: out)
+        case .encoded(0): out.append(decimal: Int64(try input.fixed(Int8.self)))
+        case .encoded(1): out.append(decimal: Int64(try input.fixed(Int16.self)))
+        case .encoded(2): out.append(decimal: Int64(try input.fixed(Int32.self)))
+        case .encoded(3):
+            let packed = try length()
+            let unpacked = try length()
+            // Against the file before LZF's bound is computed, so that neither length is believed.
+            guard packed <= UInt64(clamping: input.remaining), let count = Int(exactly: unpacked),
+                count <= LZF.maximumLength(ofCompressed: Int(packed))
+            else {
+                throw input.damage("\(packed) compressed bytes cannot stand for \(unpacked)", at: offset)
+            }
+            compressed.removeAll()
+            try input.bytes(packed, into: compressed)
+            guard LZF.decompress(compressed.bytes, length: count, into: out) else {
+                throw input.damage(
+                    "a compressed string does not decompress to the \(count) bytes it should", at: offset)
+            }
+        case .encoded(let encoding): throw input.damage("\(encoding) is no encoding of a string", at: offset)
+        }
+    }
+
+    /// Goes past a string without unpacking it.
+    func skipString() throws(StorageError) {
+        let offset = input.offset
+        switch try lengthOrEncoding() {
+        case .plain(let count): try input.skip(count)
+        case .encoded(0): try input.skip(1)
+        case .encoded(1): try input.skip(2)
+        case .encoded(2): try input.skip(4)
+        case .encoded(3):
+            let packed = try length()
+            _ = try length()
+            try input.skip(packed)
+        case .encoded(let encoding): throw input.damage("\(encoding) is no encoding of a string", at: offset)
+        }
+    }
+}

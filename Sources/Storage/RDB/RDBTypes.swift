@@ -1,0 +1,144 @@
+/// The bytes of the RDB format, version 1 to 12, as the community's descriptions of it and redis-rdb-tools name them.
+enum RDBFormat {
+    static let magic: StaticString = "REDIS"
+    /// The newest version that is read.
+    static let newestVersion = 12
+    /// From this version on a checksum follows the end.
+    static let firstVersionWithChecksum = 5
+
+    /// What the first byte of a record says when it says no value's type.
+    enum Opcode {
+        /// Three lengths: a cluster's slot, its keys, its keys with an expiry.
+        static let slotInfo: UInt8 = 244
+        static let function: UInt8 = 245
+        static let functionPreGA: UInt8 = 246
+        static let moduleAuxiliary: UInt8 = 247
+        static let idle: UInt8 = 248
+        static let frequency: UInt8 = 249
+        static let auxiliary: UInt8 = 250
+        static let resize: UInt8 = 251
+        static let expiryMilliseconds: UInt8 = 252
+        static let expirySeconds: UInt8 = 253
+        static let selectDatabase: UInt8 = 254
+        static let end: UInt8 = 255
+    }
+
+    /// The types of values.
+    enum Kind: UInt8 {
+        case string = 0
+        case list = 1
+        case set = 2
+        /// Scores in ASCII.
+        case zset = 3
+        case hash = 4
+        /// Scores as doubles.
+        case zset2 = 5
+        case module1 = 6
+        case module2 = 7
+        case hashZipmap = 9
+        case listZiplist = 10
+        case setIntset = 11
+        case zsetZiplist = 12
+        case hashZiplist = 13
+        case listQuicklist = 14
+        case streamListpacks = 15
+        case hashListpack = 16
+        case zsetListpack = 17
+        case listQuicklist2 = 18
+        case streamListpacks2 = 19
+        case setListpack = 20
+        case streamListpacks3 = 21
+        case hashMetadataPreGA = 22
+        case hashListpackExPreGA = 23
+        case hashMetadata = 24
+        case hashListpackEx = 25
+    }
+
+    /// How the value of a module ends and what it is made of.
+    enum ModuleOpcode: UInt64 {
+        case end = 0
+        case signed = 1
+        case unsigned = 2
+        case float = 3
+        case double = 4
+        case string = 5
+    }
+
+    /// The container of a node of a quicklist.
+    static let plainNode: UInt64 = 1
+    static let packedNode: UInt64 = 2
+}
+
+/// What an RDB file can hold and this reader cannot keep.
+public enum RDBUnsupported: String, Sendable, CaseIterable {
+    case stream = "a stream"
+    case module = "a module's value"
+    case moduleAuxiliary = "a module's auxiliary data"
+    case function = "a library of functions"
+    case fieldExpiry = "a hash with fields that expire"
+}
+
+public struct RDBOptions: Sendable {
+    /// Go past what is unsupported instead of refusing the file.
+    public var skipUnsupported = false
+    /// Leave out keys (and hash fields) whose expiry is at or before this time, in ms since 1970; nil keeps them all.
+    public var dropExpiredAt: Int64?
+    /// Report hash fields' expiries; else a hash that has them is unsupported.
+    public var fieldExpiries = false
+    /// Refuse databases from this number on.
+    public var databases: Int32 = .max
+    /// Do not refuse commands after the end of the RDB: somebody reads this AOF on from `RDBSummary.endOffset`.
+    public var allowTail = false
+
+    public init() {}
+}
+
+/// A key as it stands in the file. `key` is valid during the call only.
+public struct RDBKey {
+    public var database: Int32
+    public var key: Bytes
+    /// Milliseconds since 1970.
+    public var expiresMs: Int64?
+}
+
+/// Receives what an RDB file holds, in the file's order. Every `Bytes` is valid during the call only. A collection is
+/// `begin`, its elements, `end`; an empty one is not reported. No key or element comes before it has been read whole.
+public protocol RDBVisitor {
+    /// A note about the file: redis-ver, ctime, repl-id …
+    mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError)
+    mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError)
+    /// `sizeHint`: how many elements the file says there are, 0 where that is not known; never more than there are
+    /// bytes left in the file.
+    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError)
+    /// Of a list, in order, or a set.
+    mutating func element(_ value: Bytes) throws(StorageError)
+    /// Of a hash. `expiresMs`: milliseconds since 1970.
+    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError)
+    /// Of a sorted set; never NaN.
+    mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError)
+    mutating func end() throws(StorageError)
+    /// After each key: how many bytes of how many have been read.
+    mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError)
+}
+
+extension RDBVisitor {
+    public mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) {}
+    public mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {}
+}
+
+public struct RDBSummary: Sendable {
+    public internal(set) var version = 0
+    /// Keys reported.
+    public internal(set) var keys = 0
+    /// Elements of collections reported.
+    public internal(set) var elements = 0
+    /// Keys left out because they had expired.
+    public internal(set) var expired = 0
+    /// Keys left out because they were empty collections, as redis-server leaves them out.
+    public internal(set) var empty = 0
+    /// What was left out because it is not supported.
+    public internal(set) var skipped: [RDBUnsupported: Int] = [:]
+    /// Of the first byte after the end of the RDB.
+    public internal(set) var endOffset: Int64 = 0
+    public internal(set) var fileSize: Int64 = 0
+}

@@ -1,0 +1,220 @@
+import Foundation
+import Testing
+
+@testable import Storage
+
+/// Everything a keyspace holds, as text: what two keyspaces are compared by.
+func dump(_ keyspace: Keyspace) -> [String: String] {
+    var all: [String: String] = [:]
+    for database in keyspace.databases {
+        database.forEach { entry in
+            var value: String
+            switch entry.type {
+            case .string: value = database.string(of: entry).string
+            case .list:
+                var items: [String] = []
+                let view = database.list(of: entry)
+                view.forEach(from: 0, count: view.count, reverse: false) { items.append($0.string); return true }
+                value = items.joined(separator: ",")
+            case .hash:
+                var items: [String] = []
+                database.hash(of: entry).forEach { items.append("\($0.string)=\($1.string)"); return true }
+                value = items.sorted().joined(separator: ",")
+            case .set:
+                var items: [String] = []
+                database.set(of: entry).forEach { items.append($0.string); return true }
+                value = items.sorted().joined(separator: ",")
+            case .zset:
+                var items: [String] = []
+                let view = database.zset(of: entry)
+                view.forEach(rank: 0, count: view.count, reverse: false) { items.append("\($0.string):\($1)"); return true }
+                value = items.joined(separator: ",")
+            case .stream: value = ""
+            }
+            all["\(database.index)/\(entry.key.string)"] = "\(entry.type) \(value) \(entry.expiry ?? -1)"
+            return true
+        }
+    }
+    return all
+}
+
+/// Keys that differ, with what they hold here and there.
+func difference(_ a: [String: String], _ b: [String: String]) -> [String] {
+    Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted().prefix(5).map {
+        "\($0): \((a[$0] ?? "missing").prefix(150)) / \((b[$0] ?? "missing").prefix(150))"
+    }
+}
+
+struct RandomWriter {
+    var random: SeededGenerator
+    let keyspace: Keyspace
+
+    mutating func int(_ n: Int) -> Int { Int.random(in: 0..<n, using: &random) }
+    mutating func text(_ n: Int) -> Text {
+        let length = int(10) == 0 ? int(n) : int(12)
+        return Text(int(2) == 0 ? "\(int(1000))" : String(repeating: "t", count: length) + "\(int(1000))")
+    }
+
+    /// One random write, over few keys, so that every transition is met.
+    mutating func write(keys: Int, elements: Int) throws {
+        let db = keyspace.databases[int(10) == 0 ? 1 : 0]
+        let type = int(5)
+        let key = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
+        let value = text(200)
+        let element = Text("e\(int(elements))")
+        switch int(400) {
+        case 0: keyspace.swap(0, 1)
+        case 1: db.flush()
+        case 2 where int(4) == 0: keyspace.flushAll()
+        case 3...14: db.remove(key.bytes)
+        case 15...20: db.setString(key.bytes, value.bytes, expiry: .clear)
+        case 21...30:
+            let to = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
+            if db.find(key.bytes) != nil { db.rename(key.bytes, to: to.bytes) }
+        case 31...35: _ = db.move(key.bytes, to: keyspace.databases[1 - db.index])
+        case 36...50: if db.find(key.bytes) != nil { db.setExpiry(int(3) == 0 ? nil : Int64(10_000 + int(5000)), of: key.bytes) }
+        case 51...54:
+            let to = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
+            if db.find(key.bytes) != nil { db.copy(key.bytes, to: db, as: to.bytes) }
+        default:
+            guard let entry = db.find(key.bytes), entry.type != [.string, .list, .hash, .set, .zset][type] else {
+                return try edit(db, type, key, element, value)
+            }
+            db.remove(key.bytes)
+        }
+    }
+
+    private mutating func edit(_ db: Database, _ type: Int, _ key: Text, _ element: Text, _ value: Text) throws {
+        switch type {
+        case 0:
+            if int(3) == 0 { db.append(key.bytes, value.bytes) } else { db.setString(key.bytes, value.bytes, expiry: .keep) }
+        case 1:
+            let list = try #require(try db.editList(key.bytes, create: true))
+            let count = list.view.count
+            switch int(8) {
+            case 0...2: for _ in 0...int(20) { list.push(text(100).bytes, .tail) }
+            case 3: for _ in 0...int(20) { list.push(value.bytes, .head) }
+            case 4: if count > 0 { list.removeFirst() }
+            case 5: if count > 0 { list.removeLast() }
+            case 6: list.insert(value.bytes, at: int(count + 1))
+            default:
+                if count > 0 { list.set(int(count), value.bytes) }
+                if count > 2000 { list.remove(at: 100..<1900) }
+            }
+            db.removeIfEmpty(list.entry)
+        case 2:
+            let hash = try #require(try db.editHash(key.bytes, create: true))
+            if int(3) == 0 { hash.remove(element.bytes) } else { hash.set(element.bytes, value.bytes) }
+            db.removeIfEmpty(hash.entry)
+        case 3:
+            let set = try #require(try db.editSet(key.bytes, create: true))
+            let member = int(2) == 0 ? element : Text("\(int(500))")
+            if int(3) == 0 { set.remove(member.bytes) } else { set.insert(member.bytes) }
+            db.removeIfEmpty(set.entry)
+        default:
+            let zset = try #require(try db.editZSet(key.bytes, create: true))
+            if int(3) == 0 { zset.remove(element.bytes) } else { zset.set(element.bytes, Double(int(100)) / 8) }
+            db.removeIfEmpty(zset.entry)
+        }
+    }
+}
+
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+}
+
+@Suite struct CheckpointTests {
+    static func meta(_ number: Int64) -> Meta {
+        Meta(
+            server: "s", checkpoint: number, savedAtMs: 1, segment: 1, segmentOffset: 0, replicationID: "r",
+            replicationOffset: 0)
+    }
+
+    func load(_ path: String) throws -> Keyspace {
+        let keyspace = Keyspace(databases: 2)
+        keyspace.limits = CheckpointTests.limits
+        let loader = KeyspaceLoader(keyspace)
+        try SnapshotReader(path: path).read { try loader.load($0) }
+        try loader.finish()
+        return keyspace
+    }
+    /// Small, so that collections change form often.
+    static var limits: Limits {
+        var limits = Limits()
+        limits.hashMaxListpackEntries = 20
+        limits.setMaxIntsetEntries = 30
+        limits.setMaxListpackEntries = 20
+        limits.zsetMaxListpackEntries = 20
+        limits.listMaxListpackSize = 16
+        return limits
+    }
+
+    /// Random writes go on while checkpoints run in small slices: what is loaded afterwards is exactly the state at the
+    /// cut, for a keyspace that goes on living and for one that was loaded from the last snapshot.
+    @Test(arguments: [1, 2, 3, 4] as [UInt64])
+    func snapshotIsTheStateAtTheCut(offset: UInt64) throws {
+        let seed = UInt64.random(in: 0...UInt64.max) / 10 * 10 + offset
+        print("seed \(seed)")
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoint-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let path = directory.appendingPathComponent("dump.sqlite").path
+        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        writer.keyspace.limits = CheckpointTests.limits
+        let elements = offset % 2 == 0 ? 40 : 400
+        for round in 1...25 {
+            let keyspace = writer.keyspace
+            let checkpointer = Checkpointer(keyspace: keyspace, path: path, wake: {})
+            for _ in 0..<writer.int(round == 1 ? 20_000 : 3000) { try writer.write(keys: 12, elements: elements) }
+            checkpointer.begin(CheckpointTests.meta(Int64(round)))
+            let expected = dump(keyspace)
+            var more = true
+            while more {
+                more = checkpointer.step(budgetNanoseconds: UInt64(writer.int(30_000)))
+                for _ in 0..<writer.int(20) { try writer.write(keys: 12, elements: elements) }
+            }
+            for _ in 0..<writer.int(100) { try writer.write(keys: 12, elements: elements) }
+            let result = try #require(checkpointer.finishNow())
+            _ = try result.result.get()
+            let loaded = try load(path)
+            #expect(difference(dump(loaded), expected) == [], "seed \(seed) round \(round)")
+            if writer.int(3) == 0 {
+                writer = RandomWriter(random: writer.random, keyspace: loaded)
+            }
+        }
+    }
+
+    /// A failed attempt forgets nothing.
+    @Test func failedCheckpointIsMadeUpForByTheNext() throws {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        print("seed \(seed)")
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoint-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let path = directory.appendingPathComponent("dump.sqlite").path
+        let missing = directory.appendingPathComponent("missing/dump.sqlite").path
+        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        let keyspace = writer.keyspace
+        keyspace.limits = CheckpointTests.limits
+        for round in 1...30 {
+            for _ in 0..<writer.int(3000) { try writer.write(keys: 12, elements: 100) }
+            let fails = round % 3 != 0
+            let checkpointer = Checkpointer(keyspace: keyspace, path: fails ? missing : path, wake: {})
+            checkpointer.begin(CheckpointTests.meta(Int64(round)))
+            let expected = dump(keyspace)
+            while checkpointer.step(budgetNanoseconds: 20_000) {
+                for _ in 0..<writer.int(20) { try writer.write(keys: 12, elements: 100) }
+            }
+            let result = try #require(checkpointer.finishNow()).result
+            #expect(((try? result.get()) == nil) == fails)
+            if !fails { #expect(difference(dump(try load(path)), expected) == [], "seed \(seed) round \(round)") }
+        }
+    }
+}
