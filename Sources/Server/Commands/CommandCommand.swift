@@ -1,0 +1,3 @@
+enum CommandCommand {
+    static let table: [Command] = []
+}

@@ -1,0 +1,3 @@
+enum ConnectionCommands {
+    static let table: [Command] = []
+}

@@ -1,0 +1,3 @@
+enum TransactionCommands {
+    static let table: [Command] = []
+}

@@ -1,0 +1,42 @@
+import Storage
+
+/// Writes commands in RESP, as the log, replicas and queued transactions hold them.
+enum RESPEncoder {
+    /// Appends a command; calls back with each argument's place in `output`.
+    static func command(_ args: Arguments, to output: OutputBuffer, _ placed: (Range<Int>) -> Void = { _ in }) {
+        header(args.count, to: output)
+        for i in 0..<args.count { placed(argument(args[i], to: output)) }
+    }
+    static func command(_ args: [Bytes], to output: OutputBuffer) {
+        header(args.count, to: output)
+        for arg in args { argument(arg, to: output) }
+    }
+    /// DEL and the like: no array needed.
+    static func command(_ name: StaticString, _ key: Bytes, to output: OutputBuffer) {
+        header(2, to: output)
+        argument(Bytes(name), to: output)
+        argument(key, to: output)
+    }
+    static func select(_ db: Int, to output: OutputBuffer) {
+        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { scratch in
+            guard let text = scratch.baseAddress else { return }
+            command("SELECT", Bytes(text, decimalDigits(of: Int64(db), into: text)), to: output)
+        }
+    }
+
+    private static func header(_ count: Int, to output: OutputBuffer) {
+        output.append(byte: UInt8(ascii: "*"))
+        output.append(decimal: Int64(count))
+        output.append("\r\n")
+    }
+    @discardableResult private static func argument(_ bytes: Bytes, to output: OutputBuffer) -> Range<Int> {
+        output.append(byte: UInt8(ascii: "$"))
+        output.append(decimal: Int64(bytes.count))
+        output.append("\r\n")
+        let start = output.count
+        output.append(bytes)
+        let end = output.count
+        output.append("\r\n")
+        return start..<end
+    }
+}

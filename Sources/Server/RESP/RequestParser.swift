@@ -1,0 +1,222 @@
+import Glibc
+import Storage
+
+// Invariant of this file: bytes are read only at offsets below the `count` of the input at hand; what is kept between
+// calls are offsets from the start of the incomplete request, never pointers.
+
+/// What a client did wrong; the connection ends after the reply.
+enum ProtocolError: Error, Equatable {
+    case invalidMultibulkLength, invalidBulkLength, bigMultibulkCount, bigBulkCount, bigInline, unbalancedQuotes
+    case expectedDollar(UInt8)
+
+    var reply: CommandError {
+        switch self {
+        case .invalidMultibulkLength: CommandError("ERR Protocol error: invalid multibulk length")
+        case .invalidBulkLength: CommandError("ERR Protocol error: invalid bulk length")
+        case .bigMultibulkCount: CommandError("ERR Protocol error: too big mbulk count string")
+        case .bigBulkCount: CommandError("ERR Protocol error: too big bulk count string")
+        case .bigInline: CommandError("ERR Protocol error: too big inline request")
+        case .unbalancedQuotes: CommandError("ERR Protocol error: unbalanced quotes in request")
+        case .expectedDollar(let got):
+            CommandError("ERR Protocol error: expected '$', got '\(Character(Unicode.Scalar(got)))'")
+        }
+    }
+}
+
+/// Takes the requests out of a connection's input, in place. When the input ends within a request, the parser keeps
+/// how far it came, and goes on from there when it is called again with the same request's bytes and more: each byte
+/// is looked at once, however it arrives.
+struct RequestParser {
+    /// The longest inline request, and the longest line with a count.
+    static let maximumLine = 64 << 10
+    /// Arguments of one request.
+    static let maximumArguments = Int(Int32.max)
+
+    enum Outcome {
+        /// A request was added to the batch; `consumed` bytes were used up in all.
+        case request
+        /// The next request can be taken only when the batch was executed.
+        case batchFull
+        case incomplete
+    }
+
+    /// Arguments still to come of the request at hand; 0: none has begun.
+    private var remaining = 0
+    /// Length of the bulk string at hand; -1: its line is still to come.
+    private var bulkLength = -1
+    /// Offset from the start of the request: all before it is parsed.
+    private var cursor = 0
+    /// Offset up to which the line at hand has no end.
+    private var scanned = 0
+    /// The arguments before `cursor`, once the request did not come in one piece.
+    private var found: [(offset: Int, count: Int)] = []
+
+    init() {}
+
+    /// Whether a request has begun and is not complete.
+    var isWithinRequest: Bool { remaining > 0 || scanned > 0 }
+
+    /// Takes requests from `input` on, from `position`, until the batch is full or a request is not complete, and
+    /// moves `position` behind what is used up. `maximumBulk`: `proto-max-bulk-len`. Throws at what is no request,
+    /// after which the connection is of no use.
+    @inline(__always)
+    mutating func next(
+        _ input: Bytes, _ position: inout Int, _ batch: RequestBatch, maximumBulk: Int
+    ) throws(ProtocolError) -> Outcome {
+        if batch.isFull { return .batchFull }
+        let p = input.base.assumingMemoryBound(to: UInt8.self)
+        while true {
+            if position >= input.count { return .incomplete }
+            if remaining == 0 && p[position] != UInt8(ascii: "*") {
+                // Unquoted arguments of one inline request at a time have a place.
+                if batch.count > 0 { return .batchFull }
+                switch try inline(input, &position, batch) {
+                case .request?: return .request
+                case .incomplete?: return .incomplete
+                default: continue
+                }
+            }
+            switch try multibulk(p + position, input.count - position, &position, batch, maximumBulk) {
+            case .request?: return .request
+            case .incomplete?: return .incomplete
+            default: continue
+            }
+        }
+    }
+
+    // MARK: - Arrays
+
+    /// nil: an empty array, which is no request.
+    @inline(__always)
+    private mutating func multibulk(
+        _ p: UnsafePointer<UInt8>, _ count: Int, _ position: inout Int, _ batch: RequestBatch, _ maximumBulk: Int
+    ) throws(ProtocolError) -> Outcome? {
+        let isResumed = remaining > 0
+        let firstArgument = batch.argumentCount
+        if !isResumed {
+            guard let length = try number(p, count, from: 1, tooLong: .bigMultibulkCount, bad: .invalidMultibulkLength)
+            else { return .incomplete }
+            guard length <= Self.maximumArguments else { throw .invalidMultibulkLength }
+            if length <= 0 {
+                position += cursor
+                cursor = 0
+                return nil
+            }
+            remaining = length
+        }
+        while remaining > 0 {
+            if bulkLength < 0 {
+                guard cursor < count else { break }
+                guard p[cursor] == UInt8(ascii: "$") else { throw .expectedDollar(p[cursor]) }
+                guard let length = try number(
+                    p, count, from: cursor &+ 1, tooLong: .bigBulkCount, bad: .invalidBulkLength)
+                else { break }
+                guard length >= 0 && length <= maximumBulk else { throw .invalidBulkLength }
+                bulkLength = length
+            }
+            // The two bytes behind are the line end; what they are is not checked, as Redis does not.
+            guard bulkLength <= count &- cursor &- 2 else { break }
+            if isResumed {
+                found.append((cursor, bulkLength))
+            } else {
+                batch.append(Bytes(p + cursor, bulkLength))
+            }
+            cursor &+= bulkLength &+ 2
+            bulkLength = -1
+            remaining &-= 1
+        }
+        if remaining > 0 {
+            if !isResumed { keepArguments(UnsafeRawPointer(p), firstArgument, batch) }
+            return .incomplete
+        }
+        if isResumed {
+            for argument in found { batch.append(Bytes(p + argument.offset, argument.count)) }
+            found.removeAll(keepingCapacity: found.capacity <= 64)
+        }
+        batch.endRequest(firstArgument: firstArgument, offset: position, length: cursor, isInline: false)
+        position &+= cursor
+        cursor = 0
+        return .request
+    }
+
+    /// The number on the line that begins at `start`; moves `cursor` behind the line. nil when the line has not come
+    /// in whole.
+    @inline(__always)
+    private mutating func number(
+        _ p: UnsafePointer<UInt8>, _ count: Int, from start: Int, tooLong: ProtocolError, bad: ProtocolError
+    ) throws(ProtocolError) -> Int? {
+        // Nearly every line is a few digits and complete.
+        var i = start
+        var value = 0
+        while i < count && i &- start < 10 {
+            let digit = p[i] &- 48
+            if digit > 9 { break }
+            value = value &* 10 &+ Int(digit)
+            i &+= 1
+        }
+        if i > start, i &+ 1 < count, p[i] == 13, p[start] != 48 || i == start &+ 1 {
+            cursor = i &+ 2
+            scanned = 0
+            return value
+        }
+        return try slowNumber(p, count, from: start, tooLong: tooLong, bad: bad)
+    }
+
+    @inline(never)
+    private mutating func slowNumber(
+        _ p: UnsafePointer<UInt8>, _ count: Int, from start: Int, tooLong: ProtocolError, bad: ProtocolError
+    ) throws(ProtocolError) -> Int? {
+        let from = max(start, scanned)
+        guard from < count, let hit = memchr(p + from, 13, count - from) else {
+            if count - start > Self.maximumLine { throw tooLong }
+            scanned = max(count, start)
+            return nil
+        }
+        let end = UnsafeRawPointer(hit) - UnsafeRawPointer(p)
+        guard end + 1 < count else {
+            scanned = end
+            return nil
+        }
+        guard let value = Bytes(p + start, end - start).integer else { throw bad }
+        cursor = end + 2
+        scanned = 0
+        return Int(value)
+    }
+
+    private mutating func keepArguments(_ p: UnsafeRawPointer, _ first: Int, _ batch: RequestBatch) {
+        for i in first..<batch.argumentCount {
+            let argument = batch.argument(i)
+            found.append((argument.base - p, argument.count))
+        }
+        batch.truncateArguments(to: first)
+    }
+
+    // MARK: - Inline
+
+    /// nil: an empty line, which is no request.
+    @inline(never)
+    private mutating func inline(
+        _ input: Bytes, _ position: inout Int, _ batch: RequestBatch
+    ) throws(ProtocolError) -> Outcome? {
+        let rest = input[position..<input.count]
+        guard scanned < rest.count, let hit = memchr(rest.base + scanned, 10, rest.count - scanned) else {
+            if rest.count > Self.maximumLine { throw .bigInline }
+            scanned = rest.count
+            return .incomplete
+        }
+        let lineEnd = UnsafeRawPointer(hit) - rest.base
+        scanned = 0
+        var line = rest[0..<lineEnd]
+        if line.count > 0, line[line.count - 1] == 13 { line = line[0..<line.count - 1] }
+        batch.unquoted.removeAll(keepingAtMost: Self.maximumLine)
+        // Unquoting never makes anything longer, so the place does not move while arguments point into it.
+        batch.unquoted.reserve(line.count)
+        let first = batch.argumentCount
+        guard InlineRequest.split(line, batch.unquoted, { batch.append($0) }) else { throw .unbalancedQuotes }
+        let start = position
+        position += lineEnd + 1
+        if batch.argumentCount == first { return nil }
+        batch.endRequest(firstArgument: first, offset: start, length: lineEnd + 1, isInline: true)
+        return .request
+    }
+}

@@ -1,0 +1,109 @@
+import Storage
+
+/// What a client is or is in the middle of.
+struct ClientFlags: OptionSet, Sendable {
+    let rawValue: UInt32
+
+    /// Between MULTI and EXEC.
+    static let multi = ClientFlags(rawValue: 1 << 0)
+    /// A watched key was changed: EXEC will answer null.
+    static let dirtyWatch = ClientFlags(rawValue: 1 << 1)
+    /// A command was refused while queueing: EXEC will fail.
+    static let dirtyQueue = ClientFlags(rawValue: 1 << 2)
+    /// The connection ends when the output is sent; nothing more is executed.
+    static let closeAfterReply = ClientFlags(rawValue: 1 << 3)
+    /// CLIENT REPLY OFF.
+    static let replyOff = ClientFlags(rawValue: 1 << 4)
+    /// CLIENT REPLY SKIP: the next command's reply is not sent, then: this one's.
+    static let replySkipNext = ClientFlags(rawValue: 1 << 5)
+    static let replySkip = ClientFlags(rawValue: 1 << 6)
+    static let noEvict = ClientFlags(rawValue: 1 << 7)
+    static let noTouch = ClientFlags(rawValue: 1 << 8)
+    static let unixSocket = ClientFlags(rawValue: 1 << 9)
+    /// Waits for a key or the end of CLIENT PAUSE; its input is kept until then.
+    static let blocked = ClientFlags(rawValue: 1 << 10)
+    static let pubsub = ClientFlags(rawValue: 1 << 11)
+    static let monitor = ClientFlags(rawValue: 1 << 12)
+    static let replica = ClientFlags(rawValue: 1 << 13)
+    static let master = ClientFlags(rawValue: 1 << 14)
+    static let tracking = ClientFlags(rawValue: 1 << 15)
+    /// Must authenticate first.
+    static let unauthenticated = ClientFlags(rawValue: 1 << 16)
+    /// No connection: replays the log, runs scripts. Its replies are dropped by whoever made it.
+    static let `internal` = ClientFlags(rawValue: 1 << 17)
+    /// The connection is gone.
+    static let closed = ClientFlags(rawValue: 1 << 18)
+
+    /// The letters of CLIENT LIST; a client with none is "N".
+    static let letters: [(ClientFlags, Character)] = [
+        (.replica, "S"), (.master, "M"), (.pubsub, "P"), (.multi, "x"), (.blocked, "b"), (.tracking, "t"),
+        (.dirtyWatch, "d"), (.closeAfterReply, "c"), (.unixSocket, "U"), (.noEvict, "e"), (.noTouch, "T"),
+        (.monitor, "O"),
+    ]
+}
+
+/// The connection behind a client, as seen by the layers above the network. The network's subclass does the work; the
+/// methods here do nothing, for clients without a connection.
+class Transport {
+    /// There is output that should leave at the end of this turn.
+    func scheduleFlush() {}
+    /// Ends the connection without sending what is left.
+    func close() {}
+    /// Executes the input that was kept while the client was blocked; called at the end of a turn.
+    func scheduleResume() {}
+    var descriptor: Int { -1 }
+    init() {}
+}
+
+/// One connection's state, confined to the loop.
+final class Client {
+    let id: UInt64
+    let output = OutputBuffer(capacity: 256)
+    let reply: ReplyWriter
+    /// What has come in of a request that is not complete, or not executed yet because the client is blocked.
+    let input = OutputBuffer(capacity: 16)
+    var parser = RequestParser()
+    var flags: ClientFlags = []
+    /// Number of the selected database.
+    var db = 0
+    var transaction = Transaction()
+    /// Replies leave when the log is durable up to here; see `Propagator.position`.
+    var ackPosition = 0
+    weak var transport: Transport?
+
+    var name = ""
+    var libraryName = ""
+    var libraryVersion = ""
+    var user = "default"
+    /// `host:port`, or `path:0` for a Unix socket.
+    var address = ""
+    var localAddress = ""
+    /// Seconds since 1970.
+    let created: Int64
+    /// Seconds since 1970 of the last command.
+    var lastInteraction: Int64
+    /// Name of the last command, for CLIENT LIST.
+    unowned(unsafe) var lastCommand: CommandEntry?
+
+    // Pub/sub keeps its counts here, for CLIENT LIST and the guard.
+    var channelSubscriptions = 0
+    var patternSubscriptions = 0
+    var shardSubscriptions = 0
+
+    init(id: UInt64, now: Int64) {
+        self.id = id
+        reply = ReplyWriter(output)
+        created = now
+        lastInteraction = now
+    }
+
+    var protocolVersion: Int { reply.resp3 ? 3 : 2 }
+    var hasSubscriptions: Bool { channelSubscriptions + patternSubscriptions + shardSubscriptions > 0 }
+
+    /// Appends to the output outside of a command (messages, replies to blocked commands) and has it sent.
+    func send(_ body: (ReplyWriter) -> Void) {
+        if flags.contains(.closed) || flags.contains(.closeAfterReply) { return }
+        body(reply)
+        transport?.scheduleFlush()
+    }
+}

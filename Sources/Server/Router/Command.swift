@@ -1,0 +1,127 @@
+import Storage
+
+/// What carries a command out. The case says what the handler may touch, so `readonly` and `write` need not be declared
+/// and cannot lie.
+enum Handler: Sendable {
+    /// Looks at the keyspace only.
+    case read(@Sendable (ReadContext) throws(CommandError) -> Void)
+    /// May change the keyspace.
+    case write(@Sendable (WriteContext) throws(CommandError) -> Void)
+    /// Concerns the connection or the server, not the data: PING, CLIENT, CONFIG.
+    case control(@Sendable (ReadContext) throws(CommandError) -> Void)
+    /// Only its subcommands do something.
+    case container
+}
+
+/// One command, or one subcommand of a container. The only place where anything about a command is declared: COMMAND,
+/// ACL categories, arity errors, key extraction, guards, log and replication derive from it.
+struct Command: Sendable {
+    /// Lower case; a subcommand's without its container.
+    let name: StaticString
+    /// Number of arguments with the name (and the container's); negative: at least so many.
+    let arity: Int
+    /// All but `write` and `readonly`, which come from the handler.
+    let flags: CommandFlags
+    let keys: KeySpec
+    let group: CommandGroup
+    let since: StaticString
+    let complexity: StaticString
+    let summary: StaticString
+    let categories: Categories
+    let subcommands: [Command]
+    let handler: Handler
+
+    /// `keys` is the first argument unless said otherwise. `categories` are those that neither flags nor group imply.
+    init(
+        _ name: StaticString, arity: Int, flags: CommandFlags = [], keys: KeySpec = .first, group: CommandGroup,
+        since: StaticString, complexity: StaticString = "O(1)", summary: StaticString, categories: Categories = [],
+        subcommands: [Command] = [], _ handler: Handler = .container
+    ) {
+        var flags = flags
+        switch handler {
+        case .read: flags.insert(.readonly)
+        case .write: flags.insert(.write)
+        case .control, .container: break
+        }
+        self.name = name
+        self.arity = arity
+        self.flags = flags
+        self.keys = keys
+        self.group = group
+        self.since = since
+        self.complexity = complexity
+        self.summary = summary
+        self.categories = categories.union(Categories(flags, group, keys))
+        self.subcommands = subcommands
+        self.handler = handler
+    }
+
+    func accepts(argumentCount count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+}
+
+/// Named as COMMAND answers them, which are the names of the properties but for `_`.
+struct CommandFlags: OptionSet, Sendable {
+    let rawValue: UInt32
+
+    static let write = CommandFlags(rawValue: 1 << 0)
+    static let readonly = CommandFlags(rawValue: 1 << 1)
+    /// Refused when memory is used up.
+    static let denyoom = CommandFlags(rawValue: 1 << 2)
+    static let admin = CommandFlags(rawValue: 1 << 3)
+    static let pubsub = CommandFlags(rawValue: 1 << 4)
+    static let noscript = CommandFlags(rawValue: 1 << 5)
+    static let blocking = CommandFlags(rawValue: 1 << 6)
+    /// Allowed while data is loading.
+    static let loading = CommandFlags(rawValue: 1 << 7)
+    /// Allowed on a replica that has lost its master and has `replica-serve-stale-data no`.
+    static let stale = CommandFlags(rawValue: 1 << 8)
+    static let skip_monitor = CommandFlags(rawValue: 1 << 9)
+    static let skip_slowlog = CommandFlags(rawValue: 1 << 10)
+    static let asking = CommandFlags(rawValue: 1 << 11)
+    static let fast = CommandFlags(rawValue: 1 << 12)
+    static let no_auth = CommandFlags(rawValue: 1 << 13)
+    static let may_replicate = CommandFlags(rawValue: 1 << 14)
+    /// Where the keys are depends on the arguments.
+    static let movablekeys = CommandFlags(rawValue: 1 << 15)
+    static let no_async_loading = CommandFlags(rawValue: 1 << 16)
+    static let no_multi = CommandFlags(rawValue: 1 << 17)
+    /// Allowed while a script has run for too long.
+    static let allow_busy = CommandFlags(rawValue: 1 << 18)
+
+    /// In the order of COMMAND's replies.
+    static let names: [(CommandFlags, StaticString)] = [
+        (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
+        (.noscript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
+        (.skip_monitor, "skip_monitor"), (.skip_slowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
+        (.no_auth, "no_auth"), (.may_replicate, "may_replicate"), (.movablekeys, "movablekeys"),
+        (.no_async_loading, "no_async_loading"), (.no_multi, "no_multi"), (.allow_busy, "allow_busy"),
+    ]
+}
+
+/// What a command is about; COMMAND DOCS names it.
+enum CommandGroup: Sendable {
+    case generic, string, list, set, zset, hash, pubsub, transactions, connection, server, scripting, hyperloglog
+    case geo, stream, bitmap, cluster, sentinel
+
+    var name: StaticString {
+        switch self {
+        case .generic: "generic"
+        case .string: "string"
+        case .list: "list"
+        case .set: "set"
+        case .zset: "sorted-set"
+        case .hash: "hash"
+        case .pubsub: "pubsub"
+        case .transactions: "transactions"
+        case .connection: "connection"
+        case .server: "server"
+        case .scripting: "scripting"
+        case .hyperloglog: "hyperloglog"
+        case .geo: "geo"
+        case .stream: "stream"
+        case .bitmap: "bitmap"
+        case .cluster: "cluster"
+        case .sentinel: "sentinel"
+        }
+    }
+}

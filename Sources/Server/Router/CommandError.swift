@@ -1,0 +1,70 @@
+import Storage
+
+/// Why a command failed: the text of an error reply without the leading "-". Its first word is the code that clients
+/// look at. The texts that several commands share stand here, once.
+struct CommandError: Error, Equatable {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+
+    // MARK: Arguments
+
+    static let wrongType = CommandError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    static let syntax = CommandError("ERR syntax error")
+    static let notInteger = CommandError("ERR value is not an integer or out of range")
+    static let notFloat = CommandError("ERR value is not a valid float")
+    static let outOfRange = CommandError("ERR value is out of range")
+    static let mustBePositive = CommandError("ERR value is out of range, must be positive")
+    static let indexOutOfRange = CommandError("ERR index out of range")
+    static let noSuchKey = CommandError("ERR no such key")
+    static let sameObject = CommandError("ERR source and destination objects are the same")
+    static let databaseOutOfRange = CommandError("ERR DB index is out of range")
+    static let incrementOverflows = CommandError("ERR increment or decrement would overflow")
+    static let stringTooLong = CommandError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+    static let invalidCursor = CommandError("ERR invalid cursor")
+
+    /// `name` is lower case, `container|name` for a subcommand.
+    static func wrongArity(_ name: String) -> CommandError {
+        CommandError("ERR wrong number of arguments for '\(name)' command")
+    }
+    static func unknownSubcommand(_ subcommand: String, of command: String) -> CommandError {
+        CommandError("ERR unknown subcommand '\(subcommand)'. Try \(command.uppercased()) HELP.")
+    }
+
+    // MARK: Guards
+
+    static let noAuth = CommandError("NOAUTH Authentication required.")
+    static let wrongPassword = CommandError("WRONGPASS invalid username-password pair or user is disabled.")
+    static let execAborted = CommandError("EXECABORT Transaction discarded because of previous errors.")
+    static let nestedMulti = CommandError("ERR MULTI calls can not be nested")
+    static let watchInMulti = CommandError("ERR WATCH inside MULTI is not allowed")
+    static let notAllowedInMulti = CommandError("ERR Command not allowed inside a transaction")
+    static let execWithoutMulti = CommandError("ERR EXEC without MULTI")
+    static let discardWithoutMulti = CommandError("ERR DISCARD without MULTI")
+    static let outOfMemory = CommandError("OOM command not allowed when used memory > 'maxmemory'.")
+    static let readOnlyReplica = CommandError("READONLY You can't write against a read only replica.")
+    static let loading = CommandError("LOADING Redis is loading the dataset in memory")
+    static let masterDown = CommandError(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")
+    static let busy = CommandError(
+        "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
+    /// A checkpoint failed and `stop-writes-on-bgsave-error` is on.
+    static let misconfigured = CommandError(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands "
+            + "that may modify the data set are disabled, because this instance is configured to report errors during "
+            + "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
+            + "details about the RDB error.")
+    static let tooManyClients = CommandError("ERR max number of clients reached")
+
+    /// Shows the name as the client wrote it and the first of the arguments.
+    static func unknownCommand(_ arguments: Arguments) -> CommandError {
+        var list = ""
+        for i in 1..<max(1, arguments.count) where list.utf8.count < 128 {
+            let room = 128 - list.utf8.count
+            list += "'\(shown(arguments[i], room))' "
+        }
+        return CommandError(
+            "ERR unknown command '\(shown(arguments[0], 128))', with args beginning with: \(list)")
+    }
+    private static func shown(_ bytes: Bytes, _ limit: Int) -> String { bytes[0..<min(limit, bytes.count)].string }
+}

@@ -1,0 +1,56 @@
+import Storage
+
+/// What a handler that only reads works with. Lives as long as the command.
+struct ReadContext {
+    let args: Arguments
+    let reply: ReplyWriter
+    let client: Client
+    let server: Server
+    let db: ReadDatabase
+
+    /// The time of this command in ms since 1970.
+    var now: Int64 { server.keyspace.now }
+    /// The same for the protocol-dependent parts of a reply.
+    var resp3: Bool { reply.resp3 }
+}
+
+/// What a handler that may write works with.
+struct WriteContext {
+    let args: Arguments
+    let reply: ReplyWriter
+    let client: Client
+    let server: Server
+    let db: Database
+
+    var now: Int64 { server.keyspace.now }
+    var resp3: Bool { reply.resp3 }
+
+    /// Logs and replicates these arguments in the place of the command itself, which is what happens when no handler
+    /// says otherwise and something changed. May be called several times; the commands take effect together.
+    func propagate(_ args: Bytes...) { propagate(args) }
+    func propagate(_ args: [Bytes]) { server.propagator.append(db.index, rewritten: args) }
+    /// Logs nothing, though something changed.
+    func propagateNothing() { server.propagator.suppress() }
+}
+
+/// A database whose contents only read handlers see. Looking a key up may remove it when it has expired.
+struct ReadDatabase {
+    private let database: Database
+
+    init(_ database: Database) { self.database = database }
+
+    var index: Int { database.index }
+    var count: Int { database.count }
+    var expiringCount: Int { database.expiringCount }
+
+    @inline(__always) func find(_ key: Bytes) -> Entry? { database.find(key) }
+    @inline(__always) func string(_ key: Bytes) throws(WrongType) -> Bytes? { try database.string(key) }
+    func list(_ key: Bytes) throws(WrongType) -> ListView? { try database.list(key) }
+    func hash(_ key: Bytes) throws(WrongType) -> HashView? { try database.hash(key) }
+    func set(_ key: Bytes) throws(WrongType) -> SetView? { try database.set(key) }
+    func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { try database.zset(key) }
+    func expiry(of entry: Entry) -> Int64? { database.expiry(of: entry) }
+    func randomKey() -> Entry? { database.randomKey() }
+    func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 { database.scan(cursor, body) }
+    func forEach(_ body: (Entry) -> Bool) { database.forEach(body) }
+}

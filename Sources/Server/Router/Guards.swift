@@ -1,0 +1,41 @@
+/// States of the server in which some commands are refused. The parts of the server set them; each command knows which
+/// of them refuse it, so that all are tested at once.
+struct Guards: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    static let loading = Guards(rawValue: 1 << 0)
+    /// The last save failed, or the log cannot be written.
+    static let misconfigured = Guards(rawValue: 1 << 1)
+    static let readOnlyReplica = Guards(rawValue: 1 << 2)
+    static let staleReplica = Guards(rawValue: 1 << 3)
+    static let outOfMemory = Guards(rawValue: 1 << 4)
+    static let busyScript = Guards(rawValue: 1 << 5)
+    /// CLIENT PAUSE: not refused, but put off.
+    static let pausedWrites = Guards(rawValue: 1 << 6)
+    static let pausedAll = Guards(rawValue: 1 << 7)
+
+    static let paused: Guards = [.pausedWrites, .pausedAll]
+
+    /// Those that refuse a command with these flags.
+    init(refusing flags: CommandFlags) {
+        var found: Guards = .pausedAll
+        if !flags.contains(.loading) { found.insert(.loading) }
+        if flags.contains(.write) { found.formUnion([.misconfigured, .readOnlyReplica]) }
+        if !flags.contains(.stale) { found.insert(.staleReplica) }
+        if flags.contains(.denyoom) { found.insert(.outOfMemory) }
+        if !flags.contains(.allow_busy) { found.insert(.busyScript) }
+        if !flags.isDisjoint(with: [.write, .may_replicate]) { found.insert(.pausedWrites) }
+        self = found
+    }
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The error that goes with the first of these, in Redis's order.
+    func error(_ server: Server) -> CommandError {
+        if contains(.outOfMemory) { return .outOfMemory }
+        if contains(.misconfigured) { return server.misconfiguration }
+        if contains(.readOnlyReplica) { return .readOnlyReplica }
+        if contains(.staleReplica) { return .masterDown }
+        if contains(.loading) { return .loading }
+        return .busy
+    }
+}

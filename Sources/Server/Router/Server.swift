@@ -1,0 +1,181 @@
+import Glibc
+import Storage
+
+/// Everything that commands work on, confined to the loop's thread: keyspace, clients, command table, configuration,
+/// counters, and the hooks by which the other parts of the server plug in.
+final class Server {
+    let keyspace: Keyspace
+    let config: Config
+    let logger: Logger
+    let commands: CommandIndex
+    let propagator = Propagator()
+    let slowlog = Slowlog()
+    let persistence: PersistenceControl
+    var statistics = Statistics()
+    /// 40 hexadecimal digits, new at each start.
+    let runID = Server.makeRunID()
+    /// Milliseconds since 1970.
+    let started: Int64
+
+    // MARK: Clients
+    private(set) var clients: [UInt64: Client] = [:]
+    private var lastClientID: UInt64 = 0
+    /// Who watches what; empty most of the time.
+    var watchers = Watchers()
+    var pause = Pause()
+    let batch = RequestBatch()
+
+    // MARK: State that refuses commands
+    var guards: Guards = []
+    /// Why writes are refused while `guards` has `misconfigured`.
+    var misconfiguration = CommandError.misconfigured
+
+    // MARK: Time
+    /// Monotonic nanoseconds at the end of the last command.
+    var clock: UInt64 = 0
+    /// Commands that took at least so many nanoseconds go to the slow log.
+    private(set) var slowlogNanoseconds: UInt64 = .max
+    private(set) var maximumBulkLength = 512 << 20
+    private(set) var queryBufferLimit = 1 << 30
+    /// Keys that expired while the command at hand was executed: they are changes that are not its own.
+    var expiredInCommand = 0
+
+    // MARK: Hooks
+    /// Called once a turn, when commands have been executed and before replies leave: writes the log.
+    var onEndOfTurn: (() -> Void)?
+    /// Called `hz` times a second after the server's own periodic work.
+    var onCron: (() -> Void)?
+    /// Replies whose `ackPosition` is beyond this wait. Advanced by whoever syncs the log, who then calls
+    /// `flushAcknowledged`.
+    var acknowledgedPosition = Int.max
+    /// May be called from any thread: on the loop, `acknowledge` runs, and what waited leaves.
+    var flushAcknowledged: @Sendable () -> Void = {}
+    /// On the loop, before waiting replies are looked at: brings `acknowledgedPosition` up to date.
+    var onAcknowledge: (() -> Void)?
+    /// SIGTERM or SIGINT came. The default stops at once.
+    var requestShutdown: ((_ signal: Int32) -> Void)?
+    /// Closes listeners and connections and ends the loop: the network's.
+    var stop: () -> Void = {}
+    /// `bind` or `port` changed: the network's.
+    var listenersChanged: () throws(SettingError) -> Void = { () throws(SettingError) in }
+
+    init(
+        config: Config = Config(), logger: Logger = Logger(level: .nothing),
+        persistence: PersistenceControl = PersistenceControl(), commands: [Command] = CommandTable.all
+    ) {
+        self.config = config
+        self.logger = logger
+        self.persistence = persistence
+        self.commands = CommandIndex(commands.map { CommandEntry($0) })
+        keyspace = Keyspace(databases: config.settings.databases)
+        started = wallClockMilliseconds()
+        keyspace.now = started
+        keyspace.onExpired = { [unowned self] db, key in
+            expiredInCommand &+= 1
+            propagator.appendRemoval(db, key)
+        }
+        settingsChanged()
+    }
+
+    /// Copies out of the settings what is looked at often.
+    func settingsChanged() {
+        let settings = config.settings
+        slowlog.capacity = settings.slowlogMaxLength
+        let threshold = settings.slowlogThreshold.multipliedReportingOverflow(by: 1000)
+        slowlogNanoseconds = threshold.partialValue < 0 || threshold.overflow ? .max : UInt64(threshold.partialValue)
+        maximumBulkLength = settings.maxBulkLength
+        queryBufferLimit = settings.queryBufferLimit
+        var limits = Limits()
+        limits.listMaxListpackSize = settings.listMaxListpackSize
+        limits.hashMaxListpackEntries = settings.hashMaxListpackEntries
+        limits.hashMaxListpackValue = settings.hashMaxListpackValue
+        limits.setMaxIntsetEntries = settings.setMaxIntsetEntries
+        limits.setMaxListpackEntries = settings.setMaxListpackEntries
+        limits.setMaxListpackValue = settings.setMaxListpackValue
+        limits.zsetMaxListpackEntries = settings.zsetMaxListpackEntries
+        limits.zsetMaxListpackValue = settings.zsetMaxListpackValue
+        keyspace.limits = limits
+    }
+
+    private static func makeRunID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let digits = Array("0123456789abcdef")
+        return String((0..<40).map { _ in digits[Int(generator.next() & 15)] })
+    }
+
+    // MARK: - Clients
+
+    /// A new connection's client. nil: too many, with the error to send.
+    func connect(_ transport: Transport) -> Client? {
+        if clients.count >= config.settings.maxClients {
+            statistics.rejectedConnections += 1
+            return nil
+        }
+        let client = makeClient()
+        client.transport = transport
+        clients[client.id] = client
+        statistics.connections += 1
+        statistics.peakClients = max(statistics.peakClients, clients.count)
+        return client
+    }
+
+    /// A client without a connection, which no list shows.
+    func makeClient() -> Client {
+        lastClientID += 1
+        return Client(id: lastClientID, now: wallClockMilliseconds() / 1000)
+    }
+
+    /// The connection is gone.
+    func disconnect(_ client: Client) {
+        if client.flags.contains(.closed) { return }
+        client.flags.insert(.closed)
+        clients[client.id] = nil
+        unwatchAll(client)
+        client.transaction.removeQueue()
+        pause.remove(client)
+    }
+
+    /// Ends a client's connection, whoever it is: at once, or after its output when it is `current`.
+    func close(_ client: Client, current: Client? = nil) {
+        if client === current {
+            client.flags.insert(.closeAfterReply)
+        } else {
+            client.transport?.close()
+        }
+    }
+
+    // MARK: - Time
+
+    /// Once a batch of commands, so that one time holds for all of it.
+    @inline(__always) func beginBatch() {
+        keyspace.now = wallClockMilliseconds()
+        clock = monotonicNanoseconds()
+    }
+
+    /// `hz` times a second.
+    func cron() {
+        beginBatch()
+        statistics.sample(clock)
+        pause.endIfDue(self)
+        if !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
+            // A quarter of the time at most, when more is due than can be done.
+            _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+        }
+        keyspace.rehash(budgetNanoseconds: 1_000_000)
+        closeIdleClients()
+        onCron?()
+    }
+
+    private func closeIdleClients() {
+        let timeout = Int64(config.settings.timeout)
+        if timeout == 0 { return }
+        let now = keyspace.now / 1000
+        for client in Array(clients.values)
+        where now - client.lastInteraction > timeout
+            && client.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub])
+        {
+            logger.verbose("Closing idle client")
+            close(client)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Storage
+
+/// What MULTI has queued and WATCH watches.
+struct Transaction {
+    /// A queued command: where its request and arguments stand in `bytes`.
+    struct Queued {
+        let command: CommandEntry
+        let request: Range<Int>
+        /// Indices into `arguments`.
+        let arguments: Range<Int>
+    }
+    private(set) var queue: [Queued] = []
+    private(set) var bytes = OutputBuffer(capacity: 16)
+    private(set) var arguments: [Range<Int>] = []
+    /// What the queued commands may be refused for when they are executed.
+    private(set) var refusedBy: Guards = []
+    var watched: [WatchedKey] = []
+
+    /// Copies the request; `request` holds the arguments, or is nil when it must be put together from them.
+    mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?) {
+        let start = bytes.count
+        let first = arguments.count
+        if let request {
+            bytes.append(request)
+            for i in 0..<args.count {
+                let offset = args[i].base - request.base
+                arguments.append(start + offset..<start + offset + args[i].count)
+            }
+        } else {
+            RESPEncoder.command(args, to: bytes) { arguments.append($0) }
+        }
+        queue.append(
+            Queued(command: command, request: start..<bytes.count, arguments: first..<arguments.count))
+        refusedBy.formUnion(command.refusedBy)
+    }
+
+    /// Forgets the queue; what is watched stays.
+    mutating func removeQueue() {
+        queue.removeAll()
+        arguments.removeAll()
+        bytes.removeAll(keepingAtMost: 16)
+        refusedBy = []
+    }
+
+    /// Takes the queue out, so that it can be executed while the client is in no transaction any more.
+    mutating func takeQueue() -> Transaction {
+        var taken = Transaction()
+        swap(&taken.queue, &queue)
+        swap(&taken.bytes, &bytes)
+        swap(&taken.arguments, &arguments)
+        refusedBy = []
+        return taken
+    }
+
+    /// Bytes held, for CLIENT LIST.
+    var memoryUsage: Int { bytes.count + arguments.count * MemoryLayout<Range<Int>>.stride }
+}
