@@ -42,9 +42,7 @@ extension WriteContext {
 extension Arguments {
     /// The count of SPOP and ZPOPMIN.
     func nonNegative(_ index: Int) throws(CommandError) -> Int {
-        guard let number = self[index].integer, number >= 0 else {
-            throw CommandError("ERR value is out of range, must be positive")
-        }
+        guard let number = self[index].integer, number >= 0 else { throw .mustBePositive }
         return Int(number)
     }
 
@@ -65,12 +63,5 @@ extension Arguments {
         let milliseconds = (seconds * 1000).rounded(.up)
         guard let timeout = Int64(exactly: milliseconds) else { throw CommandError("ERR timeout is out of range") }
         return timeout
-    }
-}
-
-extension OutputBuffer {
-    /// A score as text: `%.17g`, infinities as `inf` and `-inf`.
-    func append(score: Double) {
-        ReplyWriter.appendDouble(score, to: self)
     }
 }

@@ -12,7 +12,7 @@ struct ElementScan {
     /// Reads the cursor alone: the key is looked up before the options are looked at.
     init(_ args: Arguments) throws(CommandError) {
         self.args = args
-        guard let cursor = Self.cursor(args[2]) else { throw CommandError("ERR invalid cursor") }
+        guard let cursor = Self.cursor(args[2]) else { throw .invalidCursor }
         self.cursor = cursor
     }
 

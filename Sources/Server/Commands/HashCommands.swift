@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the scratch for an integer's digits has the 20 bytes that `decimalDigits` asks for.
+
 enum HashCommands {
     static let table: [Command] = [
         Command(
@@ -20,7 +22,7 @@ enum HashCommands {
             complexity: "O(N) for N fields", summary: "Answers the values of several fields.", .read(hmget)),
         Command(
             "hgetall", arity: 2, flags: [], group: .hash, since: "2.0.0",
-            complexity: "O(N) for a hash of N fields", summary: "Answers all fields with their values.", .read(hgetall)),
+            complexity: "O(N) for a hash of N fields", summary: "Answers fields and values.", .read(hgetall)),
         Command(
             "hdel", arity: -3, flags: [.fast], group: .hash, since: "2.0.0",
             complexity: "O(N) for N fields", summary: "Removes fields, and the hash with its last one.", .write(hdel)),
@@ -29,7 +31,7 @@ enum HashCommands {
             complexity: "O(1)", summary: "Whether a hash has a field.", .read(hexists)),
         Command(
             "hincrby", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "Adds an integer to a field, which counts as 0 when missing.", .write(hincrby)),
+            complexity: "O(1)", summary: "Adds an integer to a field; a missing one is 0.", .write(hincrby)),
         Command(
             "hincrbyfloat", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.6.0",
             complexity: "O(1)", summary: "Adds a decimal number to a field, which counts as 0 when missing.",
@@ -51,7 +53,8 @@ enum HashCommands {
             complexity: "O(N) for N fields answered", summary: "Answers fields picked at random.", .read(hrandfield)),
         Command(
             "hscan", arity: -3, flags: [], group: .hash, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass", summary: "Answers the next few fields of a pass over a hash.",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few fields of a pass over a hash.",
             .read(hscan)),
     ]
 
@@ -68,7 +71,7 @@ enum HashCommands {
             if hash.set(c.args[i], c.args[i + 1]) { added += 1 }
             i += 2
         }
-        if isHMSet { c.reply.ok() } else { c.reply.integer(Int64(added)) }
+        if isHMSet { c.reply.ok() } else { c.reply.integer(added) }
     }
 
     private static func hsetnx(_ c: WriteContext) throws(CommandError) {
@@ -89,21 +92,24 @@ enum HashCommands {
             if hash.view.count == 0 { break }
         }
         c.db.removeIfEmpty(hash.entry)
-        c.reply.integer(Int64(removed))
+        c.reply.integer(removed)
     }
 
     private static func hincrby(_ c: WriteContext) throws(CommandError) {
         guard let increment = c.args[3].integer else { throw .notInteger }
+        // Making a missing key first is safe: nothing below can fail for one.
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
         var value: Int64 = 0
-        if let old = try c.hash(c.args[1])?.get(c.args[2]) {
+        if let old = hash.view.get(c.args[2]) {
             guard let number = old.integer else { throw CommandError("ERR hash value is not an integer") }
             value = number
         }
         let (sum, overflow) = value.addingReportingOverflow(increment)
-        if overflow { throw CommandError("ERR increment or decrement would overflow") }
-        let text = OutputBuffer(capacity: 32)
-        text.append(decimal: sum)
-        try c.editHash(c.args[1], create: true)?.set(c.args[2], text.bytes)
+        if overflow { throw .incrementOverflows }
+        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { text in
+            guard let digits = text.baseAddress else { return }
+            _ = hash.set(c.args[2], Bytes(digits, decimalDigits(of: sum, into: digits)))
+        }
         c.reply.integer(sum)
     }
 
@@ -111,8 +117,9 @@ enum HashCommands {
     private static func hincrbyfloat(_ c: WriteContext) throws(CommandError) {
         guard let increment = LongDouble.parse(c.args[3]) else { throw .notFloat }
         guard increment.isFinite else { throw CommandError("ERR value is NaN or Infinity") }
+        guard let hash = try c.editHash(c.args[1], create: true) else { return }
         var value: LongDouble.Value = 0
-        if let old = try c.hash(c.args[1])?.get(c.args[2]) {
+        if let old = hash.view.get(c.args[2]) {
             guard let number = LongDouble.parse(old) else { throw CommandError("ERR hash value is not a float") }
             value = number
         }
@@ -120,7 +127,7 @@ enum HashCommands {
         guard value.isFinite else { throw CommandError("ERR increment would produce NaN or Infinity") }
         let text = OutputBuffer(capacity: 64)
         LongDouble.append(value, to: text)
-        try c.editHash(c.args[1], create: true)?.set(c.args[2], text.bytes)
+        hash.set(c.args[2], text.bytes)
         c.propagate(Bytes("HSET"), c.args[1], c.args[2], text.bytes)
         c.reply.bulk(text.bytes)
     }
@@ -146,11 +153,11 @@ enum HashCommands {
     }
 
     private static func hlen(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.hash(c.args[1])?.count ?? 0))
+        c.reply.integer(try c.hash(c.args[1])?.count ?? 0)
     }
 
     private static func hstrlen(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.hash(c.args[1])?.get(c.args[2])?.count ?? 0))
+        c.reply.integer(try c.hash(c.args[1])?.get(c.args[2])?.count ?? 0)
     }
 
     private static func hgetall(_ c: ReadContext) throws(CommandError) {

@@ -49,7 +49,7 @@ struct RandomRequest {
         if args.count > 3 {
             guard args.count == 4, let valuesWord, args[3].equals(ignoringCase: valuesWord) else { throw .syntax }
             // Twice as many elements as asked for must be countable.
-            guard number.magnitude <= UInt64(Int64.max / 2) else { throw CommandError("ERR value is out of range") }
+            guard number.magnitude <= UInt64(Int64.max / 2) else { throw .outOfRange }
         }
         count = Int(number)
         withValues = args.count > 3

@@ -5,7 +5,7 @@ import Storage
 
 /// Scores and the limits of ranges, as clients write them.
 enum Score {
-    /// What strtod makes of the whole text; nil where Redis refuses a score: nothing, a space in front, anything behind,
+    /// What strtod makes of the whole text; nil where Redis refuses a score: none, a space in front, anything behind,
     /// NaN, or a number too large or too small for a double.
     static func parse(_ text: Bytes) -> Double? {
         // Every integer of up to 15 digits is exact, and most scores are one.
@@ -72,7 +72,11 @@ struct ScoreRange {
 
 /// `min max` of ZRANGEBYLEX and its kin: `-`, `+`, `[member` or `(member`.
 struct LexRange {
-    private enum Limit { case lowest, highest, including(Bytes), excluding(Bytes) }
+    private enum Limit {
+        case lowest, highest
+        case including(Bytes)
+        case excluding(Bytes)
+    }
     private let min: Limit
     private let max: Limit
 

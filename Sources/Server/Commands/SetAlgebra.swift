@@ -71,7 +71,7 @@ enum SetAlgebra {
             count += 1
             return count != limit
         }
-        c.reply.integer(Int64(count))
+        c.reply.integer(count)
     }
 
     // MARK: - Algorithms
@@ -168,6 +168,6 @@ enum SetAlgebra {
             let set = c.db.replaceWithNewSet(c.args[1])
             for i in 0..<members.count { set.insert(members[i]) }
         }
-        c.reply.integer(Int64(members.count))
+        c.reply.integer(members.count)
     }
 }

@@ -4,7 +4,7 @@ enum SetCommands {
     static let table: [Command] = [
         Command(
             "sadd", arity: -3, flags: [.denyoom, .fast], group: .set, since: "1.0.0",
-            complexity: "O(N) for N members", summary: "Adds members to a set; answers how many are new.", .write(sadd)),
+            complexity: "O(N) for N members", summary: "Adds members; answers how many were new.", .write(sadd)),
         Command(
             "srem", arity: -3, flags: [.fast], group: .set, since: "1.0.0",
             complexity: "O(N) for N members", summary: "Removes members, and the set with its last one.", .write(srem)),
@@ -33,7 +33,8 @@ enum SetCommands {
             complexity: "O(1)", summary: "Moves a member from one set to another.", .write(smove)),
         Command(
             "sscan", arity: -3, flags: [], group: .set, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass", summary: "Answers the next few members of a pass over a set.",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few members of a pass over a set.",
             .read(sscan)),
     ]
 
@@ -43,7 +44,7 @@ enum SetCommands {
         guard let set = try c.editSet(c.args[1], create: true) else { return }
         var added = 0
         for i in 2..<c.args.count where set.insert(c.args[i]) { added += 1 }
-        c.reply.integer(Int64(added))
+        c.reply.integer(added)
     }
 
     private static func srem(_ c: WriteContext) throws(CommandError) {
@@ -54,7 +55,7 @@ enum SetCommands {
             if set.view.count == 0 { break }
         }
         c.db.removeIfEmpty(set.entry)
-        c.reply.integer(Int64(removed))
+        c.reply.integer(removed)
     }
 
     private static func smove(_ c: WriteContext) throws(CommandError) {
@@ -95,8 +96,8 @@ enum SetCommands {
                 return true
             }
             c.db.remove(c.args[1])
-            c.propagate(Bytes("DEL"), c.args[1])
-            return
+            let isLazy = c.server.config.settings.lazyServerDelete
+            return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
         }
         reply.set(count)
         var random = CommandRandom()
@@ -134,7 +135,7 @@ enum SetCommands {
     }
 
     private static func scard(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.set(c.args[1])?.count ?? 0))
+        c.reply.integer(try c.set(c.args[1])?.count ?? 0)
     }
 
     private static func smembers(_ c: ReadContext) throws(CommandError) {

@@ -30,7 +30,8 @@ enum ZSetAlgebra {
             summary: "Stores the members that all sets have.", .write(zinterstore)),
         Command(
             "zdiffstore", arity: -4, flags: [.denyoom], keys: .numkeys(at: 2, storingAt: 1), group: .zset,
-            since: "6.2.0", complexity: "O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result",
+            since: "6.2.0",
+            complexity: "O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result",
             summary: "Stores the first set's members that no other set has.", .write(zdiffstore)),
     ]
 
@@ -63,14 +64,18 @@ enum ZSetAlgebra {
             count += 1
             return count != request.limit
         }
-        c.reply.integer(Int64(count))
+        c.reply.integer(count)
     }
 
     // MARK: - Requests
 
     /// A set or sorted set with its weight; the members of a set have score 1.
     private struct Operand {
-        enum Value { case missing, set(SetView), zset(ZSetView) }
+        enum Value {
+            case missing
+            case set(SetView)
+            case zset(ZSetView)
+        }
         let value: Value
         var weight = 1.0
 
@@ -280,6 +285,6 @@ enum ZSetAlgebra {
     /// The destination may be one of the operands: the result holds copies.
     private static func store(_ result: Result, _ c: WriteContext) {
         c.storeZSet(c.args[1], result.members, result.scores)
-        c.reply.integer(Int64(result.scores.count))
+        c.reply.integer(result.scores.count)
     }
 }

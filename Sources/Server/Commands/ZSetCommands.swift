@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the scratch for a score's text has the 32 bytes that `formatDouble` asks for.
+
 /// Sorted sets: single members, scores and ranks, random members, ZSCAN.
 enum ZSetCommands {
     static let table: [Command] = [
@@ -102,11 +104,14 @@ enum ZSetCommands {
 
     /// Adds the pairs of score and member from argument `first` on. All scores are read before anything is changed.
     private static func add(_ c: WriteContext, _ options: AddOptions, first: Int) throws(CommandError) {
-        var scores: [Double] = []
-        scores.reserveCapacity((c.args.count - first) / 2)
-        for i in stride(from: first, to: c.args.count, by: 2) {
-            guard let score = Score.parse(c.args[i]) else { throw .notFloat }
-            scores.append(score)
+        guard let firstScore = Score.parse(c.args[first]) else { throw .notFloat }
+        let pairs = (c.args.count - first) / 2
+        // One pair, the usual case, needs no allocation.
+        var otherScores: [Double] = []
+        if pairs > 1 { otherScores.reserveCapacity(pairs - 1) }
+        for i in 1..<max(pairs, 1) {
+            guard let score = Score.parse(c.args[first + 2 * i]) else { throw .notFloat }
+            otherScores.append(score)
         }
         guard let zset = try c.editZSet(c.args[1], create: !options.onlyExisting) else {
             return options.increment ? c.reply.null() : c.reply.integer(0)
@@ -114,10 +119,10 @@ enum ZSetCommands {
         var added = 0
         var updated = 0
         var result: Double?
-        for (i, score) in scores.enumerated() {
-            let member = c.args[first + 2 * i + 1]
+        for i in 0..<pairs {
             let change: ZSetChange
-            (change, result) = try put(zset, member, score, options)
+            let score = i == 0 ? firstScore : otherScores[i - 1]
+            (change, result) = try put(zset, c.args[first + 2 * i + 1], score, options)
             switch change {
             case .added: added += 1
             case .updated: updated += 1
@@ -125,7 +130,7 @@ enum ZSetCommands {
             }
         }
         if !options.increment {
-            c.reply.integer(Int64(options.countChanged ? added + updated : added))
+            c.reply.integer(options.countChanged ? added + updated : added)
         } else if let result {
             c.reply.double(result)
         } else {
@@ -156,13 +161,13 @@ enum ZSetCommands {
             if zset.view.count == 0 { break }
         }
         c.db.removeIfEmpty(zset.entry)
-        c.reply.integer(Int64(removed))
+        c.reply.integer(removed)
     }
 
     // MARK: - Reading
 
     private static func zcard(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(Int64(try c.zset(c.args[1])?.count ?? 0))
+        c.reply.integer(try c.zset(c.args[1])?.count ?? 0)
     }
 
     private static func zscore(_ c: ReadContext) throws(CommandError) {
@@ -182,7 +187,7 @@ enum ZSetCommands {
     private static func zrank(_ c: ReadContext) throws(CommandError) { try rank(c, "zrank", reverse: false) }
     private static func zrevrank(_ c: ReadContext) throws(CommandError) { try rank(c, "zrevrank", reverse: true) }
 
-    private static func rank(_ c: ReadContext, _ name: StaticString, reverse: Bool) throws(CommandError) {
+    private static func rank(_ c: ReadContext, _ name: String, reverse: Bool) throws(CommandError) {
         if c.args.count > 4 { throw .wrongArity(name) }
         let withScore = c.args.count == 4
         if withScore, !c.args[3].equals(ignoringCase: "withscore") { throw .syntax }
@@ -221,16 +226,23 @@ enum ZSetCommands {
         var scan = try ElementScan(c.args)
         guard let zset = try c.zset(c.args[1]) else { return scan.write(next: 0, to: c.reply) }
         try scan.readOptions(size: zset.count)
-        let text = OutputBuffer(capacity: 32)
-        let next = zset.scan(cursor: scan.cursor, count: scan.count) { member, score in
-            guard scan.accepts(member) else { return }
-            scan.found.append(member)
-            text.removeAll()
-            text.append(score: score)
-            scan.found.append(text.bytes)
+        // A listpack holds whole numbers as integers, and ZSCAN answers what it finds there.
+        let isListpack = c.db.find(c.args[1])?.encoding == .listpack
+        let next = withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { scratch in
+            zset.scan(cursor: scan.cursor, count: scan.count) { member, score in
+                guard scan.accepts(member), let text = scratch.baseAddress else { return }
+                scan.found.append(member)
+                if isListpack, score.magnitude <= Self.integerScoreLimit, let integer = Int64(exactly: score) {
+                    scan.found.append(Bytes(text, decimalDigits(of: integer, into: text)))
+                } else {
+                    scan.found.append(formatDouble(score, into: text))
+                }
+            }
         }
         scan.write(next: next, to: c.reply)
     }
+    /// 2^62: half of what an integer in a listpack can be.
+    private static let integerScoreLimit = 4_611_686_018_427_387_904.0
 }
 
 extension ReplyWriter {

@@ -73,7 +73,7 @@ enum ZSetRangeCommands {
         /// Negative: no limit.
         private let limit: Int64
 
-        /// Reads `min max [options]` from argument `first` on. What the command's name has settled, `kind` or `reverse`,
+        /// Reads `min max [options]` from argument `first` on. What the command's name settles, `kind` or `reverse`,
         /// is no option any more.
         init(
             _ args: Arguments, first: Int, kind: Limits.Kind?, reverse: Bool?, storing: Bool = false
@@ -175,13 +175,13 @@ enum ZSetRangeCommands {
     private static func zcount(_ c: ReadContext) throws(CommandError) {
         let range = try ScoreRange(c.args[2], c.args[3])
         let zset = try c.zset(c.args[1])
-        c.reply.integer(Int64(zset.map { range.ranks(in: $0).count } ?? 0))
+        c.reply.integer(zset.map { range.ranks(in: $0).count } ?? 0)
     }
 
     private static func zlexcount(_ c: ReadContext) throws(CommandError) {
         let range = try LexRange(c.args[2], c.args[3])
         let zset = try c.zset(c.args[1])
-        c.reply.integer(Int64(zset.map { range.ranks(in: $0).count } ?? 0))
+        c.reply.integer(zset.map { range.ranks(in: $0).count } ?? 0)
     }
 
     // MARK: - Writing
@@ -202,7 +202,7 @@ enum ZSetRangeCommands {
             }
         }
         c.storeZSet(c.args[1], members, scores)
-        c.reply.integer(Int64(members.count))
+        c.reply.integer(members.count)
     }
 
     private static func zremrangebyrank(_ c: WriteContext) throws(CommandError) {
@@ -223,7 +223,7 @@ enum ZSetRangeCommands {
         let range = ranks(zset.view)
         if !range.isEmpty { zset.removeRanks(range) }
         c.db.removeIfEmpty(zset.entry)
-        c.reply.integer(Int64(range.count))
+        c.reply.integer(range.count)
     }
 }
 
