@@ -85,6 +85,7 @@ def test_copy_and_move(both):
         MOVE a 0
         MOVE a 99
         MOVE a y
+        MOVE a -3000000000
         MOVE missing 1
         MOVE a 4
         EXISTS a

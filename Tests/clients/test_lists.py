@@ -289,4 +289,3 @@ def test_at_random(both):
             both("LLEN", key)
         if step % 400 == 399:
             both("LTRIM", key, numbers.randrange(20), numbers.randint(20, 200))
-            both("OBJECT", "ENCODING", key)

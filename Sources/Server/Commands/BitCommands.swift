@@ -79,8 +79,6 @@ enum BitCommands {
 
         /// The bits meant in a string of `count` bytes.
         func bits(count: Int) -> Range<Int> {
-            // Both ends before the start of the string: nothing, though each would be moved to the first byte.
-            if start < 0 && end < 0 && start > end { return 0..<0 }
             if inBits { return indexRange(start, end, count: count * 8) }
             let bytes = indexRange(start, end, count: count)
             return bytes.lowerBound * 8..<bytes.upperBound * 8
@@ -97,8 +95,12 @@ enum BitCommands {
     private static func bitcount(_ c: ReadContext) throws(CommandError) {
         guard let value = try c.string(c.args[1]) else { return c.reply.integer(0) }
         if c.args.count == 3 { throw .syntax }
-        let range = try BitRange(c.args, at: 2).bits(count: value.count)
-        if range.isEmpty { return c.reply.integer(0) }
+        let options = try BitRange(c.args, at: 2)
+        let range = options.bits(count: value.count)
+        // From behind the end to before it: nothing, though both would be moved to the first byte. Not so BITPOS.
+        if range.isEmpty || options.start < 0 && options.end < 0 && options.start > options.end {
+            return c.reply.integer(0)
+        }
         let first = range.lowerBound >> 3
         let last = (range.upperBound - 1) >> 3
         var count = 0

@@ -27,6 +27,18 @@ extension WriteContext {
     }
 }
 
+extension Arguments {
+    /// An integer within `range`; what is none at all has another error than what is outside.
+    func integer(_ index: Int, in range: ClosedRange<Int64>) throws(CommandError) -> Int64 {
+        let value = try integer(index)
+        if !range.contains(value) {
+            throw CommandError(
+                "ERR value is out of range, value must between \(range.lowerBound) and \(range.upperBound)")
+        }
+        return value
+    }
+}
+
 /// The indexes that "start end" means in a run of `count`, both included and counted from the end where negative.
 func indexRange(_ start: Int64, _ end: Int64, count: Int) -> Range<Int> {
     let count = Int64(count)

@@ -109,9 +109,9 @@ enum KeyCommands {
     /// The database that an argument gives the number of.
     private static func database(_ c: WriteContext, _ index: Int) throws(CommandError) -> Database {
         let databases = c.server.keyspace.databases
-        guard let number = Int32(exactly: try c.args.integer(index)) else { throw .notInteger }
-        guard databases.indices.contains(Int(number)) else { throw .databaseOutOfRange }
-        return databases[Int(number)]
+        let number = Int(try c.args.integer(index, in: Int64(Int32.min)...Int64(Int32.max)))
+        guard databases.indices.contains(number) else { throw .databaseOutOfRange }
+        return databases[number]
     }
 
     private static func randomkey(_ c: ReadContext) throws(CommandError) {

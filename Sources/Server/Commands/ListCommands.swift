@@ -199,15 +199,12 @@ enum ListCommands {
             while i < args.count {
                 guard i + 1 < args.count else { throw .syntax }
                 if args[i].equals(ignoringCase: "rank") {
-                    rank = try args.integer(i + 1)
+                    // The lowest one has no magnitude.
+                    rank = try args.integer(i + 1, in: Int64.min + 1...Int64.max)
                     if rank == 0 {
                         throw CommandError(
                             "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or "
                                 + "use negative to start from the end of the list")
-                    }
-                    if rank == .min {
-                        throw CommandError(
-                            "ERR value is out of range, value must between \(Int64.min + 1) and \(Int64.max)")
                     }
                 } else if args[i].equals(ignoringCase: "count") {
                     guard let number = args[i + 1].integer, number >= 0 else {
