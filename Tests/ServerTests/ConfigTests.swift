@@ -40,9 +40,10 @@ private func temporaryFile(_ text: String) throws -> String {
         #expect(splitWords(quotedIfNeeded(word)) == [word])
     }
 
-    @Test(arguments: [
-        ("0", 0), ("512", 512), ("1k", 1000), ("1KB", 1024), ("2mb", 2 << 20), ("1g", 1_000_000_000), ("7b", 7),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("0", 0), ("512", 512), ("1k", 1000), ("1KB", 1024), ("2mb", 2 << 20), ("1g", 1_000_000_000), ("7b", 7),
+        ] as [(String, UInt64)])
     func memory(word: String, bytes: UInt64) {
         #expect(parseMemory(word) == bytes)
     }
@@ -64,22 +65,25 @@ private func temporaryFile(_ text: String) throws -> String {
         #expect(config.file == path)
     }
 
-    @Test(arguments: [
-        (["--save", "--loglevel", "verbose"], "save", ""), (["--loglevel", "verbose", "--save"], "save", ""),
-        (["--save", "", "--loglevel", "verbose"], "loglevel", "verbose"),
-        (["--save", "60 1"], "save", "60 1"), ([], "save", "3600 1 300 100 60 10000"),
-        (["--maxmemory 700mb", "--port 1"], "maxmemory", "734003200"),
-        (["--proc-title-template", "--my--title", "--loglevel", "verbose"], "proc-title-template", "--my--title"),
-        (["--proc-title-template", "--save", "--save", ""], "proc-title-template", "--save"),
-        (["--replicaof", "host 123"], "replicaof", "host 123"),
-        (["--shutdown-on-sigint", "nosave", "force", "now"], "shutdown-on-sigint", "nosave now force"),
-        (["loglevel", "verbose", "--maxmemory '700mb'"], "loglevel", "verbose"),
-        (["--hash-max-ziplist-entries", "5"], "hash-max-listpack-entries", "5"),
-        (["--notify-keyspace-events", "KEA"], "notify-keyspace-events", "AKE"),
-        (["--unixsocketperm", "700"], "unixsocketperm", "700"),
-        (["--client-output-buffer-limit", "replica", "1mb", "2k", "3"], "client-output-buffer-limit",
-            "normal 0 0 0 slave 1048576 2000 3 pubsub 33554432 8388608 60"),
-    ] as [([String], String, String)])
+    @Test(
+        arguments: [
+            (["--save", "--loglevel", "verbose"], "save", ""), (["--loglevel", "verbose", "--save"], "save", ""),
+            (["--save", "", "--loglevel", "verbose"], "loglevel", "verbose"),
+            (["--save", "60 1"], "save", "60 1"), ([], "save", "3600 1 300 100 60 10000"),
+            (["--maxmemory 700mb", "--port 1"], "maxmemory", "734003200"),
+            (["--proc-title-template", "--my--title", "--loglevel", "verbose"], "proc-title-template", "--my--title"),
+            (["--proc-title-template", "--save", "--save", ""], "proc-title-template", "--save"),
+            (["--replicaof", "host 123"], "replicaof", "host 123"),
+            (["--shutdown-on-sigint", "nosave", "force", "now"], "shutdown-on-sigint", "nosave now force"),
+            (["loglevel", "verbose", "--maxmemory '700mb'"], "loglevel", "verbose"),
+            (["--hash-max-ziplist-entries", "5"], "hash-max-listpack-entries", "5"),
+            (["--notify-keyspace-events", "KEA"], "notify-keyspace-events", "AKE"),
+            (["--unixsocketperm", "700"], "unixsocketperm", "700"),
+            (
+                ["--client-output-buffer-limit", "replica", "1mb", "2k", "3"], "client-output-buffer-limit",
+                "normal 0 0 0 slave 1048576 2000 3 pubsub 33554432 8388608 60"
+            ),
+        ] as [([String], String, String)])
     func arguments(_ arguments: [String], name: String, value: String) throws {
         // The first argument of a command line without a file would be taken for one.
         let path = try temporaryFile("")
@@ -87,25 +91,26 @@ private func temporaryFile(_ text: String) throws -> String {
         #expect(get(config, name) == value)
     }
 
-    @Test(arguments: [
-        (["--invalid"], "'invalid'", "Bad directive or wrong number of arguments"),
-        (["--port"], "'port'", "wrong number of arguments"),
-        (["--port", "1", "--loglevel"], "'loglevel'", "wrong number of arguments"),
-        (["--port", "6379", "6380"], "'port \"6379\" \"6380\"'", "wrong number of arguments"),
-        (["--port", "--bla", "--loglevel", "verbose"], "'port \"--bla\"'", "couldn't be parsed into an integer"),
-        (["--port", "70000"], "'port \"70000\"'", "argument must be between 0 and 65535 inclusive"),
-        (["--loglevel", "loud"], "'loglevel \"loud\"'", "must be one of the following: debug, verbose, notice"),
-        (["--appendonly", "maybe"], "'appendonly \"maybe\"'", "argument must be 'yes' or 'no'"),
-        (["--replicaof", "--127.0.0.1", "abc"], "'replicaof \"--127.0.0.1\" \"abc\"'", "Invalid master port"),
-        (["--replicaof", "--127.0.0.1", "--abc"], "'replicaof \"--127.0.0.1\"'", "wrong number of arguments"),
-        (["--maxmemory-clients", "200%"], "maxmemory-clients", "percentage argument must be less or equal to 100"),
-        (["--save", "1"], "'save \"1\"'", "Invalid save parameters"),
-        (["--dir", "/no/such/place"], "dir", "No such file or directory"),
-        (["--user", "default", "on"], "user", "not supported"),
-        (["--tls-port", "6390"], "tls-port", "not supported"),
-        (["--cluster-enabled", "yes"], "cluster-enabled", "not supported"),
-        (["--snapshotfilename", "a/b"], "snapshotfilename", "can't be a path, just a filename"),
-    ] as [([String], String, String)])
+    @Test(
+        arguments: [
+            (["--invalid"], "'invalid'", "Bad directive or wrong number of arguments"),
+            (["--port"], "'port'", "wrong number of arguments"),
+            (["--port", "1", "--loglevel"], "'loglevel'", "wrong number of arguments"),
+            (["--port", "6379", "6380"], "'port \"6379\" \"6380\"'", "wrong number of arguments"),
+            (["--port", "--bla", "--loglevel", "verbose"], "'port \"--bla\"'", "couldn't be parsed into an integer"),
+            (["--port", "70000"], "'port \"70000\"'", "argument must be between 0 and 65535 inclusive"),
+            (["--loglevel", "loud"], "'loglevel \"loud\"'", "must be one of the following: debug, verbose, notice"),
+            (["--appendonly", "maybe"], "'appendonly \"maybe\"'", "argument must be 'yes' or 'no'"),
+            (["--replicaof", "--127.0.0.1", "abc"], "'replicaof \"--127.0.0.1\" \"abc\"'", "Invalid master port"),
+            (["--replicaof", "--127.0.0.1", "--abc"], "'replicaof \"--127.0.0.1\"'", "wrong number of arguments"),
+            (["--maxmemory-clients", "200%"], "maxmemory-clients", "percentage argument must be less or equal to 100"),
+            (["--save", "1"], "'save \"1\"'", "Invalid save parameters"),
+            (["--dir", "/no/such/place"], "dir", "No such file or directory"),
+            (["--user", "default", "on"], "user", "not supported"),
+            (["--tls-port", "6390"], "tls-port", "not supported"),
+            (["--cluster-enabled", "yes"], "cluster-enabled", "not supported"),
+            (["--snapshotfilename", "a/b"], "snapshotfilename", "can't be a path, just a filename"),
+        ] as [([String], String, String)])
     func refused(_ arguments: [String], shown: String, message: String) throws {
         let path = try temporaryFile("")
         do {

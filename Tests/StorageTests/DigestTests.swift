@@ -74,3 +74,78 @@ private func sha1(_ text: String) -> String {
         #expect(!matches(pattern, String(repeating: "a", count: 20000)))
     }
 }
+
+/// Digests that redis-server 7.0.15 answered for the same data.
+@Suite struct DigestTests {
+    private let keyspace = Keyspace(databases: 16)
+    private var database: Database { keyspace.databases[0] }
+
+    private func withBytes<Result>(_ text: String, _ body: (Bytes) -> Result) -> Result {
+        let buffer = OutputBuffer()
+        buffer.append(text)
+        return body(buffer.bytes)
+    }
+    private func set(_ key: String, _ value: String, in database: Database, expiry: ExpiryChange = .clear) {
+        withBytes(key) { key in withBytes(value) { database.setString(key, $0, expiry: expiry) } }
+    }
+    private func list(_ key: String, _ elements: [String]) {
+        let editor = withBytes(key) { database.replaceWithNewList($0) }
+        for element in elements { withBytes(element) { editor.push($0, .tail) } }
+    }
+    private func set(_ key: String, _ members: [String]) {
+        let editor = withBytes(key) { database.replaceWithNewSet($0) }
+        for member in members { withBytes(member) { _ = editor.insert($0) } }
+    }
+    private func zset(_ key: String, _ members: [(String, Double)]) {
+        let editor = withBytes(key) { database.replaceWithNewZSet($0) }
+        for (member, score) in members { withBytes(member) { _ = editor.set($0, score) } }
+    }
+    private func hash(_ key: String, _ fields: [(String, String)]) {
+        let editor = withBytes(key) { database.replaceWithNewHash($0) }
+        for (field, value) in fields { withBytes(field) { f in withBytes(value) { _ = editor.set(f, $0) } } }
+    }
+
+    private func fill() {
+        keyspace.now = 1_000_000_000_000
+        set("s", "hello", in: database)
+        set("i", "12345", in: database)
+        list("l", ["a", "b", "c", "1"])
+        set("m", ["x", "y", "z"])
+        set("ints", ["1", "2", "3"])
+        zset("z", [("one", 1), ("two", 2.5), ("tenth", 0.1), ("low", -.infinity), ("big", 1e300)])
+        hash("h", [("f1", "v1"), ("f2", "v2")])
+        set("e", "v", in: database, expiry: .at(99_999_999_999_999))
+        set("other", "db", in: keyspace.databases[9])
+    }
+
+    @Test func wholeKeyspace() {
+        #expect(DataDigest.hex(of: keyspace) == String(repeating: "0", count: 40))
+        fill()
+        #expect(DataDigest.hex(of: keyspace) == "ad8a10d5c84eeff933c27212307ec1a88c44a19c")
+    }
+
+    @Test(arguments: [
+        ("s", "36b23a1456b2dce2c3ed252c456761301dba8060"), ("i", "e1cf90774e995ae03de66e8109dc5cb9d9c2dc83"),
+        ("l", "e093abdde6c4844ba87b7ed2172d25e2334a432b"), ("m", "0fd9977d57e46b1b9b87439f5ac5b338416ccc24"),
+        ("ints", "2a462a3f51a1db89738ebbeef0c47ce1bbc85246"), ("z", "180242a7d1de22efa9d1834c184db35d6f362bd2"),
+        ("h", "047cc60ea73a34cde6d08a2721a4a26d19ee6570"), ("e", "311b17018163335616e089f6b951c82c477335ac"),
+        ("none", "0000000000000000000000000000000000000000"),
+    ])
+    func oneValue(key: String, digest: String) {
+        fill()
+        #expect(withBytes(key) { DataDigest.hex(ofValueAt: $0, in: database) } == digest)
+    }
+
+    /// How a value lies in memory must not show.
+    @Test func encodingDoesNotMatter() {
+        fill()
+        let other = Keyspace(databases: 16)
+        other.limits.hashMaxListpackEntries = 0
+        let editor = withBytes("h") { other.databases[0].replaceWithNewHash($0) }
+        for (field, value) in [("f2", "v2"), ("f1", "v1")] {
+            withBytes(field) { f in withBytes(value) { _ = editor.set(f, $0) } }
+        }
+        let digest = withBytes("h") { DataDigest.hex(ofValueAt: $0, in: other.databases[0]) }
+        #expect(digest == "047cc60ea73a34cde6d08a2721a4a26d19ee6570")
+    }
+}

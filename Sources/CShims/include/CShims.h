@@ -18,4 +18,7 @@ int cshims_format_double(char *out, double value);
 /// Names the calling thread; at most 15 bytes count.
 void cshims_set_thread_name(const char *name);
 
+/// Where `needle` first occurs in `data`, or NULL.
+const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length);
+
 #endif

@@ -71,7 +71,9 @@ final class Config {
                 throw SettingError("Unknown option or number of arguments for CONFIG SET - '\(name)'")
             }
             if setting.flags.contains(.startupOnly) { throw Self.failed(name, "can't set immutable config") }
-            if setting.flags.contains(.protected) && !isTrusted { throw Self.failed(name, "can't set protected config") }
+            if setting.flags.contains(.protected) && !isTrusted {
+                throw Self.failed(name, "can't set protected config")
+            }
             if setting.flags.contains(.notWhileLoading) && isLoading {
                 throw Self.failed(name, "can't set this config while loading")
             }

@@ -37,7 +37,7 @@ struct SettingFlags: OptionSet, Sendable {
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, after all values are in place.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, memory, persistence, directory, slowlog, password, notifications, replication
+    case log, limits, listeners, clients, persistence, directory, slowlog, password, notifications, replication
     case titles
 }
 
@@ -117,7 +117,9 @@ extension Setting {
     static func bool(
         _ name: String, _ path: SettingPath<Bool>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
-        Setting(name, flags, effect) { [$0[keyPath: path] ? "yes" : "no"] } write: {
+        Setting(name, flags, effect) {
+            [$0[keyPath: path] ? "yes" : "no"]
+        } write: {
             (settings, words, _) throws(SettingError) in
             settings[keyPath: path] = try parseBool(words[0])
         }
@@ -127,7 +129,9 @@ extension Setting {
         _ name: String, _ path: SettingPath<Int>, _ range: ClosedRange<Int>, form: IntegerForm = .decimal,
         _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
-        Setting(name, flags, effect) { [formatInteger($0[keyPath: path], form)] } write: {
+        Setting(name, flags, effect) {
+            [formatInteger($0[keyPath: path], form)]
+        } write: {
             (settings, words, _) throws(SettingError) in
             settings[keyPath: path] = try parseInteger(words[0], range, form)
         }
@@ -144,7 +148,9 @@ extension Setting {
     static func choice<Choice: SettingChoice>(
         _ name: String, _ path: SettingPath<Choice>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
-        Setting(name, flags, effect) { [$0[keyPath: path].rawValue] } write: {
+        Setting(name, flags, effect) {
+            [$0[keyPath: path].rawValue]
+        } write: {
             (settings, words, _) throws(SettingError) in
             guard let choice = Choice(rawValue: words[0].lowercased()) else {
                 throw .noneOf(Choice.allCases.map(\.rawValue))
@@ -157,7 +163,9 @@ extension Setting {
         _ name: String, _ path: SettingPath<String>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
         check: @escaping @Sendable (String) throws(SettingError) -> Void = { (_) throws(SettingError) in }
     ) -> Setting {
-        Setting(name, flags, effect) { [$0[keyPath: path]] } write: { (settings, words, _) throws(SettingError) in
+        Setting(name, flags, effect) {
+            [$0[keyPath: path]]
+        } write: { (settings, words, _) throws(SettingError) in
             try check(words[0])
             settings[keyPath: path] = words[0]
         }
@@ -179,7 +187,9 @@ extension Setting {
         _ name: String, _ value: String, _ flags: SettingFlags,
         _ parse: @escaping @Sendable (String) throws(SettingError) -> String
     ) -> Setting {
-        Setting(name, flags.union(.unused), nil) { [$0.unused[name] ?? value] } write: {
+        Setting(name, flags.union(.unused), nil) {
+            [$0.unused[name] ?? value]
+        } write: {
             (settings, words, _) throws(SettingError) in
             settings.unused[name] = try parse(words[0])
         }

@@ -7,6 +7,9 @@ final class PersistenceControl {
 
     // MARK: State
 
+    /// 40 hexadecimal digits that name the history of this data set to replicas.
+    var replicationID = PersistenceControl.makeReplicationID()
+
     var isLoading = false
     /// Seconds since 1970 at which loading began.
     var loadingStarted: Int64 = 0
@@ -37,7 +40,14 @@ final class PersistenceControl {
     /// Milliseconds for which the oldest write that is not on disk has waited; 0: all is.
     var oldestUnsyncedMilliseconds = 0
     var keysLoaded = 0
+    /// The keyspace's `expired` at the last CONFIG RESETSTAT.
+    var expiredAtReset = 0
     var keysExpiredWhileLoading = 0
+
+    static func makeReplicationID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return (0..<40).map { _ in String(UInt8.random(in: 0...15, using: &generator), radix: 16) }.joined()
+    }
 
     // MARK: Requests
 

@@ -20,6 +20,7 @@ final class CommandEntry {
 
     var calls = 0
     var nanoseconds: UInt64 = 0
+    var histogram = LatencyHistogram()
     /// Refused before execution, and failed while executed.
     var rejected = 0
     var failed = 0
@@ -57,6 +58,7 @@ final class CommandEntry {
     func resetStatistics() {
         calls = 0
         nanoseconds = 0
+        histogram = LatencyHistogram()
         rejected = 0
         failed = 0
         subcommands?.entries.forEach { $0.resetStatistics() }

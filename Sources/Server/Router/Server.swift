@@ -10,6 +10,7 @@ final class Server {
     let commands: CommandIndex
     let propagator = Propagator()
     let slowlog = Slowlog()
+    let memory = MemoryWatch()
     let persistence: PersistenceControl
     var statistics = Statistics()
     /// 40 hexadecimal digits, new at each start.
@@ -39,6 +40,9 @@ final class Server {
     private(set) var queryBufferLimit = 1 << 30
     /// Keys that expired while the command at hand was executed: they are changes that are not its own.
     var expiredInCommand = 0
+
+    /// DEBUG SET-ACTIVE-EXPIRE: off, keys that are due go only when they are looked at.
+    var isActiveExpireEnabled = true
 
     // MARK: Hooks
     /// Called once a turn, when commands have been executed and before replies leave: writes the log.
@@ -156,8 +160,9 @@ final class Server {
     func cron() {
         beginBatch()
         statistics.sample(clock)
+        memory.sample()
         pause.endIfDue(self)
-        if !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
+        if isActiveExpireEnabled && !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
             // A quarter of the time at most, when more is due than can be done.
             _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
         }

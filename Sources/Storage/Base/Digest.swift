@@ -49,37 +49,31 @@ public struct DataDigest {
 
     private mutating func mix(value entry: Entry, in database: Database) {
         mix(bigEndian: UInt32(entry.type.rawValue))
-        let expiry = database.expiry(of: entry)
-        let key = entry.key
-        // The type has just been read from the entry, so WrongType cannot be thrown; a value that vanished counts as
-        // empty.
         switch entry.type {
         case .string:
-            if let value = try? database.string(key) { mix(value) }
+            mix(database.string(of: entry))
         case .list:
-            if let list = try? database.list(key) {
-                list.forEach(from: 0, count: list.count, reverse: false) { element in
-                    mix(element)
-                    return true
-                }
+            let list = database.list(of: entry)
+            list.forEach(from: 0, count: list.count, reverse: false) { element in
+                mix(element)
+                return true
             }
         case .set:
-            try? database.set(key)?.forEach { member in
+            database.set(of: entry).forEach { member in
                 xor(member)
                 return true
             }
         case .zset:
-            if let zset = try? database.zset(key) {
-                zset.forEach(rank: 0, count: zset.count, reverse: false) { member, score in
-                    var one = DataDigest()
-                    one.mix(member)
-                    one.mix(score: score)
-                    xor(one)
-                    return true
-                }
+            let zset = database.zset(of: entry)
+            zset.forEach(rank: 0, count: zset.count, reverse: false) { member, score in
+                var one = DataDigest()
+                one.mix(member)
+                one.mix(score: score)
+                xor(one)
+                return true
             }
         case .hash:
-            try? database.hash(key)?.forEach { field, value in
+            database.hash(of: entry).forEach { field, value in
                 var one = DataDigest()
                 one.mix(field)
                 one.mix(value)
@@ -89,7 +83,7 @@ public struct DataDigest {
         case .stream:
             break
         }
-        if expiry != nil { xor("!!expire!!") }
+        if database.expiry(of: entry) != nil { xor("!!expire!!") }
     }
 
     private mutating func xor(_ text: StaticString) { xor(Bytes(text)) }

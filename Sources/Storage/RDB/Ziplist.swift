@@ -3,9 +3,10 @@
 
 /// The flat lists of RDB versions 1 to 9: of hashes, lists and sorted sets. Only read, never written.
 ///
-/// Format (https://rdb.fnordig.de/file_format.html#ziplist-encoding): u32 total bytes, u32 offset of the last entry, u16
-/// number of entries (65535: count them), entries, 0xFF. An entry is the size of the one before (a byte below 254, or
-/// 254 and a u32), an encoding, its data. Integers are little-endian but the lengths of strings, which are big-endian:
+/// Format (https://rdb.fnordig.de/file_format.html#ziplist-encoding): u32 total bytes, u32 offset of the last entry,
+/// u16 number of entries (65535: count them), entries, 0xFF. An entry is the size of the one before (a byte below 254,
+/// or 254 and a u32), an encoding, its data. Integers are little-endian but the lengths of strings, which are
+/// big-endian:
 ///
 ///     00xxxxxx             string of 0...63       11000000   16-bit integer    11111110   8-bit integer
 ///     01xxxxxx xxxxxxxx    string of 0...16383    11010000   32-bit integer    1111xxxx   x - 1, x in 1...13

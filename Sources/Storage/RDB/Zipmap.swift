@@ -3,17 +3,17 @@
 
 /// The flat hashes of servers before Redis 2.6. Only read, never written.
 ///
-/// Format (https://rdb.fnordig.de/file_format.html#zipmap-encoding): number of pairs in a byte (254 and more: count them),
-/// pairs, 0xFF. A pair is a length and the field, a length, a byte that tells how many unused bytes follow the value, the
-/// value, the unused bytes. A length is a byte below 254, or 254 and a little-endian u32.
+/// Format (https://rdb.fnordig.de/file_format.html#zipmap-encoding): number of pairs in a byte (254 and more: count
+/// them), pairs, 0xFF. A pair is a length and the field, a length, a byte that tells how many unused bytes follow the
+/// value, the value, the unused bytes. A length is a byte below 254, or 254 and a little-endian u32.
 public enum Zipmap {
     private static let endByte: UInt8 = 0xFF
     /// Opens a length of four more bytes; in the first byte of all, it and what is above: too many to tell.
     private static let wideLength: UInt8 = 254
 
     /// Calls `body` for each field and value in order, until it returns false. Both lie within `bytes`.
-    /// Returns the offset of the first damage; nil where there is none, or `body` ended the walk. Pairs before the damage,
-    /// and all of them where only the count is wrong, are handed out all the same. Safe on any input. O(n).
+    /// Returns the offset of the first damage; nil where there is none, or `body` ended the walk. Pairs before the
+    /// damage, and all of them where only the count is wrong, are handed out all the same. Safe on any input. O(n).
     public static func forEach(_ bytes: Bytes, _ body: (_ field: Bytes, _ value: Bytes) -> Bool) -> Int? {
         let end = bytes.count - 1
         guard end >= 1, bytes[end] == endByte else { return max(end, 0) }

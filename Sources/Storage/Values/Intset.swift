@@ -174,8 +174,8 @@ public struct Intset {
 
     // MARK: - Bytes from outside
 
-    /// Checks the width, that the length is exactly what the header says, and that members ascend. Safe on any input. An
-    /// empty intset is sound here; Redis writes none. O(n).
+    /// Checks the width, that the length is exactly what the header says, and that members ascend. Safe on any input.
+    /// An empty intset is sound here; Redis writes none. O(n).
     public static func validate(_ bytes: Bytes) -> FormatCheck {
         guard let width = bytes.littleEndian(at: 0, as: UInt32.self), width == 2 || width == 4 || width == 8,
             let told = bytes.littleEndian(at: 4, as: UInt32.self)

@@ -117,8 +117,8 @@ public struct Listpack {
         return longPrevious(offset)
     }
 
-    /// The entry at `index`, negative ones counting from the end (-1: the last); nil out of range. Walks from the nearer
-    /// end: O(n).
+    /// The entry at `index`, negative ones counting from the end (-1: the last); nil out of range. Walks from the
+    /// nearer end: O(n).
     public func seek(_ index: Int) -> Int? {
         let told = headerCount
         var forward = index >= 0
@@ -189,8 +189,8 @@ public struct Listpack {
         return Bytes(block + (offset &+ Listpack.headLength(head)), dataLength(offset, head))
     }
 
-    /// The element where it is stored as an integer, as all are that came in by `append`, `insert` and `replace` and are
-    /// one's canonical form. A sound block from outside may also hold digits as a string: nil of them.
+    /// The element where it is stored as an integer, as all are that came in by `append`, `insert` and `replace` and
+    /// are one's canonical form. A sound block from outside may also hold digits as a string: nil of them.
     @inline(__always) public func integer(at offset: Int) -> Int64? {
         let head = byte(offset)
         if head < 0x80 { return Int64(head) }
@@ -212,8 +212,8 @@ public struct Listpack {
         return hasString(offset, head, value)
     }
 
-    /// The first element from `offset` on that equals `value`; nil when there is none. `skip`: how many entries to leave
-    /// out after each that is compared (1 to look at the fields of a hash). O(n), rendering nothing.
+    /// The first element from `offset` on that equals `value`; nil when there is none. `skip`: how many entries to
+    /// leave out after each that is compared (1 to look at the fields of a hash). O(n), rendering nothing.
     public func find(_ value: Bytes, from offset: Int, skip: Int = 0) -> Int? {
         let integer = value.integer
         let length = value.count
@@ -311,8 +311,8 @@ public struct Listpack {
 // MARK: - Bytes from outside
 
 extension Listpack {
-    /// Checks every byte of `bytes`: the header, each entry's encoding, extent and back-length, the end byte, the count.
-    /// Safe on any input. Strings that could be integers, and integers wider than they need be, are sound. O(n).
+    /// Checks every byte of `bytes`: the header, each entry's encoding, extent and back-length, the end byte, the
+    /// count. Safe on any input. Strings that could be integers, and integers wider than they need be, are sound. O(n).
     public static func validate(_ bytes: Bytes) -> FormatCheck {
         guard let total = bytes.littleEndian(at: 0, as: UInt32.self), Int(total) == bytes.count,
             let told = bytes.littleEndian(at: 4, as: UInt16.self)

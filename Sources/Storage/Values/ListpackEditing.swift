@@ -116,8 +116,8 @@ extension Listpack {
     /// O(n).
     public mutating func prepend(_ value: Bytes) { insert(ListpackEntry(value), before: Listpack.headerSize) }
 
-    /// Puts `value` where the entry at `offset` was, which with all after it moves up; `endOffset` appends. The new entry
-    /// lies at `offset`. O(n).
+    /// Puts `value` where the entry at `offset` was, which with all after it moves up; `endOffset` appends. The new
+    /// entry lies at `offset`. O(n).
     public mutating func insert(_ value: Bytes, before offset: Int) { insert(ListpackEntry(value), before: offset) }
     /// As `insert(_:before:)`.
     public mutating func insert(integer: Int64, before offset: Int) {
@@ -193,8 +193,8 @@ extension Listpack {
         block.storeBytes(of: told.littleEndian, toByteOffset: 4, as: UInt16.self)
     }
 
-    /// Makes `old` bytes at `offset` a gap of `new` bytes, which the caller fills, and tells the header. Moves the block
-    /// where its memory does not suffice, or is more than twice what is needed.
+    /// Makes `old` bytes at `offset` a gap of `new` bytes, which the caller fills, and tells the header. Moves the
+    /// block where its memory does not suffice, or is more than twice what is needed.
     private mutating func splice(at offset: Int, removing old: Int, adding new: Int) -> UnsafeMutableRawPointer {
         let before = byteCount
         let after = before &- old &+ new

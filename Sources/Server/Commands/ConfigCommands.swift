@@ -1,0 +1,130 @@
+import Storage
+
+enum ConfigCommands {
+    private static let flags: CommandFlags = [.admin, .noscript, .loading, .stale]
+
+    static let table: [Command] = [
+        Command(
+            "config", arity: -2, keys: .none, group: .server, since: "2.0.0", complexity: "Depends on subcommand.",
+            summary: "Looks at and changes the server's settings.",
+            subcommands: [
+                Command(
+                    "get", arity: -3, flags: flags, keys: .none, group: .server, since: "2.0.0",
+                    complexity: "O(N) for N patterns",
+                    summary: "Answers names and values of the settings that patterns match.", .control(get)),
+                Command(
+                    "set", arity: -4, flags: flags, keys: .none, group: .server, since: "2.0.0",
+                    complexity: "O(N) for N settings", summary: "Changes settings, all of those named or none.",
+                    .control(set)),
+                Command(
+                    "rewrite", arity: 2, flags: flags, keys: .none, group: .server, since: "2.8.0",
+                    complexity: "O(N) for a file of N lines",
+                    summary: "Brings the configuration file up to date with the settings in force.",
+                    .control(rewrite)),
+                Command(
+                    "resetstat", arity: 2, flags: flags, keys: .none, group: .server, since: "2.0.0",
+                    summary: "Sets the counters that INFO shows to zero.", .control(resetStatistics)),
+                Command(
+                    "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "5.0.0",
+                    summary: "Answers what CONFIG can do.", .control(help)),
+            ])
+    ]
+
+    private static func get(_ c: ReadContext) throws(CommandError) {
+        let found = c.server.config.get((2..<c.args.count).map { c.args[$0] })
+        c.reply.map(found.count)
+        for (name, value) in found {
+            c.reply.bulk(name)
+            c.reply.bulk(value)
+        }
+    }
+
+    private static func set(_ c: ReadContext) throws(CommandError) {
+        guard c.args.count.isMultiple(of: 2) else { throw .syntax }
+        var pairs: [(name: String, value: String)] = []
+        for i in stride(from: 2, to: c.args.count, by: 2) {
+            // Settings are text: what is none would come back changed from CONFIG GET and from the file.
+            guard let value = String(validating: c.args[i + 1].buffer, as: UTF8.self) else {
+                throw CommandError(
+                    "ERR CONFIG SET failed (possibly related to argument '\(c.args[i].string)') - "
+                        + "the value must be valid UTF-8")
+            }
+            pairs.append((c.args[i].string, value))
+        }
+        let config = c.server.config
+        let isTrusted = config.settings.enableProtectedConfigs.allows(c.client)
+        do {
+            try config.set(pairs, isTrusted: isTrusted, isLoading: c.server.persistence.isLoading)
+        } catch {
+            throw CommandError("ERR " + error.message)
+        }
+        c.reply.ok()
+    }
+
+    private static func rewrite(_ c: ReadContext) throws(CommandError) {
+        try rewrite(c.server, all: false)
+        c.reply.ok()
+    }
+
+    /// For DEBUG CONFIG-REWRITE-FORCE-ALL too, which writes settings at their default as well.
+    static func rewrite(_ server: Server, all: Bool) throws(CommandError) {
+        guard let file = server.config.file else {
+            throw CommandError("ERR The server is running without a config file")
+        }
+        do {
+            try ConfigRewriter.rewrite(file, server.config.settings, all: all)
+        } catch {
+            server.logger.warning("CONFIG REWRITE failed: \(error.message)")
+            throw CommandError("ERR " + error.message)
+        }
+        server.logger.notice("CONFIG REWRITE executed with success.")
+    }
+
+    private static func resetStatistics(_ c: ReadContext) throws(CommandError) {
+        c.server.statistics.reset()
+        c.server.commands.entries.forEach { $0.resetStatistics() }
+        c.server.persistence.expiredAtReset = c.server.keyspace.expired
+        c.reply.ok()
+    }
+
+    private static func help(_ c: ReadContext) throws(CommandError) {
+        c.reply.help(
+            "CONFIG",
+            [
+                "GET <pattern> [<pattern> ...]", "    Settings that a pattern matches, with their values.",
+                "SET <setting> <value> [<setting> <value> ...]", "    Change settings: all of them or none.",
+                "RESETSTAT", "    Set the counters of INFO to zero.",
+                "REWRITE", "    Bring the configuration file up to date.",
+            ])
+    }
+}
+
+extension Permission {
+    /// Whether this lets `client` in.
+    func allows(_ client: Client) -> Bool {
+        switch self {
+        case .no: false
+        case .yes: true
+        case .local: client.isLocal
+        }
+    }
+}
+
+extension Client {
+    /// Whether it is on this machine: a Unix socket or a loopback address, or no connection at all.
+    var isLocal: Bool {
+        if !flags.isDisjoint(with: [.unixSocket, .internal]) { return true }
+        return ["127.", "[::1]:", "::1:", "[::ffff:127.", "::ffff:127."].contains { address.hasPrefix($0) }
+    }
+}
+
+extension ReplyWriter {
+    /// The reply of a container's HELP: a line on its form, `lines`, and HELP itself.
+    func help(_ container: String, _ lines: [String]) {
+        array(lines.count + 3)
+        bulk("\(container) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+        for line in lines { bulk(line) }
+        bulk("HELP")
+        bulk("    Print this help.")
+    }
+}

@@ -1,0 +1,244 @@
+import Glibc
+import Storage
+
+enum ServerCommands {
+    private static let admin: CommandFlags = [.admin, .noscript, .loading, .stale]
+
+    static let table: [Command] =
+        keyspace + persistence + replication + [
+            Command(
+                "info", arity: -1, flags: [.loading, .stale], keys: .none, group: .server, since: "1.0.0",
+                summary: "Answers facts and statistics about the server.", categories: .dangerous, .control(info)),
+            Command(
+                "time", arity: 1, flags: [.loading, .stale, .fast], keys: .none, group: .server, since: "2.6.0",
+                summary: "Answers the server's time in seconds and microseconds.", .control(time)),
+            Command(
+                "lolwut", arity: -1, flags: [.fast], keys: .none, group: .server, since: "5.0.0",
+                summary: "Draws, and answers the version.", .read(lolwut)),
+            Command(
+                "acl", arity: -2, keys: .none, group: .server, since: "6.0.0", complexity: "Depends on subcommand.",
+                summary: "Who may do what.",
+                subcommands: [
+                    Command(
+                        "whoami", arity: 2, flags: [.noscript, .loading, .stale], keys: .none, group: .server,
+                        since: "6.0.0", summary: "Answers the user's name.", .control(whoAmI))
+                ]),
+        ]
+
+    private static let keyspace: [Command] = [
+        Command(
+            "dbsize", arity: 1, flags: [.fast], keys: .none, group: .server, since: "1.0.0",
+            summary: "How many keys the database has.", categories: .keyspace, .read(dbsize)),
+        Command(
+            "flushdb", arity: -1, keys: .none, group: .server, since: "1.0.0", complexity: "O(N) for N keys",
+            summary: "Removes all keys of the database.", categories: [.keyspace, .dangerous], .write(flushdb)),
+        Command(
+            "flushall", arity: -1, keys: .none, group: .server, since: "1.0.0", complexity: "O(N) for N keys",
+            summary: "Removes all keys of all databases.", categories: [.keyspace, .dangerous], .write(flushall)),
+        Command(
+            "swapdb", arity: 3, flags: [.fast], keys: .none, group: .server, since: "4.0.0",
+            complexity: "O(N) for N watching or blocked clients", summary: "Exchanges two databases.",
+            categories: [.keyspace, .dangerous], .write(swapdb)),
+    ]
+
+    private static let persistence: [Command] = [
+        Command(
+            "save", arity: 1, flags: [.admin, .noscript, .no_async_loading, .no_multi], keys: .none, group: .server,
+            since: "1.0.0", complexity: "O(N) for N changes since the last one",
+            summary: "Brings the snapshot up to date and waits for it.", .control(save)),
+        Command(
+            "bgsave", arity: -1, flags: [.admin, .noscript, .no_async_loading], keys: .none, group: .server,
+            since: "1.0.0", summary: "Begins to bring the snapshot up to date.", .control(bgsave)),
+        Command(
+            "bgrewriteaof", arity: 1, flags: [.admin, .noscript, .no_async_loading], keys: .none, group: .server,
+            since: "1.0.0", summary: "Begins to bring the snapshot up to date, so that the log can start anew.",
+            .control(bgrewriteaof)),
+        Command(
+            "lastsave", arity: 1, flags: [.loading, .stale, .fast], keys: .none, group: .server, since: "1.0.0",
+            summary: "When the snapshot was brought up to date last, in seconds since 1970.",
+            categories: [.admin, .dangerous], .control(lastsave)),
+        Command(
+            "shutdown", arity: -1, flags: [.admin, .noscript, .loading, .stale, .no_multi, .allow_busy], keys: .none,
+            group: .server, since: "1.0.0", complexity: "O(N) for N changes to save",
+            summary: "Saves as told and ends the server.", .control(shutdown)),
+    ]
+
+    private static let replication: [Command] = [
+        Command(
+            "role", arity: 1, flags: [.noscript, .loading, .stale, .fast], keys: .none, group: .server,
+            since: "2.8.12", summary: "Answers whether this is a master or a replica.",
+            categories: [.admin, .dangerous], .control(role)),
+        Command(
+            "replicaof", arity: 3, flags: [.admin, .noscript, .stale, .no_async_loading], keys: .none,
+            group: .server, since: "5.0.0", summary: "Makes the server a replica, or a master again.",
+            .control(replicaof)),
+        Command(
+            "slaveof", arity: 3, flags: [.admin, .noscript, .stale, .no_async_loading], keys: .none,
+            group: .server, since: "1.0.0", summary: "The older name of REPLICAOF.", .control(replicaof)),
+        Command(
+            "wait", arity: 3, flags: [.blocking], keys: .none, group: .generic, since: "3.0.0",
+            summary: "Waits until replicas have what this client wrote.", .control(wait)),
+    ]
+
+    // MARK: - About the server
+
+    private static func info(_ c: ReadContext) throws(CommandError) {
+        let out = OutputBuffer(capacity: 8192)
+        Info(c.server).write((1..<c.args.count).map { c.args[$0].string.lowercased() }, to: out)
+        c.reply.verbatim(out.bytes, "txt")
+    }
+
+    private static func time(_ c: ReadContext) throws(CommandError) {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        c.reply.array(2)
+        c.reply.bulkDecimal(Int64(now.tv_sec))
+        c.reply.bulkDecimal(Int64(now.tv_nsec / 1000))
+    }
+
+    private static func lolwut(_ c: ReadContext) throws(CommandError) {
+        // A swiftlet on the wing.
+        let drawing = """
+              __                                 __
+              \\ `--..__                   __..--' /
+               `-.      `--..__     __..--'     .-'
+                  `-.__        `\\ /'       __.-'
+                       `--..__   Y   __..--'
+                              `\\ | /'
+                               / ^ \\
+                              '  '  '
+
+            """
+        let text = OutputBuffer()
+        text.append(drawing)
+        text.append("Redis ver. \(Version.redis), \(Version.name) \(Version.number)\n")
+        c.reply.verbatim(text.bytes, "txt")
+    }
+
+    private static func whoAmI(_ c: ReadContext) throws(CommandError) { c.reply.bulk("default") }
+
+    // MARK: - Keyspace
+
+    private static func dbsize(_ c: ReadContext) throws(CommandError) { c.reply.integer(c.db.count) }
+
+    /// ASYNC and SYNC are accepted and do the same: large tables are always given back off the loop.
+    private static func checkFlushMode(_ args: Arguments) throws(CommandError) {
+        guard args.count <= 2 else { throw .syntax }
+        if args.count == 2, !args[1].equals(ignoringCase: "async"), !args[1].equals(ignoringCase: "sync") {
+            throw .syntax
+        }
+    }
+
+    private static func flushdb(_ c: WriteContext) throws(CommandError) {
+        try checkFlushMode(c.args)
+        // An empty database stays as it is, and still the command is logged, as in Redis: replicas may have keys.
+        c.db.flush()
+        c.propagate(Bytes("FLUSHDB"))
+        c.reply.ok()
+    }
+
+    private static func flushall(_ c: WriteContext) throws(CommandError) {
+        try checkFlushMode(c.args)
+        c.server.keyspace.flushAll()
+        c.propagate(Bytes("FLUSHALL"))
+        c.reply.ok()
+    }
+
+    private static func swapdb(_ c: WriteContext) throws(CommandError) {
+        guard let first = c.args[1].integer else { throw CommandError("ERR invalid first DB index") }
+        guard let second = c.args[2].integer else { throw CommandError("ERR invalid second DB index") }
+        let all = Int64(c.server.keyspace.databases.count)
+        guard (0..<all).contains(first), (0..<all).contains(second) else { throw .databaseOutOfRange }
+        if first != second { c.server.keyspace.swap(Int(first), Int(second)) }
+        c.propagate(c.args[0], c.args[1], c.args[2])
+        c.reply.ok()
+    }
+
+    // MARK: - Persistence
+
+    private static func save(_ c: ReadContext) throws(CommandError) {
+        if c.server.persistence.isSaving { throw CommandError("ERR Background save already in progress") }
+        try c.server.persistence.save()
+        c.reply.ok()
+    }
+
+    private static func bgsave(_ c: ReadContext) throws(CommandError) {
+        guard c.args.count == 1 || (c.args.count == 2 && c.args[1].equals(ignoringCase: "schedule")) else {
+            throw .syntax
+        }
+        switch try c.server.persistence.backgroundSave(mayWait: c.args.count == 2) {
+        case .started: c.reply.simple("Background saving started")
+        case .scheduled: c.reply.simple("Background saving scheduled")
+        }
+    }
+
+    private static func bgrewriteaof(_ c: ReadContext) throws(CommandError) {
+        switch try c.server.persistence.rewriteLog() {
+        case .started: c.reply.simple("Background append only file rewriting started")
+        case .scheduled: c.reply.simple("Background append only file rewriting scheduled")
+        }
+    }
+
+    private static func lastsave(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(c.server.persistence.lastSaveTime)
+    }
+
+    private static func shutdown(_ c: ReadContext) throws(CommandError) {
+        var options: ShutdownOptions = []
+        var isAbort = false
+        for i in 1..<max(1, c.args.count) {
+            let word = c.args[i]
+            if word.equals(ignoringCase: "abort") {
+                isAbort = true
+            } else if word.equals(ignoringCase: "save") {
+                options.insert(.save)
+            } else if word.equals(ignoringCase: "nosave") {
+                options.insert(.noSave)
+            } else if word.equals(ignoringCase: "now") {
+                options.insert(.now)
+            } else if word.equals(ignoringCase: "force") {
+                options.insert(.force)
+            } else {
+                throw .syntax
+            }
+        }
+        if options.isSuperset(of: [.save, .noSave]) || (isAbort && !options.isEmpty) { throw .syntax }
+        if isAbort {
+            try c.server.persistence.abortShutdown()
+            c.reply.ok()
+            return
+        }
+        // No reply: the connection's end tells the client.
+        try c.server.persistence.shutdown(options)
+    }
+
+    // MARK: - Replication, as far as a server without replicas goes
+
+    private static func role(_ c: ReadContext) throws(CommandError) {
+        c.reply.array(3)
+        c.reply.bulk("master")
+        c.reply.integer(0)
+        c.reply.array(0)
+    }
+
+    private static func replicaof(_ c: ReadContext) throws(CommandError) {
+        if c.args[1].equals(ignoringCase: "no"), c.args[2].equals(ignoringCase: "one") {
+            c.server.config.setMaster(nil)
+            c.reply.ok()
+            return
+        }
+        guard let port = c.args[2].integer, (0...65535).contains(port) else {
+            throw CommandError("ERR Invalid master port")
+        }
+        throw CommandError("ERR Replication is not supported yet")
+    }
+
+    private static func wait(_ c: ReadContext) throws(CommandError) {
+        _ = try c.args.integer(1)
+        guard let timeout = c.args[2].integer else {
+            throw CommandError("ERR timeout is not an integer or out of range")
+        }
+        if timeout < 0 { throw CommandError("ERR timeout is negative") }
+        c.reply.integer(0)
+    }
+}

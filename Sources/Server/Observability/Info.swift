@@ -1,0 +1,391 @@
+import Glibc
+import Storage
+
+/// The text of INFO: sections of `name:value` lines under the field names of Redis 7.2, which exporters and clients
+/// look for. A field that means nothing here is left out, unless tools fail without it.
+struct Info {
+    private let server: Server
+    private let out: OutputBuffer?
+
+    init(_ server: Server) {
+        self.server = server
+        out = nil
+    }
+    private init(_ server: Server, _ out: OutputBuffer) {
+        self.server = server
+        self.out = out
+    }
+
+    private struct Section: Sendable {
+        let name: String
+        let title: StaticString
+        /// Shown when INFO is asked for no section in particular.
+        let isDefault: Bool
+        let write: @Sendable (Info) -> Void
+    }
+
+    private static let sections: [Section] = [
+        Section(name: "server", title: "Server", isDefault: true) { $0.serverSection() },
+        Section(name: "clients", title: "Clients", isDefault: true) { $0.clientsSection() },
+        Section(name: "memory", title: "Memory", isDefault: true) { $0.memorySection() },
+        Section(name: "persistence", title: "Persistence", isDefault: true) { $0.persistenceSection() },
+        Section(name: "stats", title: "Stats", isDefault: true) { $0.statsSection() },
+        Section(name: "replication", title: "Replication", isDefault: true) { $0.replicationSection() },
+        Section(name: "cpu", title: "CPU", isDefault: true) { $0.cpuSection() },
+        Section(name: "modules", title: "Modules", isDefault: true) { _ in },
+        Section(name: "commandstats", title: "Commandstats", isDefault: false) { $0.commandSection() },
+        Section(name: "errorstats", title: "Errorstats", isDefault: true) { $0.errorSection() },
+        Section(name: "latencystats", title: "Latencystats", isDefault: false) { $0.latencySection() },
+        Section(name: "cluster", title: "Cluster", isDefault: true) { $0.field("cluster_enabled", 0) },
+        Section(name: "keyspace", title: "Keyspace", isDefault: true) { $0.keyspaceSection() },
+    ]
+
+    /// Writes the sections that `names` ask for (lower case; none: the default ones), each once, in the table's order.
+    func write(_ names: [String], to out: OutputBuffer) {
+        let all = names.contains("all") || names.contains("everything")
+        let standard = names.isEmpty || names.contains("default")
+        let info = Info(server, out)
+        for section in Self.sections {
+            guard all || (standard && section.isDefault) || names.contains(section.name) else { continue }
+            if out.count > 0 { out.append("\r\n") }
+            out.append("# ")
+            out.append(section.title)
+            out.append("\r\n")
+            section.write(info)
+        }
+    }
+
+    // MARK: - Fields
+
+    private func field(_ name: StaticString, _ value: String) {
+        out?.append(name)
+        out?.append(byte: UInt8(ascii: ":"))
+        out?.append(value)
+        out?.append("\r\n")
+    }
+    private func field(_ name: StaticString, _ value: Int) { field(name, String(value)) }
+    private func field(_ name: StaticString, _ value: Int64) { field(name, String(value)) }
+    private func field(_ name: StaticString, _ value: Bool) { field(name, value ? 1 : 0) }
+    private func field(_ name: StaticString, ok value: Bool) { field(name, value ? "ok" : "err") }
+
+    /// With `digits` places after the point.
+    static func fixed(_ value: Double, _ digits: Int) -> String {
+        let scale = [1.0, 10, 100, 1000, 10000, 100_000, 1_000_000][min(6, digits)]
+        guard value.isFinite, value.magnitude < 1e12 else { return "0" }
+        let scaled = Int64((value * scale).rounded())
+        if digits == 0 { return String(scaled) }
+        let whole = scaled.magnitude / UInt64(scale)
+        let rest = String(scaled.magnitude % UInt64(scale))
+        let zeros = String(repeating: "0", count: max(0, digits - rest.count))
+        return "\(scaled < 0 ? "-" : "")\(whole).\(zeros)\(rest)"
+    }
+
+    /// `12.34M`, in powers of 1024.
+    static func human(_ bytes: Int) -> String {
+        let units = ["B", "K", "M", "G", "T", "P"]
+        var value = Double(bytes)
+        var unit = 0
+        while value >= 1024 && unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        return unit == 0 ? "\(bytes)B" : fixed(value, 2) + units[unit]
+    }
+
+    /// `part` of `whole`; 0 when there is nothing to divide by.
+    static func share(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
+
+    // MARK: - Sections
+
+    private func serverSection() {
+        let settings = server.config.settings
+        let uptime = max(0, wallClockMilliseconds() - server.started) / 1000
+        field("redis_version", Version.redis)
+        field("swiftlet_version", Version.number)
+        field("redis_git_sha1", "00000000")
+        field("redis_git_dirty", 0)
+        field("redis_build_id", "0")
+        field("redis_mode", "standalone")
+        field("os", Self.operatingSystem)
+        field("arch_bits", Int.bitWidth)
+        field("monotonic_clock", "POSIX clock_gettime")
+        field("multiplexing_api", "epoll")
+        field("process_id", Int(getpid()))
+        field("process_supervised", "no")
+        field("run_id", server.runID)
+        field("tcp_port", settings.port)
+        field("server_time_usec", wallClockMilliseconds() * 1000)
+        field("uptime_in_seconds", uptime)
+        field("uptime_in_days", uptime / 86400)
+        field("hz", settings.hz)
+        field("configured_hz", settings.hz)
+        field("lru_clock", Int(server.keyspace.now / 1000) & 0xff_ffff)
+        field("executable", CommandLine.arguments.first.map(absolutePath) ?? "")
+        field("config_file", server.config.file ?? "")
+        field("io_threads_active", 0)
+    }
+
+    private func clientsSection() {
+        field("connected_clients", server.clients.count)
+        field("cluster_connections", 0)
+        field("maxclients", server.config.settings.maxClients)
+        field("client_recent_max_input_buffer", 0)
+        field("client_recent_max_output_buffer", 0)
+        field("blocked_clients", server.clients.values.count { $0.flags.contains(.blocked) })
+        field("tracking_clients", 0)
+        field("pubsub_clients", 0)
+        field("clients_in_timeout_table", 0)
+        field("total_blocking_keys", 0)
+    }
+
+    private func memorySection() {
+        let memory = server.memory
+        let now = memory.sample()
+        let settings = server.config.settings
+        let data = max(0, now.allocated - memory.startup)
+        field("used_memory", now.allocated)
+        field("used_memory_human", Self.human(now.allocated))
+        field("used_memory_rss", now.residentSetSize)
+        field("used_memory_rss_human", Self.human(now.residentSetSize))
+        field("used_memory_peak", memory.peak)
+        field("used_memory_peak_human", Self.human(memory.peak))
+        field("used_memory_peak_perc", Self.fixed(Self.share(now.allocated, memory.peak) * 100, 2) + "%")
+        field("used_memory_overhead", memory.startup)
+        field("used_memory_startup", memory.startup)
+        field("used_memory_dataset", data)
+        field("used_memory_dataset_perc", Self.fixed(Self.share(data, now.allocated) * 100, 2) + "%")
+        field("allocator_allocated", now.allocated)
+        field("allocator_active", now.active)
+        field("allocator_resident", now.resident)
+        field("total_system_memory", MemoryStatistics.totalSystemMemory)
+        field("total_system_memory_human", Self.human(MemoryStatistics.totalSystemMemory))
+        field("used_memory_lua", 0)
+        field("used_memory_scripts", 0)
+        field("number_of_cached_scripts", 0)
+        field("maxmemory", settings.maxMemory)
+        field("maxmemory_human", Self.human(settings.maxMemory))
+        field("maxmemory_policy", settings.maxMemoryPolicy.rawValue)
+        field("allocator_frag_ratio", Self.fixed(Self.share(now.active, now.allocated), 2))
+        field("allocator_frag_bytes", now.active - now.allocated)
+        field("allocator_rss_ratio", Self.fixed(Self.share(now.resident, now.active), 2))
+        field("allocator_rss_bytes", now.resident - now.active)
+        field("rss_overhead_ratio", Self.fixed(Self.share(now.residentSetSize, now.resident), 2))
+        field("rss_overhead_bytes", now.residentSetSize - now.resident)
+        field("mem_fragmentation_ratio", Self.fixed(Self.share(now.residentSetSize, now.allocated), 2))
+        field("mem_fragmentation_bytes", now.residentSetSize - now.allocated)
+        field("mem_not_counted_for_evict", 0)
+        field("mem_replication_backlog", 0)
+        field("mem_clients_slaves", 0)
+        field("mem_clients_normal", 0)
+        field("mem_cluster_links", 0)
+        field("mem_aof_buffer", 0)
+        field("mem_allocator", MemoryStatistics.allocator)
+        field("active_defrag_running", 0)
+        field("lazyfree_pending_objects", Reaper.shared.backlog)
+        field("lazyfreed_objects", 0)
+    }
+
+    private func persistenceSection() {
+        let persistence = server.persistence
+        let seconds = server.keyspace.now / 1000
+        let isLogging = server.config.settings.appendOnly
+        field("loading", persistence.isLoading)
+        field("async_loading", 0)
+        field("current_cow_peak", 0)
+        field("current_cow_size", 0)
+        field("current_fork_perc", "0.00")
+        field("current_save_keys_processed", 0)
+        field("current_save_keys_total", 0)
+        field("rdb_changes_since_last_save", max(0, server.keyspace.changes - persistence.changesAtLastSave))
+        field("rdb_bgsave_in_progress", persistence.isSaving)
+        field("rdb_last_save_time", persistence.lastSaveTime)
+        field("rdb_last_bgsave_status", ok: persistence.lastSaveSucceeded)
+        field("rdb_last_bgsave_time_sec", persistence.lastSaveDuration)
+        field("rdb_current_bgsave_time_sec", persistence.isSaving ? max(0, seconds - persistence.saveStarted) : -1)
+        field("rdb_saves", persistence.saves)
+        field("rdb_last_cow_size", 0)
+        field("rdb_last_load_keys_expired", persistence.keysExpiredWhileLoading)
+        field("rdb_last_load_keys_loaded", persistence.keysLoaded)
+        field("aof_enabled", isLogging)
+        // A checkpoint is both of Redis's kinds of save; it shows as the one that clients wait for after asking.
+        field("aof_rewrite_in_progress", isLogging && persistence.isSaving)
+        field("aof_rewrite_scheduled", persistence.isLogRewriteScheduled)
+        field("aof_last_rewrite_time_sec", isLogging ? persistence.lastSaveDuration : -1)
+        field(
+            "aof_current_rewrite_time_sec",
+            isLogging && persistence.isSaving ? max(0, seconds - persistence.saveStarted) : -1)
+        field("aof_last_bgrewrite_status", ok: persistence.lastSaveSucceeded)
+        field("aof_rewrites", isLogging ? persistence.saves : 0)
+        field("aof_rewrites_consecutive_failures", 0)
+        field("aof_last_write_status", ok: persistence.lastAppendSucceeded)
+        field("aof_last_cow_size", 0)
+        field("module_fork_in_progress", 0)
+        field("module_fork_last_cow_size", 0)
+        if isLogging {
+            field("aof_current_size", persistence.logBytes)
+            field("aof_base_size", persistence.logBytesAtLastSave)
+            field("aof_pending_rewrite", 0)
+            field("aof_buffer_length", 0)
+            field("aof_pending_bio_fsync", persistence.oldestUnsyncedMilliseconds > 0)
+            field("aof_delayed_fsync", 0)
+        }
+        field("swiftlet_oldest_unsynced_ms", persistence.oldestUnsyncedMilliseconds)
+        field("swiftlet_log_poisoned", persistence.isLogPoisoned)
+        if persistence.isLoading {
+            let loaded = persistence.loadingLoadedBytes
+            let total = persistence.loadingTotalBytes
+            let elapsed = max(0, wallClockMilliseconds() / 1000 - persistence.loadingStarted)
+            let share = Self.share(loaded, total)
+            field("loading_start_time", persistence.loadingStarted)
+            field("loading_total_bytes", total)
+            field("loading_loaded_bytes", loaded)
+            field("loading_loaded_perc", Self.fixed(share * 100, 2))
+            field("loading_eta_seconds", share > 0 ? Int(min(1e9, Double(elapsed) * (1 / share - 1))) : 1)
+        }
+    }
+
+    private func statsSection() {
+        let statistics = server.statistics
+        field("total_connections_received", statistics.connections)
+        field("total_commands_processed", statistics.commands)
+        field("instantaneous_ops_per_sec", statistics.commandRate.perSecond)
+        field("total_net_input_bytes", statistics.inputBytes)
+        field("total_net_output_bytes", statistics.outputBytes)
+        field("total_net_repl_input_bytes", 0)
+        field("total_net_repl_output_bytes", 0)
+        field("instantaneous_input_kbps", Self.fixed(Double(statistics.inputRate.perSecond) / 1024, 2))
+        field("instantaneous_output_kbps", Self.fixed(Double(statistics.outputRate.perSecond) / 1024, 2))
+        field("instantaneous_input_repl_kbps", "0.00")
+        field("instantaneous_output_repl_kbps", "0.00")
+        field("rejected_connections", statistics.rejectedConnections)
+        field("sync_full", 0)
+        field("sync_partial_ok", 0)
+        field("sync_partial_err", 0)
+        field("expired_keys", max(0, server.keyspace.expired - server.persistence.expiredAtReset))
+        field("expired_stale_perc", "0.00")
+        field("expired_time_cap_reached_count", 0)
+        field("expire_cycle_cpu_milliseconds", 0)
+        field("evicted_keys", 0)
+        field("evicted_clients", 0)
+        field("total_eviction_exceeded_time", 0)
+        field("current_eviction_exceeded_time", 0)
+        field("keyspace_hits", statistics.keyspaceHits)
+        field("keyspace_misses", statistics.keyspaceMisses)
+        field("pubsub_channels", 0)
+        field("pubsub_patterns", 0)
+        field("pubsubshard_channels", 0)
+        field("latest_fork_usec", 0)
+        field("total_forks", 0)
+        field("migrate_cached_sockets", 0)
+        field("slave_expires_tracked_keys", 0)
+        field("active_defrag_hits", 0)
+        field("active_defrag_misses", 0)
+        field("active_defrag_key_hits", 0)
+        field("active_defrag_key_misses", 0)
+        field("total_active_defrag_time", 0)
+        field("current_active_defrag_time", 0)
+        field("tracking_total_keys", 0)
+        field("tracking_total_items", 0)
+        field("tracking_total_prefixes", 0)
+        field("unexpected_error_replies", 0)
+        field("total_error_replies", statistics.errorReplies)
+        field("dump_payload_sanitizations", 0)
+        field("io_threaded_reads_processed", 0)
+        field("io_threaded_writes_processed", 0)
+        field("reply_buffer_shrinks", 0)
+        field("reply_buffer_expands", 0)
+    }
+
+    private func replicationSection() {
+        field("role", "master")
+        field("connected_slaves", 0)
+        field("master_failover_state", "no-failover")
+        field("master_replid", server.persistence.replicationID)
+        field("master_replid2", String(repeating: "0", count: 40))
+        field("master_repl_offset", 0)
+        field("second_repl_offset", -1)
+        field("repl_backlog_active", 0)
+        field("repl_backlog_size", server.config.settings.backlogSize)
+        field("repl_backlog_first_byte_offset", 0)
+        field("repl_backlog_histlen", 0)
+    }
+
+    private func cpuSection() {
+        func usage(_ who: Int32) -> (system: String, user: String) {
+            var usage = rusage()
+            getrusage(who, &usage)
+            func seconds(_ time: timeval) -> String {
+                Self.fixed(Double(time.tv_sec) + Double(time.tv_usec) / 1e6, 6)
+            }
+            return (seconds(usage.ru_stime), seconds(usage.ru_utime))
+        }
+        let own = usage(RUSAGE_SELF.rawValue)
+        let children = usage(RUSAGE_CHILDREN.rawValue)
+        // RUSAGE_THREAD, which the header defines behind _GNU_SOURCE.
+        let thread = usage(1)
+        field("used_cpu_sys", own.system)
+        field("used_cpu_user", own.user)
+        field("used_cpu_sys_children", children.system)
+        field("used_cpu_user_children", children.user)
+        field("used_cpu_sys_main_thread", thread.system)
+        field("used_cpu_user_main_thread", thread.user)
+    }
+
+    private func commandSection() {
+        for command in server.commands.all where command.calls > 0 || command.rejected > 0 || command.failed > 0 {
+            let microseconds = Int(command.nanoseconds / 1000)
+            let mean = Self.fixed(Self.share(microseconds, command.calls), 2)
+            out?.append(
+                "cmdstat_\(command.fullName):calls=\(command.calls),usec=\(microseconds),usec_per_call=\(mean),"
+                    + "rejected_calls=\(command.rejected),failed_calls=\(command.failed)\r\n")
+        }
+    }
+
+    private func errorSection() {
+        for (code, count) in server.statistics.errors.sorted(by: { $0.key < $1.key }) {
+            out?.append("errorstat_\(code):count=\(count)\r\n")
+        }
+    }
+
+    private func latencySection() {
+        let settings = server.config.settings
+        guard settings.latencyTracking else { return }
+        for command in server.commands.all where command.calls > 0 {
+            let parts = settings.latencyPercentiles.map {
+                "p\($0)=" + Self.fixed(command.histogram.microseconds(percent: Double($0) ?? 0), 3)
+            }
+            out?.append("latency_percentiles_usec_\(command.fullName):\(parts.joined(separator: ","))\r\n")
+        }
+    }
+
+    private func keyspaceSection() {
+        for database in server.keyspace.databases where database.count > 0 {
+            out?.append(
+                "db\(database.index):keys=\(database.count),expires=\(database.expiringCount),"
+                    + "avg_ttl=\(database.expiringCount > 0 ? averageTTL(database) : 0)\r\n")
+        }
+    }
+
+    /// Of a sample, in milliseconds: INFO must not walk a large database.
+    private func averageTTL(_ database: Database) -> Int64 {
+        var sum: Int64 = 0
+        var found: Int64 = 0
+        for _ in 0..<64 {
+            guard let entry = database.randomKey() else { break }
+            if let expiry = database.expiry(of: entry) {
+                sum = sum.addingReportingOverflow(max(0, expiry &- server.keyspace.now)).partialValue
+                found += 1
+            }
+        }
+        return found > 0 ? max(0, sum / found) : 0
+    }
+
+    private static let operatingSystem: String = {
+        var names = utsname()
+        guard uname(&names) == 0 else { return "Linux" }
+        func text<T>(_ field: T) -> String {
+            withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        }
+        return "\(text(names.sysname)) \(text(names.release)) \(text(names.machine))"
+    }()
+}

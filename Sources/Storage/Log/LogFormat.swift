@@ -1,0 +1,129 @@
+import CShims
+import Glibc
+
+/// The log's format: plain RESP commands, which `redis-cli --pipe` or Redis itself reads, in batches that check
+/// themselves.
+///
+/// A batch is what one turn of the server's loop appended, followed by a check record, a command that does nothing:
+///
+///     *2 $4 ECHO $19 swiftlet:b:xxxxxxxx
+///
+/// where x is the CRC32C, in hex, of the bytes since the check record before (or the file's start). A segment's first
+/// batch holds its header, `ECHO swiftlet:s:1:UUID:SEGMENT:PREVIOUS_END:PREVIOUS_CHECK`, all of fixed width, and
+/// SELECT 0: where the segment before ended and its last checksum, so that none can be missing or foreign.
+enum LogFormat {
+    static let checkPrefix: StaticString = "*2\r\n$4\r\nECHO\r\n$19\r\nswiftlet:b:"
+    /// Bytes of a check record.
+    static let checkSize = 40
+    static let headerTag: StaticString = "swiftlet:s:1:"
+    static let checkTag: StaticString = "swiftlet:b:"
+    /// Bytes of the header's tag: 13 + 36 + 1 + 10 + 1 + 20 + 1 + 8.
+    static let headerTagSize = 90
+
+    static func appendCheck(_ crc: UInt32, to out: OutputBuffer) {
+        out.append(checkPrefix)
+        appendHex(crc, to: out)
+        out.append("\r\n")
+    }
+
+    static func appendHeader(server: String, segment: Int64, previous: SegmentEnd, to out: OutputBuffer) {
+        out.append("*2\r\n$4\r\nECHO\r\n$90\r\n")
+        out.append(headerTag)
+        out.append(server)
+        out.append(":")
+        appendDigits(segment, width: 10, to: out)
+        out.append(":")
+        appendDigits(previous.offset, width: 20, to: out)
+        out.append(":")
+        appendHex(previous.check, to: out)
+        out.append("\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n")
+    }
+
+    private static func appendHex(_ value: UInt32, to out: OutputBuffer) {
+        for shift in stride(from: 28, through: 0, by: -4) {
+            let digit = UInt8((value >> UInt32(shift)) & 15)
+            out.append(byte: digit < 10 ? 48 + digit : 87 + digit)
+        }
+    }
+    static func appendDigits(_ value: Int64, width: Int, to out: OutputBuffer) {
+        let text = String(value)
+        for _ in 0..<max(0, width - text.utf8.count) { out.append(byte: 48) }
+        out.append(text)
+    }
+
+    /// The checksum in a check record's tag; nil when `tag` is none.
+    static func check(in tag: Bytes) -> UInt32? {
+        guard tag.count == 19, tag[0..<11] == Bytes(checkTag) else { return nil }
+        return hex(tag[11..<19])
+    }
+    private static func hex(_ digits: Bytes) -> UInt32? {
+        var value: UInt32 = 0
+        for i in 0..<digits.count {
+            switch digits[i] {
+            case 48...57: value = value << 4 | UInt32(digits[i] - 48)
+            case 97...102: value = value << 4 | UInt32(digits[i] - 87)
+            default: return nil
+            }
+        }
+        return value
+    }
+
+    struct Header: Equatable {
+        var server: String
+        var segment: Int64
+        var previous: SegmentEnd
+    }
+    static func header(in tag: Bytes) -> Header? {
+        guard tag.count == headerTagSize, tag[0..<13] == Bytes(headerTag), tag[49] == 58, tag[60] == 58, tag[81] == 58,
+            let segment = Int64(tag[50..<60].string), let offset = Int64(tag[61..<81].string), let check = hex(tag[82..<90])
+        else { return nil }
+        return Header(
+            server: tag[13..<49].string, segment: segment, previous: SegmentEnd(offset: offset, check: check))
+    }
+
+    static func crc(_ bytes: Bytes) -> UInt32 { cshims_crc32c(0, bytes.base, bytes.count) }
+
+    /// A segment's file name.
+    static func fileName(_ base: String, _ segment: Int64) -> String {
+        let number = String(segment)
+        return base + "." + String(repeating: "0", count: max(0, 10 - number.utf8.count)) + number
+    }
+    /// The number in a segment's file name.
+    static func segmentNumber(_ name: String, base: String) -> Int64? {
+        guard name.hasPrefix(base + "."), name.utf8.count == base.utf8.count + 11 else { return nil }
+        let digits = name.dropFirst(base.count + 1)
+        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
+        return Int64(digits)
+    }
+
+    /// Numbers of the segments in `directory`, ascending.
+    static func segments(directory: String, base: String) throws(StorageError) -> [Int64] {
+        guard let stream = opendir(directory) else { throw .system(directory, "cannot read the directory") }
+        defer { closedir(stream) }
+        var found: [Int64] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if let number = segmentNumber(name, base: base) { found.append(number) }
+        }
+        return found.sorted()
+    }
+}
+
+/// Where a segment ends: its length in bytes and the checksum of its last batch. Zeros before the first segment.
+public struct SegmentEnd: Equatable, Sendable {
+    public var offset: Int64
+    public var check: UInt32
+    public init(offset: Int64 = 0, check: UInt32 = 0) {
+        self.offset = offset
+        self.check = check
+    }
+}
+
+extension StorageError {
+    /// A failed system call, with errno's text.
+    static func system(_ file: String, _ what: String, code: Int32 = errno) -> StorageError {
+        StorageError(file: file, message: "\(what): \(String(cString: strerror(code)))")
+    }
+}

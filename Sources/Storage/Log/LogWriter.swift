@@ -1,0 +1,316 @@
+import Glibc
+import Synchronization
+
+/// When what is written is forced to disk.
+public enum FsyncPolicy: Sendable { case always, everysec, no }
+
+/// The writing end of the log. Lives on the loop's thread, which only ever copies bytes and, under `everysec` and `no`,
+/// calls write(2) once a turn; fdatasync, and under `always` the writing, happen on the syncer's thread.
+///
+/// Commands of a turn are appended to `buffer`; `endTurn` seals them as a batch. A reply may go out once `acknowledged`
+/// has reached what `position` was after its command: under `always` when the batch is on disk, else when the kernel
+/// has it and nothing older has waited for the disk for more than two seconds.
+public final class LogWriter {
+    /// Whether what is appended reaches the file.
+    public enum State: Sendable, Equatable {
+        case ok
+        /// No space, or another failed write: the file ends with a whole batch, the bytes are kept and tried again.
+        case writeFailed(Int32)
+        /// An fsync failed: the kernel may have dropped what it held, so that this file is never trusted again. A
+        /// checkpoint and a new segment bring the log back.
+        case poisoned(Int32)
+    }
+
+    public let directory: String
+    public let baseName: String
+    private let server: String
+    private let syncer: LogSyncer
+    private let files: FileOperations
+
+    public private(set) var policy: FsyncPolicy
+    public private(set) var segment: Int64 = 0
+    /// The current segment's file; -1 before `openSegment`.
+    private var descriptor: Int32 = -1
+    private var segmentOffset: Int64 = 0
+    private var lastCheck: UInt32 = 0
+    private var lastDatabase: Int32 = -1
+
+    /// Bytes accepted since the start, over all segments; those of the turn under way count.
+    public var position: UInt64 { sealed + UInt64(buffer.count) }
+    private var sealed: UInt64 = 0
+    /// Batches sealed and not yet written by this thread.
+    private let held = OutputBuffer()
+    private var written: UInt64 = 0
+    private var writeError: Int32 = 0
+    private var firstUnsynced: UInt64?
+    private var lastSyncRequest: UInt64 = 0
+    /// Segments asked for. While one is being made nothing is written by this thread.
+    private var rotations: UInt64 = 0
+    private var isRotating = false
+
+    /// The turn's commands as RESP.
+    private let buffer = OutputBuffer(capacity: 1 << 16)
+
+    /// How old the oldest byte that is not on disk may be under `everysec` before replies wait, in nanoseconds.
+    private static let maxUnsyncedAge: UInt64 = 2_000_000_000
+    private static let syncInterval: UInt64 = 1_000_000_000
+
+    /// `server` is a uuid of 36 characters. `onProgress` is called on the syncer's thread when `acknowledged` or `state`
+    /// may have changed.
+    public init(
+        directory: String, baseName: String, server: String, policy: FsyncPolicy, files: FileOperations = .real,
+        onProgress: @escaping @Sendable () -> Void
+    ) {
+        self.directory = directory
+        self.baseName = baseName
+        self.server = server
+        self.policy = policy
+        self.files = files
+        syncer = LogSyncer(files: files, onProgress: onProgress)
+    }
+    deinit { syncer.mailbox.close() }
+
+    // MARK: Segments
+
+    /// Continues the last segment of a recovered log. Throws when it cannot be opened.
+    public func resume(_ recovered: RecoveredLog) throws(StorageError) {
+        let path = directory + "/" + LogFormat.fileName(baseName, recovered.segment)
+        let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        if file < 0 { throw .system(path, "cannot open the log") }
+        segment = recovered.segment
+        segmentOffset = recovered.end.offset
+        lastCheck = recovered.end.check
+        descriptor = file
+        lastDatabase = -1
+        syncer.use(file)
+    }
+
+    /// Starts the log with a new segment, durably: for the start of a server, as it waits for the disk.
+    public func openSegment(_ number: Int64, previous: SegmentEnd) throws(StorageError) {
+        descriptor = try LogWriter.create(directory, baseName, number, header(number, previous))
+        segment = number
+        segmentOffset = Int64(header(number, previous).count)
+        lastCheck = LogFormat.crc(header(number, previous).bytes[0..<Int(segmentOffset) - LogFormat.checkSize])
+        lastDatabase = 0
+        syncer.use(descriptor)
+    }
+
+    private func header(_ number: Int64, _ previous: SegmentEnd) -> OutputBuffer {
+        let header = OutputBuffer()
+        LogFormat.appendHeader(server: server, segment: number, previous: previous, to: header)
+        LogFormat.appendCheck(LogFormat.crc(header.bytes), to: header)
+        return header
+    }
+
+    /// Creates a segment's file with its header; file and name are durable when it returns.
+    fileprivate static func create(
+        _ directory: String, _ base: String, _ number: Int64, _ header: OutputBuffer
+    ) throws(StorageError) -> Int32 {
+        let path = directory + "/" + LogFormat.fileName(base, number)
+        let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        if file < 0 { throw .system(path, "cannot create a log segment") }
+        let isWritten = Glibc.write(file, header.base, header.count) == header.count
+        guard isWritten, fdatasync(file) == 0 else {
+            let code = errno
+            close(file)
+            unlink(path)
+            throw .system(path, "cannot write a log segment", code: code)
+        }
+        try syncDirectory(directory)
+        return file
+    }
+
+    /// The cut: ends the segment here and goes on in the next, whose number is returned. What is appended before the
+    /// old segment is on disk and the new one made waits, as a later segment must not outlive the end of an earlier one.
+    public func cut() -> Int64 {
+        seal()
+        let previous = SegmentEnd(offset: segmentOffset, check: lastCheck)
+        let header = header(segment + 1, previous)
+        // What the loop holds goes to the old segment first, through the syncer, which has the order.
+        let tail = OutputBuffer(capacity: max(held.count, 16))
+        tail.append(held.bytes)
+        held.removeAll(keepingAtMost: 1 << 20)
+        segment += 1
+        segmentOffset = Int64(header.count)
+        lastCheck = LogFormat.crc(header.bytes[0..<header.count - LogFormat.checkSize])
+        lastDatabase = 0
+        isRotating = true
+        rotations += 1
+        syncer.mailbox.send(
+            .rotate(tail: Parcel(tail), upTo: sealed, directory, baseName, segment, header: Parcel(header)))
+        return segment
+    }
+
+    /// Deletes the segments up to `number`, durably, on the syncer's thread.
+    public func removeSegments(through number: Int64) {
+        syncer.mailbox.send(.remove(directory, baseName, through: number))
+    }
+
+    // MARK: Appending
+
+    /// Appends a command, already RESP.
+    @inline(__always) public func append(database: Int32, _ command: Bytes) {
+        if database != lastDatabase { select(database) }
+        buffer.append(command)
+    }
+    private func select(_ database: Int32) {
+        lastDatabase = database
+        let digits = String(database)
+        buffer.append("*2\r\n$6\r\nSELECT\r\n$\(digits.utf8.count)\r\n\(digits)\r\n")
+    }
+
+    /// Seals what the turn appended and writes it, or hands it to the syncer. Also tries again what failed before:
+    /// call it regularly.
+    public func endTurn() {
+        seal()
+        if isRotating && syncer.rotationsDone == rotations {
+            isRotating = false
+            descriptor = syncer.descriptor
+            written = max(written, syncer.writtenPosition)
+        }
+        if isRotating { return }
+        if policy == .always {
+            written = syncer.writtenPosition
+            if held.count > 0 {
+                let batch = OutputBuffer(capacity: held.count)
+                batch.append(held.bytes)
+                held.removeAll(keepingAtMost: 1 << 20)
+                syncer.mailbox.send(.write(Parcel(batch), upTo: sealed))
+            }
+            return
+        }
+        if held.count > 0 { writeHeld() }
+        requestSync()
+    }
+
+    private func seal() {
+        if buffer.count == 0 { return }
+        let check = LogFormat.crc(buffer.bytes)
+        LogFormat.appendCheck(check, to: buffer)
+        held.append(buffer.bytes)
+        sealed += UInt64(buffer.count)
+        segmentOffset += Int64(buffer.count)
+        lastCheck = check
+        buffer.removeAll(keepingAtMost: 1 << 20)
+    }
+
+    private func writeHeld() {
+        writeError = LogFile.append(held, to: descriptor, files)
+        if writeError != 0 { return }
+        let now = monotonicNanoseconds()
+        if firstUnsynced == nil { firstUnsynced = now }
+        written = sealed
+        held.removeAll(keepingAtMost: 1 << 20)
+    }
+
+    private func requestSync() {
+        if syncer.syncedPosition >= written {
+            firstUnsynced = nil
+            return
+        }
+        let now = monotonicNanoseconds()
+        if policy == .everysec && now - lastSyncRequest >= LogWriter.syncInterval && syncer.mailbox.count == 0 {
+            lastSyncRequest = now
+            syncer.mailbox.send(.sync(upTo: written, startedAt: now))
+        }
+    }
+
+    // MARK: What is safe
+
+    /// Replies to commands up to this position may go out.
+    public var acknowledged: UInt64 {
+        switch policy {
+        case .always: return syncer.syncedPosition
+        case .no: return max(written, syncer.writtenPosition)
+        case .everysec:
+            return oldestUnsyncedAge > LogWriter.maxUnsyncedAge
+                ? syncer.syncedPosition : max(written, syncer.writtenPosition)
+        }
+    }
+
+    /// For how long the oldest byte that is not known to be on disk has waited, in nanoseconds; 0: all is there.
+    public var oldestUnsyncedAge: UInt64 {
+        if max(written, syncer.writtenPosition) <= syncer.syncedPosition { return 0 }
+        // Bytes written after the sync under way began are younger than that beginning.
+        guard let first = firstUnsynced else { return 0 }
+        let since = max(first, syncer.lastSyncStart)
+        let now = monotonicNanoseconds()
+        return now > since ? now - since : 0
+    }
+
+    public var state: State {
+        let poisoned = syncer.poisonedBy
+        if poisoned != 0 { return .poisoned(poisoned) }
+        if writeError != 0 { return .writeFailed(writeError) }
+        let failed = syncer.failedWrite
+        return failed != 0 ? .writeFailed(failed) : .ok
+    }
+
+    /// Bytes of the current segment, those of the turn under way left out.
+    public var segmentSize: Int64 { segmentOffset }
+
+    /// Changes the policy; what is written is on disk when it returns. Waits for the disk. Throws when that fails.
+    public func setPolicy(_ new: FsyncPolicy) throws(StorageError) {
+        try flush()
+        policy = new
+    }
+
+    /// Writes and syncs everything; waits for the disk. Throws when the log is not whole on disk afterwards.
+    public func flush() throws(StorageError) {
+        seal()
+        let deadline = monotonicNanoseconds() + 30_000_000_000
+        var requested = false
+        while syncer.syncedPosition < sealed {
+            endTurn()
+            if policy != .always && !isRotating && written == sealed && !requested {
+                requested = true
+                syncer.mailbox.send(.sync(upTo: written, startedAt: monotonicNanoseconds()))
+            }
+            let failed: (String, Int32)? =
+                switch state {
+                case .ok: nil
+                case .writeFailed(let code): ("cannot write the log", code)
+                case .poisoned(let code): ("cannot sync the log", code)
+                }
+            let path = directory + "/" + LogFormat.fileName(baseName, segment)
+            if let failed { throw .system(path, failed.0, code: failed.1) }
+            if monotonicNanoseconds() > deadline { throw StorageError(file: path, message: "the disk does not answer") }
+            usleep(200)
+        }
+    }
+}
+
+/// A buffer that changes hands: its maker does not touch it again.
+struct Parcel: @unchecked Sendable {
+    let buffer: OutputBuffer
+    init(_ buffer: OutputBuffer) { self.buffer = buffer }
+}
+
+enum LogFile {
+    /// Appends whole batches; after a failed or short write the file is cut back to where it ended before. Returns errno
+    /// or 0. What could be neither written nor cut back counts as an I/O error of the file.
+    static func append(_ batches: OutputBuffer, to file: Int32, _ files: FileOperations) -> Int32 {
+        let start = lseek(file, 0, SEEK_END)
+        var done = 0
+        while done < batches.count {
+            let n = files.write(file, batches.base + done, batches.count - done)
+            if n < 0 && errno == EINTR { continue }
+            if n <= 0 {
+                let code = n < 0 ? errno : ENOSPC
+                if done > 0 && ftruncate(file, start) != 0 { return EIO }
+                return code
+            }
+            done += n
+        }
+        return 0
+    }
+}
+
+extension LogSyncer {
+    /// Makes the next segment.
+    static func createSegment(
+        _ directory: String, _ base: String, _ number: Int64, _ header: OutputBuffer
+    ) throws(StorageError) -> Int32 {
+        try LogWriter.create(directory, base, number, header)
+    }
+}

@@ -1,0 +1,193 @@
+import Storage
+import Testing
+
+@testable import Server
+
+/// Runs handlers without a connection or router.
+private struct Harness {
+    let server: Server
+    let client: Client
+
+    init(_ change: (inout Settings) -> Void = { _ in }) {
+        var settings = Settings()
+        settings.enableDebugCommand = .yes
+        change(&settings)
+        server = Server(
+            config: Config(settings),
+            commands: ConfigCommands.table + ServerCommands.table + DiagnosticCommands.table + DebugCommands.table)
+        server.followSettings()
+        client = server.makeClient()
+    }
+
+    func run(_ words: String..., resp3: Bool = false) -> String { run(words, resp3: resp3) }
+
+    func run(_ words: [String], resp3: Bool = false) -> String {
+        let text = OutputBuffer()
+        for word in words { text.append(word) }
+        var offset = 0
+        let bytes = words.map { word in
+            defer { offset += word.utf8.count }
+            return text.bytes[offset..<offset + word.utf8.count]
+        }
+        let reply = ReplyWriter()
+        reply.resp3 = resp3
+        bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            let args = Arguments(base, buffer.count)
+            guard var entry = server.commands.find(args[0]) else { return reply.simple("no such command") }
+            if let container = entry.subcommands {
+                guard args.count > 1, let found = container.find(args[1]) else {
+                    return reply.simple("no such subcommand")
+                }
+                entry = found
+            }
+            guard entry.accepts(argumentCount: args.count) else { return reply.simple("wrong arity") }
+            let database = server.keyspace.databases[0]
+            do throws(CommandError) {
+                switch entry.row.handler {
+                case .read(let body), .control(let body):
+                    try body(
+                        ReadContext(
+                            args: args, reply: reply, client: client, server: server, db: ReadDatabase(database)))
+                case .write(let body):
+                    try body(WriteContext(args: args, reply: reply, client: client, server: server, db: database))
+                case .container: break
+                }
+            } catch {
+                reply.error(error)
+            }
+        }
+        return reply.output.bytes.string
+    }
+}
+
+@Suite struct ConfigCommandsTests {
+    @Test func configSetReachesTheKeyspace() {
+        let h = Harness()
+        #expect(h.run("CONFIG", "SET", "hash-max-ziplist-entries", "7", "slowlog-max-len", "3") == "+OK\r\n")
+        #expect(h.server.keyspace.limits.hashMaxListpackEntries == 7)
+        #expect(h.server.slowlog.capacity == 3)
+        #expect(h.run("config", "get", "slowlog-max-len") == "*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n3\r\n")
+        #expect(h.run("config", "get", "slowlog-max-len", resp3: true).hasPrefix("%1\r\n"))
+        #expect(h.run("config", "set", "a", "b", "c") == "-ERR syntax error\r\n")
+        #expect(h.run("config", "rewrite") == "-ERR The server is running without a config file\r\n")
+        #expect(h.run("config", "set", "dir", "/tmp").contains("can't set protected config"))
+    }
+
+    @Test func infoHasAllSectionsAndFields() {
+        let h = Harness()
+        let standard = h.run("INFO")
+        for text in [
+            "# Server\r\nredis_version:7.2.0\r\n", "\r\n\r\n# Clients\r\n", "role:master", "used_memory:",
+            "rdb_last_bgsave_status:ok", "aof_enabled:1", "# Keyspace\r\n", "swiftlet_oldest_unsynced_ms:0",
+        ] { #expect(standard.contains(text), "\(text)") }
+        #expect(!standard.contains("# Commandstats"))
+        #expect(h.run("info", "everything").contains("# Commandstats"))
+        #expect(h.run("info", "keyspace", "cpu").contains("# Keyspace"))
+        #expect(h.run("info", "nosuch") == "$0\r\n\r\n")
+        _ = h.run("debug", "populate", "3")
+        #expect(h.run("info", "keyspace").contains("db0:keys=3,expires=0,avg_ttl=0"))
+    }
+
+    @Test func flushAndPopulateAreLogged() {
+        let h = Harness()
+        #expect(h.run("debug", "populate", "2", "p", "10") == "+OK\r\n")
+        #expect(h.run("dbsize") == ":2\r\n")
+        #expect(h.server.propagator.output.bytes.string.contains("$3\r\np:1\r\n$10\r\nvalue:1\0\0\0\r\n"))
+        #expect(h.run("flushall", "bogus") == "-ERR syntax error\r\n")
+        #expect(h.run("FLUSHALL", "ASYNC") == "+OK\r\n")
+        #expect(h.run("dbsize") == ":0\r\n")
+        #expect(h.server.propagator.output.bytes.string.hasSuffix("*1\r\n$8\r\nFLUSHALL\r\n"))
+    }
+
+    @Test(arguments: [
+        (["swapdb", "0", "99"], "-ERR DB index is out of range\r\n"),
+        (["swapdb", "a", "1"], "-ERR invalid first DB index\r\n"),
+        (["swapdb", "0", "b"], "-ERR invalid second DB index\r\n"),
+        (["wait", "0", "-1"], "-ERR timeout is negative\r\n"),
+        (["wait", "2", "10"], ":0\r\n"), (["role"], "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"),
+        (["replicaof", "no", "one"], "+OK\r\n"), (["acl", "whoami"], "$7\r\ndefault\r\n"),
+        (["shutdown", "save", "nosave"], "-ERR syntax error\r\n"),
+        (["shutdown", "abort"], "-ERR No shutdown in progress.\r\n"),
+        (["slowlog", "get", "-2"], "-ERR count should be greater than or equal to -1\r\n"),
+        (["slowlog", "len"], ":0\r\n"), (["latency", "latest"], "*0\r\n"), (["latency", "reset"], ":0\r\n"),
+        (["memory", "usage", "nokey"], "$-1\r\n"),
+        (["memory", "usage", "k", "samples", "-1"], "-ERR syntax error\r\n"),
+        (["debug", "digest"], "+0000000000000000000000000000000000000000\r\n"),
+        (["debug", "object", "nokey"], "-ERR no such key\r\n"), (["debug", "error", "FOO a b"], "-FOO a b\r\n"),
+        (["debug", "sleep", "0"], "+OK\r\n"), (["debug", "stringmatch-len", "100000", "a*a*a*b"], "+OK\r\n"),
+        (
+            ["debug", "nosuch"],
+            "-ERR unknown subcommand or wrong number of arguments for 'nosuch'. Try DEBUG HELP.\r\n"
+        ),
+        (
+            ["debug", "digest", "x"],
+            "-ERR unknown subcommand or wrong number of arguments for 'digest'. Try DEBUG HELP.\r\n"
+        ),
+        (["debug", "populate", "-1"], "-ERR value is out of range, must be positive\r\n"),
+        (["bgsave", "x"], "-ERR syntax error\r\n"),
+    ])
+    func replies(words: [String], reply: String) {
+        #expect(Harness().run(words) == reply)
+    }
+
+    @Test func debugNeedsPermission() {
+        let h = Harness { $0.enableDebugCommand = .local }
+        h.client.address = "10.0.0.1:5"
+        #expect(h.run("debug", "help").hasPrefix("-ERR DEBUG command not allowed"))
+        h.client.address = "127.0.0.1:5"
+        #expect(h.run("debug", "help").hasPrefix("*"))
+    }
+
+    @Test func debugObjectNamesTheEncoding() {
+        let h = Harness()
+        _ = h.run("debug", "populate", "1")
+        #expect(h.run("debug", "object", "key:0").contains(" refcount:1 encoding:embstr serializedlength:"))
+    }
+
+    /// Bytes as redis-server 7.0.15 sends them.
+    @Test(arguments: [
+        ("string", "$11\r\nHello World\r\n", "$11\r\nHello World\r\n"), ("integer", ":12345\r\n", ":12345\r\n"),
+        ("double", ",3.141\r\n", "$5\r\n3.141\r\n"), ("null", "_\r\n", "$-1\r\n"),
+        ("set", "~3\r\n:0\r\n:1\r\n:2\r\n", "*3\r\n:0\r\n:1\r\n:2\r\n"),
+        ("map", "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n", "*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n"),
+        ("verbatim", "=29\r\ntxt:This is a verbatim\nstring\r\n", "$25\r\nThis is a verbatim\nstring\r\n"),
+        ("true", "#t\r\n", ":1\r\n"), ("false", "#f\r\n", ":0\r\n"),
+    ])
+    func debugProtocol(type: String, resp3: String, resp2: String) {
+        let h = Harness()
+        #expect(h.run("debug", "protocol", type, resp3: true) == resp3)
+        #expect(h.run("debug", "protocol", type) == resp2)
+    }
+
+    @Test func slowlogKeepsTheLatestAndShortens() {
+        let slowlog = Slowlog()
+        slowlog.capacity = 2
+        let long = OutputBuffer()
+        long.append(String(repeating: "x", count: 200))
+        for i in 0..<3 {
+            slowlog.add(
+                Array(repeating: long.bytes, count: 40), microseconds: Int64(i), seconds: 1, address: "a", client: "")
+        }
+        #expect(slowlog.entries.map(\.id) == [1, 2])
+        #expect(slowlog.entries[0].arguments.count == 32)
+        #expect(String(decoding: slowlog.entries[0].arguments[31], as: UTF8.self) == "... (9 more arguments)")
+        #expect(String(decoding: slowlog.entries[0].arguments[0], as: UTF8.self).hasSuffix("... (72 more bytes)"))
+    }
+
+    @Test func histogram() {
+        var histogram = LatencyHistogram()
+        for microseconds in [1, 2, 3, 100, 100] as [UInt64] { histogram.add(nanoseconds: microseconds * 1000) }
+        #expect(histogram.microseconds(percent: 50) == 4)
+        #expect(histogram.microseconds(percent: 99) == 128)
+        #expect(histogram.usedCount == 4)
+    }
+
+    @Test func formats() {
+        #expect(Info.fixed(3.14159, 2) == "3.14")
+        #expect(Info.fixed(-0.05, 2) == "-0.05")
+        #expect(Info.fixed(2, 6) == "2.000000")
+        #expect(Info.human(1023) == "1023B")
+        #expect(Info.human(1536) == "1.50K")
+    }
+}
