@@ -82,8 +82,7 @@ enum ExpiryCommands {
             return c.reply.integer(0)
         }
         if when <= c.now {
-            c.db.remove(key)
-            c.propagate(Bytes("DEL"), key)
+            c.removeAsExpired(key)
         } else {
             c.db.setExpiry(when, of: key)
             withDecimal(when) { c.propagate(Bytes("PEXPIREAT"), key, $0) }

@@ -25,6 +25,12 @@ extension WriteContext {
     func editList(_ key: Bytes, create: Bool) throws(CommandError) -> ListEditor? {
         do { return try db.editList(key, create: create) } catch { throw .wrongType }
     }
+
+    /// Deletes a key that was given an expiry in the past, and logs just that.
+    func removeAsExpired(_ key: Bytes) {
+        db.remove(key)
+        propagate(server.config.settings.lazyExpire ? Bytes("UNLINK") : Bytes("DEL"), key)
+    }
 }
 
 extension Arguments {

@@ -175,8 +175,7 @@ enum StringCommands {
         c.reply.bulk(value)
         if let when {
             if when <= c.now {
-                c.db.remove(key)
-                c.propagate(Bytes("DEL"), key)
+                c.removeAsExpired(key)
             } else {
                 c.db.setExpiry(when, of: key)
                 withDecimal(when) { c.propagate(Bytes("PEXPIREAT"), key, $0) }
