@@ -1,0 +1,147 @@
+import Storage
+
+// Invariant of this file: eight bytes are loaded at once only where the last of them is before the last byte of the
+// range, which lies within the string.
+
+/// Strings as arrays of bits, the highest bit of a byte first.
+enum BitCommands {
+    static let table: [Command] = [
+        Command(
+            "getbit", arity: 3, flags: [.fast], group: .bitmap, since: "2.2.0", complexity: "O(1)",
+            summary: "Answers one bit of a string.", .read(getbit)),
+        Command(
+            "setbit", arity: 4, flags: [.denyoom], group: .bitmap, since: "2.2.0", complexity: "O(1)",
+            summary: "Sets or clears one bit of a string and answers what it was.", .write(setbit)),
+        Command(
+            "bitcount", arity: -2, group: .bitmap, since: "2.6.0",
+            complexity: "O(N) for N bytes", summary: "How many bits of a string are set.", .read(bitcount)),
+        Command(
+            "bitpos", arity: -3, group: .bitmap, since: "2.8.7",
+            complexity: "O(N) for N bytes", summary: "Where the first bit is that is set, or clear.", .read(bitpos)),
+    ]
+
+    private static func offset(_ text: Bytes, limit: Int) throws(CommandError) -> Int {
+        guard let offset = text.integer, offset >= 0, offset >> 3 < Int64(limit) else {
+            throw CommandError("ERR bit offset is not an integer or out of range")
+        }
+        return Int(offset)
+    }
+
+    private static func bit(_ value: Bytes, _ offset: Int) -> Bool {
+        value.count > offset >> 3 && value[offset >> 3] & (0x80 >> UInt8(offset & 7)) != 0
+    }
+
+    private static func getbit(_ c: ReadContext) throws(CommandError) {
+        let offset = try offset(c.args[2], limit: c.server.maximumBulkLength)
+        c.reply.integer(try c.string(c.args[1]).map { bit($0, offset) } == true ? 1 : 0)
+    }
+
+    private static func setbit(_ c: WriteContext) throws(CommandError) {
+        let offset = try offset(c.args[2], limit: c.server.maximumBulkLength)
+        guard let number = c.args[3].integer, number & ~1 == 0 else {
+            throw CommandError("ERR bit is not an integer or out of range")
+        }
+        let value = try c.string(c.args[1]) ?? Bytes()
+        let old = bit(value, offset)
+        let inside = value.count > offset >> 3
+        c.reply.integer(old ? 1 : 0)
+        if inside && old == (number == 1) { return }
+        let mask = UInt8(0x80) >> UInt8(offset & 7)
+        let byte = inside ? value[offset >> 3] : 0
+        withUnsafeBytes(of: number == 1 ? byte | mask : byte & ~mask) { changed in
+            guard let base = changed.baseAddress else { return }
+            c.db.setRange(c.args[1], offset >> 3, Bytes(base, 1))
+        }
+    }
+
+    // MARK: - Ranges
+
+    /// "start end [BYTE | BIT]", in bits; the arguments after `at - 1` are all optional.
+    private struct BitRange {
+        let start: Int64
+        let end: Int64
+        let inBits: Bool
+        /// Whether the caller said where to end.
+        let isClosed: Bool
+
+        init(_ args: Arguments, at index: Int) throws(CommandError) {
+            if args.count > index + 3 { throw .syntax }
+            start = args.count > index ? try args.integer(index) : 0
+            isClosed = args.count > index + 1
+            end = isClosed ? try args.integer(index + 1) : -1
+            if args.count > index + 2 {
+                inBits = args[index + 2].equals(ignoringCase: "bit")
+                if !inBits && !args[index + 2].equals(ignoringCase: "byte") { throw .syntax }
+            } else {
+                inBits = false
+            }
+        }
+
+        /// The bits meant in a string of `count` bytes.
+        func bits(count: Int) -> Range<Int> {
+            if inBits { return indexRange(start, end, count: count * 8) }
+            let bytes = indexRange(start, end, count: count)
+            return bytes.lowerBound * 8..<bytes.upperBound * 8
+        }
+    }
+
+    /// The bits of the byte at `index` that lie in `range`.
+    private static func mask(_ index: Int, _ range: Range<Int>) -> UInt8 {
+        let skipped = max(0, range.lowerBound - index * 8)
+        let dropped = max(0, index * 8 + 8 - range.upperBound)
+        return skipped + dropped >= 8 ? 0 : (0xff >> UInt8(skipped)) & (0xff << UInt8(dropped))
+    }
+
+    private static func bitcount(_ c: ReadContext) throws(CommandError) {
+        guard let value = try c.string(c.args[1]) else { return c.reply.integer(0) }
+        if c.args.count == 3 { throw .syntax }
+        let options = try BitRange(c.args, at: 2)
+        let range = options.bits(count: value.count)
+        // From behind the end to before it: nothing, though both would be moved to the first byte. Not so BITPOS.
+        if range.isEmpty || options.start < 0 && options.end < 0 && options.start > options.end {
+            return c.reply.integer(0)
+        }
+        let first = range.lowerBound >> 3
+        let last = (range.upperBound - 1) >> 3
+        var count = 0
+        var i = first
+        while i <= last {
+            if i > first && i + 8 <= last {
+                count += value.base.loadUnaligned(fromByteOffset: i, as: UInt64.self).nonzeroBitCount
+                i += 8
+            } else {
+                count += (value[i] & mask(i, range)).nonzeroBitCount
+                i += 1
+            }
+        }
+        c.reply.integer(Int64(count))
+    }
+
+    private static func bitpos(_ c: ReadContext) throws(CommandError) {
+        let wanted = try c.args.integer(2)
+        guard wanted & ~1 == 0 else { throw CommandError("ERR The bit argument must be 1 or 0.") }
+        guard let value = try c.string(c.args[1]) else { return c.reply.integer(wanted == 0 ? 0 : -1) }
+        let options = try BitRange(c.args, at: 3)
+        let range = options.bits(count: value.count)
+        let flip: UInt8 = wanted == 1 ? 0 : 0xff
+        if !range.isEmpty {
+            let skipped: UInt64 = wanted == 1 ? 0 : .max
+            let last = (range.upperBound - 1) >> 3
+            var i = range.lowerBound >> 3
+            while i <= last {
+                if i + 8 <= last, i * 8 >= range.lowerBound,
+                    value.base.loadUnaligned(fromByteOffset: i, as: UInt64.self) == skipped
+                {
+                    i += 8
+                    continue
+                }
+                let found = (value[i] ^ flip) & mask(i, range)
+                if found != 0 { return c.reply.integer(Int64(i * 8 + found.leadingZeroBitCount)) }
+                i += 1
+            }
+            // A string is thought to go on with zeros, unless the caller said where to end.
+            if wanted == 0 && !options.isClosed { return c.reply.integer(Int64(value.count * 8)) }
+        }
+        c.reply.integer(-1)
+    }
+}

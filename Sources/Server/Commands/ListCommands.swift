@@ -1,0 +1,252 @@
+import Storage
+
+/// Lists: one key, and what never waits.
+enum ListCommands {
+    static let table: [Command] = [
+        Command(
+            "lpush", arity: -3, flags: [.denyoom, .fast], group: .list, since: "1.0.0",
+            complexity: "O(N) for N elements", summary: "Puts elements before the head of a list.",
+            .write { c throws(CommandError) in try push(c, .head, create: true) }),
+        Command(
+            "rpush", arity: -3, flags: [.denyoom, .fast], group: .list, since: "1.0.0",
+            complexity: "O(N) for N elements", summary: "Puts elements behind the tail of a list.",
+            .write { c throws(CommandError) in try push(c, .tail, create: true) }),
+        Command(
+            "lpushx", arity: -3, flags: [.denyoom, .fast], group: .list, since: "2.2.0",
+            complexity: "O(N) for N elements", summary: "Puts elements before the head of a list that is there.",
+            .write { c throws(CommandError) in try push(c, .head, create: false) }),
+        Command(
+            "rpushx", arity: -3, flags: [.denyoom, .fast], group: .list, since: "2.2.0",
+            complexity: "O(N) for N elements", summary: "Puts elements behind the tail of a list that is there.",
+            .write { c throws(CommandError) in try push(c, .tail, create: false) }),
+        Command(
+            "lpop", arity: -2, flags: [.fast], group: .list, since: "1.0.0", complexity: "O(N) for N elements",
+            summary: "Takes elements from the head of a list.",
+            .write { c throws(CommandError) in try pop(c, .head, "lpop") }),
+        Command(
+            "rpop", arity: -2, flags: [.fast], group: .list, since: "1.0.0", complexity: "O(N) for N elements",
+            summary: "Takes elements from the tail of a list.",
+            .write { c throws(CommandError) in try pop(c, .tail, "rpop") }),
+        Command(
+            "llen", arity: 2, flags: [.fast], group: .list, since: "1.0.0", complexity: "O(1)",
+            summary: "How many elements a list has.", .read(llen)),
+        Command(
+            "lrange", arity: 4, group: .list, since: "1.0.0",
+            complexity: "O(S+N), S from the nearer end to the start, N elements answered",
+            summary: "Answers part of a list.", .read(lrange)),
+        Command(
+            "lindex", arity: 3, group: .list, since: "1.0.0",
+            complexity: "O(N) for N elements to the nearer end", summary: "Answers the element at an index.",
+            .read(lindex)),
+        Command(
+            "lset", arity: 4, flags: [.denyoom], group: .list, since: "1.0.0",
+            complexity: "O(N) for N elements to the nearer end", summary: "Replaces the element at an index.",
+            .write(lset)),
+        Command(
+            "linsert", arity: 5, flags: [.denyoom], group: .list, since: "2.2.0",
+            complexity: "O(N) for N elements before the pivot",
+            summary: "Puts an element before or behind the first one equal to a pivot.", .write(linsert)),
+        Command(
+            "lrem", arity: 4, group: .list, since: "1.0.0", complexity: "O(N+M), M removed of N",
+            summary: "Removes elements equal to a value.", .write(lrem)),
+        Command(
+            "ltrim", arity: 4, group: .list, since: "1.0.0", complexity: "O(N) for N elements removed",
+            summary: "Keeps only part of a list.", .write(ltrim)),
+        Command(
+            "lpos", arity: -3, group: .list, since: "6.0.6",
+            complexity: "O(N) for N elements compared", summary: "The indexes of elements equal to a value.",
+            .read(lpos)),
+    ]
+
+    // MARK: - The ends
+
+    private static func push(_ c: WriteContext, _ end: ListEnd, create: Bool) throws(CommandError) {
+        guard let list = try c.editList(c.args[1], create: create) else { return c.reply.integer(0) }
+        for i in 2..<c.args.count { list.push(c.args[i], end) }
+        c.reply.integer(Int64(list.view.count))
+    }
+
+    private static func pop(_ c: WriteContext, _ end: ListEnd, _ name: String) throws(CommandError) {
+        if c.args.count > 3 { throw .wrongArity(name) }
+        let wanted = c.args.count == 3 ? try c.args.nonNegative(2) : nil
+        guard let list = try c.editList(c.args[1], create: false), list.view.count > 0 else {
+            return wanted == nil ? c.reply.null() : c.reply.nullArray()
+        }
+        guard let wanted else {
+            c.reply.bulk(list.view[end == .head ? 0 : list.view.count - 1])
+            if end == .head { list.removeFirst() } else { list.removeLast() }
+            return c.db.removeIfEmpty(list.entry)
+        }
+        let count = min(wanted, list.view.count)
+        c.reply.array(count)
+        take(c, list, end, count)
+    }
+
+    /// Answers the `count` elements at an end, the outermost first, and removes them.
+    static func take(_ c: WriteContext, _ list: ListEditor, _ end: ListEnd, _ count: Int) {
+        if count == 0 { return }
+        let size = list.view.count
+        let reply = c.reply
+        list.view.forEach(from: end == .head ? 0 : size - 1, count: count, reverse: end == .tail) { element in
+            reply.bulk(element)
+            return true
+        }
+        list.remove(at: end == .head ? 0..<count : size - count..<size)
+        c.db.removeIfEmpty(list.entry)
+    }
+
+    // MARK: - Reading
+
+    private static func llen(_ c: ReadContext) throws(CommandError) {
+        c.reply.integer(Int64(try c.list(c.args[1])?.count ?? 0))
+    }
+
+    private static func lrange(_ c: ReadContext) throws(CommandError) {
+        let start = try c.args.integer(2)
+        let end = try c.args.integer(3)
+        guard let list = try c.list(c.args[1]) else { return c.reply.array(0) }
+        let range = elements(start, end, count: list.count)
+        let reply = c.reply
+        reply.array(range.count)
+        if range.isEmpty { return }
+        list.forEach(from: range.lowerBound, count: range.count, reverse: false) { element in
+            reply.bulk(element)
+            return true
+        }
+    }
+
+    /// As `indexRange`, but an end before the head leaves nothing, where strings would keep their first byte.
+    private static func elements(_ start: Int64, _ end: Int64, count: Int) -> Range<Int> {
+        end < 0 && Int64(count) &+ end < 0 ? 0..<0 : indexRange(start, end, count: count)
+    }
+
+    /// An index from the head, or counted from the tail where negative; nil outside the list.
+    private static func position(_ index: Int64, count: Int) -> Int? {
+        let index = index < 0 ? index &+ Int64(count) : index
+        return index >= 0 && index < Int64(count) ? Int(index) : nil
+    }
+
+    private static func lindex(_ c: ReadContext) throws(CommandError) {
+        guard let list = try c.list(c.args[1]) else { return c.reply.null() }
+        if let index = position(try c.args.integer(2), count: list.count) {
+            c.reply.bulk(list[index])
+        } else {
+            c.reply.null()
+        }
+    }
+
+    // MARK: - The middle
+
+    private static func lset(_ c: WriteContext) throws(CommandError) {
+        guard let list = try c.editList(c.args[1], create: false) else { throw .noSuchKey }
+        guard let index = position(try c.args.integer(2), count: list.view.count) else {
+            throw .indexOutOfRange
+        }
+        list.set(index, c.args[3])
+        c.reply.ok()
+    }
+
+    private static func linsert(_ c: WriteContext) throws(CommandError) {
+        let after = c.args[2].equals(ignoringCase: "after")
+        if !after && !c.args[2].equals(ignoringCase: "before") { throw .syntax }
+        guard let list = try c.editList(c.args[1], create: false) else { return c.reply.integer(0) }
+        let pivot = c.args[3]
+        let count = list.view.count
+        var index = 0
+        list.view.forEach(from: 0, count: count, reverse: false) { element in
+            if element == pivot { return false }
+            index += 1
+            return true
+        }
+        if index == count { return c.reply.integer(-1) }
+        list.insert(c.args[4], at: after ? index + 1 : index)
+        c.reply.integer(Int64(list.view.count))
+    }
+
+    private static func lrem(_ c: WriteContext) throws(CommandError) {
+        let limit = try c.args.integer(2)
+        guard let list = try c.editList(c.args[1], create: false) else { return c.reply.integer(0) }
+        let magnitude = Int(clamping: limit.magnitude)
+        let removed = list.removeAll(equal: c.args[3], limit: magnitude, fromTail: limit < 0)
+        c.db.removeIfEmpty(list.entry)
+        c.reply.integer(Int64(removed))
+    }
+
+    private static func ltrim(_ c: WriteContext) throws(CommandError) {
+        let start = try c.args.integer(2)
+        let end = try c.args.integer(3)
+        guard let list = try c.editList(c.args[1], create: false) else { return c.reply.ok() }
+        let count = list.view.count
+        let kept = elements(start, end, count: count)
+        if kept.isEmpty {
+            c.db.remove(c.args[1])
+        } else {
+            if kept.upperBound < count { list.remove(at: kept.upperBound..<count) }
+            if kept.lowerBound > 0 { list.remove(at: 0..<kept.lowerBound) }
+        }
+        c.reply.ok()
+    }
+
+    // MARK: - Searching
+
+    private struct PositionOptions {
+        var rank: Int64 = 1
+        var count: Int64?
+        var limit: Int64 = 0
+
+        init(_ args: Arguments) throws(CommandError) {
+            var i = 3
+            while i < args.count {
+                guard i + 1 < args.count else { throw .syntax }
+                if args[i].equals(ignoringCase: "rank") {
+                    // The lowest one has no magnitude.
+                    rank = try args.integer(i + 1, in: Int64.min + 1...Int64.max)
+                    if rank == 0 {
+                        throw CommandError(
+                            "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or "
+                                + "use negative to start from the end of the list")
+                    }
+                } else if args[i].equals(ignoringCase: "count") {
+                    guard let number = args[i + 1].integer, number >= 0 else {
+                        throw CommandError("ERR COUNT can't be negative")
+                    }
+                    count = number
+                } else if args[i].equals(ignoringCase: "maxlen") {
+                    guard let number = args[i + 1].integer, number >= 0 else {
+                        throw CommandError("ERR MAXLEN can't be negative")
+                    }
+                    limit = number
+                } else {
+                    throw .syntax
+                }
+                i += 2
+            }
+        }
+    }
+
+    private static func lpos(_ c: ReadContext) throws(CommandError) {
+        let options = try PositionOptions(c.args)
+        let list = try c.list(c.args[1])
+        let size = list?.count ?? 0
+        let reverse = options.rank < 0
+        var skipped = options.rank.magnitude - 1
+        var found: [Int] = []
+        let wanted = options.count.map { $0 == 0 ? .max : $0 } ?? 1
+        let compared = options.limit == 0 ? size : Int(min(options.limit, Int64(size)))
+        let value = c.args[2]
+        var index = reverse ? size - 1 : 0
+        list?.forEach(from: index, count: compared, reverse: reverse) { element in
+            if element == value {
+                if skipped > 0 { skipped -= 1 } else { found.append(index) }
+            }
+            index += reverse ? -1 : 1
+            return found.count < wanted
+        }
+        if options.count == nil {
+            if let first = found.first { c.reply.integer(Int64(first)) } else { c.reply.null() }
+            return
+        }
+        c.reply.array(found.count)
+        for index in found { c.reply.integer(Int64(index)) }
+    }
+}

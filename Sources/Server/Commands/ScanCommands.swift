@@ -1,0 +1,83 @@
+import Storage
+
+/// All keys, at once or step by step.
+enum ScanCommands {
+    static let table: [Command] = [
+        Command(
+            "keys", arity: 2, keys: .none, group: .generic, since: "1.0.0",
+            complexity: "O(N) for N keys in the database", summary: "Answers all keys that match a pattern.",
+            categories: [.dangerous],
+            .read(keys)),
+        Command(
+            "scan", arity: -2, keys: .none, group: .generic, since: "2.8.0",
+            complexity: "O(1) a call, O(N) for a whole pass",
+            summary: "Answers the next few keys of a pass over the database.", .read(scan)),
+    ]
+
+    private static func keys(_ c: ReadContext) throws(CommandError) {
+        let pattern = c.args[1]
+        let reply = c.reply
+        let matchesAll = pattern == Bytes("*")
+        let mark = reply.deferredArray()
+        var count = 0
+        c.db.forEach { entry in
+            if matchesAll || stringmatch(pattern, entry.key) {
+                reply.bulk(entry.key)
+                count += 1
+            }
+            return true
+        }
+        reply.fill(mark, count)
+    }
+
+    private struct Options {
+        var count: Int64 = 10
+        var pattern: Bytes?
+        var type: Bytes?
+
+        init(_ args: Arguments) throws(CommandError) {
+            var i = 2
+            while i < args.count {
+                guard i + 1 < args.count else { throw .syntax }
+                if args[i].equals(ignoringCase: "count") {
+                    count = try args.integer(i + 1)
+                    guard count >= 1 else { throw .syntax }
+                } else if args[i].equals(ignoringCase: "match") {
+                    pattern = args[i + 1] == Bytes("*") ? nil : args[i + 1]
+                } else if args[i].equals(ignoringCase: "type") {
+                    type = args[i + 1]
+                } else {
+                    throw .syntax
+                }
+                i += 2
+            }
+        }
+
+        func accepts(_ entry: Entry) -> Bool {
+            if let type, !type.equals(ignoringCase: entry.type.name) { return false }
+            return pattern.map { stringmatch($0, entry.key) } ?? true
+        }
+    }
+
+    private static func scan(_ c: ReadContext) throws(CommandError) {
+        guard var cursor = ElementScan.cursor(c.args[1]) else { throw .invalidCursor }
+        let options = try Options(c.args)
+        var found = MemberList()
+        var seen: Int64 = 0
+        // Sparse tables are mostly empty chains: those end the call as well, only later.
+        var steps = options.count.multipliedReportingOverflow(by: stepsPerKey).partialValue
+        if steps < options.count { steps = .max }
+        repeat {
+            cursor = c.db.scan(cursor) { entry in
+                seen += 1
+                if options.accepts(entry) { found.append(entry.key) }
+            }
+            steps -= 1
+        } while cursor != 0 && seen < options.count && steps > 0
+        c.reply.array(2)
+        c.reply.bulk(String(cursor))
+        c.reply.array(found.count)
+        for i in 0..<found.count { c.reply.bulk(found[i]) }
+    }
+    private static let stepsPerKey: Int64 = 10
+}

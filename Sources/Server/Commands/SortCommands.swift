@@ -1,0 +1,296 @@
+import Storage
+
+/// SORT: the elements of a list, set or sorted set in order.
+enum SortCommands {
+    static let table: [Command] = [
+        Command(
+            "sort", arity: -2, flags: [.denyoom, .movablekeys], keys: .function(sortKeys), group: .generic,
+            since: "1.0.0", complexity: "O(N+M*log(M)) for N elements, M answered",
+            summary: "Answers the elements of a list, set or sorted set in order, or keeps them in a list.",
+            categories: [.set, .sortedset, .list, .dangerous], .write(sort)),
+        Command(
+            "sort_ro", arity: -2, flags: [.movablekeys], group: .generic, since: "7.0.0",
+            complexity: "O(N+M*log(M)) for N elements, M answered",
+            summary: "Answers the elements of a list, set or sorted set in order.",
+            categories: [.set, .sortedset, .list, .dangerous], .read(sortReadOnly)),
+    ]
+
+    /// The key and, where there are several STORE, the last one's: that is the one that counts.
+    private static let sortKeys: @Sendable (Arguments, (Int) -> Void) -> Bool = { args, body in
+        body(1)
+        var target: Int?
+        var i = 2
+        while i < args.count {
+            if args[i].equals(ignoringCase: "limit") {
+                i += 2
+            } else if args[i].equals(ignoringCase: "by") || args[i].equals(ignoringCase: "get") {
+                i += 1
+            } else if args[i].equals(ignoringCase: "store"), i + 1 < args.count {
+                i += 1
+                target = i
+            }
+            i += 1
+        }
+        if let target { body(target) }
+        return true
+    }
+
+    // MARK: - Handlers
+
+    private static func sortReadOnly(_ c: ReadContext) throws(CommandError) {
+        let request = try SortRequest(c.args, allowsStore: false)
+        var sorting = try Sorting(request, c.args[1], c.db)
+        let rows = try sorting.order(c.db)
+        sorting.write(rows, c.db, to: c.reply)
+    }
+
+    private static func sort(_ c: WriteContext) throws(CommandError) {
+        let request = try SortRequest(c.args, allowsStore: true)
+        var sorting = try Sorting(request, c.args[1], c.reading)
+        let rows = try sorting.order(c.reading)
+        guard let target = request.target else { return sorting.write(rows, c.reading, to: c.reply) }
+        var output = MemberList()
+        sorting.forEachValue(rows, c.reading) { output.append($0 ?? Bytes()) }
+        c.reply.integer(output.count)
+        if output.isEmpty {
+            c.db.remove(target)
+            return
+        }
+        let list = c.db.replaceWithNewList(target)
+        for i in 0..<output.count { list.push(output[i], .tail) }
+    }
+}
+
+/// What SORT was asked to do.
+private struct SortRequest {
+    private(set) var descending = false
+    private(set) var alphabetical = false
+    private(set) var offset: Int64 = 0
+    /// Negative: all.
+    private(set) var limit: Int64 = -1
+    private(set) var by: SortPattern?
+    /// BY a pattern without "*": every element has the same weight, so they are left as they come.
+    private(set) var keepsOrder = false
+    private(set) var gets: [SortPattern] = []
+    private(set) var target: Bytes?
+
+    init(_ args: Arguments, allowsStore: Bool) throws(CommandError) {
+        var i = 2
+        while i < args.count {
+            let rest = args.count - i - 1
+            if args[i].equals(ignoringCase: "asc") {
+                descending = false
+            } else if args[i].equals(ignoringCase: "desc") {
+                descending = true
+            } else if args[i].equals(ignoringCase: "alpha") {
+                alphabetical = true
+            } else if args[i].equals(ignoringCase: "limit"), rest >= 2 {
+                offset = try args.integer(i + 1)
+                limit = try args.integer(i + 2)
+                i += 2
+            } else if allowsStore, args[i].equals(ignoringCase: "store"), rest >= 1 {
+                target = args[i + 1]
+                i += 1
+            } else if args[i].equals(ignoringCase: "by"), rest >= 1 {
+                by = SortPattern(args[i + 1])
+                if case .key = by {} else { keepsOrder = true }
+                i += 1
+            } else if args[i].equals(ignoringCase: "get"), rest >= 1 {
+                gets.append(SortPattern(args[i + 1]))
+                i += 1
+            } else {
+                throw .syntax
+            }
+            i += 1
+        }
+    }
+
+    /// A set has no order to keep; what is stored, or seen by a script, must not depend on its memory.
+    mutating func sortAlphabetically() {
+        keepsOrder = false
+        alphabetical = true
+        by = nil
+    }
+
+    /// The rows of `count` that LIMIT leaves.
+    func rows(_ count: Int) -> Range<Int> {
+        let first = Int(clamping: max(0, offset))
+        if first >= count { return 0..<0 }
+        return first..<(limit < 0 ? count : first + min(count - first, Int(clamping: limit)))
+    }
+}
+
+/// A pattern of BY or GET.
+private enum SortPattern {
+    /// "#": the element.
+    case element
+    /// The string at the key that the element makes of "prefix*suffix", or a field of the hash there.
+    case key(prefix: Bytes, suffix: Bytes, field: Bytes?)
+    /// No "*": names no key.
+    case constant
+
+    init(_ text: Bytes) {
+        if text == Bytes("#") {
+            self = .element
+            return
+        }
+        guard let star = text.buffer.firstIndex(of: UInt8(ascii: "*")) else {
+            self = .constant
+            return
+        }
+        let prefix = text[0..<star]
+        var end = text.count
+        var field: Bytes?
+        // An arrow with nothing behind it belongs to the key.
+        for i in star + 1..<max(star + 1, text.count - 2) where text[i..<i + 2] == Bytes("->") {
+            end = i
+            field = text[i + 2..<text.count]
+            break
+        }
+        self = .key(prefix: prefix, suffix: text[star + 1..<end], field: field)
+    }
+
+    /// What the pattern finds for an element; good until the next look-up. nil: no such key or field, or the key holds
+    /// something else.
+    func value(of element: Bytes, _ db: ReadDatabase, scratch: OutputBuffer) -> Bytes? {
+        switch self {
+        case .element: return element
+        case .constant: return nil
+        case .key(let prefix, let suffix, let field):
+            scratch.removeAll()
+            scratch.append(prefix)
+            scratch.append(element)
+            scratch.append(suffix)
+            guard let field else { return (try? db.string(scratch.bytes)) ?? nil }
+            return (try? db.hash(scratch.bytes))??.get(field)
+        }
+    }
+}
+
+/// The elements of one SORT, copied, since BY and GET look other keys up.
+private struct Sorting {
+    private struct Row {
+        let index: Int
+        var score = 0.0
+        /// Where its weight is among `weights`, when that is text.
+        var weight: Int?
+    }
+
+    private var request: SortRequest
+    private var elements = MemberList()
+    private var weights = MemberList()
+    private let scratch = OutputBuffer(capacity: 64)
+
+    /// Takes the elements in. Throws WRONGTYPE for a string or hash.
+    init(_ request: SortRequest, _ key: Bytes, _ db: ReadDatabase) throws(CommandError) {
+        self.request = request
+        guard let entry = db.find(key) else { return }
+        do {
+            switch entry.type {
+            case .list: gather(try db.list(key))
+            case .set: gather(try db.set(key))
+            case .zset: gather(try db.zset(key))
+            default: throw WrongType()
+            }
+        } catch {
+            throw .wrongType
+        }
+    }
+
+    private mutating func gather(_ list: ListView?) {
+        list?.forEach(from: 0, count: list?.count ?? 0, reverse: false) { element in
+            elements.append(element)
+            return true
+        }
+    }
+    private mutating func gather(_ set: SetView?) {
+        if request.keepsOrder && request.target != nil { request.sortAlphabetically() }
+        set?.forEach { member in
+            elements.append(member)
+            return true
+        }
+    }
+    private mutating func gather(_ zset: ZSetView?) {
+        guard let zset else { return }
+        // Its own order stands in for a weight, so DESC means something even when nothing is sorted.
+        let reverse = request.keepsOrder && request.descending
+        zset.forEach(rank: reverse ? zset.count - 1 : 0, count: zset.count, reverse: reverse) { member, _ in
+            elements.append(member)
+            return true
+        }
+    }
+
+    // MARK: Order
+
+    /// The indexes of the elements to answer, in order. Throws when a weight should be a number and is not.
+    mutating func order(_ db: ReadDatabase) throws(CommandError) -> [Int] {
+        let wanted = request.rows(elements.count)
+        if request.keepsOrder { return Array(wanted) }
+        var rows: [Row] = []
+        rows.reserveCapacity(elements.count)
+        for i in 0..<elements.count { rows.append(try row(i, db)) }
+        rows.sort(by: isBefore)
+        return rows[wanted].map(\.index)
+    }
+
+    private mutating func row(_ index: Int, _ db: ReadDatabase) throws(CommandError) -> Row {
+        var row = Row(index: index)
+        if request.alphabetical && request.by == nil { return row }
+        let value = request.by.map { $0.value(of: elements[index], db, scratch: scratch) } ?? elements[index]
+        guard let value else { return row }
+        if request.alphabetical {
+            row.weight = weights.count
+            weights.append(value)
+        } else {
+            guard let score = Self.score(value) else {
+                throw CommandError("ERR One or more scores can't be converted into double")
+            }
+            row.score = score
+        }
+        return row
+    }
+
+    /// As strtod reads it: spaces in front are skipped, and nothing at all is 0.
+    private static func score(_ text: Bytes) -> Double? {
+        var start = 0
+        while start < text.count, text[start] == 32 || (9...13).contains(text[start]) { start += 1 }
+        return text.isEmpty ? 0 : text[start..<text.count].double
+    }
+
+    private func isBefore(_ a: Row, _ b: Row) -> Bool {
+        let difference = compare(a, b)
+        // Equal ones stay as they came, either way.
+        return difference == 0 ? a.index < b.index : (difference < 0) != request.descending
+    }
+
+    private func compare(_ a: Row, _ b: Row) -> Int {
+        if !request.alphabetical {
+            if a.score != b.score { return a.score < b.score ? -1 : 1 }
+            return elements[a.index].compare(elements[b.index])
+        }
+        if request.by == nil { return elements[a.index].compare(elements[b.index]) }
+        switch (a.weight, b.weight) {
+        case (nil, nil): return 0
+        case (nil, _): return -1
+        case (_, nil): return 1
+        case (.some(let a), .some(let b)): return weights[a].compare(weights[b])
+        }
+    }
+
+    // MARK: Answer
+
+    /// Calls `body` with each value of the reply; nil where GET finds nothing.
+    func forEachValue(_ rows: [Int], _ db: ReadDatabase, _ body: (Bytes?) -> Void) {
+        for row in rows {
+            if request.gets.isEmpty { body(elements[row]) }
+            for get in request.gets { body(get.value(of: elements[row], db, scratch: scratch)) }
+        }
+    }
+
+    func write(_ rows: [Int], _ db: ReadDatabase, to reply: ReplyWriter) {
+        reply.array(rows.count * max(1, request.gets.count))
+        forEachValue(rows, db) { value in
+            if let value { reply.bulk(value) } else { reply.null() }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+"""Fixtures. Servers run for the whole session; every test begins with empty databases and connections of its own."""
+
+import sys
+import pathlib
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from oracle import Pair, start_redis, start_swiftlet  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def swiftlet_server():
+    server = start_swiftlet()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def oracle_server():
+    server = start_redis()
+    yield server
+    server.stop()
+
+
+def connected(server):
+    connection = server.connect()
+    for number in range(16):
+        connection.call("SELECT", number)
+        for key in keys(connection):
+            connection.call("DEL", key)
+    connection.call("SELECT", 0)
+    return connection
+
+
+def keys(connection):
+    from oracle import bulks
+
+    return bulks(connection.call("KEYS", "*"))
+
+
+@pytest.fixture
+def swiftlet(swiftlet_server):
+    connection = connected(swiftlet_server)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def oracle(oracle_server):
+    connection = connected(oracle_server)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def both(swiftlet, oracle):
+    return Pair(swiftlet, oracle)
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def protocols(request, both):
+    """`both`, in each protocol."""
+    for connection in (both.swiftlet, both.oracle):
+        connection.call("HELLO", request.param)
+    return both
