@@ -62,6 +62,11 @@ struct CommandError: Error, Equatable {
             + "<pass> option can be used to authenticate the client and select the RESP protocol version at the same "
             + "time")
     static let unsupportedProtocol = CommandError("NOPROTO unsupported protocol version")
+    static let protectedMode = CommandError(
+        "DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+            + "default user. In this mode connections are only accepted from the loopback interface. To connect from "
+            + "elsewhere, set a password (requirepass), or turn protected-mode off where only trusted machines can "
+            + "connect.")
     static let tooManyClients = CommandError("ERR max number of clients reached")
 
     /// A RESP2 client with subscriptions can do little else.
