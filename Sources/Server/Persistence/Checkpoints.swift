@@ -41,13 +41,21 @@ extension PersistenceControl {
     func proceed() {
         guard let checkpointer else { return }
         if checkpointer.isRunning {
-            let isMore = checkpointer.step(budgetNanoseconds: PersistenceControl.slice)
+            let isMore = checkpointer.step(
+                budgetNanoseconds: PersistenceControl.slice, mayCommit: !(log?.isRotating ?? false))
             if isMore && !checkpointer.isBlocked { server.flushAcknowledged() }
             if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
         } else if wantsSave {
             beginCheckpoint()
             server.flushAcknowledged()
         }
+    }
+
+    /// Drives the running checkpoint to its end.
+    func finishCheckpoint() throws(StorageError) {
+        guard let checkpointer, checkpointer.isRunning else { return }
+        try log?.waitForSegment()
+        if let outcome = checkpointer.finishNow() { finished(outcome.meta, outcome.result) }
     }
 
     func finished(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {

@@ -58,6 +58,7 @@ extension PersistenceControl {
 
     /// Lets replies go whose commands are safe by the policy.
     func updateAcknowledged() {
+        server.holdsReads = log?.policy == .always
         guard let log else {
             server.acknowledgedPosition = .max
             return
@@ -68,8 +69,8 @@ extension PersistenceControl {
             server.acknowledgedPosition = turns[done].propagated
             done += 1
         }
-        if done == turns.count {
-            server.acknowledgedPosition = server.propagator.position - server.propagator.output.count
+        if done == turns.count && server.propagator.output.count == 0 {
+            server.acknowledgedPosition = server.propagator.position
         }
         if done > 0 { turns.removeFirst(done) }
     }

@@ -87,9 +87,14 @@ final class PersistenceControl {
 
     /// SAVE: a checkpoint, complete when this returns.
     func save() throws(CommandError) {
-        beginCheckpoint()
-        guard let outcome = checkpointer?.finishNow() else { throw CommandError("ERR") }
-        finished(outcome.meta, outcome.result)
+        do throws(StorageError) {
+            try finishCheckpoint()
+            beginCheckpoint()
+            try finishCheckpoint()
+        } catch {
+            server.log.warning("\(error)")
+            lastSaveSucceeded = false
+        }
         if !lastSaveSucceeded { throw CommandError("ERR") }
     }
 
@@ -120,9 +125,7 @@ final class PersistenceControl {
 
     /// DEBUG RELOAD: save (unless not wanted), empty the keyspace, and load the snapshot.
     func reload(saveFirst: Bool) throws(CommandError) {
-        if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
-            finished(outcome.meta, outcome.result)
-        }
+        do throws(StorageError) { try finishCheckpoint() } catch { throw failed(error) }
         if saveFirst { try save() }
         guard (try? Snapshot.state(path: snapshotPath)) == .ready else {
             throw CommandError("ERR Error trying to load the RDB dump, check server logs.")
@@ -134,11 +137,13 @@ final class PersistenceControl {
 
     /// DEBUG LOADAOF: sync the log, empty the keyspace, and load snapshot and log.
     func reloadLog() throws(CommandError) {
-        if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
-            finished(outcome.meta, outcome.result)
+        do throws(StorageError) {
+            try finishCheckpoint()
+            writeTurn()
+            try log?.flush()
+        } catch {
+            throw failed(error)
         }
-        writeTurn()
-        do throws(StorageError) { try log?.flush() } catch { throw failed(error) }
         try loadAgain { () throws(StorageError) in
             if log == nil { return }
             _ = try replayLog(from: logSegmentOfSnapshot)

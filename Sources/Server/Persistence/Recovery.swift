@@ -62,7 +62,7 @@ extension PersistenceControl {
         server.log.notice("Importing \(path) into \(snapshotPath)")
         var options = RDBImporter.Options()
         options.reading.dropExpiredAt = wallClockMilliseconds()
-        options.reading.databases = server.config.settings.databases
+        options.reading.databases = Int32(clamping: server.config.settings.databases)
         let summary = try RDBImporter.run(from: path, to: snapshotPath, options: options)
         server.log.notice("Imported \(summary.keys) keys; \(path) is not needed any more")
     }
@@ -130,7 +130,7 @@ extension PersistenceControl {
             self.log = log
             if hasSnapshot {
                 beginCheckpoint()
-                if let outcome = checkpointer?.finishNow() { finished(outcome.meta, outcome.result) }
+                try finishCheckpoint()
                 guard lastSaveSucceeded else {
                     throw StorageError(file: snapshotPath, message: "the first checkpoint failed: see the log above")
                 }

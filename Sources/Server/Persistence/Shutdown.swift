@@ -21,9 +21,6 @@ extension PersistenceControl {
         }
         if saves {
             server.log.notice("Saving the final snapshot before exiting.")
-            if checkpointer?.isRunning ?? false, let outcome = checkpointer?.finishNow() {
-                finished(outcome.meta, outcome.result)
-            }
             do throws(CommandError) { try save() } catch { isClean = false }
         }
         if !isClean && !options.contains(.force) {

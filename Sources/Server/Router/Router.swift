@@ -258,7 +258,7 @@ extension Server {
             statistics.writes &+= 1
         }
         propagator.endUnit()
-        if propagator.position != logged { client.ackPosition = propagator.position }
+        if propagator.position != logged || holdsReads { client.ackPosition = propagator.position }
         let ended = monotonicNanoseconds()
         clock = ended
         let elapsed = ended &- began

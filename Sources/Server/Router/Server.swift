@@ -48,6 +48,8 @@ final class Server {
     /// Replies whose `ackPosition` is beyond this wait. Advanced by whoever syncs the log, who then calls
     /// `flushAcknowledged`.
     var acknowledgedPosition = Int.max
+    /// Replies to reads wait too, as they may show a write that is not safe yet: appendfsync always.
+    var holdsReads = false
     /// May be called from any thread: on the loop, `acknowledge` runs, and what waited leaves.
     var flushAcknowledged: @Sendable () -> Void = {}
     /// On the loop, before waiting replies are looked at: brings `acknowledgedPosition` up to date.

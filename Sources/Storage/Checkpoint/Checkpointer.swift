@@ -11,6 +11,8 @@ public final class Checkpointer {
     private var handover: Handover?
     private var meta: Meta?
     private var isHandingOver = false
+    /// All is handed over, and `mayCommit` is waited for.
+    private var isComplete = false
 
     /// Batches that may wait for the writer before slices pause, of 256 KB each: bounds the memory of a checkpoint.
     private static let maxBacklog = 48
@@ -49,20 +51,26 @@ public final class Checkpointer {
         handover = Handover(keyspace, sink: RowSink { mailbox.send(.batch($0)) })
         self.meta = meta
         isHandingOver = true
+        isComplete = false
     }
 
     /// The writer has as much as may wait for it: `step` does nothing until `wake` is called.
     public var isBlocked: Bool { shared.mailbox.count > Checkpointer.maxBacklog }
 
-    /// Hands over for about `budgetNanoseconds`. True while more is to be handed over.
-    public func step(budgetNanoseconds: UInt64) -> Bool {
+    /// Hands over for about `budgetNanoseconds`, and lets the writer commit once all is handed over and `mayCommit`:
+    /// the log's segment that `meta` names must be there before. True while there is work to do here.
+    @discardableResult
+    public func step(budgetNanoseconds: UInt64, mayCommit: Bool = true) -> Bool {
         guard isHandingOver, let handover, let meta else { return false }
-        if isBlocked { return true }
-        if handover.step(budgetNanoseconds: budgetNanoseconds) {
+        if !isComplete {
+            if isBlocked { return true }
+            isComplete = handover.step(budgetNanoseconds: budgetNanoseconds)
+        }
+        if isComplete && mayCommit {
             isHandingOver = false
             shared.mailbox.send(.commit(meta))
         }
-        return isHandingOver
+        return isHandingOver && !isComplete
     }
 
     /// The result of the running checkpoint, once there is one; none is running then any more. After a failure
@@ -80,7 +88,8 @@ public final class Checkpointer {
         return (meta, taken)
     }
 
-    /// Drives the running checkpoint to its end, waiting as long as it takes: for SAVE and shutdown.
+    /// Drives the running checkpoint to its end, waiting as long as it takes: for SAVE and shutdown, when the log's segment
+    /// is there.
     public func finishNow() -> (meta: Meta, result: Result<SnapshotCommit, StorageError>)? {
         guard isRunning else { return nil }
         while true {

@@ -46,7 +46,8 @@ public final class LogWriter {
     private var lastSyncRequest: UInt64 = 0
     /// Segments asked for. While one is being made nothing is written by this thread.
     private var rotations: UInt64 = 0
-    private var isRotating = false
+    /// A cut's segment is not there yet: no snapshot may name it.
+    public private(set) var isRotating = false
 
     /// The turn's commands as RESP.
     private let buffer = OutputBuffer(capacity: 1 << 16)
@@ -227,6 +228,17 @@ public final class LogWriter {
         if policy == .everysec && now - lastSyncRequest >= LogWriter.syncInterval && syncer.mailbox.count == 0 {
             lastSyncRequest = now
             syncer.mailbox.send(.sync(upTo: written, startedAt: now))
+        }
+    }
+
+    /// Waits until the last cut's segment is there. Throws when it cannot be made.
+    public func waitForSegment() throws(StorageError) {
+        while isRotating {
+            endTurn()
+            if case .writeFailed(let code) = state {
+                throw .system(directory + "/" + LogFormat.fileName(baseName, segment), "cannot make a log segment", code: code)
+            }
+            usleep(200)
         }
     }
 

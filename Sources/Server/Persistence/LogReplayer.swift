@@ -1,0 +1,36 @@
+import Storage
+
+/// Executes the log's commands at start, through the same rows as a client's: what a command did then it does now.
+final class LogReplayer {
+    private let server: Server
+    private let client: Client
+
+    init(_ server: Server) {
+        self.server = server
+        client = server.makeClient()
+        client.flags.insert(.internal)
+    }
+
+    /// Throws for a command that fails: the log holds only ones that succeeded, so that going on would diverge.
+    func apply(_ arguments: UnsafeBufferPointer<Bytes>) throws(StorageError) {
+        guard let base = arguments.baseAddress, !arguments.isEmpty else { return }
+        let args = Arguments(base, arguments.count)
+        // What belongs together was checked to be whole when it was read.
+        if args.count == 1 && (args[0].equals(ignoringCase: "multi") || args[0].equals(ignoringCase: "exec")) { return }
+        guard let command = server.command(args), command.accepts(argumentCount: args.count) else {
+            throw failure(args, "this program does not know it")
+        }
+        server.call(client, command, args, request: nil)
+        if client.output.count > 0 && client.output.bytes[0] == 45 {
+            throw failure(args, client.output.bytes.string)
+        }
+        client.output.removeAll(keepingAtMost: 1 << 16)
+    }
+
+    private func failure(_ args: Arguments, _ reason: String) -> StorageError {
+        let settings = server.config.settings
+        return StorageError(
+            file: settings.directory + "/" + settings.appendFileName,
+            message: "the command \(args[0].string) in the log cannot be replayed: \(reason)")
+    }
+}
