@@ -27,6 +27,8 @@ final class Network: @unchecked Sendable {
     private var waiting: [Connection] = []
     private var resuming: [Connection] = []
     private var isTurnScheduled = false
+    /// The loop has the server; until then whoever loads the data has it.
+    private var isServing = false
     private var isStopping = false
     private lazy var turn: @Sendable () -> Void = { [unowned self] in endTurn() }
 
@@ -36,7 +38,7 @@ final class Network: @unchecked Sendable {
         loop = group.next()
         finished = loop.makePromise()
         let loop = loop
-        server.flushAcknowledged = { [weak self] in loop.execute { self?.acknowledge() } }
+        server.flushAcknowledged = { [unowned self] in loop.execute { [unowned self] in acknowledge() } }
         server.stop = { [unowned self] in stop() }
     }
 
@@ -51,6 +53,7 @@ final class Network: @unchecked Sendable {
         let unix = settings.unixSocket.isEmpty ? nil : try unixSocket(settings)
         do {
             try loop.submit { [self] in
+                isServing = true
                 for socket in tcp { listen(socket, isTCP: true) }
                 if let unix { listen(unix, isTCP: false) }
                 scheduleCron()
@@ -210,6 +213,7 @@ final class Network: @unchecked Sendable {
 
     /// The log is safe further on: replies that waited for it leave.
     private func acknowledge() {
+        if !isServing { return }
         server.onAcknowledge?()
         if waiting.isEmpty { return }
         let held = waiting
