@@ -9,17 +9,27 @@ enum ProtocolError: Error, Equatable {
     case invalidMultibulkLength, invalidBulkLength, bigMultibulkCount, bigBulkCount, bigInline, unbalancedQuotes
     case expectedDollar(UInt8)
 
-    var reply: CommandError {
+    var text: StaticString {
         switch self {
-        case .invalidMultibulkLength: CommandError("ERR Protocol error: invalid multibulk length")
-        case .invalidBulkLength: CommandError("ERR Protocol error: invalid bulk length")
-        case .bigMultibulkCount: CommandError("ERR Protocol error: too big mbulk count string")
-        case .bigBulkCount: CommandError("ERR Protocol error: too big bulk count string")
-        case .bigInline: CommandError("ERR Protocol error: too big inline request")
-        case .unbalancedQuotes: CommandError("ERR Protocol error: unbalanced quotes in request")
-        case .expectedDollar(let got):
-            CommandError("ERR Protocol error: expected '$', got '\(Character(Unicode.Scalar(got)))'")
+        case .invalidMultibulkLength: "invalid multibulk length"
+        case .invalidBulkLength: "invalid bulk length"
+        case .bigMultibulkCount: "too big mbulk count string"
+        case .bigBulkCount: "too big bulk count string"
+        case .bigInline: "too big inline request"
+        case .unbalancedQuotes: "unbalanced quotes in request"
+        case .expectedDollar: "expected '$', got '"
         }
+    }
+
+    /// The error reply. The byte that a client sent instead of "$" goes back as it came, whatever it is.
+    func write(to reply: ReplyWriter) {
+        reply.output.append("-ERR Protocol error: ")
+        reply.output.append(text)
+        if case .expectedDollar(let byte) = self {
+            reply.output.append(byte: byte == 13 || byte == 10 ? 32 : byte)
+            reply.output.append("'")
+        }
+        reply.output.append("\r\n")
     }
 }
 

@@ -36,19 +36,30 @@ struct WriteContext {
 /// A database whose contents only read handlers see. Looking a key up may remove it when it has expired.
 struct ReadDatabase {
     private let database: Database
+    /// Where hits and misses are counted: those of commands that read.
+    private let statistics: Statistics?
 
-    init(_ database: Database) { self.database = database }
+    init(_ database: Database, _ statistics: Statistics? = nil) {
+        self.database = database
+        self.statistics = statistics
+    }
 
     var index: Int { database.index }
     var count: Int { database.count }
     var expiringCount: Int { database.expiringCount }
 
-    @inline(__always) func find(_ key: Bytes) -> Entry? { database.find(key) }
-    @inline(__always) func string(_ key: Bytes) throws(WrongType) -> Bytes? { try database.string(key) }
-    func list(_ key: Bytes) throws(WrongType) -> ListView? { try database.list(key) }
-    func hash(_ key: Bytes) throws(WrongType) -> HashView? { try database.hash(key) }
-    func set(_ key: Bytes) throws(WrongType) -> SetView? { try database.set(key) }
-    func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { try database.zset(key) }
+    @inline(__always) func find(_ key: Bytes) -> Entry? { counted(database.find(key)) }
+    @inline(__always) func string(_ key: Bytes) throws(WrongType) -> Bytes? { counted(try database.string(key)) }
+    func list(_ key: Bytes) throws(WrongType) -> ListView? { counted(try database.list(key)) }
+    func hash(_ key: Bytes) throws(WrongType) -> HashView? { counted(try database.hash(key)) }
+    func set(_ key: Bytes) throws(WrongType) -> SetView? { counted(try database.set(key)) }
+    func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { counted(try database.zset(key)) }
+    @inline(__always) private func counted<T>(_ found: T?) -> T? {
+        if let statistics {
+            if found == nil { statistics.keyspaceMisses &+= 1 } else { statistics.keyspaceHits &+= 1 }
+        }
+        return found
+    }
     func expiry(of entry: Entry) -> Int64? { database.expiry(of: entry) }
     func randomKey() -> Entry? { database.randomKey() }
     func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 { database.scan(cursor, body) }

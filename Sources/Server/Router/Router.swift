@@ -75,8 +75,8 @@ extension Server {
                 return isPutOff ? request.offset : request.offset + request.length
             }
             if let failure {
-                client.reply.error(failure.reply)
-                statistics.count(error: failure.reply.text)
+                failure.write(to: client.reply)
+                statistics.count(error: "ERR")
                 client.flags.insert(.closeAfterReply)
                 return input.count
             }
@@ -236,7 +236,13 @@ extension Server {
         propagator.beginCommand()
         do throws(CommandError) {
             switch command.row.handler {
-            case .read(let handler), .control(let handler):
+            case .read(let handler):
+                statistics.reads &+= 1
+                try handler(
+                    ReadContext(
+                        args: args, reply: client.reply, client: client, server: self,
+                        db: ReadDatabase(database, statistics)))
+            case .control(let handler):
                 try handler(
                     ReadContext(
                         args: args, reply: client.reply, client: client, server: self, db: ReadDatabase(database)))
