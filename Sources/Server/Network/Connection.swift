@@ -71,6 +71,14 @@ final class Connection: Transport, ChannelInboundHandler {
         if isWritable { scheduleFlush() }
     }
 
+    /// The other side sends no more: what it is still owed goes out, then the connection ends.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? ChannelEvent, event == .inputClosed else { return }
+        guard let client else { return context.close(promise: nil) }
+        client.flags.insert(.closeAfterReply)
+        scheduleFlush()
+    }
+
     /// A reset by the other side and the like: the connection is over.
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 

@@ -95,6 +95,8 @@ final class Network: @unchecked Sendable {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(clamping: settings.tcpBacklog))
             .childChannelOption(.maxMessagesPerRead, value: 1)
+            // Who sends a request and closes that direction still wants the reply.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 2048, maximum: 65536)
             )
