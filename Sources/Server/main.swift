@@ -1,1 +1,4 @@
-print("swiftlet")
+import Glibc
+import Storage
+
+Launcher.run(Array(CommandLine.arguments.dropFirst()))
