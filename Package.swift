@@ -27,7 +27,7 @@ let package = Package(
         .executableTarget(
             name: "Server",
             dependencies: [
-                "Storage", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                "Storage", "CShims", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: swift6),
         .executableTarget(

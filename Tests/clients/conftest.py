@@ -26,18 +26,8 @@ def oracle_server():
 
 def connected(server):
     connection = server.connect()
-    for number in range(16):
-        connection.call("SELECT", number)
-        for key in keys(connection):
-            connection.call("DEL", key)
-    connection.call("SELECT", 0)
+    connection.call("FLUSHALL")
     return connection
-
-
-def keys(connection):
-    from oracle import bulks
-
-    return bulks(connection.call("KEYS", "*"))
 
 
 @pytest.fixture

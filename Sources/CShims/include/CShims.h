@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <malloc.h>
 #include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 
 /// Asks the CPU to bring the cache line at `p` near. Never faults.
 static inline void cshims_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
@@ -20,5 +23,8 @@ void cshims_set_thread_name(const char *name);
 
 /// Where `needle` first occurs in `data`, or NULL.
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length);
+
+/// Accepts a connection: a non-blocking descriptor, closed on exec; -1 with errno.
+int cshims_accept(int listener);
 
 #endif

@@ -125,7 +125,7 @@ extension PersistenceControl {
             logPositionAtCut = 0
         } else {
             // No snapshot, or one from a time without a log: segments that lie about were never promised.
-            log.removeSegments(through: .max)
+            LogWriter.removeSegments(directory: log.directory, baseName: log.baseName, through: .max)
             try log.openSegment(1, previous: SegmentEnd())
             self.log = log
             if hasSnapshot {

@@ -123,7 +123,7 @@ public struct SegmentEnd: Equatable, Sendable {
 
 extension StorageError {
     /// A failed system call, with errno's text.
-    static func system(_ file: String, _ what: String, code: Int32 = errno) -> StorageError {
+    public static func system(_ file: String, _ what: String, code: Int32 = errno) -> StorageError {
         StorageError(file: file, message: "\(what): \(String(cString: strerror(code)))")
     }
 }
