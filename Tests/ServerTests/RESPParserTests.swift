@@ -126,11 +126,13 @@ private func resp(_ words: String...) -> String {
         #expect(text(.unbalancedQuotes) == "-ERR Protocol error: unbalanced quotes in request\r\n")
     }
 
-    @Test(arguments: [
-        ("a  b\tc", ["a", "b", "c"]), (" a\r", ["a"]), (#""a b" 'c d'"#, ["a b", "c d"]), (#""\n\r\t\b\a\\\"""#, ["\n\r\t\u{8}\u{7}\\\""]),
-        (#""\x41\x4" 'it\'s' '\n'"#, ["Ax4", "it's", "\\n"]), (#"a"b c"d"#, nil), (#"ab"c d""#, ["abc d"]),
-        (#""""#, [""]),
-    ] as [(String, [String]?)])
+    @Test(
+        arguments: [
+            ("a  b\tc", ["a", "b", "c"]), (" a\r", ["a"]), (#""a b" 'c d'"#, ["a b", "c d"]),
+            (#""\n\r\t\b\a\\\"""#, ["\n\r\t\u{8}\u{7}\\\""]),
+            (#""\x41\x4" 'it\'s' '\n'"#, ["Ax4", "it's", "\\n"]), (#"a"b c"d"#, nil), (#"ab"c d""#, ["abc d"]),
+            (#""""#, [""]),
+        ] as [(String, [String]?)])
     func inline(line: String, words: [String]?) {
         let feed = Feed.all(line + "\n")
         if let words { #expect(feed.requests == [words]) } else { #expect(feed.error == .unbalancedQuotes) }

@@ -70,8 +70,9 @@ private func resp(_ words: String...) -> String {
     @Test func errorTakesTheReplyBack() {
         let h = RouterHarness()
         h.run("set s x")
-        #expect(h.run("ping", "lpush s a", "ping").split(separator: "\r\n").map(String.init)
-            == ["+PONG", "-WRONGTYPE Operation against a key holding the wrong kind of value", "+PONG"])
+        #expect(
+            h.run("ping", "lpush s a", "ping").split(separator: "\r\n").map(String.init)
+                == ["+PONG", "-WRONGTYPE Operation against a key holding the wrong kind of value", "+PONG"])
         #expect(h.server.statistics.errors["WRONGTYPE"] == 1)
     }
 
@@ -126,7 +127,8 @@ private func resp(_ words: String...) -> String {
     @Test func commandDescribesEveryRow() {
         let h = RouterHarness()
         #expect(h.run("command count") == ":\(h.server.commands.entries.count)\r\n")
-        #expect(h.run("command info ping").hasPrefix("*1\r\n*10\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n"))
+        #expect(
+            h.run("command info ping").hasPrefix("*1\r\n*10\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n"))
         #expect(h.run("command").hasPrefix("*\(h.server.commands.entries.count)\r\n"))
         #expect(h.run("command getkeys mset a 1 b 2") == "*2\r\n$1\r\na\r\n$1\r\nb\r\n")
     }

@@ -16,6 +16,9 @@ final class Connection: Transport {
     /// Bytes of the client's output that have left.
     private var sent = 0
 
+    /// Since when the output has been above the soft limit, in seconds since 1970; 0: it is not.
+    private var overSoftLimitSince: Int64 = 0
+
     /// Output capacity that an idle connection keeps.
     private static let keptOutput = 64 << 10
 
@@ -55,7 +58,10 @@ final class Connection: Transport {
     // MARK: Output
 
     override func scheduleFlush() {
-        if isFlushScheduled || isClosing { return }
+        if isClosing { return }
+        // While the socket is full, no flush looks at how much has piled up.
+        if wantsWritable, let client, isOverLimit(client) { return closeOverLimit(client) }
+        if isFlushScheduled { return }
         isFlushScheduled = true
         if !wantsWritable { loop.scheduleFlush(self) }
     }
@@ -64,12 +70,8 @@ final class Connection: Transport {
         guard wantsWritable else { return }
         wantsWritable = false
         loop.watchWritable(socket, false)
-        if !isFlushScheduled {
-            isFlushScheduled = true
-            loop.scheduleFlush(self)
-        } else {
-            loop.scheduleFlush(self)
-        }
+        isFlushScheduled = true
+        loop.scheduleFlush(self)
     }
 
     /// At the end of a turn: what may leave leaves.
@@ -85,14 +87,52 @@ final class Connection: Transport {
                 if errno != EAGAIN { return close() }
                 isFlushScheduled = true
                 wantsWritable = true
-                return loop.watchWritable(socket, true)
+                loop.watchWritable(socket, true)
+                return keepRest(client)
             }
             sent += count
+            server.statistics.bytesWritten &+= count
         }
-        server.statistics.bytesWritten &+= sent
         sent = 0
+        overSoftLimitSince = 0
         output.removeAll(keepingAtMost: Connection.keptOutput)
         if client.flags.contains(.closeAfterReply) { close() }
+    }
+
+    /// The socket is full. What has left goes out of the buffer too once it is most of it: a client that never quite
+    /// catches up must not have all its output kept.
+    private func keepRest(_ client: Client) {
+        if sent > 1 << 20 && sent > client.output.count / 2 {
+            client.output.removeFirst(sent)
+            sent = 0
+        }
+        if isOverLimit(client) { closeOverLimit(client) }
+    }
+
+    /// Whether more waits to be sent than `client-output-buffer-limit` has for this class of client.
+    private func isOverLimit(_ client: Client) -> Bool {
+        let limits = server.config.settings.outputBufferLimits
+        let limit =
+            switch ClientType(client) {
+            case .normal, .master: limits.normal
+            case .replica: limits.replica
+            case .pubsub: limits.pubsub
+            }
+        let waiting = client.output.count - sent
+        if limit.hard > 0 && waiting > limit.hard { return true }
+        guard limit.soft > 0 && waiting > limit.soft else {
+            overSoftLimitSince = 0
+            return false
+        }
+        let now = server.keyspace.now / 1000
+        if overSoftLimitSince == 0 { overSoftLimitSince = now }
+        return now - overSoftLimitSince > limit.softSeconds
+    }
+
+    private func closeOverLimit(_ client: Client) {
+        server.log.warning(
+            "Client id=\(client.id) addr=\(client.address) is closed: its output is over client-output-buffer-limit.")
+        close()
     }
 
     override func close() {

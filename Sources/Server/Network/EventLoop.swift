@@ -30,7 +30,7 @@ final class EventLoop {
     private let scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.readSize, alignment: 16)
     private static let readSize = 64 << 10
     private static let eventCapacity = 1024
-    /// Reads of one connection in one turn, so that a client with endless input does not starve the others.
+    /// Connections accepted in one turn, so that a flood of them does not starve the others.
     private static let acceptsPerTurn = 100
 
     /// Throws when the system refuses descriptors. SIGTERM and SIGINT come to the loop from here on: make it before other
@@ -71,6 +71,23 @@ final class EventLoop {
         let opened = try Listener.open(settings)
         for listener in opened { watch(listener.descriptor, EPOLLIN.rawValue) }
         listeners = opened
+        raiseDescriptorLimit(settings.maxClients + EventLoop.reservedDescriptors)
+    }
+
+    /// Descriptors that are not clients': files, listeners, the loop's own.
+    private static let reservedDescriptors = 32
+
+    /// As far as the system allows; says so when that is not far enough.
+    private func raiseDescriptorLimit(_ wanted: Int) {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(wanted) else { return }
+        limit.rlim_cur = min(rlim_t(wanted), limit.rlim_max)
+        setrlimit(resource, &limit)
+        if limit.rlim_cur < rlim_t(wanted) {
+            server.log.warning(
+                "The limit of open files is \(limit.rlim_cur), too low for maxclients: it should be \(wanted)")
+        }
     }
 
     /// `bind` or `port` changed: listens anew, or keeps the old listeners and throws.
@@ -184,26 +201,37 @@ final class EventLoop {
 
     private func open(_ descriptor: Int32, _ listener: Listener) {
         let connection = Connection(descriptor, self, server)
-        guard let client = server.connect(connection) else {
-            let refusal = "-ERR max number of clients reached\r\n"
-            _ = refusal.withCString { write(descriptor, $0, strlen($0)) }
-            Glibc.close(descriptor)
-            return
-        }
+        guard let client = server.connect(connection) else { return refuse(descriptor, .tooManyClients) }
         connection.client = client
         if listener.isUnix {
             client.flags.insert(.unixSocket)
             client.address = listener.path + ":0"
             client.localAddress = client.address
+            client.isLocal = true
         } else {
             SocketOptions.prepare(descriptor, keepalive: server.config.settings.tcpKeepalive)
             client.address = SocketOptions.peer(descriptor)
             client.localAddress = SocketOptions.local(descriptor)
+            client.isLocal = SocketOptions.isLoopback(client.address)
+        }
+        let settings = server.config.settings
+        if settings.protectedMode && settings.requirePass.isEmpty && !client.isLocal {
+            server.disconnect(client)
+            server.statistics.connectionsRejected += 1
+            return refuse(descriptor, .protectedMode)
         }
         let index = Int(descriptor)
         while connections.count <= index { connections.append(nil) }
         connections[index] = connection
         watch(descriptor, EPOLLIN.rawValue)
+    }
+
+    /// Says why, as far as the socket takes it, and ends the connection.
+    private func refuse(_ descriptor: Int32, _ error: CommandError) {
+        let reply = ReplyWriter()
+        reply.error(error)
+        _ = write(descriptor, reply.output.base, reply.output.count)
+        Glibc.close(descriptor)
     }
 
     func scheduleFlush(_ connection: Connection) { flushes.append(connection) }

@@ -51,7 +51,8 @@ struct Listener {
         var found: UnsafeMutablePointer<addrinfo>?
         let failed = getaddrinfo(host, String(settings.port), &hints, &found)
         guard failed == 0, let found else {
-            throw StorageError(file: name, message: "cannot resolve the address: \(String(cString: gai_strerror(failed)))")
+            throw StorageError(
+                file: name, message: "cannot resolve the address: \(String(cString: gai_strerror(failed)))")
         }
         defer { freeaddrinfo(found) }
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
@@ -110,6 +111,9 @@ enum SocketOptions {
         var probes: Int32 = 3
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, &probes, 4)
     }
+
+    /// Whether an address that `peer` gave is this machine itself.
+    static func isLoopback(_ address: String) -> Bool { address.hasPrefix("127.") || address.hasPrefix("[::1]") }
 
     static func peer(_ descriptor: Int32) -> String { name(descriptor, getpeername) }
     static func local(_ descriptor: Int32) -> String { name(descriptor, getsockname) }

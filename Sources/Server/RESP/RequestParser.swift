@@ -118,8 +118,9 @@ struct RequestParser {
             if bulkLength < 0 {
                 guard cursor < count else { break }
                 guard p[cursor] == UInt8(ascii: "$") else { throw .expectedDollar(p[cursor]) }
-                guard let length = try number(
-                    p, count, from: cursor &+ 1, tooLong: .bigBulkCount, bad: .invalidBulkLength)
+                guard
+                    let length = try number(
+                        p, count, from: cursor &+ 1, tooLong: .bigBulkCount, bad: .invalidBulkLength)
                 else { break }
                 guard length >= 0 && length <= maximumBulk else { throw .invalidBulkLength }
                 bulkLength = length

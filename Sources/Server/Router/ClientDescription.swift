@@ -36,7 +36,8 @@ enum ClientType {
 enum ClientFilter {
     case id(UInt64)
     case type(ClientType)
-    case address(String), localAddress(String)
+    case address(String)
+    case localAddress(String)
     case user(String)
 
     func matches(_ client: Client) -> Bool {
