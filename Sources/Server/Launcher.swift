@@ -30,6 +30,8 @@ enum Launcher {
         do throws(StorageError) {
             let loop = try EventLoop(server)
             log.setRole(.master)
+            // Redis's banner; its test suite waits for this form.
+            log.notice("Port: \(settings.port), PID: \(getpid())")
             log.notice("Server initialized")
             try loop.listen()
             try server.persistence.start(server)

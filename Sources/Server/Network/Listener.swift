@@ -66,7 +66,7 @@ struct Listener {
         else {
             let code = errno
             Glibc.close(descriptor)
-            throw .system(name, "cannot listen", code: code)
+            throw .system(name, "Failed listening on port \(settings.port)", code: code)
         }
         return Listener(descriptor: descriptor, path: "")
     }

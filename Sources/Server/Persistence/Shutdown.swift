@@ -22,6 +22,10 @@ extension PersistenceControl {
         if saves {
             server.log.notice("Saving the final snapshot before exiting.")
             do throws(CommandError) { try save() } catch { isClean = false }
+            if isClean && log != nil {
+                LogWriter.removeSegments(
+                    directory: settings.directory, baseName: settings.appendFileName, through: logSegmentOfSnapshot - 1)
+            }
         }
         if !isClean && !options.contains(.force) {
             server.log.warning("Error trying to save the data, can't exit.")

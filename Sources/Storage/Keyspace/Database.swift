@@ -65,9 +65,12 @@ public final class Database {
         return nil
     }
 
-    /// One step of SCAN; see `EntryTable.scan`. Expired keys are not shown.
+    /// One step of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed.
     public func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 {
-        contents.table.scan(cursor) { if !isExpired($0) { body($0) } }
+        var due: [Entry] = []
+        let next = contents.table.scan(cursor) { if isExpired($0) { due.append($0) } else { body($0) } }
+        for entry in due { expire(entry) }
+        return next
     }
     /// Every key: O(n), for KEYS and digests. `body` must not write.
     public func forEach(_ body: (Entry) -> Bool) {
@@ -86,6 +89,8 @@ public final class Database {
     public func removeIfEmpty(_ entry: Entry) {
         if entry.elementCount == 0, let slot = contents.table.find(entry.key, hash: Hashing.hash(entry.key)) {
             remove(slot)
+            // The last element's removal counts, the key's does not.
+            keyspace.changes -= 1
         }
     }
 

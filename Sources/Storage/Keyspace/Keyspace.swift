@@ -38,6 +38,8 @@ public final class Keyspace {
     }
     /// Number of elements changed since the start: Redis's `dirty`.
     public internal(set) var changes = 0
+    /// Several changes just made count as one: a move is one change to whoever counts.
+    public func countAsOne(since before: Int) { if changes > before { changes = before + 1 } }
     /// Told about each key that expires, before it is removed.
     public var onExpired: ((_ db: Int, _ key: Bytes) -> Void)?
     /// Told about each key that is written or removed; set only while keys are WATCHed.
