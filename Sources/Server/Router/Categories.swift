@@ -36,7 +36,7 @@ struct Categories: OptionSet, Sendable {
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// What flags and group imply.
-    init(_ flags: CommandFlags, _ group: CommandGroup, _ keys: KeySpec) {
+    init(_ flags: CommandFlags, _ group: CommandGroup?) {
         var found: Categories = flags.contains(.fast) ? .fast : .slow
         if flags.contains(.write) { found.insert(.write) }
         if flags.contains(.readonly) && group != .scripting { found.insert(.read) }
@@ -57,7 +57,7 @@ struct Categories: OptionSet, Sendable {
         case .geo: found.insert(.geo)
         case .stream: found.insert(.stream)
         case .bitmap: found.insert(.bitmap)
-        case .pubsub, .server, .cluster, .sentinel: break
+        case .pubsub, .server, .cluster, .sentinel, nil: break
         }
         self = found
     }

@@ -52,7 +52,10 @@ struct Command: Sendable {
         self.since = since
         self.complexity = complexity
         self.summary = summary
-        self.categories = categories.union(Categories(flags, group, keys))
+        // A container does nothing itself: its subcommands are in their group's category.
+        var isContainer = false
+        if case .container = handler { isContainer = true }
+        self.categories = categories.union(Categories(flags, isContainer ? nil : group))
         self.subcommands = subcommands
         self.handler = handler
     }
