@@ -13,7 +13,6 @@ let package = Package(
         .executable(name: "redis-migrate", targets: ["Migrate"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
     targets: [
@@ -25,11 +24,7 @@ let package = Package(
         .target(name: "CShims"),
         .target(name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
         .executableTarget(
-            name: "Server",
-            dependencies: [
-                "Storage", "CShims", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: swift6),
+            name: "Server", dependencies: ["Storage", "CShims"], swiftSettings: swift6),
         .executableTarget(
             name: "Migrate",
             dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -53,7 +53,7 @@ import Testing
                 "list 2 2147483649 b  0.0 0", "string 1 2 s1 one 0", "string 2 2 s2 two 4102444800000",
             ])
         let meta = try SnapshotReader(path: output).meta
-        #expect(meta.checkpoint == 1 && meta.segment == 1 && meta.segmentOffset == 0)
+        #expect(meta.checkpoint == 1 && meta.segment == 0 && meta.segmentOffset == 0)
         #expect(meta.server.count == 36 && meta.replicationID.count == 40)
     }
 

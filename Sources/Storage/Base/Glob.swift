@@ -5,6 +5,8 @@
 /// for itself. Bytes, not characters; `ignoringCase` folds ASCII only. As KEYS, SCAN, PSUBSCRIBE and CONFIG GET read
 /// their patterns, with their leniency: a class that is never closed ends with the pattern, a range may be reversed.
 ///
+/// A pattern with more than `maxStars` runs of `*` before its end matches nothing, as in Redis.
+///
 /// O(pattern × text) at worst and no recursion: only the last `*` is ever retried, since what an earlier one could take
 /// instead, the last one can take as well.
 public func stringmatch(_ pattern: Bytes, _ text: Bytes, ignoringCase: Bool = false) -> Bool {
@@ -12,10 +14,13 @@ public func stringmatch(_ pattern: Bytes, _ text: Bytes, ignoringCase: Bool = fa
     var t = 0
     var starPattern = -1
     var starText = 0
+    var stars = 0
     while t < text.count {
         if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
             repeat { p += 1 } while p < pattern.count && pattern[p] == UInt8(ascii: "*")
             if p == pattern.count { return true }
+            stars += 1
+            if stars > maxStars { return false }
             starPattern = p
             starText = t
             continue
@@ -32,6 +37,9 @@ public func stringmatch(_ pattern: Bytes, _ text: Bytes, ignoringCase: Bool = fa
     while p < pattern.count, pattern[p] == UInt8(ascii: "*") { p += 1 }
     return p == pattern.count
 }
+
+/// Redis's bound on the nesting of its matcher.
+private let maxStars = 1000
 
 /// Matches the one element of `pattern` at `p`, which is no `*`, with `byte`, and moves `p` behind it.
 private func matchOne(_ pattern: Bytes, _ p: inout Int, _ byte: UInt8, _ ignoringCase: Bool) -> Bool {

@@ -118,11 +118,13 @@ public final class Database {
     /// Before contents are replaced: watched keys that exist here or there count as touched.
     func touchWatched(against other: Database?) {
         keyspace.watchedKeys?(index) { key in
-            let hash = Hashing.hash(key)
-            if contents.table.find(key, hash: hash) != nil || other?.contents.table.find(key, hash: hash) != nil {
-                keyspace.onTouched?(index, key)
-            }
+            if holds(key) || other?.holds(key) ?? false { keyspace.onTouched?(index, key) }
         }
+    }
+    /// Whether a key that has not expired is there; removes none.
+    private func holds(_ key: Bytes) -> Bool {
+        guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
+        return !isExpired(slot.entry)
     }
 
     /// `from` exists. An old `to` is removed.

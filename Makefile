@@ -1,0 +1,68 @@
+# Swiftlet's commands. `make run` and `make test` need a Debian machine with a Swift 6 toolchain and nothing else: what
+# is missing they install (apt, pip).
+
+# Exclusivity is checked in debug builds; in release ones the checks cost a tenth of the time. The standard library is
+# linked in, so that a server runs where there is no toolchain.
+RELEASE_FLAGS = -c release -Xswiftc -enforce-exclusivity=unchecked --static-swift-stdlib
+SERVER = $(CURDIR)/.build/release/swiftlet-server
+MIGRATE = $(CURDIR)/.build/release/redis-migrate
+DATA ?= data
+ARGS ?=
+PYTHON = .venv/bin/python
+
+BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev
+TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv
+PIP_PACKAGES = pytest redis hiredis
+
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: deps test-deps build debug run test unit clients bench crash fuzz lint format clean
+
+deps:
+	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $$missing; fi
+
+test-deps: deps
+	@missing=""; for p in $(TEST_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
+	$(SUDO) env RUNLEVEL=1 apt-get install -qy $$missing; fi
+	@[ -x $(PYTHON) ] || python3 -m venv .venv
+	@$(PYTHON) -c 'import pytest, redis, hiredis' 2>/dev/null || $(PYTHON) -m pip install -q $(PIP_PACKAGES)
+
+build: deps
+	swift build $(RELEASE_FLAGS)
+
+# `make run ARGS="--port 7777"`
+run: build
+	@mkdir -p $(DATA)
+	$(SERVER) --dir $(DATA) $(ARGS)
+
+# A warning in our own code is an error; those of dependencies are theirs.
+unit: test-deps
+	@swift build --build-tests 2>&1 | tee .build/build.log | tail -n 5; \
+	if grep -E "$(CURDIR)/(Sources|Tests|schema)/.*(warning|error):" .build/build.log; then exit 1; fi
+	swift test --skip-build
+
+clients: test-deps build
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/clients
+
+test: unit clients
+
+crash: test-deps build
+	$(PYTHON) Tests/crash/crash.py --server $(SERVER) --rounds $${ROUNDS:-500}
+
+# Mutated RDB files, many more than the unit tests try; the seed is printed.
+fuzz: deps
+	SWIFTLET_MUTATIONS=$${MUTATIONS:-200000} swift test --filter RDBDamageTests
+
+bench: test-deps build
+	$(PYTHON) Benchmarks/bench.py --server $(SERVER) --migrate $(MIGRATE) $(ARGS)
+
+lint:
+	swift format lint --strict -r Sources Tests schema Package.swift
+
+format:
+	swift format format -i -r Sources Tests schema Package.swift
+
+clean:
+	rm -rf .build
