@@ -109,7 +109,7 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
 
     @Test func renameMoveCopy() throws {
         set("s", "value", .at(.max))
-        _ = withBytes("s") { s in withBytes("t") { db.rename(s, to: $0) } }
+        withBytes("s") { s in withBytes("t") { db.rename(s, to: $0) } }
         #expect(get("s") == nil)
         #expect(get("t") == "value")
         #expect(withBytes("t") { db.move($0, to: keyspace.databases[1]) })

@@ -33,6 +33,7 @@ enum DebugCommands {
         Action(name: "htstats", arguments: 1...2, run: tableStatistics),
         Action(name: "htstats-key", arguments: 1...2, run: valueTableStatistics),
         Action(name: "sdslen", arguments: 1...1, run: stringLengths),
+        Action(name: "allocated", arguments: 0...0, run: allocated),
         Action(name: "config-rewrite-force-all", arguments: 0...0, run: rewriteAll),
         Action(name: "change-repl-id", arguments: 0...0, run: changeReplicationID),
         // Of Redis's insides that Swiftlet does not have: accepted, so that suites go on.
@@ -47,6 +48,11 @@ enum DebugCommands {
         Action(name: "jmap", arguments: 0...0, run: accept),
         Action(name: "help", arguments: 0...0, run: help),
     ]
+
+    /// Bytes that this thread has asked the allocator for since the start: what tests hold the hot path to.
+    private static func allocated(_ c: WriteContext) throws(CommandError) {
+        c.reply.integer(Int64(clamping: MemoryStatistics.allocatedByThread))
+    }
 
     private static func debug(_ c: WriteContext) throws(CommandError) {
         guard c.server.config.settings.enableDebugCommand.allows(c.client) else {

@@ -37,6 +37,9 @@ public struct MemoryStatistics: Sendable {
         return "jemalloc-" + String(cString: text).prefix { $0 != "-" }
     }
 
+    /// What the calling thread has asked for since it began, in bytes.
+    public static var allocatedByThread: Int { size("thread.allocated") }
+
     /// Gives freed pages back to the kernel.
     public static func purge() {
         // 4096 stands for all arenas (MALLCTL_ARENAS_ALL).
