@@ -46,7 +46,7 @@ unit: test-deps
 clients: test-deps build
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/clients
 
-test: unit clients
+test: lint unit clients
 
 crash: test-deps build
 	$(PYTHON) Tests/crash/crash.py --server $(SERVER) --rounds $${ROUNDS:-500}

@@ -14,20 +14,32 @@ func dump(_ keyspace: Keyspace) -> [String: String] {
             case .list:
                 var items: [String] = []
                 let view = database.list(of: entry)
-                view.forEach(from: 0, count: view.count, reverse: false) { items.append($0.string); return true }
+                view.forEach(from: 0, count: view.count, reverse: false) {
+                    items.append($0.string)
+                    return true
+                }
                 value = items.joined(separator: ",")
             case .hash:
                 var items: [String] = []
-                database.hash(of: entry).forEach { items.append("\($0.string)=\($1.string)"); return true }
+                database.hash(of: entry).forEach {
+                    items.append("\($0.string)=\($1.string)")
+                    return true
+                }
                 value = items.sorted().joined(separator: ",")
             case .set:
                 var items: [String] = []
-                database.set(of: entry).forEach { items.append($0.string); return true }
+                database.set(of: entry).forEach {
+                    items.append($0.string)
+                    return true
+                }
                 value = items.sorted().joined(separator: ",")
             case .zset:
                 var items: [String] = []
                 let view = database.zset(of: entry)
-                view.forEach(rank: 0, count: view.count, reverse: false) { items.append("\($0.string):\($1)"); return true }
+                view.forEach(rank: 0, count: view.count, reverse: false) {
+                    items.append("\($0.string):\($1)")
+                    return true
+                }
                 value = items.joined(separator: ",")
             case .stream: value = ""
             }
@@ -72,7 +84,8 @@ struct RandomWriter {
             let to = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
             if db.find(key.bytes) != nil { db.rename(key.bytes, to: to.bytes) }
         case 31...35: _ = db.move(key.bytes, to: keyspace.databases[1 - db.index])
-        case 36...50: if db.find(key.bytes) != nil { db.setExpiry(int(3) == 0 ? nil : Int64(10_000 + int(5000)), of: key.bytes) }
+        case 36...50:
+            if db.find(key.bytes) != nil { db.setExpiry(int(3) == 0 ? nil : Int64(10_000 + int(5000)), of: key.bytes) }
         case 51...54:
             let to = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
             if db.find(key.bytes) != nil { db.copy(key.bytes, to: db, as: to.bytes) }
@@ -87,7 +100,11 @@ struct RandomWriter {
     private mutating func edit(_ db: Database, _ type: Int, _ key: Text, _ element: Text, _ value: Text) throws {
         switch type {
         case 0:
-            if int(3) == 0 { db.append(key.bytes, value.bytes) } else { db.setString(key.bytes, value.bytes, expiry: .keep) }
+            if int(3) == 0 {
+                db.append(key.bytes, value.bytes)
+            } else {
+                db.setString(key.bytes, value.bytes, expiry: .keep)
+            }
         case 1:
             let list = try #require(try db.editList(key.bytes, create: true))
             let count = list.view.count

@@ -92,8 +92,10 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
         while keyspace.activeExpire(budgetNanoseconds: 1_000_000) {}
         #expect(order.count == 2500)
         #expect(db.expiringCount == 2500)
-        #expect(order == (0..<5000).filter { ($0 * 7919) % 5000 < 2500 }
-            .sorted { ($0 * 7919) % 5000 < ($1 * 7919) % 5000 }.map { "e\($0)" })
+        #expect(
+            order
+                == (0..<5000).filter { ($0 * 7919) % 5000 < 2500 }
+                .sorted { ($0 * 7919) % 5000 < ($1 * 7919) % 5000 }.map { "e\($0)" })
         // Overwriting clears, KEEPTTL keeps, setExpiry moves.
         keyspace.now = 1000
         set("a", "1", .at(2000))
@@ -194,10 +196,16 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                 #expect(editor.view.count == model.count)
                 if i % 500 == 0 && !model.isEmpty {
                     var seen: [String] = []
-                    editor.view.forEach(from: 0, count: model.count, reverse: false) { seen.append($0.string); return true }
+                    editor.view.forEach(from: 0, count: model.count, reverse: false) {
+                        seen.append($0.string)
+                        return true
+                    }
                     #expect(seen == model)
                     seen = []
-                    editor.view.forEach(from: model.count - 1, count: model.count, reverse: true) { seen.append($0.string); return true }
+                    editor.view.forEach(from: model.count - 1, count: model.count, reverse: true) {
+                        seen.append($0.string)
+                        return true
+                    }
                     #expect(seen == model.reversed())
                     let at = Int.random(in: 0..<model.count)
                     #expect(editor.view[at].string == model[at])
@@ -244,14 +252,19 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                 if i == 200 || i == 39_999 {
                     let order = model.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
                     var seen: [String] = []
-                    editor.view.forEach(rank: 0, count: order.count, reverse: false) { m, _ in seen.append(m.string); return true }
+                    editor.view.forEach(rank: 0, count: order.count, reverse: false) { m, _ in
+                        seen.append(m.string)
+                        return true
+                    }
                     #expect(seen == order.map(\.key))
                     for (rank, element) in order.enumerated() where rank % 37 == 0 {
                         #expect(withBytes(element.key) { editor.view.rank(of: $0) } == rank)
-                        #expect(editor.view.firstRank(score: element.value, after: false)
-                            == order.firstIndex { $0.value >= element.value })
-                        #expect(editor.view.firstRank(score: element.value, after: true)
-                            == order.firstIndex { $0.value > element.value } ?? order.count)
+                        #expect(
+                            editor.view.firstRank(score: element.value, after: false)
+                                == order.firstIndex { $0.value >= element.value })
+                        #expect(
+                            editor.view.firstRank(score: element.value, after: true)
+                                == order.firstIndex { $0.value > element.value } ?? order.count)
                     }
                     editor.removeRanks(3..<10)
                     for element in order[3..<10] { model[element.key] = nil }

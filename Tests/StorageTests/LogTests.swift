@@ -21,7 +21,8 @@ import Testing
         _ directory: Directory, _ policy: FsyncPolicy = .everysec, files: FileOperations = .real
     ) throws -> LogWriter {
         let writer = LogWriter(
-            directory: directory.path, baseName: "aof", server: LogTests.server, policy: policy, files: files, onProgress: {})
+            directory: directory.path, baseName: "aof", server: LogTests.server, policy: policy, files: files,
+            onProgress: {})
         try writer.openSegment(1, previous: SegmentEnd())
         return writer
     }

@@ -13,18 +13,18 @@ enum ConnectionCommands {
             "select", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
             summary: "Changes the database that this connection works on.", .control(select)),
         Command(
-            "hello", arity: -1, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            "hello", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "6.0.0", summary: "Agrees on a protocol, and tells about the server.",
             .control(hello)),
         Command(
-            "auth", arity: -2, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            "auth", arity: -2, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "1.0.0", complexity: "O(N) for N passwords of the user",
             summary: "Says who is at the other end.", .control(auth)),
         Command(
-            "quit", arity: -1, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            "quit", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "1.0.0", summary: "Ends the connection.", .control(quit)),
         Command(
-            "reset", arity: 1, flags: [.noscript, .loading, .stale, .fast, .no_auth, .allow_busy], keys: .none,
+            "reset", arity: 1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "6.2.0", summary: "Puts the connection back into the state of a new one.",
             .control(reset)),
         ClientCommand.row,

@@ -8,9 +8,9 @@ import Storage
 /// that 0.1 added ten times prints as 1.
 enum LongDouble {
     #if arch(x86_64) || arch(i386)
-    typealias Value = Float80
+        typealias Value = Float80
     #else
-    typealias Value = Double
+        typealias Value = Double
     #endif
 
     /// The longest text that is read, and the longest that is written: 4933 digits, the fraction and the sign.
@@ -29,9 +29,9 @@ enum LongDouble {
             var end: UnsafeMutablePointer<CChar>?
             errno = 0
             #if arch(x86_64) || arch(i386)
-            let value = strtold(start, &end)
+                let value = strtold(start, &end)
             #else
-            let value = strtod(start, &end)
+                let value = strtod(start, &end)
             #endif
             guard end == start + text.count, !value.isNaN else { return nil }
             if errno == ERANGE, value.isInfinite || value == 0 { return nil }
@@ -44,9 +44,9 @@ enum LongDouble {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: maxLength) { text in
             guard let start = text.baseAddress else { return }
             #if arch(x86_64) || arch(i386)
-            let format = "%.17Lf"
+                let format = "%.17Lf"
             #else
-            let format = "%.17f"
+                let format = "%.17f"
             #endif
             var length = Int(withVaList([value]) { vsnprintf(start, maxLength, format, $0) })
             guard length > 0, length < maxLength else { return }

@@ -43,14 +43,14 @@ enum ServerCommands {
 
     private static let persistence: [Command] = [
         Command(
-            "save", arity: 1, flags: [.admin, .noscript, .no_async_loading, .no_multi], keys: .none, group: .server,
+            "save", arity: 1, flags: [.admin, .noscript, .noAsyncLoading, .noMulti], keys: .none, group: .server,
             since: "1.0.0", complexity: "O(N) for N changes since the last one",
             summary: "Brings the snapshot up to date and waits for it.", .control(save)),
         Command(
-            "bgsave", arity: -1, flags: [.admin, .noscript, .no_async_loading], keys: .none, group: .server,
+            "bgsave", arity: -1, flags: [.admin, .noscript, .noAsyncLoading], keys: .none, group: .server,
             since: "1.0.0", summary: "Begins to bring the snapshot up to date.", .control(bgsave)),
         Command(
-            "bgrewriteaof", arity: 1, flags: [.admin, .noscript, .no_async_loading], keys: .none, group: .server,
+            "bgrewriteaof", arity: 1, flags: [.admin, .noscript, .noAsyncLoading], keys: .none, group: .server,
             since: "1.0.0", summary: "Begins to bring the snapshot up to date, so that the log can start anew.",
             .control(bgrewriteaof)),
         Command(
@@ -58,7 +58,7 @@ enum ServerCommands {
             summary: "When the snapshot was brought up to date last, in seconds since 1970.",
             categories: [.admin, .dangerous], .control(lastsave)),
         Command(
-            "shutdown", arity: -1, flags: [.admin, .noscript, .loading, .stale, .no_multi, .allow_busy], keys: .none,
+            "shutdown", arity: -1, flags: [.admin, .noscript, .loading, .stale, .noMulti, .allowBusy], keys: .none,
             group: .server, since: "1.0.0", complexity: "O(N) for N changes to save",
             summary: "Saves as told and ends the server.", .control(shutdown)),
     ]
@@ -69,11 +69,11 @@ enum ServerCommands {
             since: "2.8.12", summary: "Answers whether this is a master or a replica.",
             categories: [.admin, .dangerous], .control(role)),
         Command(
-            "replicaof", arity: 3, flags: [.admin, .noscript, .stale, .no_async_loading], keys: .none,
+            "replicaof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
             group: .server, since: "5.0.0", summary: "Makes the server a replica, or a master again.",
             .control(replicaof)),
         Command(
-            "slaveof", arity: 3, flags: [.admin, .noscript, .stale, .no_async_loading], keys: .none,
+            "slaveof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
             group: .server, since: "1.0.0", summary: "The older name of REPLICAOF.", .control(replicaof)),
         Command(
             "wait", arity: 3, flags: [.blocking], keys: .none, group: .generic, since: "3.0.0",

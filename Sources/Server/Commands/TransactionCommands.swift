@@ -3,23 +3,23 @@ import Storage
 enum TransactionCommands {
     static let table: [Command] = [
         Command(
-            "multi", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allow_busy], keys: .none,
+            "multi", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .none,
             group: .transactions, since: "1.2.0", complexity: "O(1)",
             summary: "Begins a transaction: what follows is queued until EXEC.", .control(multi)),
         Command(
-            "exec", arity: 1, flags: [.noscript, .loading, .stale, .skip_slowlog], keys: .none, group: .transactions,
+            "exec", arity: 1, flags: [.noscript, .loading, .stale, .skipSlowlog], keys: .none, group: .transactions,
             since: "1.2.0", complexity: "Depends on the commands queued",
             summary: "Executes what was queued, unless a watched key has changed.", .control(exec)),
         Command(
-            "discard", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allow_busy], keys: .none,
+            "discard", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .none,
             group: .transactions, since: "2.0.0", complexity: "O(N) for N commands queued",
             summary: "Forgets what was queued and what is watched.", .control(discard)),
         Command(
-            "watch", arity: -2, flags: [.noscript, .loading, .stale, .fast, .allow_busy], keys: .range(1, -1, 1),
+            "watch", arity: -2, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .range(1, -1, 1),
             group: .transactions, since: "2.2.0", complexity: "O(1) for each key",
             summary: "Makes the next EXEC do nothing if a key is changed until then.", .control(watch)),
         Command(
-            "unwatch", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allow_busy], keys: .none,
+            "unwatch", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .none,
             group: .transactions, since: "2.2.0", complexity: "O(1)",
             summary: "Forgets which keys are watched.", .control(unwatch)),
     ]

@@ -76,7 +76,8 @@ extension PersistenceControl {
             server.log.notice("Background saving terminated with success")
             if commit.isWALHeld {
                 server.log.warning(
-                    "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes")
+                    "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes"
+                )
             }
             if let warning = commit.warning { server.log.warning("\(warning)") }
         case .failure(let error):

@@ -73,7 +73,8 @@ extension PersistenceControl {
         if FileStatus.exists(path + "/" + settings.appendFileName + ".manifest") {
             throw StorageError(
                 file: path,
-                message: "this is Redis's append only file: let redis-server load it and SAVE, remove the folder, and start "
+                message:
+                    "this is Redis's append only file: let redis-server load it and SAVE, remove the folder, and start "
                     + "again to import the RDB file")
         }
     }

@@ -77,26 +77,26 @@ struct CommandFlags: OptionSet, Sendable {
     static let loading = CommandFlags(rawValue: 1 << 7)
     /// Allowed on a replica that has lost its master and has `replica-serve-stale-data no`.
     static let stale = CommandFlags(rawValue: 1 << 8)
-    static let skip_monitor = CommandFlags(rawValue: 1 << 9)
-    static let skip_slowlog = CommandFlags(rawValue: 1 << 10)
+    static let skipMonitor = CommandFlags(rawValue: 1 << 9)
+    static let skipSlowlog = CommandFlags(rawValue: 1 << 10)
     static let asking = CommandFlags(rawValue: 1 << 11)
     static let fast = CommandFlags(rawValue: 1 << 12)
-    static let no_auth = CommandFlags(rawValue: 1 << 13)
-    static let may_replicate = CommandFlags(rawValue: 1 << 14)
+    static let noAuth = CommandFlags(rawValue: 1 << 13)
+    static let mayReplicate = CommandFlags(rawValue: 1 << 14)
     /// Where the keys are depends on the arguments.
     static let movablekeys = CommandFlags(rawValue: 1 << 15)
-    static let no_async_loading = CommandFlags(rawValue: 1 << 16)
-    static let no_multi = CommandFlags(rawValue: 1 << 17)
+    static let noAsyncLoading = CommandFlags(rawValue: 1 << 16)
+    static let noMulti = CommandFlags(rawValue: 1 << 17)
     /// Allowed while a script has run for too long.
-    static let allow_busy = CommandFlags(rawValue: 1 << 18)
+    static let allowBusy = CommandFlags(rawValue: 1 << 18)
 
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
         (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
         (.noscript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
-        (.skip_monitor, "skip_monitor"), (.skip_slowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
-        (.no_auth, "no_auth"), (.may_replicate, "may_replicate"), (.movablekeys, "movablekeys"),
-        (.no_async_loading, "no_async_loading"), (.no_multi, "no_multi"), (.allow_busy, "allow_busy"),
+        (.skipMonitor, "skip_monitor"), (.skipSlowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
+        (.noAuth, "no_auth"), (.mayReplicate, "may_replicate"), (.movablekeys, "movablekeys"),
+        (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"), (.allowBusy, "allow_busy"),
     ]
 }
 

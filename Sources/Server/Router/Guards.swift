@@ -23,8 +23,8 @@ struct Guards: OptionSet, Sendable {
         if flags.contains(.write) { found.formUnion([.misconfigured, .readOnlyReplica]) }
         if !flags.contains(.stale) { found.insert(.staleReplica) }
         if flags.contains(.denyoom) { found.insert(.outOfMemory) }
-        if !flags.contains(.allow_busy) { found.insert(.busyScript) }
-        if !flags.isDisjoint(with: [.write, .may_replicate]) { found.insert(.pausedWrites) }
+        if !flags.contains(.allowBusy) { found.insert(.busyScript) }
+        if !flags.isDisjoint(with: [.write, .mayReplicate]) { found.insert(.pausedWrites) }
         self = found
     }
     init(rawValue: UInt8) { self.rawValue = rawValue }

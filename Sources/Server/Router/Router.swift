@@ -145,12 +145,12 @@ extension Server {
     /// True when the command was refused, queued or put off.
     @inline(never)
     private func isHeldBack(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
-        if client.flags.contains(.unauthenticated) && !command.flags.contains(.no_auth) {
+        if client.flags.contains(.unauthenticated) && !command.flags.contains(.noAuth) {
             reject(client, command, .noAuth)
             return true
         }
         let isInMulti = client.flags.contains(.multi)
-        if isInMulti && command.flags.contains(.no_multi) {
+        if isInMulti && command.flags.contains(.noMulti) {
             reject(client, command, .notAllowedInMulti)
             return true
         }
@@ -274,7 +274,7 @@ extension Server {
 
     @inline(never)
     private func noteSlow(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
-        if command.flags.contains(.skip_slowlog) || command.kind == .exec { return }
+        if command.flags.contains(.skipSlowlog) || command.kind == .exec { return }
         slowlog.add(
             (0..<args.count).map { args[$0] }, microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,
             address: client.address, client: client.name)

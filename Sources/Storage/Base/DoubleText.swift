@@ -7,7 +7,8 @@ import Glibc
 /// `inf`, `-inf`. Returns a view of `scratch`.
 public func formatDouble(_ value: Double, into scratch: UnsafeMutableRawPointer) -> Bytes {
     // Beyond 2^53 the digits are printf's affair, and -0 keeps its sign there.
-    if value.magnitude < 9_007_199_254_740_992 && value == value.rounded(.towardZero) && !(value == 0 && value.sign == .minus)
+    if value.magnitude < 9_007_199_254_740_992 && value == value.rounded(.towardZero)
+        && !(value == 0 && value.sign == .minus)
     {
         return Bytes(scratch, decimalDigits(of: Int64(value), into: scratch))
     }

@@ -63,7 +63,8 @@ final class Handover {
                 return true
             }
             let done = contents.table.drainPending(
-                { entry in if entry.flags.contains(keyspace.pendingFlag) { handOver(entry, of: contents) } }, while: goOn)
+                { entry in if entry.flags.contains(keyspace.pendingFlag) { handOver(entry, of: contents) } },
+                while: goOn)
             if !done { return false }
             if draining.isEmpty {
                 sources.removeLast()
@@ -82,7 +83,8 @@ final class Handover {
         let db = contents.indexAtCut
         if entry.type == .string {
             sink.batch.appendString(
-                id: entry.id, db: db, key: entry.key, value: entry.text(in: keyspace.valueScratch), expiresMs: entry.expiry)
+                id: entry.id, db: db, key: entry.key, value: entry.text(in: keyspace.valueScratch),
+                expiresMs: entry.expiry)
         } else {
             sink.batch.appendOwner(type: entry.type, id: entry.id, db: db, key: entry.key, expiresMs: entry.expiry)
             if let value = entry.largeValue {

@@ -64,7 +64,7 @@ public struct Entry {
         }
     }
     @inline(__always) public var type: ValueType {
-        get { ValueType(rawValue: load(8, as: UInt8.self) & 15).unsafelyUnwrapped }
+        ValueType(rawValue: load(8, as: UInt8.self) & 15).unsafelyUnwrapped
     }
     @inline(__always) public var encoding: Encoding {
         get { Encoding(rawValue: load(8, as: UInt8.self) >> 4).unsafelyUnwrapped }

@@ -74,7 +74,9 @@ struct ExpiryHeap {
             let firstChild = index * 4 + 1
             if firstChild >= count { break }
             var least = firstChild
-            for child in firstChild..<min(firstChild + 4, count) where self[child].when < self[least].when { least = child }
+            for child in firstChild..<min(firstChild + 4, count) where self[child].when < self[least].when {
+                least = child
+            }
             let below = self[least]
             if below.when >= node.when { break }
             self[index] = below

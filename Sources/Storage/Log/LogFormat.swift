@@ -75,7 +75,8 @@ enum LogFormat {
     }
     static func header(in tag: Bytes) -> Header? {
         guard tag.count == headerTagSize, tag[0..<13] == Bytes(headerTag), tag[49] == 58, tag[60] == 58, tag[81] == 58,
-            let segment = Int64(tag[50..<60].string), let offset = Int64(tag[61..<81].string), let check = hex(tag[82..<90])
+            let segment = Int64(tag[50..<60].string), let offset = Int64(tag[61..<81].string),
+            let check = hex(tag[82..<90])
         else { return nil }
         return Header(
             server: tag[13..<49].string, segment: segment, previous: SegmentEnd(offset: offset, check: check))

@@ -33,7 +33,9 @@ public struct LogReader {
     }
 
     /// The server that the first readable segment header names; nil when there is none.
-    public static func owner(directory: String, baseName: String) throws(StorageError) -> (server: String, first: Int64)? {
+    public static func owner(directory: String, baseName: String) throws(StorageError) -> (
+        server: String, first: Int64
+    )? {
         for number in try LogFormat.segments(directory: directory, base: baseName) {
             let path = directory + "/" + LogFormat.fileName(baseName, number)
             let map = try MappedFile(path)
@@ -67,7 +69,8 @@ public struct LogReader {
             if number != expected {
                 throw StorageError(
                     file: path(expected),
-                    message: "this log segment is missing, though later ones exist: put it back, or move the later ones "
+                    message:
+                        "this log segment is missing, though later ones exist: put it back, or move the later ones "
                         + "away to start with what was written before it")
             }
             let previous = index == 0 ? nil : result.end
@@ -150,12 +153,14 @@ public struct LogReader {
         _ batch: LogBatch, _ number: Int64, _ previous: SegmentEnd?, _ path: String
     ) throws(StorageError) {
         guard let tag = batch.first(argument: 1), let header = LogFormat.header(in: tag) else {
-            throw StorageError(file: path, offset: 0, message: "this log segment has no header: it is not this server's")
+            throw StorageError(
+                file: path, offset: 0, message: "this log segment has no header: it is not this server's")
         }
         if header.server != server {
             throw StorageError(
                 file: path, offset: 0,
-                message: "this log was written by server \(header.server), the snapshot by \(server): they do not belong "
+                message:
+                    "this log was written by server \(header.server), the snapshot by \(server): they do not belong "
                     + "together; bring the snapshot or the log that goes with the other")
         }
         if header.segment != number {
@@ -164,7 +169,8 @@ public struct LogReader {
         if let previous, previous != header.previous {
             throw StorageError(
                 file: path, offset: 0,
-                message: "the segment before ends at byte \(previous.offset), but ended at \(header.previous.offset) when "
+                message:
+                    "the segment before ends at byte \(previous.offset), but ended at \(header.previous.offset) when "
                     + "this one was begun: bring back the whole one")
         }
     }
@@ -180,7 +186,8 @@ public struct LogReader {
         if !isLast || end.offset == 0 || (tail.holdsCheckRecord && !tail.hasLostPage) || tail.checkRecords > 1 {
             throw StorageError(
                 file: path, offset: Int64(offset),
-                message: "the log is damaged here, and was written further: bring the file back from a backup, or cut it "
+                message:
+                    "the log is damaged here, and was written further: bring the file back from a backup, or cut it "
                     + "at byte \(end.offset) to give up all that was written after it")
         }
         if !mayCutTail {

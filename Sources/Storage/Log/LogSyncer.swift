@@ -99,7 +99,8 @@ final class LogSyncer: Sendable {
     }
 
     private func rotate(
-        _ tail: OutputBuffer, _ upTo: UInt64, _ directory: String, _ base: String, _ number: Int64, _ header: OutputBuffer
+        _ tail: OutputBuffer, _ upTo: UInt64, _ directory: String, _ base: String, _ number: Int64,
+        _ header: OutputBuffer
     ) {
         writeUntilDone(tail, upTo)
         sync(upTo, monotonicNanoseconds())

@@ -236,7 +236,8 @@ public final class LogWriter {
         while isRotating {
             endTurn()
             if case .writeFailed(let code) = state {
-                throw .system(directory + "/" + LogFormat.fileName(baseName, segment), "cannot make a log segment", code: code)
+                throw .system(
+                    directory + "/" + LogFormat.fileName(baseName, segment), "cannot make a log segment", code: code)
             }
             usleep(200)
         }

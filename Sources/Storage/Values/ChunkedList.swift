@@ -158,7 +158,8 @@ final class ChunkedList: LargeValue {
             // Room for a number of chunks at the front, so that pushing there does not move the array each time.
             if head == 0 {
                 let room = max(8, chunks.count / 2)
-                chunks.insert(contentsOf: repeatElement(Chunk(pack: chunks[0].pack, base: 0, count: 0), count: room), at: 0)
+                chunks.insert(
+                    contentsOf: repeatElement(Chunk(pack: chunks[0].pack, base: 0, count: 0), count: room), at: 0)
                 head = room
             }
             insertChunk(Chunk(pack: Listpack.allocate(), base: chunks[head].base, count: 0), at: head)
@@ -373,7 +374,8 @@ final class ChunkedList: LargeValue {
     func copy() -> ChunkedList {
         let copy = ChunkedList(maxBytes: maxBytes, maxCount: maxCount)
         for chunk in chunks[head...] {
-            copy.insertChunk(Chunk(pack: chunk.pack.copy(), base: chunk.base, count: chunk.count), at: copy.chunks.count)
+            copy.insertChunk(
+                Chunk(pack: chunk.pack.copy(), base: chunk.base, count: chunk.count), at: copy.chunks.count)
         }
         copy.elements = elements
         return copy

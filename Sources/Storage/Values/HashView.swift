@@ -29,7 +29,8 @@ public struct HashView {
         var offset = pack.first
         while let field = offset, let value = pack.next(field) {
             let more = body(
-                pack.value(at: field, scratch: keyspace.elementScratch), pack.value(at: value, scratch: keyspace.valueScratch))
+                pack.value(at: field, scratch: keyspace.elementScratch),
+                pack.value(at: value, scratch: keyspace.valueScratch))
             if !more { return }
             offset = pack.next(value)
         }
@@ -42,7 +43,10 @@ public struct HashView {
         }
         let pack = entry.listpack
         guard let field = pack.seek(index * 2), let value = pack.next(field) else { return (Bytes(), Bytes()) }
-        return (pack.value(at: field, scratch: keyspace.elementScratch), pack.value(at: value, scratch: keyspace.valueScratch))
+        return (
+            pack.value(at: field, scratch: keyspace.elementScratch),
+            pack.value(at: value, scratch: keyspace.valueScratch)
+        )
     }
     /// About `count` fields; a small hash whole. Returns the next cursor, 0 at the end.
     public func scan(cursor: UInt64, count: Int, _ body: (Bytes, Bytes) -> Void) -> UInt64 {

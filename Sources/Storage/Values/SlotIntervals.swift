@@ -31,7 +31,8 @@ struct SlotIntervals {
         var merged = range
         var end = index
         while end < intervals.count, intervals[end].lowerBound <= merged.upperBound {
-            merged = min(merged.lowerBound, intervals[end].lowerBound)..<max(merged.upperBound, intervals[end].upperBound)
+            merged =
+                min(merged.lowerBound, intervals[end].lowerBound)..<max(merged.upperBound, intervals[end].upperBound)
             end += 1
         }
         if end == index + 1 {

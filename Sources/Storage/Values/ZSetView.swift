@@ -32,7 +32,9 @@ public struct ZSetView {
     }
 
     /// The number of elements that `isBefore`, which holds for a prefix of the order.
-    @inline(__always) private func rank(small isBefore: (Listpack, Int, Int) -> Bool, large: (RankTree.Item) -> Bool) -> Int {
+    @inline(__always) private func rank(small isBefore: (Listpack, Int, Int) -> Bool, large: (RankTree.Item) -> Bool)
+        -> Int
+    {
         if entry.isLarge { return entry.tableValue.order?.rank(large) ?? 0 }
         let pack = entry.listpack
         var rank = 0
@@ -159,7 +161,9 @@ public struct ZSetEditor {
         var offset = pack.first
         while let at = offset, let scoreAt = pack.next(at) {
             let other = pack.score(at: scoreAt)
-            if other > score || (other == score && pack.value(at: at, scratch: keyspace.elementScratch).compare(member) > 0) {
+            if other > score
+                || (other == score && pack.value(at: at, scratch: keyspace.elementScratch).compare(member) > 0)
+            {
                 break
             }
             offset = pack.next(scoreAt)
