@@ -87,7 +87,7 @@ import Testing
                 try (bytes.prefix(length) + Data(count: padding)).write(to: directory.segment(1))
                 // Less than the header is an unfinished segment: refused, as it is the first.
                 guard let found = try? read(directory) else {
-                    #expect(length < 190, "refused when cut at \(length)")
+                    #expect(length < LogFormat.headerSize, "refused when cut at \(length)")
                     continue
                 }
                 #expect(prefixes.contains(found), "cut at \(length)")
@@ -129,7 +129,7 @@ import Testing
         }
         // An older end of the segment before.
         let second = try Data(contentsOf: directory.segment(2))
-        try second.prefix(190 + 10).write(to: directory.segment(2))
+        try second.prefix(LogFormat.headerSize + 10).write(to: directory.segment(2))
         #expect(throws: StorageError.self) { try read(directory) }
         try FileManager.default.removeItem(at: directory.segment(2))
         #expect(throws: StorageError.self) { try read(directory) }
@@ -185,9 +185,11 @@ import Testing
 
     @Test func failedSyncPoisonsAndAcknowledgesNothing() throws {
         let directory = try Directory()
+        let opened = UnsafeShared(Atomic(0))
         let files = FileOperations(
             write: { Glibc.write($0, $1, $2) },
-            sync: { _ in
+            sync: { file in
+                if opened.room.exchange(1, ordering: .relaxed) == 0 { return fdatasync(file) }
                 errno = EIO
                 return -1
             })

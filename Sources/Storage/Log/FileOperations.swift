@@ -6,18 +6,25 @@ public struct FileOperations: Sendable {
     public var write: @Sendable (Int32, UnsafeRawPointer, Int) -> Int
     /// As fdatasync(2).
     public var sync: @Sendable (Int32) -> Int32
+    /// As ftruncate(2).
+    public var truncate: @Sendable (Int32, Int64) -> Int32
 
     public static let real = FileOperations(
         write: { Glibc.write($0, $1, $2) },
         sync: { fdatasync($0) })
 
     public init(
-        write: @escaping @Sendable (Int32, UnsafeRawPointer, Int) -> Int, sync: @escaping @Sendable (Int32) -> Int32
+        write: @escaping @Sendable (Int32, UnsafeRawPointer, Int) -> Int, sync: @escaping @Sendable (Int32) -> Int32,
+        truncate: @escaping @Sendable (Int32, Int64) -> Int32 = { ftruncate($0, off_t($1)) }
     ) {
         self.write = write
         self.sync = sync
+        self.truncate = truncate
     }
 }
+
+/// errno, where a call is known to have failed: never 0.
+func lastError() -> Int32 { errno == 0 ? EIO : errno }
 
 /// Makes a directory's names durable.
 func syncDirectory(_ path: String) throws(StorageError) {

@@ -19,6 +19,11 @@ enum LogFormat {
     static let checkTag: StaticString = "swiftlet:b:"
     /// Bytes of the header's tag: 13 + 36 + 1 + 10 + 1 + 20 + 1 + 8.
     static let headerTagSize = 90
+    /// Bytes of a segment's first batch: the header's ECHO (19 + 90 + 2), SELECT 0 (23) and a check record. A shorter
+    /// file is one that was being made.
+    static let headerSize = 174
+    /// Bytes of a server's uuid, on which the header's offsets rest.
+    static let serverSize = 36
 
     static func appendCheck(_ crc: UInt32, to out: OutputBuffer) {
         out.append(checkPrefix)

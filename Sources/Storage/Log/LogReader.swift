@@ -1,4 +1,3 @@
-import CShims
 import Glibc
 
 // Invariant of this file: a segment is mapped read-only while it is read; `Bytes` that are handed out lie in the map.
@@ -32,7 +31,8 @@ public struct LogReader {
         self.warn = warn
     }
 
-    /// The server that the first readable segment header names; nil when there is none.
+    /// The server that the first readable segment header names; nil when there is no log, or only a file that was
+    /// being made when the server stopped. Throws where a log has no header that can be read: that is not none.
     public static func owner(directory: String, baseName: String) throws(StorageError) -> (
         server: String, first: Int64
     )? {
@@ -41,10 +41,17 @@ public struct LogReader {
             let map = try MappedFile(path)
             defer { map.unmap() }
             var parser = LogParser(bytes: map.bytes)
-            guard parser.next() == .command, parser.arguments.count == 2,
+            if parser.next() == .command, parser.arguments.count == 2,
                 let header = LogFormat.header(in: parser.arguments[1])
-            else { continue }
-            return (header.server, number)
+            {
+                return (header.server, number)
+            }
+            if map.bytes.count > LogFormat.headerSize {
+                throw StorageError(
+                    file: path, offset: 0,
+                    message: "this log segment's header is damaged: bring the file back from a backup, or move it away "
+                        + "to give up all that it holds")
+            }
         }
         return nil
     }
@@ -82,19 +89,12 @@ public struct LogReader {
 
     private func path(_ number: Int64) -> String { directory + "/" + LogFormat.fileName(baseName, number) }
 
-    /// A crash while a segment was made leaves an empty file or part of its header: nothing was ever logged there.
+    /// A crash while a segment was made leaves an empty file or part of its header. Only a header that is whole and
+    /// durable ever has something behind it, so that a longer file is damaged, not unfinished.
     private func discardUnfinished(_ number: Int64) throws(StorageError) -> Bool {
         let map = try MappedFile(path(number))
         defer { map.unmap() }
-        var parser = LogParser(bytes: map.bytes)
-        var records = 0
-        while parser.next() == .command {
-            records += 1
-            if parser.arguments.count == 2, LogFormat.check(in: parser.arguments[1]) != nil { return false }
-            if records > 3 { return false }
-        }
-        // Longer than a header: not what a crash leaves.
-        if map.bytes.count > 256 && !map.bytes.isZero { return false }
+        if map.bytes.count > LogFormat.headerSize || map.bytes.isWholeHeader { return false }
         warn("The log segment \(path(number)) was being made when the server stopped: discarded")
         if unlink(path(number)) != 0 { throw .system(path(number), "cannot delete the unfinished segment") }
         try syncDirectory(directory)
@@ -119,7 +119,8 @@ public struct LogReader {
             let step = parser.next()
             guard step == .command else {
                 if step == .end && end.offset == Int64(start) { break }
-                return try tornTail(path, map, end, isLast: isLast, at: parser.offset)
+                let isLost = map.bytes.isLostPage(at: parser.damage, behind: Int(end.offset))
+                return try tornTail(path, map, end, isLast: isLast, isLost: isLost, at: parser.damage)
             }
             guard parser.arguments.count == 2, parser.arguments[0].equals(ignoringCase: "echo"),
                 let check = LogFormat.check(in: parser.arguments[1])
@@ -128,7 +129,8 @@ public struct LogReader {
                 continue
             }
             if LogFormat.crc(map.bytes[Int(end.offset)..<start]) != check {
-                return try tornTail(path, map, end, isLast: isLast, at: Int(end.offset))
+                let isLost = map.bytes.holdsLostPage(in: Int(end.offset)..<start)
+                return try tornTail(path, map, end, isLast: isLast, isLost: isLost, at: Int(end.offset))
             }
             if !hasHeader {
                 try checkHeader(batch, number, previous, path)
@@ -178,12 +180,13 @@ public struct LogReader {
     // MARK: Damage
 
     /// What follows the last whole batch is damaged. In the last segment, with no sign that more was written behind
-    /// it, that is what a crash leaves: cut. Anything else is refused, as replaying on would leave a hole.
+    /// it, that is what a crash leaves: cut. Anything else is refused, as replaying on would leave a hole. `isLost`: the
+    /// damage is a page that a power cut lost, which may have one batch's end behind it.
     private func tornTail(
-        _ path: String, _ map: MappedFile, _ end: SegmentEnd, isLast: Bool, at offset: Int
+        _ path: String, _ map: MappedFile, _ end: SegmentEnd, isLast: Bool, isLost: Bool, at offset: Int
     ) throws(StorageError) -> SegmentEnd {
         let tail = map.bytes[Int(end.offset)..<map.bytes.count]
-        if !isLast || end.offset == 0 || (tail.holdsCheckRecord && !tail.hasLostPage) || tail.checkRecords > 1 {
+        if !isLast || end.offset == 0 || tail.checkRecords > (isLost ? 1 : 0) {
             throw StorageError(
                 file: path, offset: Int64(offset),
                 message:
@@ -204,46 +207,21 @@ public struct LogReader {
         let aside = path + ".torn"
         let copy = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         if copy < 0 { throw .system(aside, "cannot keep the torn tail") }
-        let isKept = write(copy, tail.base, tail.count) == tail.count && fsync(copy) == 0
-        let code = errno
+        var end: Int64 = 0
+        let kept = OutputBuffer(capacity: tail.count)
+        kept.append(tail)
+        var code = LogFile.append(kept, to: copy, end: &end, .real)
+        if code == 0 && fsync(copy) != 0 { code = lastError() }
         close(copy)
-        if !isKept { throw .system(aside, "cannot keep the torn tail", code: code) }
+        if code != 0 { throw .system(aside, "cannot keep the torn tail", code: code) }
+        // The copy's name first: a power cut must not leave neither.
+        try syncDirectory(directory)
         let file = open(path, O_WRONLY | O_CLOEXEC)
         if file < 0 { throw .system(path, "cannot open the log") }
         let isCut = ftruncate(file, off_t(offset)) == 0 && fsync(file) == 0
         let cutCode = errno
         close(file)
         if !isCut { throw .system(path, "cannot cut the torn tail", code: cutCode) }
-        try syncDirectory(directory)
-    }
-}
-
-extension Bytes {
-    fileprivate var isZero: Bool { buffer.allSatisfy { $0 == 0 } }
-
-    /// Check records from here to the end, well formed, whether what they check is sound or not; at most 2 are counted.
-    fileprivate var checkRecords: Int {
-        let prefix = Bytes(LogFormat.checkPrefix)
-        var found = 0
-        var offset = 0
-        while offset + LogFormat.checkSize <= count, found < 2 {
-            guard let hit = cshims_find(base + offset, count - offset, prefix.base, prefix.count) else { break }
-            let at = hit - base
-            if at + LogFormat.checkSize <= count, LogFormat.check(in: self[at + 19..<at + 38]) != nil { found += 1 }
-            offset = at + 1
-        }
-        return found
-    }
-    fileprivate var holdsCheckRecord: Bool { checkRecords > 0 }
-
-    /// A run of zeros as long as a disk sector: what a power cut leaves of a page that was not written.
-    fileprivate var hasLostPage: Bool {
-        var run = 0
-        for byte in buffer {
-            run = byte == 0 ? run + 1 : 0
-            if run >= 512 { return true }
-        }
-        return false
     }
 }
 
@@ -318,54 +296,5 @@ struct LogBatch {
             }
             if let failure { throw failure }
         }
-    }
-}
-
-/// Reads RESP commands one after the other, in place. Any input is safe.
-struct LogParser {
-    let bytes: Bytes
-    /// Behind the last command; where the damage is after `.damaged`.
-    private(set) var offset = 0
-    /// Of the last command.
-    private(set) var arguments: [Bytes] = []
-
-    init(bytes: Bytes) { self.bytes = bytes }
-
-    enum Step { case command, end, damaged }
-
-    mutating func next() -> Step {
-        if offset == bytes.count { return .end }
-        var at = offset
-        guard let count = number(after: 42, &at), count > 0, count <= 1 << 20 else { return .damaged }
-        arguments.removeAll(keepingCapacity: true)
-        for _ in 0..<count {
-            guard let size = number(after: 36, &at), size <= bytes.count - at - 2 else { return .damaged }
-            if bytes[at + size] != 13 || bytes[at + size + 1] != 10 { return .damaged }
-            arguments.append(bytes[at..<at + size])
-            at += size + 2
-        }
-        offset = at
-        return .command
-    }
-
-    /// `marker`, digits, CR LF.
-    @inline(__always) private func number(after marker: UInt8, _ at: inout Int) -> Int? {
-        guard at < bytes.count, bytes[at] == marker else { return nil }
-        at += 1
-        var value = 0
-        var digits = 0
-        while at < bytes.count {
-            let c = bytes[at]
-            at += 1
-            if c == 13 {
-                guard digits > 0, at < bytes.count, bytes[at] == 10 else { return nil }
-                at += 1
-                return value
-            }
-            if c < 48 || c > 57 || digits == 10 { return nil }
-            value = value * 10 + Int(c - 48)
-            digits += 1
-        }
-        return nil
     }
 }

@@ -22,8 +22,28 @@ final class LogSyncer: Sendable {
     private let rotations = Atomic<UInt64>(0)
     private let poisoned = Atomic<Int32>(0)
     private let writeFailure = Atomic<Int32>(0)
-    /// The file in use; set by the loop before the first message, then the thread's.
+    /// The file in use, its segment, and where its last whole batch ends: the loop's while no message is under way,
+    /// else the thread's.
     private let file = Atomic<Int32>(-1)
+    private let fileEnd = Atomic<Int64>(0)
+    private let segment = Atomic<Int64>(0)
+
+    /// Which files are not to be trusted after a failed sync. `synced`, `syncStart` and `poisoned` change with it held.
+    private struct Trust {
+        /// errno of the sync that failed; 0 while what all files should hold is known to be somewhere.
+        var code: Int32 = 0
+        /// The last segment that a sync failed for.
+        var segment: Int64 = 0
+        /// The file in use is that segment's: no sync of it proves anything.
+        var isCurrent = false
+        /// A batch could not be written to such a file. Nothing may follow it there.
+        var isAbandoned = false
+        /// How far trusted files and cuts reach, and when the sync that showed it began. Counts once a snapshot holds
+        /// what came before.
+        var reached: UInt64 = 0
+        var reachedStart: UInt64 = 0
+    }
+    private let trust = Mutex(Trust())
 
     init(files: FileOperations, onProgress: @escaping @Sendable () -> Void) {
         self.files = files
@@ -37,11 +57,33 @@ final class LogSyncer: Sendable {
     var lastSyncStart: UInt64 { syncStart.load(ordering: .acquiring) }
     var poisonedBy: Int32 { poisoned.load(ordering: .acquiring) }
     var failedWrite: Int32 { writeFailure.load(ordering: .acquiring) }
-    func use(_ descriptor: Int32) { file.store(descriptor, ordering: .releasing) }
-    /// The file in use: the loop's to write to while no message is under way.
-    var descriptor: Int32 { file.load(ordering: .acquiring) }
     /// Segments made so far.
     var rotationsDone: UInt64 { rotations.load(ordering: .acquiring) }
+
+    // MARK: The loop, while no message is under way
+
+    func use(_ descriptor: Int32, segment number: Int64, end: Int64) {
+        segment.store(number, ordering: .releasing)
+        fileEnd.store(end, ordering: .releasing)
+        file.store(descriptor, ordering: .releasing)
+    }
+    /// Appends whole batches to the file. Returns errno or 0.
+    func append(_ batches: OutputBuffer) -> Int32 {
+        var end = fileEnd.load(ordering: .acquiring)
+        defer { fileEnd.store(end, ordering: .releasing) }
+        return LogFile.append(batches, to: file.load(ordering: .acquiring), end: &end, files)
+    }
+    /// A durable snapshot holds all that segments up to `number` held: a failed sync of theirs is made up for. May be
+    /// called at any time.
+    func release(through number: Int64) {
+        trust.withLock { trust in
+            if trust.code == 0 || trust.segment > number || trust.isCurrent { return }
+            trust.code = 0
+            synced.store(max(syncedPosition, trust.reached), ordering: .releasing)
+            syncStart.store(max(lastSyncStart, trust.reachedStart), ordering: .releasing)
+            poisoned.store(0, ordering: .releasing)
+        }
+    }
 
     // MARK: The thread
 
@@ -72,15 +114,23 @@ final class LogSyncer: Sendable {
                 onProgress()
             }
         }
+        let last = file.load(ordering: .acquiring)
+        if last >= 0 { close(last) }
     }
 
     /// Tries for as long as it takes: the order of what follows depends on it. Replies wait meanwhile.
     private func writeUntilDone(_ batch: OutputBuffer, _ upTo: UInt64) {
-        if poisonedBy != 0 { return }
+        if trust.withLock({ $0.isAbandoned }) { return }
         while batch.count > 0 {
-            let failed = LogFile.append(batch, to: file.load(ordering: .acquiring), files)
+            let failed = append(batch)
             writeFailure.store(failed, ordering: .releasing)
             if failed == 0 { break }
+            // A file that is given up is no reason to wait; but then nothing may come behind the gap.
+            let isGivenUp = trust.withLock { trust in
+                trust.isAbandoned = trust.isCurrent
+                return trust.isAbandoned
+            }
+            if isGivenUp { return }
             onProgress()
             sleepMilliseconds(100)
         }
@@ -89,13 +139,29 @@ final class LogSyncer: Sendable {
 
     private func sync(_ upTo: UInt64, _ startedAt: UInt64) {
         // After a failed sync the kernel may have dropped pages: another one that succeeds proves nothing.
-        if poisonedBy != 0 { return }
+        if trust.withLock({ $0.isCurrent }) { return }
         if files.sync(file.load(ordering: .acquiring)) != 0 {
-            poisoned.store(errno == 0 ? EIO : errno, ordering: .releasing)
+            let code = lastError()
+            trust.withLock { trust in
+                trust.code = code
+                trust.segment = segment.load(ordering: .acquiring)
+                trust.isCurrent = true
+                poisoned.store(code, ordering: .releasing)
+            }
             return
         }
-        syncStart.store(startedAt, ordering: .releasing)
-        synced.store(max(syncedPosition, upTo), ordering: .releasing)
+        reach(upTo, startedAt)
+    }
+
+    /// What is up to here is on disk, or will be in the snapshot that makes up for a failed sync.
+    private func reach(_ upTo: UInt64, _ startedAt: UInt64) {
+        trust.withLock { trust in
+            trust.reached = max(trust.reached, upTo)
+            trust.reachedStart = max(trust.reachedStart, startedAt)
+            if trust.code != 0 { return }
+            syncStart.store(trust.reachedStart, ordering: .releasing)
+            synced.store(max(syncedPosition, trust.reached), ordering: .releasing)
+        }
     }
 
     private func rotate(
@@ -103,21 +169,25 @@ final class LogSyncer: Sendable {
         _ header: OutputBuffer
     ) {
         writeUntilDone(tail, upTo)
-        sync(upTo, monotonicNanoseconds())
+        let startedAt = monotonicNanoseconds()
+        sync(upTo, startedAt)
         while true {
-            do throws(StorageError) {
-                let next = try LogSyncer.createSegment(directory, base, number, header)
+            do throws(LogFile.CreationFailure) {
+                let next = try LogFile.create(directory, base, number, header, files)
                 close(file.load(ordering: .acquiring))
-                file.store(next, ordering: .releasing)
-                // A checkpoint makes up for what the old file may have lost; the new one starts clean.
-                poisoned.store(0, ordering: .releasing)
+                use(next, segment: number, end: Int64(header.count))
+                // The new file starts clean. What the old one may have lost stays in doubt until a snapshot has it.
+                trust.withLock { trust in
+                    trust.isCurrent = false
+                    trust.isAbandoned = false
+                }
+                reach(upTo, startedAt)
                 writeFailure.store(0, ordering: .releasing)
-                synced.store(max(syncedPosition, upTo), ordering: .releasing)
                 written.store(max(writtenPosition, upTo), ordering: .releasing)
                 rotations.add(1, ordering: .releasing)
                 return
             } catch {
-                writeFailure.store(ENOSPC, ordering: .releasing)
+                writeFailure.store(error.code, ordering: .releasing)
                 onProgress()
                 sleepMilliseconds(100)
             }

@@ -16,8 +16,8 @@ public final class LogWriter {
         case ok
         /// No space, or another failed write: the file ends with a whole batch, the bytes are kept and tried again.
         case writeFailed(Int32)
-        /// An fsync failed: the kernel may have dropped what it held, so that this file is never trusted again. A
-        /// checkpoint and a new segment bring the log back.
+        /// An fsync failed: the kernel may have dropped what it held, so that this file is never trusted again, and
+        /// nothing more is acknowledged. A cut, its checkpoint and `removeSegments` bring the log back.
         case poisoned(Int32)
     }
 
@@ -29,8 +29,6 @@ public final class LogWriter {
 
     public private(set) var policy: FsyncPolicy
     public private(set) var segment: Int64 = 0
-    /// The current segment's file; -1 before `openSegment`.
-    private var descriptor: Int32 = -1
     private var segmentOffset: Int64 = 0
     private var lastCheck: UInt32 = 0
     private var lastDatabase: Int32 = -1
@@ -73,52 +71,61 @@ public final class LogWriter {
 
     // MARK: Segments
 
-    /// Continues the last segment of a recovered log. Throws when it cannot be opened.
+    /// Continues the last segment of a recovered log, which is on disk when it returns: clients see what was replayed.
+    /// Waits for the disk. Throws when the file cannot be opened or synced, or is not what was read.
     public func resume(_ recovered: RecoveredLog) throws(StorageError) {
         let path = directory + "/" + LogFormat.fileName(baseName, recovered.segment)
+        try checkServer(path)
         let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         if file < 0 { throw .system(path, "cannot open the log") }
+        if Int64(lseek(file, 0, SEEK_END)) != recovered.end.offset {
+            close(file)
+            throw StorageError(
+                file: path, offset: recovered.end.offset, message: "the log has changed since it was read")
+        }
+        if files.sync(file) != 0 {
+            let code = lastError()
+            close(file)
+            throw .system(path, "cannot sync the log", code: code)
+        }
         segment = recovered.segment
         segmentOffset = recovered.end.offset
         lastCheck = recovered.end.check
-        descriptor = file
         lastDatabase = -1
-        syncer.use(file)
+        syncer.use(file, segment: segment, end: segmentOffset)
     }
 
     /// Starts the log with a new segment, durably: for the start of a server, as it waits for the disk.
     public func openSegment(_ number: Int64, previous: SegmentEnd) throws(StorageError) {
-        descriptor = try LogWriter.create(directory, baseName, number, header(number, previous))
-        segment = number
-        segmentOffset = Int64(header(number, previous).count)
-        lastCheck = LogFormat.crc(header(number, previous).bytes[0..<Int(segmentOffset) - LogFormat.checkSize])
-        lastDatabase = 0
-        syncer.use(descriptor)
+        try checkServer(directory + "/" + LogFormat.fileName(baseName, number))
+        let header = header(number, previous)
+        let file: Int32
+        do throws(LogFile.CreationFailure) {
+            file = try LogFile.create(directory, baseName, number, header, files)
+        } catch {
+            throw error.error
+        }
+        begin(number, header)
+        syncer.use(file, segment: number, end: segmentOffset)
     }
 
+    /// A header with another name for the server could not be read back.
+    private func checkServer(_ path: String) throws(StorageError) {
+        if server.utf8.count != LogFormat.serverSize {
+            throw StorageError(file: path, message: "the server's name \(server) is no uuid: the snapshot is damaged")
+        }
+    }
+    private func begin(_ number: Int64, _ header: OutputBuffer) {
+        segment = number
+        segmentOffset = Int64(header.count)
+        lastCheck = LogFormat.crc(header.bytes[0..<header.count - LogFormat.checkSize])
+        lastDatabase = 0
+    }
     private func header(_ number: Int64, _ previous: SegmentEnd) -> OutputBuffer {
         let header = OutputBuffer()
         LogFormat.appendHeader(server: server, segment: number, previous: previous, to: header)
         LogFormat.appendCheck(LogFormat.crc(header.bytes), to: header)
         return header
-    }
-
-    /// Creates a segment's file with its header; file and name are durable when it returns.
-    fileprivate static func create(
-        _ directory: String, _ base: String, _ number: Int64, _ header: OutputBuffer
-    ) throws(StorageError) -> Int32 {
-        let path = directory + "/" + LogFormat.fileName(base, number)
-        let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        if file < 0 { throw .system(path, "cannot create a log segment") }
-        let isWritten = Glibc.write(file, header.base, header.count) == header.count
-        guard isWritten, fdatasync(file) == 0 else {
-            let code = errno
-            close(file)
-            unlink(path)
-            throw .system(path, "cannot write a log segment", code: code)
-        }
-        try syncDirectory(directory)
-        return file
     }
 
     /// The cut: ends the segment here and goes on in the next, whose number is returned. What is appended before the
@@ -131,10 +138,8 @@ public final class LogWriter {
         let tail = OutputBuffer(capacity: max(held.count, 16))
         tail.append(held.bytes)
         held.removeAll(keepingAtMost: 1 << 20)
-        segment += 1
-        segmentOffset = Int64(header.count)
-        lastCheck = LogFormat.crc(header.bytes[0..<header.count - LogFormat.checkSize])
-        lastDatabase = 0
+        writeError = 0
+        begin(segment + 1, header)
         isRotating = true
         rotations += 1
         syncer.mailbox.send(
@@ -142,8 +147,10 @@ public final class LogWriter {
         return segment
     }
 
-    /// Deletes the segments up to `number`, durably, on the syncer's thread.
+    /// Deletes the segments up to `number`, durably, on the syncer's thread. Call it only when a snapshot that holds
+    /// all of theirs is durable: it also ends `.poisoned`, if the failed sync was of one of them.
     public func removeSegments(through number: Int64) {
+        syncer.release(through: number)
         syncer.mailbox.send(.remove(directory, baseName, through: number))
     }
 
@@ -181,7 +188,6 @@ public final class LogWriter {
         seal()
         if isRotating && syncer.rotationsDone == rotations {
             isRotating = false
-            descriptor = syncer.descriptor
             written = max(written, syncer.writtenPosition)
         }
         if isRotating { return }
@@ -211,7 +217,7 @@ public final class LogWriter {
     }
 
     private func writeHeld() {
-        writeError = LogFile.append(held, to: descriptor, files)
+        writeError = syncer.append(held)
         if writeError != 0 { return }
         let now = monotonicNanoseconds()
         if firstUnsynced == nil { firstUnsynced = now }
@@ -235,7 +241,8 @@ public final class LogWriter {
     public func waitForSegment() throws(StorageError) {
         while isRotating {
             endTurn()
-            if case .writeFailed(let code) = state {
+            let code = syncer.failedWrite
+            if code != 0 {
                 throw .system(
                     directory + "/" + LogFormat.fileName(baseName, segment), "cannot make a log segment", code: code)
             }
@@ -247,13 +254,10 @@ public final class LogWriter {
 
     /// Replies to commands up to this position may go out.
     public var acknowledged: UInt64 {
-        switch policy {
-        case .always: return syncer.syncedPosition
-        case .no: return max(written, syncer.writtenPosition)
-        case .everysec:
-            return oldestUnsyncedAge > LogWriter.maxUnsyncedAge
-                ? syncer.syncedPosition : max(written, syncer.writtenPosition)
-        }
+        let isSafeOnlyOnDisk =
+            policy == .always || syncer.poisonedBy != 0
+            || (policy == .everysec && oldestUnsyncedAge > LogWriter.maxUnsyncedAge)
+        return isSafeOnlyOnDisk ? syncer.syncedPosition : max(written, syncer.writtenPosition)
     }
 
     /// For how long the oldest byte that is not known to be on disk has waited, in nanoseconds; 0: all is there.
@@ -305,40 +309,5 @@ public final class LogWriter {
             if monotonicNanoseconds() > deadline { throw StorageError(file: path, message: "the disk does not answer") }
             usleep(200)
         }
-    }
-}
-
-/// A buffer that changes hands: its maker does not touch it again.
-struct Parcel: @unchecked Sendable {
-    let buffer: OutputBuffer
-    init(_ buffer: OutputBuffer) { self.buffer = buffer }
-}
-
-enum LogFile {
-    /// Appends whole batches; after a failed or short write the file is cut back to where it ended before. Returns errno
-    /// or 0. What could be neither written nor cut back counts as an I/O error of the file.
-    static func append(_ batches: OutputBuffer, to file: Int32, _ files: FileOperations) -> Int32 {
-        let start = lseek(file, 0, SEEK_END)
-        var done = 0
-        while done < batches.count {
-            let n = files.write(file, batches.base + done, batches.count - done)
-            if n < 0 && errno == EINTR { continue }
-            if n <= 0 {
-                let code = n < 0 ? errno : ENOSPC
-                if done > 0 && ftruncate(file, start) != 0 { return EIO }
-                return code
-            }
-            done += n
-        }
-        return 0
-    }
-}
-
-extension LogSyncer {
-    /// Makes the next segment.
-    static func createSegment(
-        _ directory: String, _ base: String, _ number: Int64, _ header: OutputBuffer
-    ) throws(StorageError) -> Int32 {
-        try LogWriter.create(directory, base, number, header)
     }
 }
