@@ -183,6 +183,9 @@ import Testing
                 log.endTurn(); return !log.isRotating
             })
         #expect(log.acknowledged == safe)
+        let given = try Data(contentsOf: directory.segment(1))
+        #expect(given.range(of: Data("$1\r\nb\r\n".utf8)) != nil)
+        #expect(given.range(of: Data("$1\r\nd\r\n".utf8)) == nil)
         // Until a snapshot takes their place, the segments refuse to pass for whole.
         #expect(throws: StorageError.self) { try base.read(directory) }
         log.removeSegments(through: segment - 1)
