@@ -29,8 +29,8 @@ extension PersistenceControl {
             if meta.segment > 0, let owner, owner.server != meta.server {
                 throw StorageError(
                     file: directory,
-                    message: "the log here was written by server \(owner.server), the snapshot by \(meta.server): they do "
-                        + "not belong together; bring the snapshot or the log that goes with the other")
+                    message: "the log here was written by server \(owner.server), the snapshot by \(meta.server): "
+                        + "they do not belong together; bring the snapshot or the log that goes with the other")
             }
             if meta.segment > 0 { recovered = try replay(meta, settings) }
         } else if let owner {
@@ -103,7 +103,8 @@ extension PersistenceControl {
         throw StorageError(
             file: settings.directory + "/" + LogWriter.fileName(settings.appendFileName, meta.segment),
             message: "the log segment that goes with the snapshot is missing: put it back. To start with the snapshot "
-                + "alone, giving up what was written after it, set its row `segment` in meta to 0: see docs/snapshot.md")
+                + "alone, giving up what was written after it, set its row `segment` in meta to 0: see docs/snapshot.md"
+        )
     }
 
     func replayLog(from segment: Int64) throws(StorageError) -> RecoveredLog {

@@ -210,17 +210,18 @@ struct RequestParser {
         _ input: Bytes, _ position: inout Int, _ batch: RequestBatch
     ) throws(ProtocolError) -> Outcome? {
         let rest = input[position..<input.count]
-        guard scanned < rest.count, let hit = memchr(rest.base + scanned, 10, rest.count - scanned) else {
+        // To Redis, input is a C string here: a line does not end behind a zero byte.
+        guard scanned < rest.count, let hit = memchr(rest.base + scanned, 10, rest.count - scanned),
+            memchr(rest.base, 0, UnsafeRawPointer(hit) - rest.base) == nil
+        else {
             if rest.count > Self.maximumLine { throw .bigInline }
-            scanned = rest.count
+            scanned = memchr(rest.base, 0, rest.count) == nil ? rest.count : 0
             return .incomplete
         }
         let lineEnd = UnsafeRawPointer(hit) - rest.base
         scanned = 0
         var line = rest[0..<lineEnd]
         if line.count > 0, line[line.count - 1] == 13 { line = line[0..<line.count - 1] }
-        // To Redis, lines are C strings.
-        if let zero = memchr(line.base, 0, line.count) { line = line[0..<UnsafeRawPointer(zero) - line.base] }
         batch.unquoted.removeAll(keepingAtMost: Self.maximumLine)
         // Unquoting never makes anything longer, so the place does not move while arguments point into it.
         batch.unquoted.reserve(line.count)

@@ -12,6 +12,8 @@ struct CommandError: Error, Equatable {
     static let wrongType = CommandError("WRONGTYPE Operation against a key holding the wrong kind of value")
     static let syntax = CommandError("ERR syntax error")
     static let notInteger = CommandError("ERR value is not an integer or out of range")
+    static let notInt32 = CommandError(
+        "ERR value is out of range, value must between -2147483648 and 2147483647")
     static let notFloat = CommandError("ERR value is not a valid float")
     static let outOfRange = CommandError("ERR value is out of range")
     static let mustBePositive = CommandError("ERR value is out of range, must be positive")
