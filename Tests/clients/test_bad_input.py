@@ -95,7 +95,8 @@ def test_numbers_at_the_limits(both, number):
         ["SCAN", number],
         ["SPOP", "s", number],
     ):
-        if command[0] == "SCAN" and number.startswith("-"):
+        # A cursor is a place in a hash table: which keys are there differs.
+        if command[0] == "SCAN" and number.lstrip("-").isdigit():
             continue
         both(*command)
 

@@ -178,9 +178,12 @@ struct RequestParser {
         _ p: UnsafePointer<UInt8>, _ count: Int, from start: Int, tooLong: ProtocolError, bad: ProtocolError
     ) throws(ProtocolError) -> Int? {
         let from = max(start, scanned)
-        guard from < count, let hit = memchr(p + from, 13, count - from) else {
+        // To Redis, input is a C string here too.
+        guard from < count, let hit = memchr(p + from, 13, count - from),
+            memchr(p + start, 0, UnsafeRawPointer(hit) - UnsafeRawPointer(p + start)) == nil
+        else {
             if count - start > Self.maximumLine { throw tooLong }
-            scanned = max(count, start)
+            scanned = from < count && memchr(p + start, 0, count - start) != nil ? start : max(count, start)
             return nil
         }
         let end = UnsafeRawPointer(hit) - UnsafeRawPointer(p)
