@@ -1,4 +1,4 @@
-"""The main job: an RDB file becomes a snapshot, Swiftlet starts on it, serves it, and keeps it through SAVE and kill -9.
+"""The main job: an RDB file becomes a snapshot, Swiftlet starts on it, and keeps the data through SAVE and kill -9.
 
 DEBUG DIGEST, a hash over all keys, values and expiries, is compared with that of redis-server 7.0.15 on the same file.
 The corpus is in SWIFTLET_RDB, or in ../shared/rdb beside the package.
@@ -202,6 +202,10 @@ def test_partly_supported_file(name, life):
     save_write_kill_restart(life)
 
 
+def name_bytes(key):
+    return base64.b64decode(key["base64"]) if isinstance(key, dict) else key.encode()
+
+
 def supported_keys(described):
     """Database to key to type and expiry, without what --skip-unsupported leaves out and what has expired."""
     soon = time.time() * 1000 + 60_000
@@ -210,7 +214,7 @@ def supported_keys(described):
         if not name.startswith("db"):
             continue
         found[int(name[2:])] = {
-            base64.b64decode(k["key"]["base64"]) if isinstance(k["key"], dict) else k["key"]: (k["type"], k["pexpireat"])
+            name_bytes(k["key"]): (k["type"], k["pexpireat"])
             for k in keys
             if k["type"] in TYPES and not 0 <= k["pexpireat"] < soon and not k.get("field_pexpireat")
         }
@@ -257,7 +261,8 @@ def mixed_requests(rng, count):
         elif kind == "set":
             yield "SADD", key, *(word() for _ in range(size))
         else:
-            scores = [lambda: rng.randrange(-100, 100), rng.random, lambda: rng.choice(["inf", "-inf", "-0.0", "1e300"])]
+            odd = ["inf", "-inf", "-0.0", "1e300"]
+            scores = [lambda: rng.randrange(-100, 100), rng.random, lambda odd=odd: rng.choice(odd)]
             yield "ZADD", key, *(w for _ in range(size) for w in (rng.choices(scores, [5, 4, 1])[0](), word()))
         if rng.random() < 0.2:
             yield "PEXPIREAT", key, FAR + rng.randrange(10**10)
@@ -314,8 +319,11 @@ def test_rdb_is_imported_at_start(mixed, life):
 @in_corpus
 def test_damaged_rdb_is_not_imported_at_start(life):
     shutil.copy(CORPUS / "corrupt_ziplist.rdb", life.directory / "dump.rdb")
-    with pytest.raises(RuntimeError, match="did not start"):
+    # It may listen before it looks at the file.
+    with pytest.raises((RuntimeError, OSError)):
         life.start()
+    if life.server:
+        assert life.server.process.wait(20) > 0
     assert (life.directory / "dump.rdb").read_bytes() == (CORPUS / "corrupt_ziplist.rdb").read_bytes()
     assert not (life.directory / "dump.sqlite").exists()
 

@@ -1,4 +1,4 @@
-"""Programs that people use with Redis: redis-py (with and without hiredis, RESP2 and RESP3), redis-cli, redis-benchmark."""
+"""Programs that people use with Redis: redis-py with and without hiredis, redis-cli, redis-benchmark."""
 
 import shutil
 import subprocess

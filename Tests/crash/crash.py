@@ -230,8 +230,9 @@ class Writer:
                 self.acknowledge(request)
                 for command, reply, expected in zip(request.commands, replies, request.replies):
                     if expected is None:
-                        expected = reply if reply[:1] == b":" and integer(reply) > self.highest_shared else b"a higher number"
-                        self.highest_shared = integer(reply) if reply[:1] == b":" else self.highest_shared
+                        expected = b"a higher number"
+                        if reply[:1] == b":" and integer(reply) > self.highest_shared:
+                            expected, self.highest_shared = reply, integer(reply)
                     if reply != expected:
                         report(f"{brief(command)}: the reply was {reply[:200]!r}, not {expected[:200]!r}")
                         return
@@ -333,10 +334,17 @@ class Crashes:
         except RuntimeError as error:
             self.report(f"no restart: {error}")
             return None
-        connection = server.connect()
-        while connection.call("PING").startswith(b"-LOADING"):
-            time.sleep(0.005)
-        connection.close()
+        try:
+            connection = server.connect()
+            while connection.call("PING").startswith(b"-LOADING"):
+                time.sleep(0.005)
+            connection.close()
+        except OSError as error:
+            # It listens before it has loaded its data, and may give up on them.
+            log = pathlib.Path(server.log.name).read_text(errors="replace")
+            self.report(f"no restart: {error}\n{log[-3000:]}")
+            server.stop()
+            return None
         return server
 
     def verify(self, server, shared):
