@@ -117,7 +117,11 @@ struct RequestParser {
         while remaining > 0 {
             if bulkLength < 0 {
                 guard cursor < count else { break }
-                guard p[cursor] == UInt8(ascii: "$") else { throw .expectedDollar(p[cursor]) }
+                if p[cursor] != UInt8(ascii: "$") {
+                    // Redis looks at it when the line is there.
+                    guard try hasLine(p, count) else { break }
+                    throw .expectedDollar(p[cursor])
+                }
                 guard
                     let length = try number(
                         p, count, from: cursor &+ 1, tooLong: .bigBulkCount, bad: .invalidBulkLength)
@@ -203,6 +207,17 @@ struct RequestParser {
             found.append((argument.base - p, argument.count))
         }
         batch.truncateArguments(to: first)
+    }
+
+    /// Whether the line at `cursor` has its end, as C strings see it.
+    @inline(never)
+    private func hasLine(_ p: UnsafePointer<UInt8>, _ count: Int) throws(ProtocolError) -> Bool {
+        if let hit = memchr(p + cursor, 13, count - cursor) {
+            let length = UnsafeRawPointer(hit) - UnsafeRawPointer(p + cursor)
+            if memchr(p + cursor, 0, length) == nil { return true }
+        }
+        if count - cursor > Self.maximumLine { throw .bigBulkCount }
+        return false
     }
 
     // MARK: - Inline
