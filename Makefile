@@ -39,7 +39,7 @@ run: build
 
 # A warning in our own code is an error; those of dependencies are theirs.
 unit: test-deps
-	@swift build --build-tests 2>&1 | tee .build/build.log | tail -n 5; \
+	@mkdir -p .build; swift build --build-tests 2>&1 | tee .build/build.log | tail -n 5; \
 	if grep -E "$(CURDIR)/(Sources|Tests|schema)/.*(warning|error):" .build/build.log; then exit 1; fi
 	swift test --skip-build
 

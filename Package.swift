@@ -13,7 +13,7 @@ let package = Package(
         .executable(name: "redis-migrate", targets: ["Migrate"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
     ],
     targets: [
         // All SQL. The target embeds the .sql files in the binary.
@@ -22,7 +22,8 @@ let package = Package(
         .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
         .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
         .target(name: "CShims"),
-        .target(name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
+        .target(
+            name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
         .executableTarget(
             name: "Server", dependencies: ["Storage", "CShims"], swiftSettings: swift6),
         .executableTarget(

@@ -47,7 +47,8 @@ enum ConnectionCommands {
     private static func echo(_ c: ReadContext) throws(CommandError) { c.reply.bulk(c.args[1]) }
 
     private static func select(_ c: ReadContext) throws(CommandError) {
-        guard let index = c.args[1].integer, Int32(exactly: index) != nil else { throw .notInteger }
+        let index = try c.args.integer(1)
+        guard Int32(exactly: index) != nil else { throw .notInt32 }
         guard index >= 0 && index < c.server.keyspace.databases.count else { throw .databaseOutOfRange }
         c.client.db = Int(index)
         c.reply.ok()

@@ -8,9 +8,8 @@ import Storage
 /// The loop that everything runs on: readiness by epoll, one turn after the other. A turn reads and executes what came
 /// in on every ready connection; then the log is written once, and the replies leave.
 ///
-/// The loop is our own, not SwiftNIO's: measured with GET and SET from 50 clients, NIO takes 15 to 30 % more CPU a
-/// request than this (its handler chain, reference counting, a task for the turn's end), which is the difference
-/// between more and less than redis-server. See ARCHITECTURE.md.
+/// The loop is our own, not SwiftNIO's: with GET and SET from 50 clients, prototypes took 0.89 of redis-server's CPU a
+/// request on a bare epoll loop and 1.05 on NIO, whose read event costs 3 to 4 µs. The goal is at most 1.0.
 final class EventLoop {
     private let server: Server
     private let poll: Int32

@@ -26,6 +26,12 @@ extension PersistenceControl {
         var recovered: RecoveredLog?
         if state == .ready {
             let meta = try loadSnapshot()
+            if meta.segment > 0, let owner, owner.server != meta.server {
+                throw StorageError(
+                    file: directory,
+                    message: "the log here was written by server \(owner.server), the snapshot by \(meta.server): "
+                        + "they do not belong together; bring the snapshot or the log that goes with the other")
+            }
             if meta.segment > 0 { recovered = try replay(meta, settings) }
         } else if let owner {
             guard owner.first == 1 else {
@@ -39,6 +45,9 @@ extension PersistenceControl {
         } else {
             try refuseForeignLog(directory, settings)
             serverID = PersistenceControl.makeServerID()
+        }
+        if settings.replicaOf != nil {
+            server.log.warning("replicaof is set, but replication is not supported yet: this server is a master")
         }
         server.keyspace.now = wallClockMilliseconds()
         server.propagator.isEnabled = settings.appendOnly
@@ -93,8 +102,9 @@ extension PersistenceControl {
         if !recovered.isEmpty { return recovered }
         throw StorageError(
             file: settings.directory + "/" + LogWriter.fileName(settings.appendFileName, meta.segment),
-            message: "the log segment that goes with the snapshot is missing: put it back; to start with the snapshot "
-                + "alone, giving up what was written after it, create the segment as an empty file")
+            message: "the log segment that goes with the snapshot is missing: put it back. To start with the snapshot "
+                + "alone, giving up what was written after it, set its row `segment` in meta to 0: see docs/snapshot.md"
+        )
     }
 
     func replayLog(from segment: Int64) throws(StorageError) -> RecoveredLog {

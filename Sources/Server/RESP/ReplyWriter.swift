@@ -25,7 +25,11 @@ final class ReplyWriter {
     func error(_ error: CommandError) {
         output.append(byte: UInt8(ascii: "-"))
         let start = output.count
-        output.append(error.text)
+        if let bytes = error.bytes {
+            bytes.withUnsafeBytes { if let base = $0.baseAddress { output.append(Bytes(base, $0.count)) } }
+        } else {
+            output.append(error.text)
+        }
         let text = output.base.assumingMemoryBound(to: UInt8.self)
         for i in start..<output.count where text[i] == 13 || text[i] == 10 { text[i] = 32 }
         output.append("\r\n")

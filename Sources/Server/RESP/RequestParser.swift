@@ -117,7 +117,11 @@ struct RequestParser {
         while remaining > 0 {
             if bulkLength < 0 {
                 guard cursor < count else { break }
-                guard p[cursor] == UInt8(ascii: "$") else { throw .expectedDollar(p[cursor]) }
+                if p[cursor] != UInt8(ascii: "$") {
+                    // Redis looks at it when the line is there.
+                    guard try hasLine(p, count) else { break }
+                    throw .expectedDollar(p[cursor])
+                }
                 guard
                     let length = try number(
                         p, count, from: cursor &+ 1, tooLong: .bigBulkCount, bad: .invalidBulkLength)
@@ -178,9 +182,12 @@ struct RequestParser {
         _ p: UnsafePointer<UInt8>, _ count: Int, from start: Int, tooLong: ProtocolError, bad: ProtocolError
     ) throws(ProtocolError) -> Int? {
         let from = max(start, scanned)
-        guard from < count, let hit = memchr(p + from, 13, count - from) else {
+        // To Redis, input is a C string here too.
+        guard from < count, let hit = memchr(p + from, 13, count - from),
+            memchr(p + start, 0, UnsafeRawPointer(hit) - UnsafeRawPointer(p + start)) == nil
+        else {
             if count - start > Self.maximumLine { throw tooLong }
-            scanned = max(count, start)
+            scanned = from < count && memchr(p + start, 0, count - start) != nil ? start : max(count, start)
             return nil
         }
         let end = UnsafeRawPointer(hit) - UnsafeRawPointer(p)
@@ -202,6 +209,17 @@ struct RequestParser {
         batch.truncateArguments(to: first)
     }
 
+    /// Whether the line at `cursor` has its end, as C strings see it.
+    @inline(never)
+    private func hasLine(_ p: UnsafePointer<UInt8>, _ count: Int) throws(ProtocolError) -> Bool {
+        if let hit = memchr(p + cursor, 13, count - cursor) {
+            let length = UnsafeRawPointer(hit) - UnsafeRawPointer(p + cursor)
+            if memchr(p + cursor, 0, length) == nil { return true }
+        }
+        if count - cursor > Self.maximumLine { throw .bigBulkCount }
+        return false
+    }
+
     // MARK: - Inline
 
     /// nil: an empty line, which is no request.
@@ -210,17 +228,18 @@ struct RequestParser {
         _ input: Bytes, _ position: inout Int, _ batch: RequestBatch
     ) throws(ProtocolError) -> Outcome? {
         let rest = input[position..<input.count]
-        guard scanned < rest.count, let hit = memchr(rest.base + scanned, 10, rest.count - scanned) else {
+        // To Redis, input is a C string here: a line does not end behind a zero byte.
+        guard scanned < rest.count, let hit = memchr(rest.base + scanned, 10, rest.count - scanned),
+            memchr(rest.base, 0, UnsafeRawPointer(hit) - rest.base) == nil
+        else {
             if rest.count > Self.maximumLine { throw .bigInline }
-            scanned = rest.count
+            scanned = memchr(rest.base, 0, rest.count) == nil ? rest.count : 0
             return .incomplete
         }
         let lineEnd = UnsafeRawPointer(hit) - rest.base
         scanned = 0
         var line = rest[0..<lineEnd]
         if line.count > 0, line[line.count - 1] == 13 { line = line[0..<line.count - 1] }
-        // To Redis, lines are C strings.
-        if let zero = memchr(line.base, 0, line.count) { line = line[0..<UnsafeRawPointer(zero) - line.base] }
         batch.unquoted.removeAll(keepingAtMost: Self.maximumLine)
         // Unquoting never makes anything longer, so the place does not move while arguments point into it.
         batch.unquoted.reserve(line.count)

@@ -4,14 +4,25 @@ import Storage
 /// look at. The texts that several commands share stand here, once.
 struct CommandError: Error, Equatable {
     let text: String
+    /// The text with what a client sent in it, where that need not be UTF-8.
+    let bytes: [UInt8]?
 
-    init(_ text: String) { self.text = text }
+    init(_ text: String) {
+        self.text = text
+        bytes = nil
+    }
+    private init(bytes: [UInt8]) {
+        text = String(decoding: bytes, as: UTF8.self)
+        self.bytes = bytes
+    }
 
     // MARK: Arguments
 
     static let wrongType = CommandError("WRONGTYPE Operation against a key holding the wrong kind of value")
     static let syntax = CommandError("ERR syntax error")
     static let notInteger = CommandError("ERR value is not an integer or out of range")
+    static let notInt32 = CommandError(
+        "ERR value is out of range, value must between -2147483648 and 2147483647")
     static let notFloat = CommandError("ERR value is not a valid float")
     static let outOfRange = CommandError("ERR value is out of range")
     static let mustBePositive = CommandError("ERR value is out of range, must be positive")
@@ -78,13 +89,16 @@ struct CommandError: Error, Equatable {
 
     /// Shows the name as the client wrote it and the first of the arguments.
     static func unknownCommand(_ arguments: Arguments) -> CommandError {
-        var list = ""
-        for i in 1..<max(1, arguments.count) where list.utf8.count < 128 {
-            let room = 128 - list.utf8.count
-            list += "'\(shown(arguments[i], room))' "
+        var list: [UInt8] = []
+        for i in 1..<max(1, arguments.count) where list.count < 128 {
+            list += [39] + shown(arguments[i], 128 - list.count) + [39, 32]
         }
         return CommandError(
-            "ERR unknown command '\(shown(arguments[0], 128))', with args beginning with: \(list)")
+            bytes: Array("ERR unknown command '".utf8) + shown(arguments[0], 128)
+                + Array("', with args beginning with: ".utf8) + list)
     }
-    private static func shown(_ bytes: Bytes, _ limit: Int) -> String { bytes[0..<min(limit, bytes.count)].string }
+    /// At most `limit` bytes; to Redis these are C strings.
+    private static func shown(_ bytes: Bytes, _ limit: Int) -> [UInt8] {
+        Array(bytes[0..<min(limit, bytes.count)].buffer.prefix { $0 != 0 })
+    }
 }

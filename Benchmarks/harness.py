@@ -1,0 +1,169 @@
+"""The servers under test and the clients that fill and ask them; used by bench.py."""
+import os, random, signal, socket, subprocess, time
+
+SERVER_CORES, CLIENT_CORES = {0}, {1}
+TICK = os.sysconf("SC_CLK_TCK")
+POOL = random.Random(7).randbytes(1 << 20)  # Values are slices of this: they do not compress.
+
+
+# MARK: Clients
+
+class Client:
+    """One connection, one request at a time, for replies of any RESP2 type."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb")
+
+    def __call__(self, *words):
+        self.socket.sendall(encode(*words))
+        return self.reply()
+
+    def reply(self):
+        line = self.file.readline()
+        if not line:
+            raise ConnectionError("the server closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"-":
+            raise RuntimeError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.reply() for _ in range(int(rest))]
+        return rest
+
+    def info(self, section):
+        lines = self("INFO", section).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def encode(*words):
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def pipeline(port, requests, batch):
+    """Sends requests whose replies are single lines. Makes a batch while the server answers the one before."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    owed = 0
+
+    def settle(owed):
+        while owed > 0:
+            data = connection.recv(1 << 18)
+            if not data or data[:1] == b"-" or b"\n-" in data:
+                raise RuntimeError("a request of the filling failed: %r" % data[:200])
+            owed -= data.count(b"\n")
+
+    iterator = iter(requests)
+    while True:
+        chunk = []
+        for request in iterator:
+            chunk.append(request)
+            if len(chunk) == batch:
+                break
+        settle(owed)
+        if not chunk:
+            break
+        connection.sendall(b"".join(chunk))
+        owed = len(chunk)
+    connection.close()
+
+
+def set_requests(numbers, size, salt=0):
+    """SETs of keys of 16 bytes."""
+    head = b"*3\r\n$3\r\nSET\r\n$16\r\nkey:%%012d\r\n$%d\r\n%%b\r\n" % size
+    limit, pool = len(POOL) - size, POOL
+    for number in numbers:
+        start = (number * 7919 + salt) % limit
+        yield head % (number, pool[start:start + size])
+
+
+# MARK: Servers
+
+class Server:
+    """A running server of either kind, with a directory of its own."""
+
+    def __init__(self, bench, kind, directory, *options, cores=SERVER_CORES):
+        self.bench, self.kind, self.directory, self.cores = bench, kind, directory, cores
+        self.options, self.process, self.client = options, None, None
+        self.start()
+
+    def start(self):
+        """Starts it; returns the seconds from exec until PING is answered with PONG."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        binary = self.bench.server if self.kind == "swiftlet" else self.bench.redis
+        arguments = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory,
+                     "--save", "", "--enable-debug-command", "local", *self.options]
+        self.log = open(os.path.join(self.directory, "server.log"), "ab")
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            arguments, stdout=self.log, stderr=self.log, preexec_fn=lambda: os.sched_setaffinity(0, self.cores))
+        while True:
+            try:
+                self.client = Client(self.port)
+                if self.client("PING") == b"PONG":
+                    break
+            except (OSError, RuntimeError):  # Not listening yet, or loading.
+                pass
+            if self.process.poll() is not None:
+                raise RuntimeError("%s ended with status %s; see %s" % (binary, self.process.returncode, self.log.name))
+            time.sleep(0.002)
+        self.pid = self.process.pid
+        return time.monotonic() - began
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+    def proc(self, name):
+        with open("/proc/%d/%s" % (self.pid, name)) as file:
+            return file.read()
+
+    def cpu(self):
+        fields = self.proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def memory(self, field="VmRSS"):
+        return next(int(line.split()[1]) << 10 for line in self.proc("status").splitlines() if line.startswith(field))
+
+    def bytes_written(self):
+        return int(self.proc("io").split("\nwrite_bytes: ")[1].split()[0])
+
+    def saving(self):
+        return self.client.info("persistence")["rdb_bgsave_in_progress"] != "0"
+
+    def settle(self):
+        """Waits until no save is under way and the server's threads are idle."""
+        while self.saving():
+            time.sleep(0.01)
+        for _ in range(100):
+            before = self.cpu()
+            time.sleep(0.3)
+            if self.cpu() - before < 0.03:
+                return
+
+    def save(self):
+        """BGSAVE: seconds until it is done, bytes written, growth of memory at the peak."""
+        self.settle()
+        with open("/proc/%d/clear_refs" % self.pid, "w") as file:
+            file.write("5")
+        memory, written, began = self.memory(), self.bytes_written(), time.monotonic()
+        self.client("BGSAVE")
+        while self.saving():
+            time.sleep(0.005)
+        seconds = time.monotonic() - began
+        info = self.client.info("persistence")
+        if info["rdb_last_bgsave_status"] != "ok":
+            raise RuntimeError("BGSAVE failed; see " + self.log.name)
+        written = self.bytes_written() - written
+        growth = self.memory("VmHWM") - memory + int(info.get("rdb_last_cow_size", 0))
+        if self.kind == "redis":  # Its child wrote, and is gone.
+            written = os.path.getsize(os.path.join(self.directory, "dump.rdb"))
+        return seconds, written, max(growth, 0)

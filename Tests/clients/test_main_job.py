@@ -1,0 +1,405 @@
+"""The main job: an RDB file becomes a snapshot, Swiftlet starts on it, and keeps the data through SAVE and kill -9.
+
+DEBUG DIGEST, a hash over all keys, values and expiries, is compared with that of redis-server 7.0.15 on the same file.
+The corpus is in SWIFTLET_RDB, or in ../shared/rdb beside the package.
+"""
+
+import base64
+import json
+import os
+import pathlib
+import random
+import shutil
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from oracle import ROOT, Server, bulk, bulks, integer, start_redis, swiftlet_binary
+
+CORPUS = pathlib.Path(os.environ.get("SWIFTLET_RDB") or ROOT.parent / "shared" / "rdb")
+
+# Refused, with and without --skip-unsupported: damage, and an append-only file that is no RDB file.
+REFUSED = ["corrupt_ziplist.rdb", "rdb-preamble.aof"]
+# Streams, modules, functions, expiring hash fields: read with --skip-unsupported only.
+PARTLY_SUPPORTED = [
+    "all_types_v10.rdb", "all_types_v11.rdb", "all_types_v12.rdb",
+    "redis_40_with_module.rdb", "redis_50_with_streams.rdb", "redis_60_with_module_aux.rdb",
+]  # fmt: skip
+FILES = sorted(p.name for p in CORPUS.glob("*") if p.suffix in (".rdb", ".aof"))
+SUPPORTED = [name for name in FILES if name not in REFUSED + PARTLY_SUPPORTED]
+
+FAR = 4_000_000_000_000  # ms since 1970: expiries are after it
+TYPES = ["string", "list", "hash", "set", "zset"]
+
+in_corpus = pytest.mark.skipif(not FILES, reason="set SWIFTLET_RDB to a directory of RDB files to run this")
+
+
+def migrate_binary():
+    given = os.environ.get("SWIFTLET_MIGRATE")
+    if given:
+        return given
+    built = [p for p in (ROOT / ".build").glob("*/redis-migrate") if p.is_file()]
+    if not built:
+        pytest.skip("redis-migrate is not built")
+    return str(max(built, key=lambda p: p.stat().st_mtime))
+
+
+def migrate(*arguments):
+    return subprocess.run(
+        [migrate_binary(), "to-sqlite", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+
+
+class Life:
+    """Swiftlet on one directory, in which it can be killed and started again."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.server = self.connection = None
+
+    def start(self):
+        binary = swiftlet_binary()
+        if binary is None:
+            pytest.skip("swiftlet-server is not built")
+        # The last of two settings wins.
+        self.server = Server(binary, ("--appendonly", "yes", "--dir", str(self.directory)))
+        self.connection = loaded(self.server)
+        return self
+
+    def kill(self):
+        """kill -9."""
+        if self.server:
+            if self.connection:
+                self.connection.close()
+            self.server.stop()
+        self.server = self.connection = None
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def call(self, *args):
+        reply = self.connection.call(*args)
+        assert reply[:1] not in b"-!", (args, reply)
+        return reply
+
+    def digest(self):
+        return self.call("DEBUG", "DIGEST")
+
+
+def loaded(server):
+    """A connection to a server that has read its data."""
+    connection = server.connect()
+    while connection.call("PING").startswith(b"-LOADING"):
+        time.sleep(0.005)
+    return connection
+
+
+@pytest.fixture
+def life(tmp_path):
+    directory = tmp_path / "data"
+    directory.mkdir()
+    found = Life(directory)
+    yield found
+    found.kill()
+
+
+def oracle_digest(rdb, directory):
+    """What redis-server says of a file. It gets a copy: a file of the corpus is nobody's to write."""
+    directory.mkdir()
+    shutil.copy(rdb, directory / "oracle.rdb")
+    redis = start_redis("--dir", str(directory), "--dbfilename", "oracle.rdb")
+    try:
+        connection = loaded(redis)
+        return connection.call("DEBUG", "DIGEST")
+    finally:
+        redis.stop()
+
+
+def write_all_types(life, prefix):
+    life.call("SET", f"{prefix}:string", "value", "PXAT", FAR)
+    life.call("SET", f"{prefix}:binary", bytes(range(256)))
+    life.call("INCRBY", f"{prefix}:number", 41)
+    life.call("RPUSH", f"{prefix}:list", "a", "b", "", "x" * 9000)
+    life.call("HSET", f"{prefix}:hash", "f", "v", "g", b"\xff\x00")
+    life.call("SADD", f"{prefix}:set", "a", "b", 17)
+    life.call("SADD", f"{prefix}:integers", 1, -5, 1 << 40)
+    life.call("ZADD", f"{prefix}:zset", "1.5", "a", "-inf", "b", "-0.0", "c")
+    life.call("PEXPIREAT", f"{prefix}:zset", FAR + 1)
+
+
+def overwrite_all_types(life, prefix):
+    """Changes, removals and changes of type in keys that a snapshot holds."""
+    life.call("APPEND", f"{prefix}:string", "+")
+    life.call("INCR", f"{prefix}:number")
+    life.call("LPOP", f"{prefix}:list")
+    life.call("LPUSH", f"{prefix}:list", "front")
+    life.call("HDEL", f"{prefix}:hash", "f")
+    life.call("HSET", f"{prefix}:hash", "h", "new")
+    life.call("SREM", f"{prefix}:set", "a")
+    life.call("SADD", f"{prefix}:integers", "no integer")
+    life.call("ZINCRBY", f"{prefix}:zset", "0.25", "a")
+    life.call("PERSIST", f"{prefix}:zset")
+    life.call("DEL", f"{prefix}:binary")
+    life.call("LPUSH", f"{prefix}:binary", "a list now")
+
+
+def save_write_kill_restart(life):
+    """The second half of each test here: the data as before a kill -9, a snapshot and a log at hand."""
+    write_all_types(life, "new")
+    before = life.digest()
+    life.call("SAVE")
+    assert life.digest() == before
+    overwrite_all_types(life, "new")
+    write_all_types(life, "newer")
+    before = life.digest()
+    life.restart()
+    assert life.digest() == before
+    # What was replayed comes into the next snapshot.
+    life.call("SAVE")
+    life.restart()
+    assert life.digest() == before
+
+
+@in_corpus
+def test_corpus_is_known():
+    missing = [name for name in REFUSED + PARTLY_SUPPORTED if name not in FILES]
+    assert not missing
+
+
+@in_corpus
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_file(name, life, tmp_path):
+    run = migrate(CORPUS / name, life.directory / "dump.sqlite")
+    assert run.returncode == 0, run.stderr
+    assert os.listdir(life.directory) == ["dump.sqlite"]
+    expected = oracle_digest(CORPUS / name, tmp_path / "oracle")
+    life.start()
+    assert life.digest() == expected
+    save_write_kill_restart(life)
+
+
+@in_corpus
+@pytest.mark.parametrize("name", PARTLY_SUPPORTED)
+def test_partly_supported_file(name, life):
+    output = life.directory / "dump.sqlite"
+    run = migrate(CORPUS / name, output)
+    assert run.returncode != 0 and "--skip-unsupported" in run.stderr
+    assert os.listdir(life.directory) == []
+    run = migrate(CORPUS / name, output, "--skip-unsupported")
+    assert run.returncode == 0, run.stderr
+    life.start()
+    described = (CORPUS / name).with_suffix(".json")
+    if described.exists():
+        for database, keys in supported_keys(json.loads(described.read_text())).items():
+            life.call("SELECT", database)
+            for key, (kind, expires) in keys.items():
+                assert life.call("TYPE", key) == f"+{kind}\r\n".encode(), key
+                assert integer(life.call("PEXPIRETIME", key)) == expires, key
+        life.call("SELECT", 0)
+    save_write_kill_restart(life)
+
+
+def name_bytes(key):
+    return base64.b64decode(key["base64"]) if isinstance(key, dict) else key.encode()
+
+
+def supported_keys(described):
+    """Database to key to type and expiry, without what --skip-unsupported leaves out and what has expired."""
+    soon = time.time() * 1000 + 60_000
+    found = {}
+    for name, keys in described.items():
+        if not name.startswith("db"):
+            continue
+        found[int(name[2:])] = {
+            name_bytes(k["key"]): (k["type"], k["pexpireat"])
+            for k in keys
+            if k["type"] in TYPES and not 0 <= k["pexpireat"] < soon and not k.get("field_pexpireat")
+        }
+    return found
+
+
+@in_corpus
+@pytest.mark.parametrize("options", [[], ["--skip-unsupported"]], ids=["plain", "skip-unsupported"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_file(name, options, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    run = migrate(CORPUS / name, output / "dump.sqlite", *options)
+    assert run.returncode > 0, run.stderr
+    assert name in run.stderr and "offset" in run.stderr
+    assert os.listdir(output) == []
+
+
+def mixed_requests(rng, count):
+    """Requests that make `count` keys of all five types, small and large, some with an expiry far ahead."""
+
+    def word():
+        draw = rng.random()
+        if draw < 0.3:
+            return str(rng.randrange(-(1 << rng.choice([7, 15, 31, 63])), 1 << rng.choice([7, 15, 31, 63])))
+        if draw < 0.4:
+            return rng.randbytes(rng.randrange(1, 60))
+        if draw < 0.42:
+            return rng.choice("abc") * rng.randrange(1000, 6000)
+        return f"wörd {rng.randrange(1 << 30)} " + "x" * rng.randrange(30)
+
+    for n in range(count):
+        kind = TYPES[n % 5]
+        key = rng.choice([f"{kind}:{n}", f"schlüssel:{n}", b"\xff\x00%d" % n])
+        size = rng.choices([rng.randrange(1, 10), rng.randrange(100, 600), 3000], [97, 2.8, 0.2])[0]
+        if kind == "string":
+            yield "SET", key, word() if size < 100 else rng.randbytes(size * 20)
+        elif kind == "list":
+            yield "RPUSH", key, *(word() for _ in range(size))
+        elif kind == "hash":
+            yield "HSET", key, *(w for i in range(size) for w in (f"f{i}" if rng.random() < 0.8 else word(), word()))
+        elif kind == "set" and rng.random() < 0.5:
+            yield "SADD", key, *(rng.randrange(1 << rng.choice([8, 20, 50])) for _ in range(size))
+        elif kind == "set":
+            yield "SADD", key, *(word() for _ in range(size))
+        else:
+            odd = ["inf", "-inf", "-0.0", "1e300"]
+            scores = [lambda: rng.randrange(-100, 100), rng.random, lambda odd=odd: rng.choice(odd)]
+            yield "ZADD", key, *(w for _ in range(size) for w in (rng.choices(scores, [5, 4, 1])[0](), word()))
+        if rng.random() < 0.2:
+            yield "PEXPIREAT", key, FAR + rng.randrange(10**10)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """An RDB file of 20,000 keys in three databases that redis-server wrote, and its digest."""
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    requests = list(mixed_requests(random.Random(seed), 20_000))
+    directory = tmp_path_factory.mktemp("mixed")
+    redis = start_redis("--dir", str(directory))
+    try:
+        connection = redis.connect()
+        third = len(requests) // 3 + 1
+        for database in range(3):
+            connection.call("SELECT", database)
+            for at in range(database * third, min((database + 1) * third, len(requests)), 500):
+                for reply in connection.pipeline(requests[at : min(at + 500, (database + 1) * third)]):
+                    assert reply[:1] != b"-", reply
+        assert connection.call("SAVE") == b"+OK\r\n"
+        digest = connection.call("DEBUG", "DIGEST")
+    finally:
+        redis.stop()
+    return directory / "dump.rdb", digest
+
+
+def test_twenty_thousand_keys(mixed, life):
+    rdb, digest = mixed
+    run = migrate(rdb, life.directory / "dump.sqlite")
+    assert run.returncode == 0, run.stderr
+    life.start()
+    assert life.digest() == digest
+    save_write_kill_restart(life)
+
+
+def test_rdb_is_imported_at_start(mixed, life):
+    rdb, digest = mixed
+    shutil.copy(rdb, life.directory / "dump.rdb")
+    life.start()
+    assert life.digest() == digest
+    # From now on the snapshot counts, whatever becomes of the RDB file.
+    life.restart()
+    assert life.digest() == digest
+    life.kill()
+    assert (life.directory / "dump.sqlite").exists()
+    (life.directory / "dump.rdb").unlink(missing_ok=True)
+    life.start()
+    assert life.digest() == digest
+    save_write_kill_restart(life)
+
+
+@in_corpus
+def test_damaged_rdb_is_not_imported_at_start(life):
+    shutil.copy(CORPUS / "corrupt_ziplist.rdb", life.directory / "dump.rdb")
+    # It may listen before it looks at the file.
+    with pytest.raises((RuntimeError, OSError)):
+        life.start()
+    if life.server:
+        assert life.server.process.wait(20) > 0
+    assert (life.directory / "dump.rdb").read_bytes() == (CORPUS / "corrupt_ziplist.rdb").read_bytes()
+    assert not (life.directory / "dump.sqlite").exists()
+
+
+def query(directory, sql):
+    """Lines that the sqlite3 command prints."""
+    binary = shutil.which("sqlite3")
+    if binary is None:
+        pytest.skip("the sqlite3 command is not installed")
+    run = subprocess.run(
+        [binary, "-readonly", "dump.sqlite", sql], cwd=directory, capture_output=True, text=True, timeout=30
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_snapshot_is_readable_while_the_server_runs(life):
+    life.start()
+    at = 1_924_992_000  # 2031-01-01
+    life.call("SET", "greeting", "héllo", "EXAT", at)
+    life.call("SET", b"\xff\x01", b"\x00\xfe")
+    life.call("RPUSH", "queue", "first", "second")
+    life.call("LPUSH", "queue", "zeroth")
+    life.call("HSET", "user:1", "name", "Ada", "born", 1815)
+    life.call("EXPIREAT", "user:1", at)
+    life.call("SADD", "tags", "red")
+    life.call("SADD", "numbers", 7)
+    life.call("ZADD", "board", 1.5, "ada", 20, "bob")
+    life.call("SELECT", 3)
+    life.call("SET", "elsewhere", 1)
+    life.call("SELECT", 0)
+    life.call("SAVE")
+    date = "2031-01-01 00:00:00"
+    rows = {
+        "SELECT * FROM strings ORDER BY db, key": [
+            r"0|\xFF01|\x00FE|", f"0|greeting|héllo|{date}", "3|elsewhere|1|",
+        ],
+        "SELECT * FROM lists ORDER BY position": ["0|queue|0|zeroth|", "0|queue|1|first|", "0|queue|2|second|"],
+        "SELECT * FROM hashes ORDER BY field": [f"0|user:1|born|1815|{date}|", f"0|user:1|name|Ada|{date}|"],
+        "SELECT * FROM sets ORDER BY key": ["0|numbers|7|", "0|tags|red|"],
+        "SELECT * FROM zsets ORDER BY score": ["0|board|ada|1.5|", "0|board|bob|20.0|"],
+        "SELECT * FROM keys ORDER BY db, key": [
+            r"0|\xFF01|string|2|", "0|board|zset|2|", f"0|greeting|string|6|{date}", "0|numbers|set|1|",
+            "0|queue|list|3|", "0|tags|set|1|", f"0|user:1|hash|2|{date}", "3|elsewhere|string|1|",
+        ],
+        "PRAGMA integrity_check": ["ok"],
+    }  # fmt: skip
+    for sql, expected in rows.items():
+        assert query(life.directory, sql) == expected, sql
+    # The next snapshot shows what changed, and the server goes on meanwhile.
+    life.call("DEL", "greeting", "tags")
+    life.call("LPOP", "queue")
+    life.call("HSET", "user:1", "name", "Grace")
+    life.call("SAVE")
+    assert query(life.directory, "SELECT key FROM keys WHERE db = 0 ORDER BY key") == [
+        r"\xFF01", "board", "numbers", "queue", "user:1",
+    ]  # fmt: skip
+    assert query(life.directory, "SELECT value FROM lists ORDER BY position") == ["first", "second"]
+    assert query(life.directory, "SELECT value FROM hashes WHERE field = 'name'") == ["Grace"]
+
+
+def test_a_reader_does_not_stop_snapshots(life):
+    life.start()
+    life.call("SET", "k", "before")
+    life.call("SAVE")
+    reader = sqlite3.connect(f"file:{life.directory}/dump.sqlite?mode=ro", uri=True, isolation_level=None)
+    try:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT value FROM strings").fetchall() == [("before",)]
+        life.call("SET", "k", "after")
+        life.call("SAVE")
+        assert reader.execute("SELECT value FROM strings").fetchall() == [("before",)]
+        reader.execute("COMMIT")
+        assert reader.execute("SELECT value FROM strings").fetchall() == [("after",)]
+    finally:
+        reader.close()
+    life.restart()
+    assert bulk(life.call("GET", "k")) == b"after"
+    assert bulks(life.call("KEYS", "*")) == [b"k"]
