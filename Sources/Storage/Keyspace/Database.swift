@@ -121,6 +121,8 @@ public final class Database {
             if holds(key) || other?.holds(key) ?? false { keyspace.onTouched?(index, key) }
         }
     }
+    /// Removes watched keys that have expired.
+    func expireWatched() { keyspace.watchedKeys?(index) { _ = find($0) } }
     /// Whether a key that has not expired is there; removes none.
     private func holds(_ key: Bytes) -> Bool {
         guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }

@@ -104,6 +104,12 @@ public final class Keyspace {
         Swift.swap(&databases[a].contents, &databases[b].contents)
         changeSet.swap(Int32(a), Int32(b))
         changes += 1
+        if let touched = onTouched {
+            // A key that had expired already was not there: that it goes when it is looked at is no change.
+            onTouched = nil
+            for index in [a, b] { databases[index].expireWatched() }
+            onTouched = touched
+        }
     }
 
     /// Removes keys whose time has come, soonest first, for about `budgetNanoseconds`. True when more is due.
