@@ -1,25 +1,5 @@
-import CShims
-
 /// Telling what a crash leaves at the log's end from damage to what was written.
 extension Bytes {
-    /// Check records, well formed, whether what they check is sound or not; at most 2 are counted.
-    var checkRecords: Int {
-        let prefix = Bytes(LogFormat.checkPrefix)
-        var found = 0
-        var offset = 0
-        while offset + LogFormat.checkSize <= count, found < 2 {
-            guard let hit = cshims_find(base + offset, count - offset, prefix.base, prefix.count) else { break }
-            let at = hit - base
-            if at + LogFormat.checkSize <= count, LogFormat.check(in: self[at + 19..<at + 38]) != nil,
-                self[at + 38] == 13, self[at + 39] == 10
-            {
-                found += 1
-            }
-            offset = at + 1
-        }
-        return found
-    }
-
     /// A segment's first batch, and nothing else.
     var isWholeHeader: Bool {
         if count != LogFormat.headerSize { return false }

@@ -1,3 +1,4 @@
+import CShims
 import Glibc
 
 // Invariant of this file: a segment is mapped read-only while it is read; `Bytes` that are handed out lie in the map.
@@ -222,6 +223,26 @@ public struct LogReader {
         let cutCode = errno
         close(file)
         if !isCut { throw .system(path, "cannot cut the torn tail", code: cutCode) }
+    }
+}
+
+extension Bytes {
+    /// Check records, well formed, whether what they check is sound or not; at most 2 are counted.
+    fileprivate var checkRecords: Int {
+        let prefix = Bytes(LogFormat.checkPrefix)
+        var found = 0
+        var offset = 0
+        while offset + LogFormat.checkSize <= count, found < 2 {
+            guard let hit = cshims_find(base + offset, count - offset, prefix.base, prefix.count) else { break }
+            let at = hit - base
+            if at + LogFormat.checkSize <= count, LogFormat.check(in: self[at + 19..<at + 38]) != nil,
+                self[at + 38] == 13, self[at + 39] == 10
+            {
+                found += 1
+            }
+            offset = at + 1
+        }
+        return found
     }
 }
 
