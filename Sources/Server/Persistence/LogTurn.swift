@@ -97,21 +97,37 @@ extension PersistenceControl {
 
     // MARK: appendonly while the server runs
 
-    /// The log begins; what is in it counts from the checkpoint on that begins with it.
+    /// The log begins. Waits for a checkpoint that names it, as SAVE does: what is acknowledged from here on must not hang
+    /// on a snapshot that does not know of the log.
     func startLog() throws(StorageError) {
         let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
         let new = makeLog(wake)
-        // A segment before the one that the checkpoint's cut will open.
-        let number = max(logSegmentOfSnapshot, 0) + 1
-        LogWriter.removeSegments(
-            directory: new.directory, baseName: new.baseName, through: .max)
-        try new.openSegment(number, previous: SegmentEnd())
+        try finishCheckpoint()
+        // Segments of an earlier log may be all that holds some data, until a checkpoint does.
+        if try LogReader.owner(directory: new.directory, baseName: new.baseName) != nil { try saveNow() }
+        LogWriter.removeSegments(directory: new.directory, baseName: new.baseName, through: .max)
+        try new.openSegment(1, previous: SegmentEnd())
         log = new
         logPositionAtCut = 0
         turns = []
         server.propagator.isEnabled = true
         server.propagator.forgetSelected()
-        if isSaving { isSaveScheduled = true } else { requestSave() }
+        do throws(StorageError) {
+            try saveNow()
+        } catch {
+            log = nil
+            server.propagator.isEnabled = false
+            server.acknowledgedPosition = .max
+            throw error
+        }
+    }
+
+    private func saveNow() throws(StorageError) {
+        beginCheckpoint()
+        try finishCheckpoint()
+        if !lastSaveSucceeded {
+            throw StorageError(file: snapshotPath, message: "the checkpoint failed: see the log")
+        }
     }
 
     /// The log ends here. Its segments go when a checkpoint has what they hold.

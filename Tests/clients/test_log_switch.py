@@ -1,0 +1,29 @@
+"""appendonly switched off and on while the server runs: a kill -9 right after loses nothing that was acknowledged."""
+
+import pytest
+
+from oracle import Server, start_swiftlet, swiftlet_binary
+
+
+@pytest.mark.parametrize("before", [None, "SAVE", "BGSAVE"])
+def test_switching_the_log_off_and_on_loses_nothing(before):
+    first = start_swiftlet("--appendonly", "yes", "--appendfsync", "always")
+    second = None
+    try:
+        connection = first.connect()
+        for i in range(5):
+            assert connection.call("SET", f"key:{i}", i) == b"+OK\r\n"
+        if before:
+            connection.call(before)
+        assert connection.call("CONFIG", "SET", "appendonly", "no") == b"+OK\r\n"
+        assert connection.call("CONFIG", "SET", "appendonly", "yes") == b"+OK\r\n"
+        for i in range(5, 8):
+            assert connection.call("SET", f"key:{i}", i) == b"+OK\r\n"
+        first.process.kill()
+        first.process.wait()
+        second = Server(swiftlet_binary(), ("--appendonly", "yes", "--dir", first.directory))
+        assert second.connect().call("DBSIZE") == b":8\r\n"
+    finally:
+        if second:
+            second.stop()
+        first.stop()
