@@ -175,11 +175,14 @@ import Testing
         #expect(try error(file.finished(), skip: true)?.message.contains("cannot even be skipped") == true)
     }
 
-    /// Whatever a byte is changed to, reading ends, with a result or an error. SWIFTLET_SEED repeats a run.
-    @Test(.timeLimit(.minutes(5))) func mutations() throws {
+    /// How many files `mutations` tries: SWIFTLET_MUTATIONS, which `make fuzz` sets.
+    static let mutationCount = ProcessInfo.processInfo.environment["SWIFTLET_MUTATIONS"].flatMap(Int.init) ?? 20_000
+
+    /// Whatever bytes are changed to, reading ends, with a result or an error. SWIFTLET_SEED repeats a run.
+    @Test(.timeLimit(.minutes(5 + mutationCount / 20_000))) func mutations() throws {
         let environment = ProcessInfo.processInfo.environment
         let seed = environment["SWIFTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
-        print("RDB mutations: SWIFTLET_SEED=\(seed)")
+        print("RDB mutations: SWIFTLET_SEED=\(seed) SWIFTLET_MUTATIONS=\(Self.mutationCount)")
         var random = SplitMix(state: seed)
         var files = [RDBSample.everyNewForm]
         if RDBFiles.directory != nil {
@@ -194,9 +197,12 @@ import Testing
         var options = RDBOptions()
         options.skipUnsupported = true
         options.fieldExpiries = true
-        for _ in 0..<20_000 {
+        for _ in 0..<Self.mutationCount {
             var bytes = files[Int.random(in: 0..<files.count, using: &random)]
-            bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            // One byte mostly; several now and then, as a length may be believed only when another one agrees.
+            for _ in 0..<(Int.random(in: 0..<4, using: &random) == 0 ? 4 : 1) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
             let path = try directory.write(bytes)
             _ = try? RDBReader(path: path, options: options, visitor: CountingVisitor()).read()
         }

@@ -9,6 +9,9 @@ from oracle import encode
 
 LIMITS = ["9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809", "1e3", "", " 1"]
 
+# Turns of a server's loop after which a piece of up to 128 KiB has been read and answered.
+TURNS = 12
+
 BROKEN = [
     b"*x\r\n",
     b"*-1\r\n",
@@ -33,31 +36,94 @@ BROKEN = [
     b"ECHO \"\\x41\\n\\t'\"\r\n",
     b"ECHO '\\'\"'\r\n",
     b"nosuchcommand a b c\r\n",
+    b"*1048577\r\n",
+    b"*-2147483649\r\n",
+    b"*+1\r\n$4\r\nPING\r\n",
+    b"*01\r\n$4\r\nPING\r\n",
+    b"* 1\r\n$4\r\nPING\r\n",
+    b"*1 \r\n$4\r\nPING\r\n",
+    b"*\r\n$4\r\nPING\r\n",
+    b"*1\r\n$\r\nPING\r\n",
+    b"*1\r\n$04\r\nPING\r\n",
+    b"*1\r\n$4 \r\nPING\r\n",
+    b"*1\r\n$4\r\nPINGxxPING\r\n",
+    b"*1\r\n$3\r\nPING\r\nPING\r\n",
+    b"*1\n$4\nPING\n",
+    b"*1\r\n\r\n$4\r\nPING\r\n",
+    b"*0\r\n*-5\r\nPING\r\n",
+    b"*1\r\n*1\r\n$4\r\nPING\r\n",
+    b"*1\r\n$9223372036854775807\r\n",
+    b"*1\r\n$-9223372036854775808\r\n",
+    b"*9223372036854775807\r\n",
+    b"PING\n",
+    b"PING\rPING\r\n",
+    b"  PING  \t \r\n",
+    b"PING hello\x00world\r\n",
+    b'ECHO "\\x4"\r\nPING\r\n',
+    b"ECHO 'a' 'b'\r\n",
+    b'ECHO ""\r\n',
+    b"ECHO ''" + b"''\r\n",
+    b"\xe2\x80\xa8PING\r\n",
+    b"PING\r\n*1\r\n$x\r\nPING\r\n",
+    b"+OK\r\n",
+    b"-ERR\r\n:1\r\n$4\r\nPING\r\n",
     b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$2\r\n\xff\xfe\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n",
 ]
 
 
-def answer(server, data):
-    """All that comes back until the server closes, or has answered the PING that follows on another connection."""
+def answer(server, *pieces):
+    """What comes back for bytes that are sent in pieces, and whether the server closes the connection then.
+
+    One loop serves all connections in turn, so a few turns on another one say that it has done all it will: nobody
+    waits for a reply that may never come, and an end is the server's doing and not ours.
+    """
+    turns = server.connect()
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
-        try:
-            s.sendall(data)
-            s.shutdown(socket.SHUT_WR)
-            received = b""
-            while chunk := s.recv(65536):
-                received += chunk
-        except (ConnectionResetError, BrokenPipeError):
-            # Closed with input unread: what was sent before may be lost, on either server.
-            return None
-        return received
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            try:
+                s.sendall(piece)
+            except (ConnectionResetError, BrokenPipeError):
+                break  # Closed early; the reply is there all the same.
+            for _ in range(TURNS):
+                assert turns.call("PING") == b"+PONG\r\n"
+        turns.close()
+        s.setblocking(False)
+        received = b""
+        while True:
+            try:
+                chunk = s.recv(65536)
+            except BlockingIOError:
+                return received, "open"
+            except ConnectionResetError:
+                return received, "closed"
+            if not chunk:
+                return received, "closed"
+            received += chunk
 
 
 @pytest.mark.parametrize("data", BROKEN, ids=range(len(BROKEN)))
 def test_broken_requests(swiftlet_server, oracle_server, swiftlet, oracle, data):
-    ours, theirs = answer(swiftlet_server, data), answer(oracle_server, data)
-    if ours is not None and theirs is not None:
-        assert ours == theirs
+    assert answer(swiftlet_server, data) == answer(oracle_server, data)
     assert swiftlet.call("PING") == b"+PONG\r\n"
+
+
+# Redis closes on a browser's words, so that a web page cannot make a browser write to a server behind a firewall.
+@pytest.mark.xfail(strict=True, reason="POST and Host: are answered as unknown commands, and the connection stays open")
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"POST / HTTP/1.1\r\n\r\nSET k v\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nSET k v\r\n",
+        b"PING\r\n" + encode(["post", "a"]) + b"PING\r\n",
+        encode(["hOST:"]) + b"PING\r\n",
+    ],
+    ids=["post", "host", "as an array", "in any case"],
+)
+def test_a_browser_is_cut_off(swiftlet_server, oracle_server, swiftlet, oracle, data):
+    theirs = answer(oracle_server, data)
+    assert theirs[1] == "closed"
+    assert answer(swiftlet_server, data) == theirs
 
 
 def test_a_request_broken_at_every_byte(swiftlet_server, oracle_server, swiftlet, oracle):
@@ -66,11 +132,18 @@ def test_a_request_broken_at_every_byte(swiftlet_server, oracle_server, swiftlet
     random.seed(seed)
     request = encode(["SET", "key", "value"]) + encode(["GET", "key"])
     for at in range(len(request)):
-        for byte in {0, 0x0A, 0x24, 0x2A, 0x2D, 0x39, random.randrange(256)}:
+        for byte in sorted({0, 0x0A, 0x24, 0x2A, 0x2D, 0x39, random.randrange(256)}):
             data = request[:at] + bytes([byte]) + request[at + 1 :]
-            ours, theirs = answer(swiftlet_server, data), answer(oracle_server, data)
-            if ours is not None and theirs is not None:
-                assert ours == theirs, data
+            assert answer(swiftlet_server, data) == answer(oracle_server, data), data
+    assert swiftlet.call("PING") == b"+PONG\r\n"
+
+
+def test_a_request_in_two_pieces(swiftlet_server, oracle_server, swiftlet, oracle):
+    """Cut at every byte: the first piece alone must get the oracle's answer, and both together too."""
+    request = encode(["SET", "key", "value"]) + b"GET 'key'\r\n" + encode(["ECHO", ""]) + b"*1\r\n$x\r\n"
+    for at in range(len(request)):
+        for pieces in [request[:at]], [request[:at], request[at:]]:
+            assert answer(swiftlet_server, *pieces) == answer(oracle_server, *pieces), pieces
     assert swiftlet.call("PING") == b"+PONG\r\n"
 
 

@@ -1,10 +1,11 @@
 """Kills the server under load, again and again on one data directory, and checks that nothing acknowledged is lost.
 
-    crash.py --server BIN --rounds N [--seed S] [--keep DIR]
+    crash.py --server BIN --rounds N [--seed S] [--appendfsync always|everysec|no] [--keep DIR]
 
 With `appendfsync always`, what the server has after a restart must be, for every connection, all it acknowledged and
-at most the one request that was on its way: nothing less, nothing more, transactions whole. Replies are checked on the
-way. The writers' model of their keys lives on over the rounds, as the data directory does.
+at most the one request that was on its way: nothing less, nothing more, transactions whole. That holds for the other
+settings too, as the kernel survives. Replies are checked on the way. The writers' model of their keys lives on over
+the rounds, as the data directory does.
 
 The seed decides what is written and when the server is killed, not how the threads interleave: a seed that fails once
 makes a failure likely, not certain. `--keep DIR` holds a copy of the data as it was before the restart that failed.
@@ -312,8 +313,8 @@ def read(connection, database, pattern):
 
 
 class Crashes:
-    def __init__(self, binary, seed, keep=None):
-        self.binary, self.seed, self.keep = binary, seed, keep
+    def __init__(self, binary, seed, appendfsync="always", keep=None):
+        self.binary, self.seed, self.appendfsync, self.keep = binary, seed, appendfsync, keep
         self.directory = tempfile.mkdtemp(prefix="swiftlet-crash-")
         self.writers = [Writer(n) for n in range(WRITERS)]
         self.violations = []
@@ -330,7 +331,8 @@ class Crashes:
         """A server that has loaded its data; None, and a violation, if it does not start."""
         try:
             # The last of two settings wins.
-            server = Server(self.binary, ("--appendonly", "yes", "--appendfsync", "always", "--dir", self.directory))
+            options = ("--appendonly", "yes", "--appendfsync", self.appendfsync, "--dir", self.directory)
+            server = Server(self.binary, options)
         except RuntimeError as error:
             self.report(f"no restart: {error}")
             return None
@@ -447,11 +449,13 @@ def main():
     parser.add_argument("--server", required=True)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--appendfsync", choices=["always", "everysec", "no"], default="always")
     parser.add_argument("--keep", help="a directory for the data as it was before the last restart; it is replaced")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     print(f"seed {seed}", flush=True)
-    crashes = Crashes(os.path.abspath(shutil.which(options.server) or options.server), seed, options.keep)
+    binary = os.path.abspath(shutil.which(options.server) or options.server)
+    crashes = Crashes(binary, seed, options.appendfsync, options.keep)
     crashes.run(options.rounds)
     print(crashes.summary())
     return 1 if crashes.violations else 0
