@@ -60,6 +60,8 @@ func difference(_ a: [String: String], _ b: [String: String]) -> [String] {
 struct RandomWriter {
     var random: SeededGenerator
     let keyspace: Keyspace
+    /// Whole keys seldom change, so that collections grow large.
+    var isCalm = false
 
     mutating func int(_ n: Int) -> Int { Int.random(in: 0..<n, using: &random) }
     mutating func text(_ n: Int) -> Text {
@@ -74,7 +76,7 @@ struct RandomWriter {
         let key = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
         let value = text(200)
         let element = Text("e\(int(elements))")
-        switch int(400) {
+        switch int(isCalm ? 4000 : 400) {
         case 0: keyspace.swap(0, 1)
         case 1: db.flush()
         case 2 where int(4) == 0: keyspace.flushAll()
@@ -184,6 +186,7 @@ struct SeededGenerator: RandomNumberGenerator {
         defer { try? FileManager.default.removeItem(at: directory) }
         let path = directory.appendingPathComponent("dump.sqlite").path
         var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        writer.isCalm = offset > 2
         writer.keyspace.limits = CheckpointTests.limits
         let elements = offset % 2 == 0 ? 40 : 400
         for round in 1...25 {
@@ -203,9 +206,58 @@ struct SeededGenerator: RandomNumberGenerator {
             let loaded = try load(path)
             #expect(difference(dump(loaded), expected) == [], "seed \(seed) round \(round)")
             if writer.int(3) == 0 {
-                writer = RandomWriter(random: writer.random, keyspace: loaded)
+                writer = RandomWriter(random: writer.random, keyspace: loaded, isCalm: writer.isCalm)
             }
         }
+    }
+
+    /// A loaded collection's slots are those of its rows, whatever order its small form has: a change after a restart
+    /// must meet its own row.
+    @Test func changesAfterLoadingMeetTheirOwnRows() throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoint-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let path = directory.appendingPathComponent("dump.sqlite").path
+        func checkpoint(_ keyspace: Keyspace, _ number: Int64) throws {
+            let checkpointer = Checkpointer(keyspace: keyspace, path: path, wake: {})
+            checkpointer.begin(CheckpointTests.meta(number))
+            _ = try #require(checkpointer.finishNow()).result.get()
+        }
+        let first = Keyspace(databases: 2)
+        first.limits = CheckpointTests.limits
+        let n = 60
+        for i in 0..<n {
+            // Descending: neither the order of scores nor that of integers is the order of slots.
+            let element = Text("\(n - i)")
+            try #require(try first.databases[0].editZSet(Text("z").bytes, create: true)).set(
+                element.bytes, Double(n - i))
+            try #require(try first.databases[0].editSet(Text("S").bytes, create: true)).insert(element.bytes)
+            try #require(try first.databases[0].editHash(Text("h").bytes, create: true)).set(
+                element.bytes, element.bytes)
+        }
+        // A set of integers that its small form would sort, too.
+        let second: Keyspace
+        do {
+            for i in 0..<n {
+                try #require(try first.databases[0].editSet(Text("S").bytes, create: true)).remove(Text("\(i)").bytes)
+            }
+            for i in 0..<n {
+                try #require(try first.databases[0].editSet(Text("S").bytes, create: true)).insert(
+                    Text("\(n - i)").bytes)
+            }
+            try checkpoint(first, 1)
+            second = try load(path)
+        }
+        #expect(difference(dump(second), dump(first)) == [])
+        for i in stride(from: 1, through: n, by: 7) {
+            let element = Text("\(i)")
+            try #require(try second.databases[0].editZSet(Text("z").bytes, create: true)).set(element.bytes, 0.5)
+            try #require(try second.databases[0].editSet(Text("S").bytes, create: true)).remove(element.bytes)
+            try #require(try second.databases[0].editHash(Text("h").bytes, create: true)).set(
+                element.bytes, Text("x").bytes)
+        }
+        try checkpoint(second, 2)
+        #expect(difference(dump(try load(path)), dump(second)) == [])
     }
 
     /// A failed attempt forgets nothing.

@@ -32,6 +32,12 @@ DATABASES = 2
 LONG = 40  # elements; longer lists are trimmed
 FAR = 4_000_000_000_000  # ms since 1970: expiries are after it
 SHARED = b"shared"
+# Limits under which the writers' collections take their large form, whose elements are saved one by one. Every other
+# round has them, so that a snapshot of either form is loaded under the other limits too.
+LARGE = (
+    "--list-max-listpack-size", "4", "--hash-max-listpack-entries", "4", "--set-max-listpack-entries", "4",
+    "--set-max-intset-entries", "4", "--zset-max-listpack-entries", "4",
+)  # fmt: skip
 
 OK, QUEUED = b"+OK\r\n", b"+QUEUED\r\n"
 
@@ -154,6 +160,48 @@ class Writer:
         content.insert(0, b"%d" % self.sequence)
         return Request([("LPUSH", key, self.sequence)], [number(len(content))], {key: Value("list", content)})
 
+    def edit(self):
+        """Changes in a list that are not pushes at its head."""
+        key, old = self.key(b"list", 3)
+        if not old:
+            return self.push()
+        content, fresh = list(old.content), b"%d" % self.sequence
+        at = self.rng.randrange(len(content))
+        kind = self.rng.choice(["LSET", "LINSERT", "LREM", "RPUSH", "LPOP"])
+        if kind == "LSET":
+            content[at] = fresh
+            return Request([("LSET", key, at, fresh)], [OK], {key: Value("list", content)})
+        if kind == "LINSERT":
+            command = ("LINSERT", key, "BEFORE", content[at], fresh)
+            content.insert(at, fresh)
+            return Request([command], [number(len(content))], {key: Value("list", content)})
+        if kind == "LREM":
+            removed = content.pop(at)
+            return Request([("LREM", key, 1, removed)], [number(1)], {key: Value("list", content)})
+        if kind == "RPUSH":
+            content.append(fresh)
+            return Request([("RPUSH", key, fresh)], [number(len(content))], {key: Value("list", content)})
+        first = content.pop(0)
+        return Request([("LPOP", key)], [text(first)], {key: Value("list", content)})
+
+    def count(self):
+        """Writes to elements that must not be replayed twice."""
+        if self.rng.random() < 0.5:
+            key, old = self.key(b"counts", 2)
+            content = dict(old.content) if old else {}
+            field = b"f%d" % self.rng.randrange(LONG)
+            n = int(content.get(field, b"0")) + 1
+            content[field] = b"%d" % n
+            return Request([("HINCRBY", key, field, 1)], [number(n)], {key: Value("hash", content)})
+        key, old = self.key(b"scores", 2)
+        content = dict(old.content) if old else {}
+        member = b"m%d" % self.rng.randrange(LONG)
+        # 1.5 at first, then one more each time: exact in binary, and printed with one digit behind the point.
+        step = b"1" if member in content else b"1.5"
+        content[member] = content.get(member, 0) + float(step)
+        reply = text(b"%.1f" % content[member])
+        return Request([("ZINCRBY", key, step, member)], [reply], {key: Value("zset", content)})
+
     def hset(self):
         key, old = self.key(b"hash", 2)
         field, value = b"f%d" % self.rng.randrange(LONG), self.value
@@ -275,7 +323,7 @@ class Writer:
 
 KINDS = [
     Writer.incr, Writer.incr, Writer.incr_shared, Writer.set, Writer.set, Writer.delete, Writer.rename, Writer.expire,
-    Writer.append, Writer.push, Writer.push, Writer.hset, Writer.zadd, Writer.sadd, Writer.change_type,
+    Writer.append, Writer.push, Writer.push, Writer.edit, Writer.edit, Writer.count, Writer.count, Writer.hset, Writer.zadd, Writer.sadd, Writer.change_type,
     Writer.transaction, Writer.transaction,
 ]  # fmt: skip
 
@@ -332,7 +380,7 @@ class Crashes:
         try:
             # The last of two settings wins.
             options = ("--appendonly", "yes", "--appendfsync", self.appendfsync, "--dir", self.directory)
-            server = Server(self.binary, options)
+            server = Server(self.binary, options + (LARGE if self.round % 2 else ()))
         except RuntimeError as error:
             self.report(f"no restart: {error}")
             return None

@@ -3,18 +3,20 @@
 /// Rows come as `SnapshotReader` delivers them: every owner directly before its elements, elements by slot.
 public final class KeyspaceLoader {
     private let keyspace: Keyspace
-    /// The collection that elements go to, the slot that its next one should have, and for a list that of its first.
+    private let builder: CollectionBuilder
+    /// The collection that elements go to, and the slot that its next one should have.
     private var owner: Entry?
     private var database: Database?
     private var nextSlot: Int64 = 0
-    private var firstSlot: Int64?
     /// Slots are not as this server assigns them: the next checkpoint writes the whole value.
     private var mustRewrite = false
-    private var list: ChunkedList?
     /// Keys loaded.
     public private(set) var keys = 0
 
-    public init(_ keyspace: Keyspace) { self.keyspace = keyspace }
+    public init(_ keyspace: Keyspace) {
+        self.keyspace = keyspace
+        builder = CollectionBuilder(limits: keyspace.limits)
+    }
 
     /// Adds the rows of a batch. Throws where they contradict each other: a row for a database that does not exist, a
     /// key twice, an element without its key.
@@ -30,22 +32,25 @@ public final class KeyspaceLoader {
                 }
             case .owner(let type, let id, let db, let key, let expiresMs):
                 try finishOwner()
-                var entry = Entry.makeCollection(key, type)
-                if let expiresMs {
-                    let expiring = entry.rebuilt(expiry: expiresMs)
-                    entry.freeBlock()
-                    entry = expiring
-                }
+                let entry = Entry.make(key, type: type, encoding: .listpack, expiry: expiresMs, room: 8)
                 try insert(entry, db, id)
                 owner = entry
+                builder.begin(type)
                 nextSlot = 0
-                firstSlot = nil
                 mustRewrite = false
             case .element(let type, let ownerID, let slot, let first, let second, let score, _):
-                guard let owner, owner.id == ownerID, owner.type == type, let database else {
+                guard let owner, owner.id == ownerID, owner.type == type else {
                     throw SnapshotDamage("an element of \(type.name) \(ownerID) has no key")
                 }
-                try add(owner, database, slot, first, second, score)
+                if type == .list {
+                    builder.addItem(first, slot: Int64(slot))
+                    return
+                }
+                if Int64(slot) != nextSlot { mustRewrite = true }
+                nextSlot = Int64(slot) + 1
+                if !builder.add(first, second, score: score) {
+                    throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice")
+                }
             default:
                 throw SnapshotDamage("a snapshot holds rows only")
             }
@@ -77,41 +82,10 @@ public final class KeyspaceLoader {
         keys += 1
     }
 
-    private func add(
-        _ owner: Entry, _ database: Database, _ slot: UInt32, _ first: Bytes, _ second: Bytes, _ score: Double
-    ) throws(SnapshotDamage) {
-        if owner.type == .list { return addItem(owner, database, Int64(slot), first) }
-        if Int64(slot) != nextSlot { mustRewrite = true }
-        nextSlot = Int64(slot) + 1
-        let isNew: Bool
-        switch owner.type {
-        case .hash: isNew = HashEditor(entry: owner, database: database).set(first, second)
-        case .set: isNew = SetEditor(entry: owner, database: database).insert(first)
-        default: isNew = ZSetEditor(entry: owner, database: database).set(first, score) == .added
-        }
-        if !isNew { throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice") }
-    }
-
-    /// A list's slots may start anywhere, and skip where it is large.
-    private func addItem(_ owner: Entry, _ database: Database, _ slot: Int64, _ item: Bytes) {
-        if let list { return list.load(item, slot: slot) }
-        let start = firstSlot ?? slot
-        firstSlot = start
-        if slot != start + nextSlot { mustRewrite = true }
-        nextSlot += 1
-        ListEditor(entry: owner, database: database).push(item, .tail)
-        if owner.isLarge {
-            let list = owner.chunkedList
-            list.shiftSlots(by: start - ChunkedList.firstSlot)
-            self.list = list
-        }
-    }
-
     private func finishOwner() throws(SnapshotDamage) {
         guard let owner, let database else { return }
-        if owner.elementCount == 0 { throw SnapshotDamage("the \(owner.type.name) '\(owner.key.string)' is empty") }
-        // The editors have noted changes, which loading is none of.
-        owner.flags.subtract(.changedMask)
+        if builder.count == 0 { throw SnapshotDamage("the \(owner.type.name) '\(owner.key.string)' is empty") }
+        builder.finish(into: owner)
         if let value = owner.largeValue {
             value.markClean()
             if mustRewrite {
@@ -120,7 +94,6 @@ public final class KeyspaceLoader {
             }
         }
         self.owner = nil
-        list = nil
     }
 }
 

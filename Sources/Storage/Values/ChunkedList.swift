@@ -383,11 +383,6 @@ final class ChunkedList: LargeValue {
 
     // MARK: Loading
 
-    /// All slots move by as much, before anything is pending.
-    func shiftSlots(by distance: Int64) {
-        for i in head..<chunks.count { chunks[i].base += distance }
-    }
-
     /// Appends an element that the snapshot holds under `slot`, which is above all others so far.
     func load(_ value: Bytes, slot: Int64) {
         let last = chunks.last

@@ -193,6 +193,12 @@ extension Listpack {
         block.storeBytes(of: told.littleEndian, toByteOffset: 4, as: UInt16.self)
     }
 
+    /// Removes all entries and keeps the memory.
+    public mutating func removeAll() {
+        setHeader(byteCount: Listpack.headerSize + 1, count: 0)
+        block.storeBytes(of: Listpack.endByte, toByteOffset: Listpack.headerSize, as: UInt8.self)
+    }
+
     /// Makes `old` bytes at `offset` a gap of `new` bytes, which the caller fills, and tells the header. Moves the
     /// block where its memory does not suffice, or is more than twice what is needed.
     private mutating func splice(at offset: Int, removing old: Int, adding new: Int) -> UnsafeMutableRawPointer {
