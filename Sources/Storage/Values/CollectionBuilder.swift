@@ -203,7 +203,8 @@ final class CollectionBuilder {
         forEachOffset(every: 2) { order.append((scores[order.count], $0)) }
         order.sort { a, b in
             if a.score != b.score { return a.score < b.score }
-            return pack.value(at: a.offset, scratch: scratch.0).compare(pack.value(at: b.offset, scratch: scratch.1)) < 0
+            return pack.value(at: a.offset, scratch: scratch.0).compare(pack.value(at: b.offset, scratch: scratch.1))
+                < 0
         }
         var result = Listpack.allocate()
         for (_, offset) in order {
