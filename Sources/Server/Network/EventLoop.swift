@@ -135,9 +135,13 @@ final class EventLoop {
                 endTurn()
                 nextCron = now + 1_000_000_000 / UInt64(max(1, server.config.settings.hz))
             }
-            let wait = resumes.isEmpty ? Int32(clamping: (nextCron - min(now, nextCron)) / 1_000_000 + 1) : 0
+            var wait = resumes.isEmpty ? Int32(clamping: (nextCron - min(now, nextCron)) / 1_000_000 + 1) : 0
+            if let deadline = server.blockedClients.nextDeadline {
+                wait = min(wait, Int32(clamping: max(0, deadline - wallClockMilliseconds())))
+            }
             let count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), wait)
             if count > 0 { handle(UnsafeBufferPointer(start: events, count: Int(count))) }
+            server.endWaiting()
             endTurn()
         }
         for listener in listeners { listener.close() }
@@ -173,8 +177,12 @@ final class EventLoop {
 
     /// The log is written, then replies leave that may; those of commands that are not safe yet wait.
     private func endTurn() {
-        for connection in resumes { connection.resume() }
-        resumes.removeAll(keepingCapacity: true)
+        if !resumes.isEmpty {
+            // What resumes may let others resume, in the next turn.
+            swap(&resumes, &spare)
+            for connection in spare { connection.resume() }
+            spare.removeAll(keepingCapacity: true)
+        }
         server.onEndOfTurn?()
         if !waiting.isEmpty && server.acknowledgedPosition != lastAcknowledged {
             lastAcknowledged = server.acknowledgedPosition

@@ -19,6 +19,7 @@ final class Server {
     /// Who watches what; empty most of the time.
     var watchers = Watchers()
     var pause = Pause()
+    var blockedClients = BlockedClients()
     var clientCount: Int { clients.count }
     var blockedClientCount: Int { clients.values.count { $0.flags.contains(.blocked) } }
     let batch = RequestBatch()
@@ -139,6 +140,7 @@ final class Server {
         unwatchAll(client)
         client.transaction.removeQueue()
         pause.remove(client)
+        unblock(client)
         onDisconnect?(client)
     }
 

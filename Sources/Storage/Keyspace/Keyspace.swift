@@ -44,6 +44,8 @@ public final class Keyspace {
     public var onExpired: ((_ db: Int, _ key: Bytes) -> Void)?
     /// Told about each key that is written or removed; set only while keys are WATCHed.
     public var onTouched: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told about each key that comes into being, whichever way; set only while clients wait for keys.
+    public var onReady: ((_ db: Int, _ key: Bytes) -> Void)?
     /// Keys expired since the start.
     public internal(set) var expired = 0
 
