@@ -118,7 +118,7 @@ def test_corrupt_strings(both):
     broken = [
         intact + b"hello", intact[:-1], intact[:-2], intact[:16], b"HYLX" + intact[4:], intact[:4] + b"\x02" + intact[5:],
         b"HYLL\x00" + intact[5:], intact[:15], b"HYLL", header + b"\x7f\xff\x00", header + b"\x7f\xff\x80",
-        header + b"\x80" * 5000, header + b"\x00", header + b"\x7f", header + b"\x40", header + b"\xff" * 20,
+        header + b"\x80" * 5000, header + b"\x00", header + b"\x40", header + b"\xff" * 20,
         header + b"\x7f\xff\x7f\xff",
     ]
     for value in broken:
@@ -128,6 +128,15 @@ def test_corrupt_strings(both):
             both("SET", "x", value)
             both("DEL", "d")
             both(*command)
+
+
+def test_half_an_opcode_is_corrupt(swiftlet):
+    """Where Redis takes the byte behind the string for the second half."""
+    value = b"HYLL\x01" + b"\x00" * 10 + b"\x80\x7f"
+    swiftlet.call("SET", "x", value)
+    for command in (["PFADD", "x", "foo"], ["PFCOUNT", "x"], ["PFMERGE", "d", "x"]):
+        assert swiftlet.call(*command).startswith(b"-INVALIDOBJ")
+    assert bulk(swiftlet.call("GET", "x")) == value
 
 
 def test_adds_at_random(both):

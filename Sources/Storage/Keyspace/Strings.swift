@@ -74,7 +74,7 @@ extension Database {
     @discardableResult public func setRange(_ key: Bytes, _ offset: Int, _ bytes: Bytes) -> Int {
         let hash = Hashing.hash(key)
         let count = max(offset + bytes.count, find(key).map { string(of: $0).count } ?? 0)
-        if find(key) == nil { insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash) }
+        if find(key) == nil { insertEmptyString(key, hash) }
         guard let slot = locate(key, hash) else { return 0 }
         willChange(slot.entry, hash)
         let entry = reserve(slot, count)
@@ -84,6 +84,12 @@ extension Database {
         memcpy(entry.stringBase + offset, bytes.base, bytes.count)
         entry.stringCount = count
         return count
+    }
+
+    private func insertEmptyString(_ key: Bytes, _ hash: UInt64) {
+        insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash)
+        // What is written to it counts, the key does not.
+        keyspace.changes -= 1
     }
 
     /// Replaces any old value by a raw string of `count` bytes that `fill` writes, all of them; it may still read what the
@@ -106,7 +112,7 @@ extension Database {
         -> UnsafeMutableRawBufferPointer?
     {
         let hash = Hashing.hash(key)
-        if find(key) == nil { insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash) }
+        if find(key) == nil { insertEmptyString(key, hash) }
         guard let slot = locate(key, hash) else { return nil }
         guard slot.entry.type == .string else { throw WrongType() }
         let old = string(of: slot.entry).count
