@@ -251,6 +251,7 @@ def test_times_survive(entries):
     server = start_swiftlet("--appendonly", "yes", "--hash-max-listpack-entries", str(entries))
     try:
         c = server.connect()
+        assert c.call("SAVE") == b"+OK\r\n"
         fill(c, count=20)
         fill(c, "gone", 2)
         fields(c, "HEXPIREAT 2000000000", "f1", "f2", "f3")
