@@ -83,6 +83,10 @@ final class Server {
             expiredInCommand &+= 1
             propagator.appendRemoval(db, key)
         }
+        keyspace.onFieldExpired = { [unowned self] db, key, field in
+            expiredInCommand &+= 1
+            propagator.appendRemoval(db, key, field: field)
+        }
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in
             settingsChanged()

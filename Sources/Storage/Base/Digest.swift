@@ -73,10 +73,12 @@ public struct DataDigest {
                 return true
             }
         case .hash:
-            database.hash(of: entry).forEach { field, value in
+            let hash = database.hash(of: entry)
+            hash.forEach { field, value in
                 var one = DataDigest()
                 one.mix(field)
                 one.mix(value)
+                if hash.expiry(of: field) != nil { one.xor("!!hexpire!!") }
                 xor(one)
                 return true
             }

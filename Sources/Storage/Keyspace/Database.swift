@@ -156,8 +156,10 @@ public final class Database {
             new.largeValue?.rewriteAll = true
         }
         if old.flags.contains(.hasExpiry) { contents.expiries.remove(old) }
+        forgetFieldExpiries(old)
         contents.table.remove(slot)
         other.insert(new, Hashing.hash(newKey))
+        other.noteFieldExpiries(new)
         old.freeBlock()
     }
 
@@ -166,7 +168,9 @@ public final class Database {
         if self === other && key == newKey { return }
         other.remove(newKey)
         guard let entry = find(key) else { return }
-        other.insert(entry.deepCopy(key: newKey, limits: keyspace.limits), Hashing.hash(newKey))
+        let copy = entry.deepCopy(key: newKey, limits: keyspace.limits)
+        other.insert(copy, Hashing.hash(newKey))
+        other.noteFieldExpiries(copy)
     }
 
     public func setExpiry(_ ms: Int64?, of key: Bytes) {
@@ -272,6 +276,7 @@ public final class Database {
 
     /// Frees the value, a large one on another thread, and the block.
     private func release(_ entry: Entry) {
+        forgetFieldExpiries(entry)
         if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
         entry.freeBlock()
     }

@@ -1,3 +1,5 @@
+// Invariant of this file: the scratch blocks live as long as the builder and have room for any number's text.
+
 /// Builds collections from elements that come in a row, as a snapshot's rows do: one allocation for a small one, and in a
 /// large one every element in the slot that its row has. (Editors would put the elements in the order of the small form
 /// before they are many: a later change would meet another element's row.)
@@ -73,13 +75,21 @@ final class CollectionBuilder {
     }
 
     /// A field with its value, a member, or a member with its score, which is not NaN. False where it is there already.
-    func add(_ first: Bytes, _ second: Bytes, score: Double) -> Bool {
+    /// A field that expires, in ms since 1970, makes the hash a table.
+    func add(_ first: Bytes, _ second: Bytes, score: Double, expiresMs: Int64? = nil) -> Bool {
         if table == nil {
-            if fits(first, second) { return addSmall(first, second, score) }
+            let fits = fits(first, second)
+            if fits && expiresMs == nil { return addSmall(first, second, score) }
             spill()
+            if fits { table?.expiringFields().looksSmall = true }
+        } else if let expiring = table?.expiring, expiring.looksSmall {
+            expiring.looksSmall = fits(first, second)
         }
         guard let table, table.find(first) == nil else { return false }
-        table.add(CollectionBuilder.element(type, first, second, score))
+        table.add(
+            type == .hash
+                ? Entry.makeString(first, second, expiry: expiresMs)
+                : CollectionBuilder.element(type, first, second, score))
         count += 1
         return true
     }
