@@ -2,7 +2,7 @@
 enum CommandTable {
     static let all: [Command] = [
         StringCommands.table, BitCommands.table, CounterCommands.table, LCSCommand.table,
-        KeyCommands.table, ExpiryCommands.table, ScanCommands.table, SortCommands.table,
+        KeyCommands.table, DumpCommands.table, ExpiryCommands.table, ScanCommands.table, SortCommands.table,
         ListCommands.table, ListMoveCommands.table, HashCommands.table, SetCommands.table, SetAlgebra.table,
         ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,
         ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,

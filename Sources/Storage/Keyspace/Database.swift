@@ -169,6 +169,16 @@ public final class Database {
         other.insert(entry.deepCopy(key: newKey, limits: keyspace.limits), Hashing.hash(newKey))
     }
 
+    /// Puts in an entry that `DumpPayload` made; an old one of its key is removed. Counts as one change.
+    public func restore(_ entry: Entry) {
+        let before = keyspace.changes
+        remove(entry.key)
+        insert(entry, Hashing.hash(entry.key))
+        keyspace.countAsOne(since: before)
+    }
+    /// Frees such an entry instead.
+    public func discard(_ entry: Entry) { Database.release(entry) }
+
     public func setExpiry(_ ms: Int64?, of key: Bytes) {
         let hash = Hashing.hash(key)
         guard let slot = locate(key, hash) else { return }
@@ -255,7 +265,7 @@ public final class Database {
             contents.expiries.insert(new, when: when)
         }
         slot.entry = new
-        release(old)
+        Database.release(old)
     }
 
     func remove(_ slot: Slot) {
@@ -266,11 +276,11 @@ public final class Database {
         contents.table.remove(slot)
         keyspace.changes &+= 1
         if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
-        release(entry)
+        Database.release(entry)
     }
 
     /// Frees the value, a large one on another thread, and the block.
-    private func release(_ entry: Entry) {
+    static func release(_ entry: Entry) {
         if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
         entry.freeBlock()
     }

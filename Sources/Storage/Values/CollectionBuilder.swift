@@ -90,6 +90,8 @@ final class CollectionBuilder {
 
     /// Whether the collection stays small with this element.
     private func fits(_ first: Bytes, _ second: Bytes) -> Bool {
+        // Whatever the limits are set to: the block must not outgrow its header. 40: scores, and what entries add.
+        if pack.byteCount + first.count + second.count + 40 > Listpack.maxByteCount { return false }
         switch type {
         case .hash:
             return count < limits.hashMaxListpackEntries && first.count <= limits.hashMaxListpackValue
@@ -193,6 +195,14 @@ final class CollectionBuilder {
             entry.encoding = .listpack
             entry.listpack = isSorted ? pack.copy() : sorted()
         }
+        table = nil
+        list = nil
+    }
+
+    /// Drops a collection that will not be finished.
+    func abandon() {
+        if let table { Reaper.shared.free(table) }
+        if let list { Reaper.shared.free(list) }
         table = nil
         list = nil
     }
