@@ -50,7 +50,9 @@ import Testing
     private func payloads() -> [(key: String, bytes: [UInt8])] {
         var found: [(String, [UInt8])] = []
         db.forEach { entry in
-            DumpPayload.of(entry, compresses: found.count % 2 == 0) { found.append((entry.key.string, $0?.array ?? [])) }
+            DumpPayload.of(entry, compresses: found.count % 2 == 0) {
+                found.append((entry.key.string, $0?.array ?? []))
+            }
             return true
         }
         return found

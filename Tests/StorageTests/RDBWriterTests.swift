@@ -82,7 +82,8 @@ import Testing
                 }
                 file.key(type, name)
             }
-            for (i, text) in ["", "text", "-12", "70000", "99999999999", String(repeating: "ab", count: 400)].enumerated()
+            for (i, text) in ["", "text", "-12", "70000", "99999999999", String(repeating: "ab", count: 400)]
+                .enumerated()
             {
                 key(0, "string\(i)")
                 file.string(text)
@@ -189,7 +190,9 @@ import Testing
         // Without the library: its opcode, a length, 25 bytes.
         bytes.removeSubrange(9..<9 + 1 + 1 + 25)
         let content = Array(bytes[..<(bytes.count - 8)])
-        bytes = content + content.withBytes { crc in (0..<8).map { UInt8(truncatingIfNeeded: CRC64.of(crc) >> (8 * UInt64($0))) } }
+        bytes =
+            content
+            + content.withBytes { crc in (0..<8).map { UInt8(truncatingIfNeeded: CRC64.of(crc) >> (8 * UInt64($0))) } }
         let (_, path) = try exported(bytes, directory) { $0.version = 9 }
         let after = try Verification.run(path)
         #expect(after.rdbVersion == 9)

@@ -41,7 +41,6 @@ public enum RDBExporter {
         from source: String, to destination: String, options: Options = Options()
     ) throws(StorageError) -> Summary {
         try OutputFile.checkFree(destination, overwrite: options.overwrite)
-        let reader = try SnapshotReader(path: source)
         let temporary = "\(destination).exporting.\(getpid())"
         unlink(temporary)
         let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
@@ -49,9 +48,12 @@ public enum RDBExporter {
             throw StorageError(
                 file: temporary, message: "cannot be created: \(String(cString: strerror(errno)))")
         }
-        defer { close(descriptor) }
+        defer {
+            close(descriptor)
+            Snapshot.removeEmptyWAL(path: source)
+        }
         do {
-            let summary = try write(reader, RDBOutput(descriptor: descriptor, path: temporary), options)
+            let summary = try write(source, RDBOutput(descriptor: descriptor, path: temporary), options)
             try OutputFile.checkFree(destination, overwrite: options.overwrite)
             try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite)
             return summary
@@ -62,8 +64,9 @@ public enum RDBExporter {
     }
 
     private static func write(
-        _ reader: SnapshotReader, _ output: RDBOutput, _ options: Options
+        _ source: String, _ output: RDBOutput, _ options: Options
     ) throws(StorageError) -> Summary {
+        let reader = try SnapshotReader(path: source)
         let writer = RDBWriter(output, version: options.version, compresses: options.compresses)
         writeHeader(writer)
         var functions = 0

@@ -66,7 +66,9 @@ final class RDBOutput {
         if hole.offset >= flushed { return buffer.overwrite(at: Int(hole.offset - flushed), with: bytes) }
         guard let file else { return }
         crc.patch(bytes, bytesSince: UInt64(flushed - hole.offset) - UInt64(bytes.count))
-        if failure == nil && pwrite(file.descriptor, bytes.base, bytes.count, Int(hole.offset)) != bytes.count { fail() }
+        if failure == nil && pwrite(file.descriptor, bytes.base, bytes.count, Int(hole.offset)) != bytes.count {
+            fail()
+        }
     }
 
     // MARK: - The file

@@ -231,7 +231,7 @@ extension RDBRowWriter {
     ) throws(StorageError) {
         count += 1
         if hole == nil {
-            if fits(first, second) {
+            if fits(first, second, score) {
                 pack.append(first)
                 switch type {
                 case .hash:
@@ -248,7 +248,7 @@ extension RDBRowWriter {
     }
 
     /// Whether the collection may still be small with this element, which is counted.
-    private func fits(_ first: Bytes, _ second: Bytes) -> Bool {
+    private func fits(_ first: Bytes, _ second: Bytes, _ score: Double) -> Bool {
         let limits = options.limits
         switch type {
         case .hash:
@@ -259,7 +259,10 @@ extension RDBRowWriter {
             if first.count > limits.setMaxListpackValue { isTooLong = true }
             return (isAllIntegers && count <= limits.setMaxIntsetEntries)
                 || (!isTooLong && count <= limits.setMaxListpackEntries)
-        default: return count <= limits.zsetMaxListpackEntries && first.count <= limits.zsetMaxListpackValue
+        default:
+            // A server that reads -0 from a listpack keeps it, and else turns it to 0 when it makes one.
+            return count <= limits.zsetMaxListpackEntries && first.count <= limits.zsetMaxListpackValue
+                && !(score == 0 && score.sign == .minus)
         }
     }
 

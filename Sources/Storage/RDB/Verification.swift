@@ -35,7 +35,9 @@ public enum Verification {
     /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), in
     /// memory of the largest value and 32 to 64 bytes a key, by which keys that come twice are found.
     public static func run(_ path: String, options: Options = Options()) throws(StorageError) -> Report {
-        try RDBInput.isRDB(path) ? verifyRDB(path, options) : verifySnapshot(path, options)
+        if try RDBInput.isRDB(path) { return try verifyRDB(path, options) }
+        defer { Snapshot.removeEmptyWAL(path: path) }
+        return try verifySnapshot(path, options)
     }
 
     private static func verifyRDB(_ path: String, _ options: Options) throws(StorageError) -> Report {

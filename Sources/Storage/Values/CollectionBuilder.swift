@@ -1,3 +1,6 @@
+// Invariant of this file: `pack` is live until `deinit`; the two scratches have 64 bytes each, and what is rendered in
+// one is used before it is rendered in again.
+
 /// Builds collections from elements that come in a row, as a snapshot's rows do: one allocation for a small one, and in a
 /// large one every element in the slot that its row has. (Editors would put the elements in the order of the small form
 /// before they are many: a later change would meet another element's row.)
@@ -116,7 +119,8 @@ final class CollectionBuilder {
         if type == .hash {
             pack.append(second)
         } else if type == .zset {
-            pack.append(formatDouble(score, into: scratch.0))
+            // As in Redis, a listpack knows no -0.
+            pack.append(formatDouble(score == 0 ? 0 : score, into: scratch.0))
         }
         count += 1
         return true
