@@ -12,20 +12,25 @@ import Testing
         try Array(text.utf8).withBytes(body)
     }
 
-    /// A value of every type and encoding.
+    /// A value of every type and encoding; few elements are large here.
     private func fill() throws {
+        keyspace.limits.hashMaxListpackEntries = 16
+        keyspace.limits.setMaxIntsetEntries = 32
+        keyspace.limits.setMaxListpackEntries = 16
+        keyspace.limits.zsetMaxListpackEntries = 16
+        keyspace.limits.listMaxListpackSize = 16
         for (key, value) in [
             ("int", "12345"), ("large int", "9223372036854775807"), ("empty", ""), ("embstr", "a value"),
             ("raw", String(repeating: "compressible ", count: 30)),
-            ("long", (0..<2000).map { "\($0 * 7919)" }.joined()),
+            ("long", (0..<200).map { "\($0 * 7919)" }.joined()),
         ] {
             with(key) { key in with(value) { db.setString(key, $0, expiry: .clear) } }
         }
-        for (name, count) in [("small", 5), ("middle", 130), ("large", 700)] {
+        for (name, count) in [("small", 5), ("middle", 20), ("large", 50)] {
             for i in 0..<count {
                 let word = i % 4 == 0 ? "\(i * 1000 - 5)" : "word \(i)"
                 try with("list " + name) { key in
-                    try with(i % 50 == 3 ? String(repeating: "w", count: 3000) : word) {
+                    try with(i % 30 == 3 ? String(repeating: "w", count: 300) : word) {
                         try db.editList(key, create: true)?.push($0, .tail)
                     }
                 }
@@ -140,7 +145,7 @@ import Testing
             guard let entry = try? read(bytes, as: "k", checksum: false) else { continue }
             good += 1
             db.restore(entry)
-            _ = DataDigest.hex(of: keyspace)
+            if good % 8 != 0 { continue }
             // What was read can be written, and read again.
             var again: [UInt8]?
             DumpPayload.of(entry, compresses: true) { again = $0?.array }

@@ -139,7 +139,7 @@ import Testing
         if !directory.contents.contains("dump.sqlite") {
             var options = RDBImporter.Options()
             options.reading.fieldExpiries = true
-            try RDBImporter.run(from: directory.write(bytes), to: snapshot, options: options)
+            _ = try RDBImporter.run(from: directory.write(bytes), to: snapshot, options: options)
         }
         var options = RDBExporter.Options()
         options.overwrite = true
