@@ -274,7 +274,8 @@ enum ClientCommand {
                 "REPLY (ON|OFF|SKIP)", "    Send replies, none, or not the next one.",
                 "SETINFO (LIB-NAME|LIB-VER) <text>", "    What library is at the other end.",
                 "SETNAME <name>", "    Name this connection.",
-                "UNBLOCK <id> [TIMEOUT|ERROR]", "    End the waiting of a connection, as if its time were up or with an error.",
+                "UNBLOCK <id> [TIMEOUT|ERROR]",
+                "    End the waiting of a connection, as if its time were up or with an error.",
                 "TRACKINGINFO", "    How this connection is told about changed keys.",
                 "UNPAUSE", "    End a pause.",
             ])

@@ -25,6 +25,7 @@ enum DebugCommands {
         Action(name: "loadaof", arguments: 0...0, run: loadaof),
         Action(name: "sleep", arguments: 1...1, run: sleep),
         Action(name: "set-active-expire", arguments: 1...1, run: setActiveExpire),
+        Action(name: "set-skip-checksum-validation", arguments: 1...1, run: setSkipChecksum),
         Action(name: "populate", arguments: 1...3, run: populate),
         Action(name: "error", arguments: 1...1, run: error),
         Action(name: "log", arguments: 1...1, run: log),
@@ -39,7 +40,6 @@ enum DebugCommands {
         Action(name: "change-repl-id", arguments: 0...0, run: changeReplicationID),
         // Of Redis's insides that Swiftlet does not have: accepted, so that suites go on.
         Action(name: "quicklist-packed-threshold", arguments: 1...1, run: accept),
-        Action(name: "set-skip-checksum-validation", arguments: 1...1, run: accept),
         Action(name: "set-disable-deny-scripts", arguments: 1...1, run: accept),
         Action(name: "aof-flush-sleep", arguments: 1...1, run: accept),
         Action(name: "replybuffer", arguments: 2...2, run: accept),
@@ -240,6 +240,11 @@ enum DebugCommands {
         c.reply.ok()
     }
 
+    @Sendable private static func setSkipChecksum(_ c: WriteContext) throws(CommandError) {
+        c.server.skipsPayloadChecksum = c.args[2].integer ?? 0 != 0
+        c.reply.ok()
+    }
+
     @Sendable private static func error(_ c: WriteContext) throws(CommandError) {
         throw CommandError(c.args[2].string)
     }
@@ -278,7 +283,9 @@ enum DebugCommands {
                 "POPULATE <count> [<prefix>] [<size>]", "    Make keys named prefix:0 and so on.",
                 "PROTOCOL <type>", "    Answer a value of a type of the protocol.",
                 "RELOAD [NOSAVE]", "    Save, and load the snapshot again.", "SET-ACTIVE-EXPIRE <0|1>",
-                "    Whether keys that are due are removed without being asked for.", "SLEEP <seconds>",
+                "    Whether keys that are due are removed without being asked for.",
+                "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+                "    Whether RESTORE takes payloads whose checksum is wrong.", "SLEEP <seconds>",
                 "    Stop the server for a while.", "STRINGMATCH-LEN <length> <pattern>",
                 "    Match a long string of the letter a.",
             ])

@@ -28,6 +28,7 @@ struct CommandError: Error, Equatable {
     static let mustBePositive = CommandError("ERR value is out of range, must be positive")
     static let indexOutOfRange = CommandError("ERR index out of range")
     static let noSuchKey = CommandError("ERR no such key")
+    static let keyExists = CommandError("BUSYKEY Target key name already exists.")
     static let sameObject = CommandError("ERR source and destination objects are the same")
     static let databaseOutOfRange = CommandError("ERR DB index is out of range")
     static let incrementOverflows = CommandError("ERR increment or decrement would overflow")

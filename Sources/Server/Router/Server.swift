@@ -32,6 +32,8 @@ final class Server {
     // MARK: Time
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE takes payloads with wrong checksums, for tests of what is in them.
+    var skipsPayloadChecksum = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
     /// Commands that took at least so many nanoseconds go to the slow log.

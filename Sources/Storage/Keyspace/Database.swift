@@ -173,6 +173,17 @@ public final class Database {
         other.noteFieldExpiries(copy)
     }
 
+    /// Puts in an entry that `DumpPayload` made; an old one of its key is removed. Counts as one change.
+    public func restore(_ entry: Entry) {
+        let before = keyspace.changes
+        remove(entry.key)
+        insert(entry, Hashing.hash(entry.key))
+        noteFieldExpiries(entry)
+        keyspace.countAsOne(since: before)
+    }
+    /// Frees such an entry instead.
+    public func discard(_ entry: Entry) { Database.free(entry) }
+
     public func setExpiry(_ ms: Int64?, of key: Bytes) {
         let hash = Hashing.hash(key)
         guard let slot = locate(key, hash) else { return }
@@ -277,6 +288,10 @@ public final class Database {
     /// Frees the value, a large one on another thread, and the block.
     private func release(_ entry: Entry) {
         forgetFieldExpiries(entry)
+        Database.free(entry)
+    }
+    /// The same for one that is in no database.
+    static func free(_ entry: Entry) {
         if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
         entry.freeBlock()
     }
