@@ -2,7 +2,7 @@ import Storage
 
 /// A client that waits for keys: what it executes again once one of them has what it waits for.
 final class BlockedClient {
-    unowned let client: Client
+    unowned(unsafe) let client: Client
     let type: ValueType
     /// The command, which is executed again.
     fileprivate var command = Transaction()
