@@ -18,7 +18,6 @@ enum ClientCommand {
             admin("no-evict", 3, "7.0.0", "Whether this connection may be ended when memory is short.", noEvict),
             admin("list", -2, "2.4.0", "Describes connections.", list, complexity: "O(N) for N connections"),
             admin("kill", -3, "2.4.0", "Ends connections.", kill, complexity: "O(N) for N connections"),
-            admin("unblock", -3, "5.0.0", "Ends the waiting of a connection that is blocked.", unblock),
             admin("pause", -3, "3.0.0", "Holds commands up for some milliseconds.", pause),
             admin("unpause", 2, "6.2.0", "Ends a pause.", unpause, complexity: "O(N) for N connections held up"),
             Command(
@@ -182,24 +181,6 @@ enum ClientCommand {
         }
     }
 
-    private static func unblock(_ c: ReadContext) throws(CommandError) {
-        var error: CommandError?
-        if c.args.count > 3 {
-            guard c.args.count == 4 else { throw .syntax }
-            if c.args[3].equals(ignoringCase: "error") {
-                error = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-            } else if !c.args[3].equals(ignoringCase: "timeout") {
-                throw CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-            }
-        }
-        let id = try c.args.integer(2)
-        guard id > 0, let client = c.server.clients[UInt64(id)], client.blockedOn != nil else {
-            return c.reply.integer(0)
-        }
-        c.server.unblock(client, with: error)
-        c.reply.integer(1)
-    }
-
     private static func addFilter(
         _ name: Bytes, _ value: Bytes, _ filters: inout [ClientFilter], _ skipsMe: inout Bool
     ) throws(CommandError) {
@@ -274,8 +255,11 @@ enum ClientCommand {
                 "REPLY (ON|OFF|SKIP)", "    Send replies, none, or not the next one.",
                 "SETINFO (LIB-NAME|LIB-VER) <text>", "    What library is at the other end.",
                 "SETNAME <name>", "    Name this connection.",
+<<<<<<< ours
                 "UNBLOCK <id> [TIMEOUT|ERROR]",
                 "    End the waiting of a connection, as if its time were up or with an error.",
+=======
+>>>>>>> theirs
                 "TRACKINGINFO", "    How this connection is told about changed keys.",
                 "UNPAUSE", "    End a pause.",
             ])

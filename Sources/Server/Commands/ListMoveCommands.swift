@@ -1,6 +1,9 @@
 import Storage
 
 /// Lists: from one to another, from the first of several that has any, and the names that wait for an element.
+///
+/// Waiting itself is still to come: one of these that finds nothing answers as if its timeout had passed, which is
+/// what it has to do within MULTI and in scripts anyway.
 enum ListMoveCommands {
     static let table: [Command] = [
         Command(
@@ -61,14 +64,14 @@ enum ListMoveCommands {
     private static func blmove(_ c: WriteContext) throws(CommandError) {
         let from = try end(c.args[3])
         let to = try end(c.args[4])
-        let timeout = try c.args.timeout(5)
-        if try !move(c, from, to) { return try c.block(keys: 1..<2, .list, timeout: timeout, .null) }
+        _ = try c.args.timeout(5)
+        if try !move(c, from, to) { return c.reply.null() }
         c.propagate(Bytes("LMOVE"), c.args[1], c.args[2], c.args[3], c.args[4])
     }
 
     private static func brpoplpush(_ c: WriteContext) throws(CommandError) {
-        let timeout = try c.args.timeout(3)
-        if try !move(c, .tail, .head) { return try c.block(keys: 1..<2, .list, timeout: timeout, .null) }
+        _ = try c.args.timeout(3)
+        if try !move(c, .tail, .head) { return c.reply.null() }
         c.propagate(Bytes("RPOPLPUSH"), c.args[1], c.args[2])
     }
 
@@ -91,16 +94,15 @@ enum ListMoveCommands {
     // MARK: - The first list that has any
 
     private static func blockingPop(_ c: WriteContext, _ end: ListEnd) throws(CommandError) {
-        let timeout = try c.args.timeout(c.args.count - 1)
-        let keys = 1..<c.args.count - 1
-        for i in keys where c.client.isOffered(c.args[i]) {
+        _ = try c.args.timeout(c.args.count - 1)
+        for i in 1..<c.args.count - 1 {
             guard let list = try c.editList(c.args[i], create: false), list.view.count > 0 else { continue }
             c.reply.array(2)
             c.reply.bulk(c.args[i])
             ListCommands.take(c, list, end, 1)
             return c.propagate(end == .head ? Bytes("LPOP") : Bytes("RPOP"), c.args[i])
         }
-        try c.block(keys: keys, .list, timeout: timeout, .nullArray)
+        c.reply.nullArray()
     }
 
     private static func lmpop(_ c: WriteContext) throws(CommandError) { try popSeveral(c, at: 1, timeout: nil) }
@@ -124,8 +126,8 @@ enum ListMoveCommands {
             wanted = number
             i += 2
         }
-        let wait = try timeout.map { (index) throws(CommandError) in try c.args.timeout(index) }
-        for i in keys where c.client.isOffered(c.args[i]) {
+        if let timeout { _ = try c.args.timeout(timeout) }
+        for i in keys {
             guard let list = try c.editList(c.args[i], create: false), list.view.count > 0 else { continue }
             let count = Int(min(wanted ?? 1, Int64(list.view.count)))
             c.reply.array(2)
@@ -137,7 +139,6 @@ enum ListMoveCommands {
             }
             return
         }
-        guard let wait else { return c.reply.nullArray() }
-        try c.block(keys: keys, .list, timeout: wait, .nullArray)
+        c.reply.nullArray()
     }
 }

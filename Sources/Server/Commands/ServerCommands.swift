@@ -149,11 +149,7 @@ enum ServerCommands {
         guard let second = c.args[2].integer else { throw CommandError("ERR invalid second DB index") }
         let all = Int64(c.server.keyspace.databases.count)
         guard (0..<all).contains(first), (0..<all).contains(second) else { throw .databaseOutOfRange }
-        if first != second {
-            c.server.keyspace.swap(Int(first), Int(second))
-            c.server.noteKeys(inDatabase: Int(first))
-            c.server.noteKeys(inDatabase: Int(second))
-        }
+        if first != second { c.server.keyspace.swap(Int(first), Int(second)) }
         c.propagate(c.args[0], c.args[1], c.args[2])
         c.reply.ok()
     }

@@ -80,10 +80,9 @@ enum ZSetPopCommands {
     private static func bzpopmax(_ c: WriteContext) throws(CommandError) { try blockingPop(c, .max) }
 
     private static func blockingPop(_ c: WriteContext, _ side: Side) throws(CommandError) {
-        let timeout = try c.args.timeout(c.args.count - 1)
+        _ = try c.args.timeout(c.args.count - 1)
         let reply = c.reply
-        let keys = 1..<c.args.count - 1
-        for i in keys where c.client.isOffered(c.args[i]) {
+        for i in 1..<c.args.count - 1 {
             guard let zset = try c.editZSet(c.args[i], create: false), zset.view.count > 0 else { continue }
             reply.array(3)
             reply.bulk(c.args[i])
@@ -93,18 +92,16 @@ enum ZSetPopCommands {
             }
             return c.propagate(side.popCommand, c.args[i])
         }
-        try c.block(keys: keys, .zset, timeout: timeout, .nullArray)
+        // Waiting for a member comes with blocking; until then as if the time were up.
+        reply.nullArray()
     }
 
-    private static func zmpop(_ c: WriteContext) throws(CommandError) {
-        let request = try PopRequest(c.args, 1)
-        if try !popFromAny(c, request) { c.reply.nullArray() }
-    }
+    private static func zmpop(_ c: WriteContext) throws(CommandError) { try popFromAny(c, PopRequest(c.args, 1)) }
 
     private static func bzmpop(_ c: WriteContext) throws(CommandError) {
         let request = try PopRequest(c.args, 2)
-        let timeout = try c.args.timeout(1)
-        if try !popFromAny(c, request) { try c.block(keys: request.keys, .zset, timeout: timeout, .nullArray) }
+        _ = try c.args.timeout(1)
+        try popFromAny(c, request)
     }
 
     /// `numkeys key … MIN|MAX [COUNT count]`
@@ -144,10 +141,9 @@ enum ZSetPopCommands {
         }
     }
 
-    /// False where none of the keys has any.
-    private static func popFromAny(_ c: WriteContext, _ request: PopRequest) throws(CommandError) -> Bool {
+    private static func popFromAny(_ c: WriteContext, _ request: PopRequest) throws(CommandError) {
         let reply = c.reply
-        for i in request.keys where c.client.isOffered(c.args[i]) {
+        for i in request.keys {
             guard let zset = try c.editZSet(c.args[i], create: false), zset.view.count > 0 else { continue }
             let count = min(request.count, zset.view.count)
             reply.array(2)
@@ -160,9 +156,8 @@ enum ZSetPopCommands {
             }
             let text = OutputBuffer(capacity: 32)
             text.append(decimal: Int64(count))
-            c.propagate(request.side.popCommand, c.args[i], text.bytes)
-            return true
+            return c.propagate(request.side.popCommand, c.args[i], text.bytes)
         }
-        return false
+        reply.nullArray()
     }
 }

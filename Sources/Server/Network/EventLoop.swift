@@ -135,13 +135,9 @@ final class EventLoop {
                 endTurn()
                 nextCron = now + 1_000_000_000 / UInt64(max(1, server.config.settings.hz))
             }
-            var wait = resumes.isEmpty ? Int32(clamping: (nextCron - min(now, nextCron)) / 1_000_000 + 1) : 0
-            if let deadline = server.blockedClients.nextDeadline {
-                wait = min(wait, Int32(clamping: max(0, deadline - wallClockMilliseconds())))
-            }
+            let wait = resumes.isEmpty ? Int32(clamping: (nextCron - min(now, nextCron)) / 1_000_000 + 1) : 0
             let count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), wait)
             if count > 0 { handle(UnsafeBufferPointer(start: events, count: Int(count))) }
-            server.endWaiting()
             endTurn()
         }
         for listener in listeners { listener.close() }
@@ -177,12 +173,8 @@ final class EventLoop {
 
     /// The log is written, then replies leave that may; those of commands that are not safe yet wait.
     private func endTurn() {
-        if !resumes.isEmpty {
-            // What resumes may let others resume, in the next turn.
-            swap(&resumes, &spare)
-            for connection in spare { connection.resume() }
-            spare.removeAll(keepingCapacity: true)
-        }
+        for connection in resumes { connection.resume() }
+        resumes.removeAll(keepingCapacity: true)
         server.onEndOfTurn?()
         if !waiting.isEmpty && server.acknowledgedPosition != lastAcknowledged {
             lastAcknowledged = server.acknowledgedPosition

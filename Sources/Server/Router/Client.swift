@@ -68,8 +68,6 @@ final class Client {
     /// The command at hand was not executed because of CLIENT PAUSE: it will be when the pause ends.
     var isPutOff = false
     var flags: ClientFlags = []
-    /// What the client waits for, if it does.
-    var blockedOn: BlockedClient?
     /// Number of the selected database.
     var db = 0
     var transaction = Transaction()

@@ -138,7 +138,6 @@ extension Server {
         }
         call(client, command, args, request: request)
         finish(client, start)
-        if blockedClients.hasReady { serveBlocked() }
     }
     /// States of a client in which not every command is simply executed.
     private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub]
@@ -206,7 +205,7 @@ extension Server {
 
     /// Drops the reply that the client does not want.
     @inline(__always)
-    func finish(_ client: Client, _ start: Int) {
+    private func finish(_ client: Client, _ start: Int) {
         if client.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext]) { return }
         finishSilently(client, start)
     }

@@ -19,7 +19,6 @@ final class Server {
     /// Who watches what; empty most of the time.
     var watchers = Watchers()
     var pause = Pause()
-    var blockedClients = BlockedClients()
     var clientCount: Int { clients.count }
     var blockedClientCount: Int { clients.values.count { $0.flags.contains(.blocked) } }
     let batch = RequestBatch()
@@ -146,7 +145,6 @@ final class Server {
         unwatchAll(client)
         client.transaction.removeQueue()
         pause.remove(client)
-        unblock(client)
         onDisconnect?(client)
     }
 

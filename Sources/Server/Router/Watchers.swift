@@ -9,9 +9,6 @@ struct WatchedKey: Hashable {
         self.db = db
         self.key = key.array
     }
-    func withBytes<R>(_ body: (Bytes) -> R) -> R {
-        key.withUnsafeBytes { key in body(key.baseAddress.map { Bytes($0, key.count) } ?? Bytes()) }
-    }
 }
 
 /// Which clients watch which keys. While there are any, the keyspace tells about each key that is written.
@@ -48,7 +45,10 @@ extension Server {
     /// Removes watched keys whose time has come, which counts as a change to them.
     func expireWatched(_ client: Client) {
         for watched in client.transaction.watched {
-            watched.withBytes { _ = keyspace.databases[watched.db].find($0) }
+            watched.key.withUnsafeBytes { key in
+                let bytes = key.baseAddress.map { Bytes($0, key.count) } ?? Bytes()
+                _ = keyspace.databases[watched.db].find(bytes)
+            }
         }
     }
 
@@ -58,7 +58,9 @@ extension Server {
         }
         keyspace.watchedKeys = { [unowned self] db, body in
             for watched in watchers.clients.keys where watched.db == db {
-                watched.withBytes(body)
+                watched.key.withUnsafeBytes { key in
+                    body(key.baseAddress.map { Bytes($0, key.count) } ?? Bytes())
+                }
             }
         }
     }

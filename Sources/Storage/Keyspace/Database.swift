@@ -249,7 +249,6 @@ public final class Database {
         if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
         keyspace.changes &+= 1
         if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
-        if let onReady = keyspace.onReady { onReady(index, entry.key) }
     }
 
     /// Puts `new` in the place of an entry that `willChange` was called for; the old one is freed. A value of the same

@@ -46,8 +46,6 @@ public final class Keyspace {
     public var onFieldExpired: ((_ db: Int, _ key: Bytes, _ field: Bytes) -> Void)?
     /// Told about each key that is written or removed; set only while keys are WATCHed.
     public var onTouched: ((_ db: Int, _ key: Bytes) -> Void)?
-    /// Told about each key that comes into being, whichever way; set only while clients wait for keys.
-    public var onReady: ((_ db: Int, _ key: Bytes) -> Void)?
     /// Keys expired since the start.
     public internal(set) var expired = 0
     /// Fields of hashes expired since the start.
