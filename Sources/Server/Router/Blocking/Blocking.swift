@@ -32,6 +32,8 @@ extension Server {
     /// After a command: who waits for keys that are ready now is served, and whom that makes others ready for, until
     /// nothing is left. Keys in the order in which they became ready, clients in that in which they came.
     @inline(never) func serveReady() {
+        // What expired while the command ran, in DEBUG SLEEP within MULTI say, is not there any more.
+        keyspace.now = wallClockMilliseconds()
         while let (key, queue) = blocked.takeReady() { key.withBytes { serve(key.db, $0, queue) } }
     }
 
