@@ -74,9 +74,12 @@ extension Arguments {
         guard let seconds = LongDouble.parse(self[index]) else {
             throw CommandError("ERR timeout is not a float or out of range")
         }
-        if seconds < 0 { throw CommandError("ERR timeout is negative") }
         let milliseconds = (seconds * 1000).rounded(.up)
-        guard let timeout = Int64(exactly: milliseconds) else { throw CommandError("ERR timeout is out of range") }
+        if milliseconds < 0 { throw CommandError("ERR timeout is negative") }
+        // Redis adds it to the time in ms since 1970.
+        guard let timeout = Int64(exactly: milliseconds), timeout <= .max - wallClockMilliseconds() else {
+            throw CommandError("ERR timeout is out of range")
+        }
         return timeout
     }
 }

@@ -134,8 +134,9 @@ struct Info {
         field("blocked_clients", server.blockedClientCount)
         field("tracking_clients", 0)
         field("pubsub_clients", 0)
-        field("clients_in_timeout_table", 0)
-        field("total_blocking_keys", 0)
+        field("clients_in_timeout_table", server.blocked.deadlineCount)
+        field("total_blocking_keys", server.blocked.keyCount)
+        field("total_blocking_keys_on_nokey", server.blocked.removalKeyCount)
     }
 
     private func memorySection() {

@@ -27,6 +27,7 @@ struct CommandError: Error, Equatable {
     static let outOfRange = CommandError("ERR value is out of range")
     static let mustBePositive = CommandError("ERR value is out of range, must be positive")
     static let indexOutOfRange = CommandError("ERR index out of range")
+    static let unblocked = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
     static let noSuchKey = CommandError("ERR no such key")
     static let keyExists = CommandError("BUSYKEY Target key name already exists.")
     static let sameObject = CommandError("ERR source and destination objects are the same")

@@ -20,7 +20,9 @@ final class Server {
     var watchers = Watchers()
     var pause = Pause()
     var clientCount: Int { clients.count }
-    var blockedClientCount: Int { clients.values.count { $0.flags.contains(.blocked) } }
+    /// Who waits for keys; empty most of the time.
+    let blocked: BlockedClients
+    var blockedClientCount: Int { blocked.count + pause.waitingCount }
     let batch = RequestBatch()
 
     // MARK: State that refuses commands
@@ -80,6 +82,7 @@ final class Server {
         self.commands = CommandIndex(commands.map { CommandEntry($0, statistics) })
         keyspace = Keyspace(databases: config.settings.databases)
         keyspace.now = wallClockMilliseconds()
+        blocked = BlockedClients(keyspace)
         keyspace.onExpired = { [unowned self] db, key in
             expiredInCommand &+= 1
             propagator.appendRemoval(db, key)
@@ -144,7 +147,7 @@ final class Server {
         clients[client.id] = nil
         unwatchAll(client)
         client.transaction.removeQueue()
-        pause.remove(client)
+        stopWaiting(client)
         onDisconnect?(client)
     }
 
@@ -174,6 +177,8 @@ final class Server {
             // A quarter of the time at most, when more is due than can be done.
             _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
         }
+        // A stream that expired is what some wait for.
+        if blocked.hasReady { serveReady() }
         keyspace.rehash(budgetNanoseconds: 1_000_000)
         closeIdleClients()
         onCron?()

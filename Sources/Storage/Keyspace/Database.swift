@@ -113,6 +113,12 @@ public final class Database {
         contents = Contents()
         old.isOrphan = true
         if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(old) }
+        keyspace.onContentsReplaced?(index)
+    }
+
+    /// An entry came into being, has more in it, or is about to go: clients that wait for its key are to look.
+    @inline(__always) public func noteReady(_ entry: Entry) {
+        if let onReady = keyspace.onReady, entry.type.canBeAwaited { onReady(index, entry.key) }
     }
 
     /// Before contents are replaced: watched keys that exist here or there count as touched.
@@ -124,7 +130,7 @@ public final class Database {
     /// Removes watched keys that have expired.
     func expireWatched() { keyspace.watchedKeys?(index) { _ = find($0) } }
     /// Whether a key that has not expired is there; removes none.
-    private func holds(_ key: Bytes) -> Bool {
+    public func holds(_ key: Bytes) -> Bool {
         guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
         return !isExpired(slot.entry)
     }
@@ -160,6 +166,7 @@ public final class Database {
         contents.table.remove(slot)
         other.insert(new, Hashing.hash(newKey))
         other.noteFieldExpiries(new)
+        if old.type == .stream { noteReady(old) }
         old.freeBlock()
     }
 
@@ -249,6 +256,7 @@ public final class Database {
         if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
         keyspace.changes &+= 1
         if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        noteReady(entry)
     }
 
     /// Puts `new` in the place of an entry that `willChange` was called for; the old one is freed. A value of the same
@@ -257,7 +265,12 @@ public final class Database {
         let old = slot.entry
         new.flags.insert(keyspace.currentFlag)
         new.accessed = keyspace.accessClock
-        if old.type == new.type { new.id = old.id } else { keyspace.changeSet.removed(old) }
+        if old.type == new.type {
+            new.id = old.id
+        } else {
+            keyspace.changeSet.removed(old)
+            if old.type == .stream { noteReady(old) }
+        }
         let when = new.expiry
         if old.flags.contains(.hasExpiry) {
             if let when {
@@ -281,6 +294,7 @@ public final class Database {
         contents.table.remove(slot)
         keyspace.changes &+= 1
         if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        if entry.type == .stream { noteReady(entry) }
         release(entry)
     }
 

@@ -46,6 +46,11 @@ public final class Keyspace {
     public var onFieldExpired: ((_ db: Int, _ key: Bytes, _ field: Bytes) -> Void)?
     /// Told about each key that is written or removed; set only while keys are WATCHed.
     public var onTouched: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told about each list, sorted set and stream that comes into being, each stream that gets entries, and each that
+    /// goes; set only while clients wait for keys.
+    public var onReady: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told when a database has other contents than before: SWAPDB, FLUSHALL. Set only while clients wait for keys.
+    public var onContentsReplaced: ((_ db: Int) -> Void)?
     /// Keys expired since the start.
     public internal(set) var expired = 0
     /// Fields of hashes expired since the start.
@@ -114,6 +119,8 @@ public final class Keyspace {
             for index in [a, b] { databases[index].expireWatched() }
             onTouched = touched
         }
+        onContentsReplaced?(a)
+        onContentsReplaced?(b)
     }
 
     /// Removes keys and hash fields whose time has come, soonest first, for about `budgetNanoseconds`. True when more is
