@@ -5,6 +5,8 @@ enum CommandTable {
         KeyCommands.table, ExpiryCommands.table, ScanCommands.table, SortCommands.table,
         ListCommands.table, ListMoveCommands.table, HashCommands.table, SetCommands.table, SetAlgebra.table,
         ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,
+        StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
+        StreamInfoCommands.table,
         ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
         ConfigCommands.table, ServerCommands.table, DebugCommands.table, DiagnosticCommands.table,
     ].flatMap { $0 }
