@@ -115,9 +115,11 @@ enum StreamClaimCommands {
         while i < c.args.count {
             if i + 1 < c.args.count, c.args[i].equals(ignoringCase: "count") {
                 i += 1
-                count = try c.args.integer(i)
-                // As many ids of 16 bytes as there can be.
-                if count < 1 || count > Int64.max / 16 { throw CommandError("ERR COUNT must be > 0") }
+                // At most as many ids of 16 bytes as there can be.
+                guard let wanted = c.args[i].integer, (1...Int64.max / 16).contains(wanted) else {
+                    throw CommandError("ERR COUNT must be > 0")
+                }
+                count = wanted
             } else if c.args[i].equals(ignoringCase: "justid") {
                 justIDs = true
             } else {

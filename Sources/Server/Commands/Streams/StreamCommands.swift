@@ -28,6 +28,8 @@ enum StreamCommands {
             complexity: "O(1)", summary: "Sets a stream's last id and counts. For replication.", .write(xsetid)),
     ]
 
+    private static let tooLarge = CommandError("ERR Elements are too large to be stored")
+
     // MARK: - Writing
 
     private static func xadd(_ c: WriteContext) throws(CommandError) {
@@ -56,7 +58,7 @@ enum StreamCommands {
         }
         var size = 0
         for j in first..<c.args.count { size += c.args[j].count }
-        if size > StreamEditor.maxEntrySize { throw CommandError("ERR Elements are too large to be stored") }
+        if size > StreamEditor.maxEntrySize { throw tooLarge }
         let last: StreamID
         if let stream = try c.editStream(c.args[1], create: false) {
             last = stream.view.state.lastID
@@ -70,6 +72,8 @@ enum StreamCommands {
                 "ERR The stream has exhausted the last possible ID, unable to add more items")
         }
         guard let id = nextID(given, after: last, now: c.clock) else {
+            // Redis's answer where the millisecond has no number left.
+            if let given, given.seq == nil, given.ms == last.ms { throw tooLarge }
             throw CommandError(
                 "ERR The ID specified in XADD is equal or smaller than the target stream top item")
         }
@@ -166,9 +170,6 @@ enum StreamCommands {
         }
         guard let stream = try c.editStream(c.args[1], create: false) else { throw .noSuchKey }
         var state = stream.view.state
-        if id < state.maxDeletedID {
-            throw CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
-        }
         if stream.view.count > 0 {
             if id < stream.view.lastEntryID {
                 throw CommandError("ERR The ID specified in XSETID is smaller than the target stream top item")

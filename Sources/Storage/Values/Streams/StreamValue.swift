@@ -379,7 +379,8 @@ final class StreamValue: LargeValue {
     /// Appends an entry that the snapshot holds under `slot`, which is above all others so far.
     func load(_ id: StreamID, _ pairs: UnsafeBufferPointer<Bytes>, slot: Int64, _ limits: Limits) {
         let gap = slot - nextSlot
-        if nodeCount > 0 && gap > 0 && gap <= StreamValue.fillableGap && !isFull(nodes[nodes.count - 1], adding: 0, limits)
+        if nodeCount > 0 && gap > 0 && gap <= StreamValue.fillableGap
+            && !isFull(nodes[nodes.count - 1], adding: 0, limits)
         {
             // Of a few entries that were deleted the places are kept, rather than a node begun.
             for _ in 0..<gap { edit(nodes.count - 1) { $0.appendDeleted(id) } }
