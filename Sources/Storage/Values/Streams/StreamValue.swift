@@ -18,7 +18,6 @@ public struct StreamState: Equatable, Sendable {
     func entriesAdded(upTo id: StreamID, count: Int, firstID: StreamID) -> Int64? {
         if entriesAdded == 0 { return 0 }
         if count == 0 && id <= lastID { return entriesAdded }
-        if id != .zero && id < maxDeletedID { return nil }
         if id == lastID { return entriesAdded }
         if id > lastID { return nil }
         if maxDeletedID == .zero || maxDeletedID < firstID {

@@ -89,7 +89,7 @@ public struct StreamView {
 
     /// Whether XDEL may have removed an entry from `start` on.
     public func hasDeletions(from start: StreamID) -> Bool {
-        count > 0 && state.maxDeletedID != .zero && start <= state.maxDeletedID
+        count > 0 && firstID <= state.maxDeletedID && start <= state.maxDeletedID
     }
 
     /// Entries that the group has still to read; nil where that is not known.
