@@ -48,6 +48,8 @@ final class Server {
     /// Replies whose `ackPosition` is beyond this wait. Advanced by whoever syncs the log, who then calls
     /// `flushAcknowledged`.
     var acknowledgedPosition = Int.max
+    /// Clients that got replies since the log was last written.
+    var clientsWithReplies = 0
     /// Replies to reads wait too, as they may show a write that is not safe yet: appendfsync always.
     var holdsReads = false
     /// May be called from any thread: on the loop, `acknowledge` runs, and what waited leaves.
