@@ -1,3 +1,5 @@
+// Invariant of this file: the scratch blocks live as long as the builder, and each holds one rendered number at a time.
+
 /// Builds collections from elements that come in a row, as a snapshot's rows do: one allocation for a small one, and in a
 /// large one every element in the slot that its row has. (Editors would put the elements in the order of the small form
 /// before they are many: a later change would meet another element's row.)
