@@ -28,8 +28,6 @@ enum StreamCommands {
             complexity: "O(1)", summary: "Sets a stream's last id and counts. For replication.", .write(xsetid)),
     ]
 
-    private static let tooLarge = CommandError("ERR Elements are too large to be stored")
-
     // MARK: - Writing
 
     private static func xadd(_ c: WriteContext) throws(CommandError) {
@@ -58,7 +56,7 @@ enum StreamCommands {
         }
         var size = 0
         for j in first..<c.args.count { size += c.args[j].count }
-        if size > StreamEditor.maxEntrySize { throw tooLarge }
+        if size > StreamEditor.maxEntrySize { throw CommandError("ERR Elements are too large to be stored") }
         let last: StreamID
         if let stream = try c.editStream(c.args[1], create: false) {
             last = stream.view.state.lastID
@@ -72,8 +70,6 @@ enum StreamCommands {
                 "ERR The stream has exhausted the last possible ID, unable to add more items")
         }
         guard let id = nextID(given, after: last, now: c.clock) else {
-            // Redis's answer where the millisecond has no number left.
-            if let given, given.seq == nil, given.ms == last.ms { throw tooLarge }
             throw CommandError(
                 "ERR The ID specified in XADD is equal or smaller than the target stream top item")
         }
@@ -177,6 +173,9 @@ enum StreamCommands {
             if let added, added < Int64(stream.view.count) {
                 throw CommandError("ERR The entries_added specified in XSETID is smaller than the target stream length")
             }
+        }
+        if id < state.maxDeletedID {
+            throw CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
         }
         state.lastID = id
         if let added { state.entriesAdded = added }
