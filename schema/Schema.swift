@@ -4,7 +4,7 @@ public enum Schema {
     public static let applicationID: Int64 = 0x5253_514C
     /// PRAGMA user_version of what `create` makes. A change of the tables raises it and adds a script from the version
     /// before.
-    public static let version: Int64 = 1
+    public static let version: Int64 = 2
 
     /// Makes all tables and views in an empty database, and sets application_id and user_version.
     public static let create =

@@ -18,7 +18,7 @@ struct ToSQLite: ParsableCommand {
     @Argument(help: "The snapshot to write.", completion: .file(extensions: ["sqlite"]))
     var output: String
 
-    @Flag(help: "Leave out what is not supported (streams, modules, hash fields that expire).")
+    @Flag(help: "Leave out what is not supported (modules, hash fields that expire).")
     var skipUnsupported = false
 
     @Flag(help: "Replace the snapshot if it exists.")

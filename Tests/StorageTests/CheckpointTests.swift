@@ -42,13 +42,35 @@ func dump(_ keyspace: Keyspace) -> [String: String] {
                     return true
                 }
                 value = items.joined(separator: ",")
-            case .stream: value = ""
+            case .stream: value = dump(database.stream(of: entry))
             }
             all["\(database.index)/\(entry.key.string)"] = "\(entry.type) \(value) \(entry.expiry ?? -1)"
             return true
         }
     }
     return all
+}
+
+/// A stream with all its attributes.
+private func dump(_ stream: StreamView) -> String {
+    var lines = ["\(stream.state) \(stream.firstID)"]
+    stream.forEach { id, fields in
+        var line = "\(id.ms)-\(id.seq)"
+        fields.forEach { line += " \($0.string)=\($1.string)" }
+        lines.append(line)
+        return true
+    }
+    for group in stream.groups {
+        lines.append("group \(group.name.string) \(group.lastID) \(group.entriesRead ?? -1) \(group.pendingCount)")
+        for consumer in group.consumers {
+            lines.append("\(consumer.name.string) \(consumer.seenMs) \(consumer.activeMs ?? -1)")
+            stream.forEachPending(group, consumer) {
+                lines.append("\($0.id) \($0.deliveredMs) \($0.deliveries)")
+                return true
+            }
+        }
+    }
+    return lines.joined(separator: ",")
 }
 
 /// Keys that differ, with what they hold here and there.
@@ -73,8 +95,8 @@ struct RandomWriter {
     /// One random write, over few keys, so that every transition is met.
     mutating func write(keys: Int, elements: Int) throws {
         let db = keyspace.databases[int(10) == 0 ? 1 : 0]
-        let type = int(5)
-        let key = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
+        let type = int(6)
+        let key = Text("\(["s", "l", "h", "S", "z", "x"][type])\(int(keys))")
         let value = text(200)
         let element = Text("e\(int(elements))")
         switch int(isCalm ? 4000 : 400) {
@@ -84,16 +106,17 @@ struct RandomWriter {
         case 3...14: db.remove(key.bytes)
         case 15...20: db.setString(key.bytes, value.bytes, expiry: .clear)
         case 21...30:
-            let to = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
+            let to = Text("\(["s", "l", "h", "S", "z", "x"][type])\(int(keys))")
             if db.find(key.bytes) != nil { db.rename(key.bytes, to: to.bytes) }
         case 31...35: _ = db.move(key.bytes, to: keyspace.databases[1 - db.index])
         case 36...50:
             if db.find(key.bytes) != nil { db.setExpiry(int(3) == 0 ? nil : Int64(10_000 + int(5000)), of: key.bytes) }
         case 51...54:
-            let to = Text("\(["s", "l", "h", "S", "z"][type])\(int(keys))")
+            let to = Text("\(["s", "l", "h", "S", "z", "x"][type])\(int(keys))")
             if db.find(key.bytes) != nil { db.copy(key.bytes, to: db, as: to.bytes) }
         default:
-            guard let entry = db.find(key.bytes), entry.type != [.string, .list, .hash, .set, .zset][type] else {
+            guard let entry = db.find(key.bytes), entry.type != [.string, .list, .hash, .set, .zset, .stream][type]
+            else {
                 return try edit(db, type, key, element, value)
             }
             db.remove(key.bytes)
@@ -140,10 +163,57 @@ struct RandomWriter {
             let member = int(2) == 0 ? element : Text("\(int(500))")
             if int(3) == 0 { set.remove(member.bytes) } else { set.insert(member.bytes) }
             db.removeIfEmpty(set.entry)
+        case 5:
+            try edit(stream: try #require(try db.editStream(key.bytes, create: true)), element, value)
         default:
             let zset = try #require(try db.editZSet(key.bytes, create: true))
             if int(3) == 0 { zset.remove(element.bytes) } else { zset.set(element.bytes, Double(int(100)) / 8) }
             db.removeIfEmpty(zset.entry)
+        }
+    }
+}
+
+extension RandomWriter {
+    private mutating func edit(stream: StreamEditor, _ element: Text, _ value: Text) throws {
+        let view = stream.view
+        var state = view.state
+        func some(_ number: Int) -> StreamID { StreamID(ms: UInt64(number), seq: 1) }
+        let near = some(int(Int(state.lastID.ms) + 2))
+        let name = Text(["g", "h", "other"][int(3)])
+        switch int(14) {
+        case 0...3:
+            for _ in 0...int(12) {
+                let id = some(Int(view.state.lastID.ms) + 1 + int(2))
+                let pairs = [Text(int(4) == 0 ? "f2" : "f"), text(60), element, value]
+                let bytes = pairs[..<(int(3) == 0 ? 4 : 2)].map(\.bytes)
+                withExtendedLifetime(pairs) { bytes.withUnsafeBufferPointer { stream.append(id, $0) } }
+            }
+        case 4, 5: _ = stream.delete(near)
+        case 6: _ = stream.trim(toCount: int(view.count + 2), approximately: int(2) == 0)
+        case 7: _ = stream.trim(before: near, approximately: int(2) == 0)
+        case 8 where int(3) == 0:
+            state.entriesAdded += 5
+            stream.set(state)
+        case 9 where int(6) == 0: if let group = view.group(name.bytes) { stream.remove(group) }
+        default:
+            let group =
+                view.group(name.bytes)
+                ?? stream.addGroup(name.bytes, lastID: near, entriesRead: int(2) == 0 ? nil : Int64(int(50)))
+            guard let group else { return }
+            let consumer = stream.consumer(
+                Text(["a", "b", "consumer"][int(3)]).bytes, in: group, now: Int64(int(9999)))
+            switch int(9) {
+            case 0: stream.set(group, lastID: near, entriesRead: Int64(int(100)))
+            case 1: stream.touch(consumer, seenMs: Int64(int(9999)), active: int(2) == 0)
+            case 2...4: for i in 0..<int(40) { _ = stream.acknowledge(some(int(Int(state.lastID.ms) + 2) + i), group) }
+            case 5 where int(8) == 0: stream.remove(consumer, from: group)
+            default:
+                for _ in 0..<int(40) {
+                    stream.deliver(
+                        some(int(Int(state.lastID.ms) + 2)), group, to: consumer, deliveredMs: Int64(int(9999)),
+                        deliveries: Int64(int(5)))
+                }
+            }
         }
     }
 }
@@ -182,6 +252,7 @@ struct SeededGenerator: RandomNumberGenerator {
         limits.setMaxListpackEntries = 20
         limits.zsetMaxListpackEntries = 20
         limits.listMaxListpackSize = 16
+        limits.streamNodeMaxEntries = 10
         return limits
     }
 

@@ -131,6 +131,12 @@ struct RecordingVisitor: RDBVisitor {
     mutating func scored(_ member: Bytes, _ score: Double) {
         values[current]?.content.append("\(member.string)=\(score)")
     }
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) {
+        var pairs: [Bytes] = []
+        _ = StreamFields.unpack(fields, into: &pairs)
+        values[current]?.content.append("\(id.ms)-\(id.seq) " + pairs.map(\.string).joined(separator: " "))
+    }
+    mutating func streamRow(_ row: StreamRow) { values[current]?.content.append("\(text(row))") }
     mutating func end() {}
 }
 
@@ -165,5 +171,20 @@ struct CountingVisitor: RDBVisitor {
         count()
     }
     mutating func scored(_ member: Bytes, _ score: Double) { count() }
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) { count() }
+    mutating func streamRow(_ row: StreamRow) {}
     mutating func end() {}
+}
+
+/// A row of a stream, for comparing.
+func text(_ row: StreamRow) -> String {
+    switch row {
+    case .state(let state): "state \(state.lastID) \(state.maxDeletedID) \(state.entriesAdded)"
+    case .group(let slot, let name, let lastID, let read): "group \(slot) \(name.string) \(lastID) \(read ?? -1)"
+    case .consumer(let slot, let group, let name, let seenMs, let activeMs):
+        "consumer \(slot) \(group) \(name.string) \(seenMs) \(activeMs ?? -1)"
+    case .pending(let slot, let group, let consumer, let id, let deliveredMs, let deliveries):
+        "pending \(slot) \(group) \(consumer) \(id) \(deliveredMs) \(deliveries)"
+    case .remove(let part, let slots): "remove \(part) \(slots)"
+    }
 }

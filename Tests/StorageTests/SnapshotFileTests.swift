@@ -57,12 +57,12 @@ import schema
 
         let other = TemporaryDirectory()
         try checkpoint(try SnapshotWriter(path: other.snapshot), [])
-        try SQLiteConnection(path: other.snapshot, mode: .write).execute("PRAGMA user_version = 2")
+        try SQLiteConnection(path: other.snapshot, mode: .write).execute("PRAGMA user_version = 3")
         for open in [
             { _ = try Snapshot.state(path: other.snapshot) }, { _ = try SnapshotWriter(path: other.snapshot) },
             { _ = try SnapshotReader(path: other.snapshot) },
         ] {
-            #expect(refusal(open).contains("schema version 2"))
+            #expect(refusal(open).contains("schema version 3"))
         }
         let text = directory.path + "/text"
         try "not a database, but long enough to look at: \(String(repeating: "x", count: 5000))"

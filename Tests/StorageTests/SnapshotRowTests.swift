@@ -169,8 +169,6 @@ import Testing
             #expect(refusal { try checkpoint(writer, [owner(.set, id, "s")]) }.contains("cannot hold"))
             writer.rollback()
         }
-        #expect(refusal { try checkpoint(writer, [owner(.stream, 1, "s")]) }.contains("cannot hold a stream"))
-        writer.rollback()
         writer.rollback()
         try checkpoint(writer, [string(2, "b", "1")])
         #expect(try contents(path) == [old[0], string(2, "b", "1"), old[1], old[2]])

@@ -29,6 +29,7 @@ enum OwnedRow: Equatable {
                 .owner(type, id, db: db, key.array, expiresMs)
             case .element(let type, let owner, let slot, let first, let second, let score, let expiresMs):
                 .element(type, owner, slot, first.array, second.array, score.bitPattern, expiresMs)
+            case .stream(let owner, let row): .other("stream \(owner) \(text(row))")
             case .removeString(let id): .other("remove string \(id)")
             case .removeOwner(let type, let id): .other("remove \(type.name) \(id)")
             case .removeElements(let type, let owner, let slots):

@@ -25,7 +25,7 @@ REFUSED = ["corrupt_ziplist.rdb", "rdb-preamble.aof"]
 # Streams, modules, functions, expiring hash fields: read with --skip-unsupported only.
 PARTLY_SUPPORTED = [
     "all_types_v10.rdb", "all_types_v11.rdb", "all_types_v12.rdb",
-    "redis_40_with_module.rdb", "redis_50_with_streams.rdb", "redis_60_with_module_aux.rdb",
+    "redis_40_with_module.rdb", "redis_60_with_module_aux.rdb",
 ]  # fmt: skip
 FILES = sorted(p.name for p in CORPUS.glob("*") if p.suffix in (".rdb", ".aof"))
 SUPPORTED = [name for name in FILES if name not in REFUSED + PARTLY_SUPPORTED]

@@ -55,13 +55,6 @@ PRAGMA freelist_count;
 -- name: incremental_vacuum
 PRAGMA incremental_vacuum;
 
--- name: streams.clear
-DELETE FROM raw_stream_pending;
-DELETE FROM raw_stream_consumers;
-DELETE FROM raw_stream_groups;
-DELETE FROM raw_stream_entries;
-DELETE FROM raw_streams;
-
 -- name: begin.read
 BEGIN;
 
@@ -334,3 +327,130 @@ SELECT count(*) FROM raw_zset_members;
 
 -- name: raw_zset_members.clear
 DELETE FROM raw_zset_members;
+
+-- name: raw_streams.insert
+-- Its state follows: raw_streams.state.
+INSERT INTO raw_streams(id, db, key, expires_ms, last_ms, last_seq, max_deleted_ms, max_deleted_seq, entries_added)
+    VALUES(?1, ?2, ?3, ?4, 0, 0, 0, 0, 0);
+
+-- name: raw_streams.update
+UPDATE raw_streams SET db = ?2, key = ?3, expires_ms = ?4 WHERE id = ?1;
+
+-- name: raw_streams.state
+UPDATE raw_streams SET last_ms = ?2, last_seq = ?3, max_deleted_ms = ?4, max_deleted_seq = ?5, entries_added = ?6
+    WHERE id = ?1;
+
+-- name: raw_streams.delete
+DELETE FROM raw_streams WHERE id = ?1;
+
+-- name: raw_streams.read
+SELECT id, db, key, expires_ms, last_ms, last_seq, max_deleted_ms, max_deleted_seq, entries_added FROM raw_streams WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_streams.last
+SELECT max(id) FROM raw_streams WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_streams.count
+SELECT count(*) FROM raw_streams;
+
+-- name: raw_streams.clear
+DELETE FROM raw_streams;
+
+-- name: raw_streams.other_databases
+SELECT 1 FROM raw_streams WHERE db <> ?1 LIMIT 1;
+
+-- name: raw_streams.in_database
+SELECT id FROM raw_streams WHERE db = ?1 ORDER BY id;
+
+-- name: raw_streams.clear_database
+DELETE FROM raw_streams WHERE db = ?1;
+
+-- name: raw_streams.swap_databases
+UPDATE raw_streams SET db = iif(db = ?1, ?2, ?1) WHERE db IN (?1, ?2);
+
+-- name: raw_stream_entries.insert
+INSERT INTO raw_stream_entries(id, ms, seq, fields)
+    VALUES(?1, ?2, ?3, ?4);
+
+-- name: raw_stream_entries.update
+UPDATE raw_stream_entries SET ms = ?2, seq = ?3, fields = ?4 WHERE id = ?1;
+
+-- name: raw_stream_entries.delete
+DELETE FROM raw_stream_entries WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_entries.read
+SELECT id, ms, seq, fields FROM raw_stream_entries WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_stream_entries.last
+SELECT max(id) FROM raw_stream_entries WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_entries.count
+SELECT count(*) FROM raw_stream_entries;
+
+-- name: raw_stream_entries.clear
+DELETE FROM raw_stream_entries;
+
+-- name: raw_stream_groups.insert
+INSERT INTO raw_stream_groups(id, name, last_ms, last_seq, entries_read)
+    VALUES(?1, ?2, ?3, ?4, ?5);
+
+-- name: raw_stream_groups.update
+UPDATE raw_stream_groups SET name = ?2, last_ms = ?3, last_seq = ?4, entries_read = ?5 WHERE id = ?1;
+
+-- name: raw_stream_groups.delete
+DELETE FROM raw_stream_groups WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_groups.read
+SELECT id, name, last_ms, last_seq, entries_read FROM raw_stream_groups WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_stream_groups.last
+SELECT max(id) FROM raw_stream_groups WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_groups.count
+SELECT count(*) FROM raw_stream_groups;
+
+-- name: raw_stream_groups.clear
+DELETE FROM raw_stream_groups;
+
+-- name: raw_stream_consumers.insert
+INSERT INTO raw_stream_consumers(id, group_slot, name, seen_ms, active_ms)
+    VALUES(?1, ?2, ?3, ?4, ?5);
+
+-- name: raw_stream_consumers.update
+UPDATE raw_stream_consumers SET group_slot = ?2, name = ?3, seen_ms = ?4, active_ms = ?5 WHERE id = ?1;
+
+-- name: raw_stream_consumers.delete
+DELETE FROM raw_stream_consumers WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_consumers.read
+SELECT id, group_slot, name, seen_ms, active_ms FROM raw_stream_consumers WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_stream_consumers.last
+SELECT max(id) FROM raw_stream_consumers WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_consumers.count
+SELECT count(*) FROM raw_stream_consumers;
+
+-- name: raw_stream_consumers.clear
+DELETE FROM raw_stream_consumers;
+
+-- name: raw_stream_pending.insert
+INSERT INTO raw_stream_pending(id, group_slot, consumer_slot, ms, seq, delivered_ms, deliveries)
+    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- name: raw_stream_pending.update
+UPDATE raw_stream_pending SET group_slot = ?2, consumer_slot = ?3, ms = ?4, seq = ?5, delivered_ms = ?6, deliveries = ?7 WHERE id = ?1;
+
+-- name: raw_stream_pending.delete
+DELETE FROM raw_stream_pending WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_pending.read
+SELECT id, group_slot, consumer_slot, ms, seq, delivered_ms, deliveries FROM raw_stream_pending WHERE id BETWEEN ?1 AND ?2 ORDER BY id;
+
+-- name: raw_stream_pending.last
+SELECT max(id) FROM raw_stream_pending WHERE id BETWEEN ?1 AND ?2;
+
+-- name: raw_stream_pending.count
+SELECT count(*) FROM raw_stream_pending;
+
+-- name: raw_stream_pending.clear
+DELETE FROM raw_stream_pending;

@@ -1,4 +1,4 @@
--- The snapshot's tables, version 1.
+-- The snapshot's tables, version 2.
 --
 -- Names: what a person types first shows what they want to see, so the plain names (keys, strings, lists, hashes, sets,
 -- zsets, streams) are the views in views.sql, and the tables behind them are raw_…: one row an element, as the server
@@ -14,7 +14,7 @@
 -- checkpoint after the server noticed removes it.
 
 PRAGMA application_id = 0x5253514C;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- Where the snapshot stands: server (a uuid), checkpoint, saved_at_ms, segment and segment_offset (where the log's
 -- replay begins), replication_id, replication_offset, and 'rows:' || table for each table, verified at start.
@@ -38,25 +38,26 @@ CREATE TABLE raw_zsets(id INTEGER PRIMARY KEY, db INTEGER NOT NULL, key ANY NOT 
 CREATE TABLE raw_zset_members(
     id INTEGER PRIMARY KEY, member ANY NOT NULL, score REAL NOT NULL, minus_zero INTEGER) STRICT;
 
--- Streams, reserved. ms and seq are the bit patterns of the unsigned halves of an entry's id.
+-- ms and seq are the bit patterns of the unsigned halves of an entry's id. What belongs to a stream has its id in its own,
+-- as elements do; slots of groups and consumers are unique within the stream.
 CREATE TABLE raw_streams(
     id INTEGER PRIMARY KEY, db INTEGER NOT NULL, key ANY NOT NULL, expires_ms INTEGER,
     last_ms INTEGER NOT NULL, last_seq INTEGER NOT NULL,
     max_deleted_ms INTEGER NOT NULL, max_deleted_seq INTEGER NOT NULL, entries_added INTEGER NOT NULL) STRICT;
--- fields: TEXT is a JSON array [f1, v1, f2, v2 …]; BLOB, length-prefixed, where something in it is not UTF-8.
+-- fields: TEXT is a JSON array [f1, v1, f2, v2 …]; BLOB where something in it is not text: each after its length in four
+-- bytes, least significant first.
 CREATE TABLE raw_stream_entries(
-    stream_id INTEGER NOT NULL, ms INTEGER NOT NULL, seq INTEGER NOT NULL, fields ANY NOT NULL,
-    UNIQUE(stream_id, ms, seq)) STRICT;
+    id INTEGER PRIMARY KEY, ms INTEGER NOT NULL, seq INTEGER NOT NULL, fields ANY NOT NULL) STRICT;
+-- entries_read is NULL where it is not known.
 CREATE TABLE raw_stream_groups(
-    id INTEGER PRIMARY KEY, stream_id INTEGER NOT NULL, name ANY NOT NULL,
-    last_ms INTEGER NOT NULL, last_seq INTEGER NOT NULL, entries_read INTEGER, UNIQUE(stream_id, name)) STRICT;
+    id INTEGER PRIMARY KEY, name ANY NOT NULL, last_ms INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+    entries_read INTEGER) STRICT;
 CREATE TABLE raw_stream_consumers(
-    id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, name ANY NOT NULL,
-    seen_ms INTEGER NOT NULL, active_ms INTEGER, UNIQUE(group_id, name)) STRICT;
+    id INTEGER PRIMARY KEY, group_slot INTEGER NOT NULL, name ANY NOT NULL,
+    seen_ms INTEGER NOT NULL, active_ms INTEGER) STRICT;
 CREATE TABLE raw_stream_pending(
-    group_id INTEGER NOT NULL, ms INTEGER NOT NULL, seq INTEGER NOT NULL, consumer_id INTEGER NOT NULL,
-    delivered_ms INTEGER NOT NULL, deliveries INTEGER NOT NULL,
-    PRIMARY KEY(group_id, ms, seq)) STRICT, WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, group_slot INTEGER NOT NULL, consumer_slot INTEGER NOT NULL,
+    ms INTEGER NOT NULL, seq INTEGER NOT NULL, delivered_ms INTEGER NOT NULL, deliveries INTEGER NOT NULL) STRICT;
 
 -- Function libraries (FUNCTION LOAD).
 CREATE TABLE functions(name TEXT PRIMARY KEY, code ANY NOT NULL) STRICT, WITHOUT ROWID;

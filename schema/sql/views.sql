@@ -43,10 +43,44 @@ CREATE VIEW zsets AS
 CREATE VIEW streams AS
     SELECT o.db,
         iif(typeof(o.key) = 'blob', '\x' || hex(o.key), o.key) AS key,
-        e.ms || '-' || e.seq AS id,
+        printf('%llu-%llu', e.ms, e.seq) AS id,
         iif(typeof(e.fields) = 'blob', '\x' || hex(e.fields), e.fields) AS fields,
         coalesce(datetime(o.expires_ms / 1000, 'unixepoch'), o.expires_ms) AS expires_at
-    FROM raw_streams o JOIN raw_stream_entries e ON e.stream_id = o.id;
+    FROM raw_streams o JOIN raw_stream_entries e ON e.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295;
+
+CREATE VIEW stream_groups AS
+    SELECT o.db,
+        iif(typeof(o.key) = 'blob', '\x' || hex(o.key), o.key) AS key,
+        iif(typeof(g.name) = 'blob', '\x' || hex(g.name), g.name) AS group_name,
+        printf('%llu-%llu', g.last_ms, g.last_seq) AS last_delivered_id,
+        g.entries_read,
+        (SELECT count(*) FROM raw_stream_pending p
+            WHERE p.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295 AND p.group_slot = g.id & 4294967295) AS pending
+    FROM raw_streams o JOIN raw_stream_groups g ON g.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295;
+
+CREATE VIEW stream_consumers AS
+    SELECT o.db,
+        iif(typeof(o.key) = 'blob', '\x' || hex(o.key), o.key) AS key,
+        iif(typeof(g.name) = 'blob', '\x' || hex(g.name), g.name) AS group_name,
+        iif(typeof(c.name) = 'blob', '\x' || hex(c.name), c.name) AS consumer,
+        coalesce(datetime(c.seen_ms / 1000, 'unixepoch'), c.seen_ms) AS seen_at,
+        coalesce(datetime(c.active_ms / 1000, 'unixepoch'), c.active_ms) AS active_at
+    FROM raw_streams o
+        JOIN raw_stream_consumers c ON c.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295
+        JOIN raw_stream_groups g ON g.id = (o.id << 32 | c.group_slot);
+
+CREATE VIEW stream_pending AS
+    SELECT o.db,
+        iif(typeof(o.key) = 'blob', '\x' || hex(o.key), o.key) AS key,
+        iif(typeof(g.name) = 'blob', '\x' || hex(g.name), g.name) AS group_name,
+        iif(typeof(c.name) = 'blob', '\x' || hex(c.name), c.name) AS consumer,
+        printf('%llu-%llu', p.ms, p.seq) AS id,
+        coalesce(datetime(p.delivered_ms / 1000, 'unixepoch'), p.delivered_ms) AS delivered_at,
+        p.deliveries
+    FROM raw_streams o
+        JOIN raw_stream_pending p ON p.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295
+        JOIN raw_stream_groups g ON g.id = (o.id << 32 | p.group_slot)
+        JOIN raw_stream_consumers c ON c.id = (o.id << 32 | p.consumer_slot);
 
 -- Every key. size: a string's bytes, else the number of elements.
 CREATE VIEW keys AS
@@ -71,5 +105,6 @@ CREATE VIEW keys AS
             (SELECT count(*) FROM raw_zset_members i WHERE i.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295)
         FROM raw_zsets o
         UNION ALL
-        SELECT db, key, 'stream', expires_ms, (SELECT count(*) FROM raw_stream_entries e WHERE e.stream_id = o.id)
+        SELECT db, key, 'stream', expires_ms,
+            (SELECT count(*) FROM raw_stream_entries e WHERE e.id BETWEEN o.id << 32 AND o.id << 32 | 4294967295)
         FROM raw_streams o);

@@ -15,6 +15,8 @@ struct CommandError: Error, Equatable {
         text = String(decoding: bytes, as: UTF8.self)
         self.bytes = bytes
     }
+    /// The parts one after the other; to Redis each is a C string.
+    init(parts: Bytes...) { self.init(bytes: parts.flatMap { $0.buffer.prefix { $0 != 0 } }) }
 
     // MARK: Arguments
 

@@ -7,6 +7,8 @@ enum CommandTable {
         ListCommands.table, ListMoveCommands.table, HashCommands.table, HashExpiryCommands.table, SetCommands.table,
         SetAlgebra.table,
         ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,
+        StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
+        StreamInfoCommands.table,
         ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
         ConfigCommands.table, ServerCommands.table, DebugCommands.table, DiagnosticCommands.table,
     ].flatMap { $0 }

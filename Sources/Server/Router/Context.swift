@@ -54,6 +54,7 @@ struct ReadDatabase {
     func hash(_ key: Bytes) throws(WrongType) -> HashView? { counted(try database.hash(key)) }
     func set(_ key: Bytes) throws(WrongType) -> SetView? { counted(try database.set(key)) }
     func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { counted(try database.zset(key)) }
+    func stream(_ key: Bytes) throws(WrongType) -> StreamView? { counted(try database.stream(key)) }
     @inline(__always) private func counted<T>(_ found: T?) -> T? {
         if let statistics {
             if found == nil { statistics.keyspaceMisses &+= 1 } else { statistics.keyspaceHits &+= 1 }

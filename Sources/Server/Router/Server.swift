@@ -114,6 +114,8 @@ final class Server {
         limits.setMaxListpackEntries = settings.setMaxListpackEntries
         limits.setMaxListpackValue = settings.setMaxListpackValue
         limits.zsetMaxListpackEntries = settings.zsetMaxListpackEntries
+        limits.streamNodeMaxBytes = settings.streamNodeMaxBytes
+        limits.streamNodeMaxEntries = settings.streamNodeMaxEntries
         limits.zsetMaxListpackValue = settings.zsetMaxListpackValue
         keyspace.limits = limits
     }

@@ -86,7 +86,17 @@ public struct DataDigest {
                 return true
             }
         case .stream:
-            break
+            withUnsafeTemporaryAllocation(byteCount: StreamID.textLimit, alignment: 1) { text in
+                guard let text = text.baseAddress else { return }
+                database.stream(of: entry).forEach { id, fields in
+                    mix(id.text(into: text, separator: UInt8(ascii: ".")))
+                    fields.forEach { field, value in
+                        mix(field)
+                        mix(value)
+                    }
+                    return true
+                }
+            }
         }
         if database.expiry(of: entry) != nil { xor("!!expire!!") }
     }

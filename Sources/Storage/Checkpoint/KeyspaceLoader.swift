@@ -6,6 +6,8 @@ public final class KeyspaceLoader {
     private let builder: CollectionBuilder
     /// The collection that elements go to, and the slot that its next one should have.
     private var owner: Entry?
+    /// The stream in hand.
+    private var stream: StreamLoader?
     private var database: Database?
     private var nextSlot: Int64 = 0
     /// Slots are not as this server assigns them: the next checkpoint writes the whole value.
@@ -35,12 +37,22 @@ public final class KeyspaceLoader {
                 let entry = Entry.make(key, type: type, encoding: .listpack, expiry: expiresMs, room: 8)
                 try insert(entry, db, id)
                 owner = entry
+                mustRewrite = false
+                if type == .stream {
+                    stream = StreamLoader(limits: keyspace.limits)
+                    return
+                }
                 builder.begin(type)
                 nextSlot = 0
-                mustRewrite = false
             case .element(let type, let ownerID, let slot, let first, let second, let score, let expiresMs):
                 guard let owner, owner.id == ownerID, owner.type == type else {
                     throw SnapshotDamage("an element of \(type.name) \(ownerID) has no key")
+                }
+                if let stream {
+                    guard let id = StreamID(bytes: first), stream.addEntry(id, second, slot: slot) else {
+                        throw SnapshotDamage("the entries of the stream '\(owner.key.string)' are not in order")
+                    }
+                    return
                 }
                 if type == .list {
                     builder.addItem(first, slot: Int64(slot))
@@ -50,6 +62,13 @@ public final class KeyspaceLoader {
                 nextSlot = Int64(slot) + 1
                 if !builder.add(first, second, score: score, expiresMs: expiresMs) {
                     throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice")
+                }
+            case .stream(let ownerID, let row):
+                guard let owner, owner.id == ownerID, let stream else {
+                    throw SnapshotDamage("a row of stream \(ownerID) has no key")
+                }
+                if !stream.add(row) {
+                    throw SnapshotDamage("the groups of the stream '\(owner.key.string)' contradict each other")
                 }
             default:
                 throw SnapshotDamage("a snapshot holds rows only")
@@ -84,9 +103,17 @@ public final class KeyspaceLoader {
 
     private func finishOwner() throws(SnapshotDamage) {
         guard let owner, let database else { return }
-        if builder.count == 0 { throw SnapshotDamage("the \(owner.type.name) '\(owner.key.string)' is empty") }
-        builder.finish(into: owner)
-        database.noteFieldExpiries(owner)
+        if let stream {
+            guard let isMoved = stream.finish(into: owner) else {
+                throw SnapshotDamage("the stream '\(owner.key.string)' has an entry above its last id")
+            }
+            self.stream = nil
+            mustRewrite = isMoved
+        } else {
+            if builder.count == 0 { throw SnapshotDamage("the \(owner.type.name) '\(owner.key.string)' is empty") }
+            builder.finish(into: owner)
+            database.noteFieldExpiries(owner)
+        }
         if let value = owner.largeValue {
             value.markClean()
             if mustRewrite {

@@ -34,11 +34,17 @@ extension Database {
         try entry(key, .zset).map { ZSetView(entry: $0, keyspace: keyspace) }
     }
 
+    public func stream(_ key: Bytes) throws(WrongType) -> StreamView? {
+        try entry(key, .stream).map { StreamView(entry: $0, keyspace: keyspace) }
+    }
+
     // The same for an entry whose type is known, as walks over all keys meet them.
     public func list(of entry: Entry) -> ListView { ListView(entry: entry, keyspace: keyspace) }
     public func hash(of entry: Entry) -> HashView { HashView(entry: entry, keyspace: keyspace) }
     public func set(of entry: Entry) -> SetView { SetView(entry: entry, keyspace: keyspace) }
     public func zset(of entry: Entry) -> ZSetView { ZSetView(entry: entry, keyspace: keyspace) }
+
+    public func stream(of entry: Entry) -> StreamView { StreamView(entry: entry, keyspace: keyspace) }
 
     /// `create`: a missing key becomes an empty list. Likewise the others.
     public func editList(_ key: Bytes, create: Bool) throws(WrongType) -> ListEditor? {
@@ -52,6 +58,9 @@ extension Database {
     }
     public func editZSet(_ key: Bytes, create: Bool) throws(WrongType) -> ZSetEditor? {
         try entry(key, .zset, create: create).map { ZSetEditor(entry: $0, database: self) }
+    }
+    public func editStream(_ key: Bytes, create: Bool) throws(WrongType) -> StreamEditor? {
+        try entry(key, .stream, create: create).map { StreamEditor(entry: $0, database: self) }
     }
 
     /// Whatever the key held is removed first.

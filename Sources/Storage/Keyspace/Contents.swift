@@ -34,7 +34,7 @@ extension Entry {
     /// Whether the value is a `LargeValue`.
     @inline(__always) var isLarge: Bool {
         switch encoding {
-        case .quicklist, .hashtable, .skiplist: true
+        case .quicklist, .hashtable, .skiplist, .stream: true
         default: false
         }
     }
@@ -46,6 +46,9 @@ extension Entry {
     }
     @inline(__always) var chunkedList: ChunkedList {
         unsafeDowncast(Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue(), to: ChunkedList.self)
+    }
+    @inline(__always) var streamValue: StreamValue {
+        unsafeDowncast(Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue(), to: StreamValue.self)
     }
     /// The entry gives its reference up.
     func takeLargeValue() -> LargeValue? {

@@ -246,6 +246,22 @@ public final class Database {
         }
     }
 
+    /// The same for a change that only a checkpoint must know of: it is not counted, not logged by itself, and watched
+    /// keys stay as they are.
+    func willChangeQuietly(_ entry: Entry) {
+        if entry.flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
+        if !entry.flags.contains(keyspace.currentFlag) {
+            entry.flags.insert(keyspace.currentFlag)
+            contents.table.markChanged(Hashing.hash(entry.key))
+        }
+    }
+
+    /// The same for a change that is counted and logged.
+    func willChangeUnwatched(_ entry: Entry) {
+        willChangeQuietly(entry)
+        keyspace.changes &+= 1
+    }
+
     /// Adds an entry whose key is not there.
     @inline(__always) func insert(_ entry: Entry, _ hash: UInt64) {
         entry.flags.subtract(.changedMask)

@@ -12,6 +12,9 @@ public struct Limits: Sendable {
     public var setMaxListpackValue = 64
     public var zsetMaxListpackEntries = 128
     public var zsetMaxListpackValue = 64
+    /// 0: no limit, as for the entries.
+    public var streamNodeMaxBytes = 4096
+    public var streamNodeMaxEntries = 100
     public init() {}
 }
 

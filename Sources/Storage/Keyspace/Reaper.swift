@@ -30,7 +30,7 @@ public final class Reaper: Sendable {
     public var backlog: Int { mailbox.count }
 
     func free(_ value: LargeValue) {
-        if value.count < 64 { value.freeElements() } else { mailbox.send(Parcel(item: .value(value))) }
+        if value.freeingCost < 64 { value.freeElements() } else { mailbox.send(Parcel(item: .value(value))) }
     }
     func free(_ buckets: BucketArray) {
         if buckets.buckets < 1024 { buckets.free() } else { mailbox.send(Parcel(item: .buckets(buckets))) }

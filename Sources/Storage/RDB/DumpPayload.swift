@@ -58,6 +58,7 @@ private struct EntryVisitor: RDBVisitor {
     private var isOpen = false
     private var type = ValueType.list
     private var slot = ChunkedList.firstSlot
+    private var stream: StreamLoader?
     private lazy var builder = CollectionBuilder(limits: limits)
 
     init(limits: Limits) { self.limits = limits }
@@ -74,7 +75,7 @@ private struct EntryVisitor: RDBVisitor {
         self.type = type
         entry = .make(key.key, type: type, encoding: .listpack, expiry: key.expiresMs, room: 8)
         isOpen = true
-        builder.begin(type)
+        if type == .stream { stream = StreamLoader(limits: limits) } else { builder.begin(type) }
     }
     mutating func element(_ value: Bytes) throws(StorageError) {
         if type == .list {
@@ -97,8 +98,24 @@ private struct EntryVisitor: RDBVisitor {
         }
     }
 
-    mutating func end() {
-        if let entry { builder.finish(into: entry) }
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
+        if stream?.addEntry(id, fields) != true { throw contradiction }
+    }
+    mutating func streamRow(_ row: StreamRow) throws(StorageError) {
+        if stream?.add(row) != true { throw contradiction }
+    }
+    private var contradiction: StorageError {
+        StorageError(file: "the payload", message: "the stream contradicts itself")
+    }
+
+    mutating func end() throws(StorageError) {
+        if let entry {
+            if let stream {
+                if stream.finish(into: entry) == nil { throw contradiction }
+            } else {
+                builder.finish(into: entry)
+            }
+        }
         isOpen = false
     }
 
@@ -107,7 +124,8 @@ private struct EntryVisitor: RDBVisitor {
         guard let entry else { return }
         self.entry = nil
         if isOpen {
-            builder.abandon()
+            // A stream's loader frees what it has not given away.
+            if stream == nil { builder.abandon() }
             entry.freeBlock()
         } else {
             Database.free(entry)

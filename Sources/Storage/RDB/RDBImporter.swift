@@ -96,7 +96,7 @@ private struct RowVisitor: RDBVisitor {
     let progress: (@Sendable (RDBImporter.Progress) -> Bool)?
     private let batch = RowBatch(capacity: 2 * RowBatch.targetSize)
     private var nextString: Int64 = 1
-    private var nextOwner: [Int64] = [1, 1, 1, 1]
+    private var nextOwner: [Int64] = [1, 1, 1, 1, 1]
     /// The collection in hand.
     private var type = ValueType.list
     private var owner: Int64 = 0
@@ -125,6 +125,7 @@ private struct RowVisitor: RDBVisitor {
             case .list: 0
             case .set: 1
             case .zset: 2
+            case .stream: 4
             default: 3
             }
         owner = nextOwner[index]
@@ -155,6 +156,16 @@ private struct RowVisitor: RDBVisitor {
 
     mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError) {
         batch.appendZSetMember(owner: owner, slot: try takeSlot(), member, score: score)
+        try flushIfLarge()
+    }
+
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
+        batch.appendStreamEntry(owner: owner, slot: try takeSlot(), id: id, fields: fields)
+        try flushIfLarge()
+    }
+
+    mutating func streamRow(_ row: StreamRow) throws(StorageError) {
+        batch.appendStream(owner: owner, row)
         try flushIfLarge()
     }
 

@@ -4,7 +4,6 @@ extension RDBReader {
     /// Why a value of this kind is not kept; nil when it is.
     func unsupported(_ kind: RDBFormat.Kind) -> RDBUnsupported? {
         switch kind {
-        case .streamListpacks, .streamListpacks2, .streamListpacks3: .stream
         case .module1, .module2: .module
         case .hashMetadataPreGA, .hashListpackExPreGA, .hashMetadata, .hashListpackEx:
             options.fieldExpiries ? nil : .fieldExpiry
@@ -19,9 +18,6 @@ extension RDBReader {
         }
         try note(reason, "key \(keyName) in database \(database) holds \(reason.rawValue)")
         switch kind {
-        case .streamListpacks: try skipStream(version: 1)
-        case .streamListpacks2: try skipStream(version: 2)
-        case .streamListpacks3: try skipStream(version: 3)
         case .module1: break
         case .module2:
             let identifier = try length()
@@ -40,48 +36,6 @@ extension RDBReader {
                 """, at: keyOffset)
         }
         summary.skipped[reason, default: 0] += 1
-    }
-
-    // MARK: - Streams
-
-    /// `version` 2 added the first id, the largest deleted one and counts, 3 a consumer's active time.
-    private func skipStream(version: Int) throws(StorageError) {
-        // Entries: a node is the id its entries are relative to, and a listpack.
-        var nodes = try elementCount(bytesEach: 2)
-        while nodes > 0 {
-            nodes -= 1
-            let offset = input.offset
-            try string(into: first)
-            guard first.count == 16 else {
-                throw damage("a stream's node has a key of \(first.count) bytes", at: offset)
-            }
-            try skipString()
-        }
-        // The length and the last id; the first id, the largest deleted one, and how many were ever added.
-        for _ in 0..<(version >= 2 ? 8 : 3) { _ = try length() }
-
-        var groups = try elementCount(bytesEach: 5)
-        while groups > 0 {
-            groups -= 1
-            try skipString()
-            // The last id delivered; how many entries were read.
-            for _ in 0..<(version >= 2 ? 3 : 2) { _ = try length() }
-            // What is pending: id, time of delivery, count of deliveries.
-            var pending = try elementCount(bytesEach: 25)
-            while pending > 0 {
-                pending -= 1
-                try input.skip(24)
-                _ = try length()
-            }
-            var consumers = try elementCount(bytesEach: 10)
-            while consumers > 0 {
-                consumers -= 1
-                try skipString()
-                try input.skip(version >= 3 ? 16 : 8)
-                let owned = try elementCount(bytesEach: 16)
-                try input.skip(owned * 16)
-            }
-        }
     }
 
     // MARK: - Modules

@@ -17,6 +17,9 @@ extension RDBReader {
         case .hash: try readPairs()
         case .zset, .zset2: try readScored(binary: kind == .zset2)
         case .hashMetadataPreGA, .hashMetadata: try readPairsWithExpiry(relative: kind == .hashMetadata)
+        case .streamListpacks: try readStream(version: 1)
+        case .streamListpacks2: try readStream(version: 2)
+        case .streamListpacks3: try readStream(version: 3)
         case .listQuicklist: try readQuicklist()
         case .listQuicklist2: try readQuicklist2()
         default: try readCompact(kind)
@@ -37,7 +40,10 @@ extension RDBReader {
         if !dropped { try visitor.begin(type, currentKey, sizeHint: Int(clamping: sizeHint)) }
     }
 
-    private func unique(_ element: Bytes, _ what: StaticString) throws(StorageError) {
+    /// A stream's entries and rows follow, if it has any.
+    func beginStream() throws(StorageError) { try begin(.stream, 0) }
+
+    func unique(_ element: Bytes, _ what: StaticString) throws(StorageError) {
         guard seen.insert(element) else { throw damage("a \(what) comes twice in the value that ends here") }
     }
 

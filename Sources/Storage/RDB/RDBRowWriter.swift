@@ -80,6 +80,7 @@ final class RDBRowWriter {
                 try writer.output.flushIfFull()
             case .owner(let type, let id, let db, let key, let expiresMs):
                 try finishOwner()
+                if type == .stream { throw damage("the stream \(key.quoted) cannot be written as RDB yet") }
                 try begin(type, id, db, key, expiresMs)
             case .element(_, _, _, let first, let second, let score, let expiresMs):
                 elements += 1

@@ -71,7 +71,6 @@ enum RDBFormat {
 
 /// What an RDB file can hold and this reader cannot keep.
 public enum RDBUnsupported: String, Sendable, CaseIterable {
-    case stream = "a stream"
     case module = "a module's value"
     case moduleAuxiliary = "a module's auxiliary data"
     case function = "a library of functions of a release candidate"
@@ -118,6 +117,10 @@ public protocol RDBVisitor {
     mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError)
     /// Of a sorted set; never NaN.
     mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError)
+    /// Of a stream, in the order of ids; `fields` as `StreamFields.pack` writes them.
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError)
+    /// Of a stream, after its entries: its state, then each group, its consumers, what is pending for each.
+    mutating func streamRow(_ row: StreamRow) throws(StorageError)
     mutating func end() throws(StorageError)
     /// A library of functions.
     mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError)

@@ -72,6 +72,12 @@ public enum Verification {
     }
 }
 
+extension Verification {
+    fileprivate static func hasStreams(_ file: String) -> StorageError {
+        StorageError(file: file, message: "holds streams, which cannot be verified yet")
+    }
+}
+
 /// Digests what it is told, and finds keys that come twice.
 private struct VerifyingVisitor: RDBVisitor {
     let file: String
@@ -111,6 +117,10 @@ private struct VerifyingVisitor: RDBVisitor {
         digest.pair(field, value, expiresMs: expiresMs)
     }
     mutating func scored(_ member: Bytes, _ score: Double) { digest.scored(member, score) }
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
+        throw Verification.hasStreams(file)
+    }
+    mutating func streamRow(_ row: StreamRow) throws(StorageError) { throw Verification.hasStreams(file) }
     mutating func end() { digest.end() }
     mutating func function(_ name: Bytes, _ code: Bytes) { digest.function(code) }
 }
@@ -159,6 +169,7 @@ private struct RowVerifier {
                 }
             case .owner(let type, _, let db, let key, let expiresMs):
                 try finish()
+                if type == .stream { throw Verification.hasStreams(file) }
                 isOpen = true
                 hasRows = false
                 hasBegun = false

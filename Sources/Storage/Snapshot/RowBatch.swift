@@ -11,6 +11,9 @@ public enum Row {
     /// `first` is the item, field or member; `second` a hash field's value; `score` is a zset's.
     case element(
         type: ValueType, owner: Int64, slot: UInt32, first: Bytes, second: Bytes, score: Double, expiresMs: Int64?)
+    /// Of a stream, but for its entries: an entry is an element whose `first` is its id in 16 bytes and whose `second`
+    /// are its fields as `StreamFields.pack` writes them.
+    case stream(owner: Int64, StreamRow)
     case removeString(id: Int64)
     /// With all its elements.
     case removeOwner(type: ValueType, id: Int64)
@@ -81,6 +84,15 @@ extension RowBatch {
     public func appendZSetMember(owner: Int64, slot: UInt32, _ member: Bytes, score: Double) {
         let bits = Int64(bitPattern: score.bitPattern)
         write(.element, .zset, id: owner, number: Int32(bitPattern: slot), member, Bytes(), extra: bits)
+    }
+    @inline(__always)
+    public func appendStreamEntry(owner: Int64, slot: UInt32, id: StreamID, fields: Bytes) {
+        id.withBytes {
+            write(.element, .stream, id: owner, number: Int32(bitPattern: slot), $0, fields, extra: nil)
+        }
+    }
+    public func appendStream(owner: Int64, _ row: StreamRow) {
+        row.encode { write(.stream, .stream, id: owner, number: 0, $0, $1, extra: nil) }
     }
     public func appendRemoveString(id: Int64) {
         removalCount += 1
@@ -164,6 +176,7 @@ extension RowBatch {
             }
             return .element(
                 type: type, owner: id, slot: slot, first: first, second: second, score: 0, expiresMs: extra)
+        case Kind.stream.rawValue: return .stream(owner: id, StreamRow(decoding: first, name: second))
         case Kind.removeString.rawValue: return .removeString(id: id)
         case Kind.removeOwner.rawValue: return .removeOwner(type: type, id: id)
         case Kind.removeElements.rawValue:
@@ -184,6 +197,7 @@ extension RowBatch {
 
     private enum Kind: UInt8 {
         case string, owner, element, removeString, removeOwner, removeElements, flushAll, flushDatabase, swapDatabases
+        case stream
     }
 
     /// `extra`: the expiry, a zset's score as bits, or where removed slots end.

@@ -6,7 +6,7 @@ public final class SnapshotReader {
     public let path: String
     /// Of the last checkpoint. Its row counts say how much is to come.
     public let meta: Meta
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
 
     /// Opens the file read-only, at the state of its last commit. Throws where it is missing, no snapshot of ours,
     /// newer than this code, damaged, or without a checkpoint (ask `Snapshot.state` first). `check` also runs SQLite's
@@ -45,7 +45,7 @@ public final class SnapshotReader {
     /// The same for a consumer that keeps each batch, for another thread say, and returns an empty one to fill instead.
     public func readExchanging(_ exchange: (RowBatch) throws -> RowBatch) throws {
         var counts = RowCounts()
-        for type in [ValueType.string, .list, .hash, .set, .zset] {
+        for type in [ValueType.string, .list, .hash, .set, .zset, .stream] {
             counts.add(try read(type, ids: 0..<Int64.max, exchanging: exchange))
         }
         try verify(counts)
@@ -59,6 +59,8 @@ public final class SnapshotReader {
         var pass = Pass()
         if type == .string {
             try readStrings(ids, &pass, exchange)
+        } else if type == .stream {
+            try readStreams(ids.clamped(to: CollectionTables.ownerIDs), &pass, exchange)
         } else if let tables = CollectionTables.of(type) {
             try readCollections(tables, ids.clamped(to: CollectionTables.ownerIDs), &pass, exchange)
         }
@@ -117,7 +119,7 @@ final class FieldExpiries {
 // MARK: - Rows
 
 extension SnapshotReader {
-    private struct Pass {
+    struct Pass {
         var batch = RowBatch(capacity: RowBatch.targetSize + 4096)
         var counts = RowCounts()
 
@@ -204,7 +206,7 @@ extension SnapshotReader {
 
     /// Column 1 of strings and owners.
     @inline(__always)
-    private func database(_ row: SQLiteStatement) throws(StorageError) -> Int32 {
+    func database(_ row: SQLiteStatement) throws(StorageError) -> Int32 {
         let db = row.integer(1)
         guard db >= 0, let db = Int32(exactly: db) else {
             throw connection.error("the snapshot is damaged: a row (id \(row.integer(0))) is of database \(db)")

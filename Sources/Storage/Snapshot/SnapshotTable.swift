@@ -1,6 +1,7 @@
-/// The tables that hold rows; streams have none yet.
+/// The tables that hold rows.
 public enum SnapshotTable: Int, CaseIterable, Sendable {
     case strings, lists, listItems, hashes, hashFields, sets, setMembers, zsets, zsetMembers
+    case streams, streamEntries, streamGroups, streamConsumers, streamPending
 
     /// The table's name in the database.
     public var name: String {
@@ -14,6 +15,11 @@ public enum SnapshotTable: Int, CaseIterable, Sendable {
         case .setMembers: "raw_set_members"
         case .zsets: "raw_zsets"
         case .zsetMembers: "raw_zset_members"
+        case .streams: "raw_streams"
+        case .streamEntries: "raw_stream_entries"
+        case .streamGroups: "raw_stream_groups"
+        case .streamConsumers: "raw_stream_consumers"
+        case .streamPending: "raw_stream_pending"
         }
     }
 }
@@ -44,17 +50,20 @@ struct CollectionTables {
     static let hash = CollectionTables(type: .hash, owners: .hashes, elements: .hashFields)
     static let set = CollectionTables(type: .set, owners: .sets, elements: .setMembers)
     static let zset = CollectionTables(type: .zset, owners: .zsets, elements: .zsetMembers)
+    /// Its elements are the entries; it has more tables, see `StreamPart`.
+    static let stream = CollectionTables(type: .stream, owners: .streams, elements: .streamEntries)
     /// In the order in which a snapshot is read.
-    static let all = [list, hash, set, zset]
+    static let all = [list, hash, set, zset, stream]
 
-    /// nil for a string, which has no elements, and for a stream.
+    /// nil for a string, which has no elements.
     static func of(_ type: ValueType) -> CollectionTables? {
         switch type {
         case .list: list
         case .hash: hash
         case .set: set
         case .zset: zset
-        case .string, .stream: nil
+        case .stream: stream
+        case .string: nil
         }
     }
 

@@ -19,7 +19,7 @@ public struct SnapshotCommit: Sendable {
 /// new rows: the other order throws, as what was written is no longer told from what was there before.
 public final class SnapshotWriter {
     public let path: String
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
     /// By table's raw number.
     private var tables: [TableWriter] = []
     private var before: [TableWriter.State] = []
@@ -28,6 +28,9 @@ public final class SnapshotWriter {
     /// By type's raw number: strings and owners that this transaction has rows of.
     private var written = [IDSet](repeating: IDSet(), count: Int(ValueType.stream.rawValue) + 1)
     private var hasRows = false
+    /// For the fields of streams' entries.
+    var pairs: [Bytes] = []
+    let entryText = OutputBuffer(capacity: 1024)
 
     /// Opens the snapshot; makes it, with its tables, where it is missing or empty, unless `create` is false. `recount`
     /// counts all rows instead of trusting meta: for a snapshot whose counts did not hold and that was accepted anyway.
@@ -177,7 +180,7 @@ extension SnapshotWriter {
 // MARK: - Rows
 
 extension SnapshotWriter {
-    private func table(_ table: SnapshotTable) -> TableWriter { tables[table.rawValue] }
+    func table(_ table: SnapshotTable) -> TableWriter { tables[table.rawValue] }
 
     /// Copies removals, or all but them, to `pending`.
     private func take(_ batch: RowBatch, removals: Bool) throws(StorageError) {
@@ -210,6 +213,10 @@ extension SnapshotWriter {
                 if removals { continue }
                 try check(ownerType, owner)
                 (type, id) = (ownerType, owner)
+            case .stream(let owner, _):
+                if removals { continue }
+                try check(.stream, owner)
+                (type, id) = (.stream, owner)
             case .flushAll, .flushDatabase, .swapDatabases:
                 continue
             }
@@ -261,6 +268,9 @@ extension SnapshotWriter {
             guard let tables = CollectionTables.of(type) else { return }
             try table(tables.owners).remove(id)
             try table(tables.elements).removeElements(id, 0...CollectionTables.lastSlot)
+            if type == .stream { try removeStreamParts(id) }
+        case .stream(let owner, let row):
+            try write(stream: owner, row)
         case .removeElements(let type, let owner, let slots):
             guard let tables = CollectionTables.of(type), !slots.isEmpty else { return }
             let lower = min(Int64(clamping: slots.lowerBound), CollectionTables.lastSlot)
@@ -294,7 +304,9 @@ extension SnapshotWriter {
                 statement.bind(3, score)
                 statement.bind(4, score == 0 && score.sign == .minus ? 1 : nil)
             }
-        case .string, .stream:
+        case .stream:
+            try writeStreamEntry(owner, slot, first, second)
+        case .string:
             break
         }
     }
@@ -303,7 +315,6 @@ extension SnapshotWriter {
         switch row {
         case .flushAll:
             for table in tables { try table.clear() }
-            try connection.execute(named: "streams.clear")
         case .flushDatabase(let db):
             try table(.strings).holdsOnly(database: db)
                 ? table(.strings).clear() : table(.strings).clear(database: db)
@@ -323,10 +334,12 @@ extension SnapshotWriter {
         if try owners.holdsOnly(database: db) {
             try owners.clear()
             try elements.clear()
+            if type.type == .stream { for part in StreamPart.allCases { try table(part.table).clear() } }
             return
         }
         for owner in try owners.ids(inDatabase: db) {
             try elements.removeElements(owner, 0...CollectionTables.lastSlot)
+            if type.type == .stream { try removeStreamParts(owner) }
         }
         try owners.clear(database: db)
     }

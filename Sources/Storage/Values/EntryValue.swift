@@ -17,8 +17,7 @@ extension Entry {
         case .int, .embstr, .raw: 1
         case .listpack: type == .list || type == .set ? listpack.count : listpack.count / 2
         case .intset: intset.count
-        case .quicklist, .hashtable, .skiplist: largeValue?.count ?? 0
-        case .stream: 0
+        case .quicklist, .hashtable, .skiplist, .stream: largeValue?.count ?? 0
         }
     }
 
@@ -28,8 +27,7 @@ extension Entry {
             switch encoding {
             case .int, .embstr, .raw: flags.contains(.outOfLine) ? malloc_usable_size(pointer) : 0
             case .listpack, .intset: malloc_usable_size(pointer)
-            case .quicklist, .hashtable, .skiplist: largeValue?.memoryUsage ?? 0
-            case .stream: 0
+            case .quicklist, .hashtable, .skiplist, .stream: largeValue?.memoryUsage ?? 0
             }
         // The slot in the hash table, at its usual load.
         return blockSize + value + 14
@@ -43,6 +41,11 @@ extension Entry {
 
     /// An empty collection in its smallest form.
     static func makeCollection(_ key: Bytes, _ type: ValueType) -> Entry {
+        if type == .stream {
+            let entry = make(key, type: type, encoding: .stream, expiry: nil, room: 8)
+            entry.setLargeValue(StreamValue(), encoding: .stream)
+            return entry
+        }
         let encoding: Encoding = type == .set ? .intset : .listpack
         let entry = make(key, type: type, encoding: encoding, expiry: nil, room: 8)
         if encoding == .intset { entry.intset = Intset.allocate() } else { entry.listpack = Listpack.allocate() }
@@ -60,6 +63,7 @@ extension Entry {
         case .listpack: copy.listpack = listpack.copy()
         case .intset: copy.intset = intset.copy()
         case .quicklist: copy.setLargeValue(chunkedList.copy(), encoding: encoding)
+        case .stream: copy.setLargeValue(streamValue.copy(), encoding: encoding)
         default: copy.setLargeValue(tableValue.copy(), encoding: encoding)
         }
         return copy

@@ -24,6 +24,9 @@ class LargeValue {
     /// removed. O(changed bits / 64), no element is touched.
     func freeze(owner: Int64, sink: RowSink) { preconditionFailure("abstract") }
 
+    /// Roughly how many elements freeing walks.
+    var freeingCost: Int { count }
+
     /// Hands over pending elements until `goOn` says stop. True when none is left.
     func drain(while goOn: () -> Bool) -> Bool { preconditionFailure("abstract") }
 

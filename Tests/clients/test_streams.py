@@ -1,0 +1,671 @@
+"""Streams, compared with redis-server: replies must be equal byte for byte, in RESP2 and RESP3, and DEBUG DIGEST too.
+
+Left out of the comparison is what Redis 7.2 answers and the oracle, 7.0, does not: a consumer's last activity.
+"""
+
+import os
+import pathlib
+import random
+import re
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from oracle import Connection, Pair, Server, start_redis, swiftlet_binary
+from script import run
+
+
+@pytest.fixture
+def pair(protocols):
+    """Both servers, in each protocol."""
+    return protocols
+
+
+def parsed(reply, at=0):
+    """A reply as Python values, and where it ends."""
+    end = reply.index(b"\r\n", at)
+    kind, rest = reply[at : at + 1], reply[at + 1 : end]
+    at = end + 2
+    if kind in b"+-:":
+        return (int(rest) if kind == b":" else reply[at - len(rest) - 3 : end]), at
+    if kind == b"_" or rest == b"-1":
+        return None, at
+    if kind == b"$":
+        return reply[at : at + int(rest)], at + int(rest) + 2
+    items = []
+    for _ in range(int(rest) * (2 if kind == b"%" else 1)):
+        item, at = parsed(reply, at)
+        items.append(item)
+    return items, at
+
+
+TIMES = (b"seen-time", b"idle")
+
+
+def comparable(value):
+    """A reply of XINFO without times, and without what only one of the servers tells."""
+    if not isinstance(value, list):
+        return value
+    out = []
+    at = 0
+    while at < len(value):
+        if value[at] in (b"active-time", b"inactive"):
+            at += 2
+            continue
+        out.append(comparable(value[at]))
+        if value[at] in TIMES:
+            at += 1
+            out.append(b"a time")
+        at += 1
+    # Entries of pending lists: id, consumer, delivery time, deliveries; or without the consumer.
+    if len(out) in (3, 4) and isinstance(out[-2], int) and out[-2] > 1_000_000_000_000:
+        out[-2] = b"a time"
+    return out
+
+
+def info(pair, *args):
+    expected, got = parsed(pair.oracle.call(*args))[0], parsed(pair.swiftlet.call(*args))[0]
+    assert comparable(got) == comparable(expected), args
+    return got
+
+
+def digests(pair):
+    pair("DEBUG", "DIGEST")
+
+
+def test_entries(pair):
+    run(pair, """
+        XADD s 1-1 a b
+        XADD s 1-2 a b c d
+        XADD s 1-* a b
+        XADD s 2 a 1
+        XADD s 1-9 a b
+        XADD s 2-0 a b
+        XADD s 3-18446744073709551615 f v
+        XADD s 0-0 f v
+        XADD s 4-x f v
+        XADD s -1 f v
+        XADD s 4-1 f
+        XADD s 4-1 f v x
+        XADD s NOMKSTREAM 4-1 f v
+        XADD none NOMKSTREAM 4-1 f v
+        XADD none NOMKSTREAM * f v
+        EXISTS none
+        XLEN s
+        XLEN none
+        XRANGE s - +
+        XREVRANGE s + -
+        XRANGE s 1 2 COUNT 2
+        XRANGE s (1-1 (2-0
+        XRANGE s ( +
+        XRANGE s (- +
+        XRANGE s (18446744073709551615-18446744073709551615 +
+        XREVRANGE s (0-0 -
+        XRANGE s - + COUNT 0
+        XRANGE s - + COUNT -1
+        XRANGE s - + COUNT x
+        XRANGE s - + LIMIT 1
+        XRANGE none - +
+        XRANGE s 2 1
+        XDEL s 1-2 7-7 1-2
+        XDEL s x
+        XDEL none 1-1
+        XRANGE s - +
+        TYPE s
+        OBJECT ENCODING s
+        XSETID s 1-1
+        XSETID s 9-9
+        XSETID s 9-9 ENTRIESADDED 1
+        XSETID s 9-9 ENTRIESADDED 20 MAXDELETEDID 5-5
+        XSETID s 9-9 ENTRIESADDED 20 MAXDELETEDID 10-5
+        XSETID none 1-1
+        XSETID s 9-9 ENTRIESADDED -1
+        XSETID s 9-9 X
+        XADD s 18446744073709551615-18446744073709551615 f v
+        XADD s * f v
+        XADD s 18446744073709551615-18446744073709551615 f v
+        XADD t 0-* f v
+        XADD t 007-+8 f v
+        COPY s c
+        XRANGE c - +
+        RENAME c d
+        MOVE d 1
+    """)
+    for connection in (pair.swiftlet, pair.oracle):
+        assert b"$1\r\nt\r\n" in connection.call("SCAN", 0, "TYPE", "stream", "COUNT", 100)
+    info(pair, "XINFO", "STREAM", "s")
+    info(pair, "XINFO", "STREAM", "t", "FULL")
+    digests(pair)
+
+
+def test_ids_that_redis_7_2_refuses_otherwise(pair):
+    pair("XADD", "s", "3-18446744073709551615", "f", "v")
+    pair.alike(
+        b"-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n",
+        "XADD", "s", "3-*", "f", "v",
+    )  # fmt: skip
+    pair("XADD", "s", "5-5", "f", "v")
+    pair("XDEL", "s", "5-5")
+    assert pair.swiftlet.call("XSETID", "s", "4-4").startswith(b"-ERR The ID specified in XSETID is smaller than")
+
+
+def test_wrong_types_and_arities(pair):
+    run(pair, """
+        SET str x
+        XADD str * f v
+        XLEN str
+        XRANGE str - +
+        XDEL str 1-1
+        XTRIM str MAXLEN 1
+        XSETID str 1-1
+        XREAD STREAMS str 0
+        XREADGROUP GROUP g c STREAMS str >
+        XGROUP CREATE str g 0
+        XACK str g 1-1
+        XPENDING str g
+        XCLAIM str g c 0 1-1
+        XAUTOCLAIM str g c 0 0
+        XINFO STREAM str
+        XINFO GROUPS str
+        XINFO CONSUMERS str g
+        XADD s
+        XADD s *
+        XADD s * f
+        XRANGE s
+        XDEL s
+        XTRIM s
+        XTRIM s MAXLEN
+        XREAD
+        XREAD STREAMS s
+        XREAD COUNT 1
+        XREAD COUNT x STREAMS s 0
+        XREAD BLOCK x STREAMS s 0
+        XREAD BLOCK -1 STREAMS s 0
+        XREAD GROUP g c STREAMS s 0
+        XREAD NOACK STREAMS s 0
+        XREAD STREAMS s >
+        XREADGROUP GROUP g c COUNT 1 x
+        XREADGROUP COUNT 1 STREAMS s >
+        XREADGROUP COUNT 1 NOACK STREAMS s >
+        XGROUP CREATE none g 0
+        XGROUP CREATE none g x MKSTREAM
+        XGROUP CREATE none g 0 FOO
+        XGROUP CREATE none g 0 MKSTREAM ENTRIESREAD -2
+        XGROUP CREATE none g 0 MKSTREAM ENTRIESREAD x
+        XGROUP SETID none g 0
+        XGROUP DESTROY none g
+        XGROUP CREATECONSUMER none g c
+        XGROUP DELCONSUMER none g c
+        XGROUP FOO a b
+        XADD s 1-1 f v
+        XGROUP SETID s g 0
+        XGROUP DESTROY s g
+        XGROUP CREATECONSUMER s g c
+        XGROUP DELCONSUMER s g c
+        XACK s g 1-1
+        XPENDING s g
+        XPENDING none g
+        XCLAIM s g c 0 1-1
+        XCLAIM none g c 0 1-1
+        XAUTOCLAIM s g c 0 0
+        XINFO STREAM none
+        XINFO STREAM s FULL X
+        XINFO STREAM s FOO
+        XINFO STREAM s FULL COUNT x
+        XINFO GROUPS none
+        XINFO CONSUMERS none g
+        XINFO CONSUMERS s g
+        XREADGROUP GROUP g c STREAMS s >
+        XREADGROUP GROUP g c STREAMS none >
+    """)
+
+
+def test_unbalanced_lists(pair):
+    """As Redis 7.2 says it; the oracle names XREAD for both."""
+    text = b"-ERR Unbalanced '%s' list of streams: for each stream key an ID or '%s' must be specified.\r\n"
+    pair.alike(text % (b"xread", b"$"), "XREAD", "STREAMS", "a", "b", "0")
+    pair.alike(text % (b"xreadgroup", b">"), "XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", "b", ">")
+
+
+def test_trimming(pair):
+    for i in range(1, 401):
+        pair("XADD", "s", f"{i}-0", "f", i)
+    pair("COPY", "s", "t")
+    pair("COPY", "s", "u")
+    run(pair, """
+        XTRIM s MAXLEN ~ 250
+        XLEN s
+        XTRIM s MAXLEN = 250
+        XTRIM s MAXLEN ~ 10 LIMIT 100
+        XTRIM s MAXLEN ~ 10 LIMIT 0
+        XTRIM s MAXLEN 10 LIMIT 100
+        XTRIM s MAXLEN 5
+        XRANGE s - +
+        XTRIM t MINID ~ 250
+        XTRIM t MINID 250
+        XLEN t
+        XTRIM t MINID 18446744073709551615
+        XLEN t
+        XTRIM t MAXLEN -1
+        XTRIM t MAXLEN x
+        XTRIM t MINID x
+        XTRIM t LIMIT 1
+        XTRIM t LIMIT 0
+        XTRIM t FOO 1
+        XTRIM t MAXLEN 1 MINID 1
+        XTRIM u MAXLEN ~ 0 LIMIT -1
+        XADD u MAXLEN 100 500-0 f v
+        XADD u MAXLEN ~ 50 600-1 f v
+        XADD u MINID = 390 600-2 f v
+        XADD u LIMIT 5 600-3 f v
+        XADD u MAXLEN ~ 50 LIMIT 10 600-4 f v
+        XADD u MAXLEN 50 LIMIT 10 600-4 f v
+        XADD u MAXLEN ~ 0 LIMIT 0 700-4 f v
+        XADD u MAXLEN 0 NOMKSTREAM 800-1 f v
+        XLEN u
+    """)
+    for key in "stu":
+        info(pair, "XINFO", "STREAM", key)
+    digests(pair)
+
+
+def test_reading(pair):
+    run(pair, """
+        XADD a 1-1 f v
+        XADD a 2-1 f v
+        XADD b 1-5 g w
+        XREAD STREAMS a 0
+        XREAD STREAMS a b 0 0
+        XREAD COUNT 1 STREAMS a b none 0 0 0
+        XREAD COUNT 0 STREAMS a 1
+        XREAD COUNT -5 STREAMS a 1
+        XREAD STREAMS a 2-1
+        XREAD STREAMS a $
+        XREAD STREAMS a b 2-1 $
+        XREAD STREAMS a x
+        XREAD STREAMS a 18446744073709551615-18446744073709551615
+        XREAD BLOCK 1 STREAMS a $
+        XDEL a 2-1
+        XREAD STREAMS a 1-1
+    """)
+
+
+def test_groups(pair):
+    for i in range(1, 11):
+        pair("XADD", "s", f"{i}-0", "f", f"v{i}")
+    run(pair, """
+        XGROUP CREATE s g 0
+        XGROUP CREATE s g 0
+        XGROUP CREATE s h $
+        XGROUP CREATE m g $ MKSTREAM
+        XGROUP CREATE m h 5-5 MKSTREAM ENTRIESREAD 3
+        XLEN m
+        XGROUP CREATECONSUMER s g c
+        XGROUP CREATECONSUMER s g c
+        XGROUP CREATECONSUMER s g d
+        XGROUP CREATECONSUMER m g d
+        XREADGROUP GROUP g c COUNT 3 STREAMS s >
+        XREADGROUP GROUP g d COUNT 2 STREAMS s m > >
+        XREADGROUP GROUP g c NOACK COUNT 1 STREAMS s >
+        XREADGROUP GROUP h c STREAMS s >
+        XREADGROUP GROUP g c STREAMS s 0
+        XREADGROUP GROUP g c COUNT 1 STREAMS s 1
+        XREADGROUP GROUP g c STREAMS s $
+        XREADGROUP GROUP g c STREAMS s x
+        XREADGROUP GROUP g new STREAMS s 0
+        XPENDING s g
+        XPENDING s h
+        XPENDING s g - + 10 nobody
+        XPENDING s g - +
+        XPENDING s g - + x
+        XPENDING s g IDLE 1 - +
+        XPENDING s g IDLE x - + 1
+        XPENDING s g IDLE 100000 - + 10
+        XPENDING s g x + 10
+        XDEL s 2-0
+        XREADGROUP GROUP g c STREAMS s 0
+        XACK s g 1-0 1-0 9-9
+        XACK s g x
+        XACK s none 1-0
+        XACK none g 1-0
+        XPENDING s g
+        XGROUP SETID s g 3-0
+        XREADGROUP GROUP g c COUNT 3 STREAMS s >
+        XPENDING s g
+        XGROUP SETID s g $ ENTRIESREAD 7
+        XGROUP SETID s g - ENTRIESREAD -1
+        XGROUP SETID s g +
+        XGROUP SETID s g x
+        XGROUP SETID s g 1 FOO
+        XGROUP DELCONSUMER s g d
+        XGROUP DELCONSUMER s g d
+        XPENDING s g
+        XGROUP DESTROY s h
+        XGROUP DESTROY s h
+    """)
+    for key in "sm":
+        info(pair, "XINFO", "STREAM", key)
+        info(pair, "XINFO", "STREAM", key, "FULL")
+        info(pair, "XINFO", "STREAM", key, "FULL", "COUNT", 1)
+        info(pair, "XINFO", "STREAM", key, "FULL", "COUNT", 0)
+        info(pair, "XINFO", "GROUPS", key)
+        info(pair, "XINFO", "CONSUMERS", key, "g")
+
+
+def test_claims(pair):
+    for i in range(1, 21):
+        pair("XADD", "s", f"{i}-0", "f", f"v{i}")
+    run(pair, """
+        XGROUP CREATE s g 0
+        XREADGROUP GROUP g c COUNT 8 STREAMS s >
+        XGROUP CREATECONSUMER s g d
+        XCLAIM s g d 0 1-0 2-0 99-0
+        XCLAIM s g d 0 3-0 JUSTID
+        XCLAIM s g d 100000 4-0
+        XCLAIM s g d 0 15-0
+        XCLAIM s g d 0 15-0 FORCE
+        XCLAIM s g d 0 16-0 FORCE JUSTID
+        XCLAIM s g d 0 99-0 FORCE
+        XCLAIM s g d 0 5-0 RETRYCOUNT 7 IDLE 5000
+        XCLAIM s g d 0 5-0 RETRYCOUNT -7 TIME 1000
+        XCLAIM s g d -5 5-0 LASTID 17-0
+        XCLAIM s g d x 5-0
+        XCLAIM s g d 0 5-0 FOO
+        XCLAIM s g d 0 5-0 IDLE x
+        XCLAIM s g d 0 5-0 TIME x
+        XCLAIM s g d 0 5-0 RETRYCOUNT x
+        XCLAIM s g d 0 5-0 LASTID x
+        XCLAIM s g d 0 5-0 LASTID
+        XCLAIM s g d 0 JUSTID
+        XDEL s 1-0 6-0
+        XCLAIM s g c 0 1-0
+        XPENDING s g
+        XAUTOCLAIM s g d 0 0 COUNT 2
+        XAUTOCLAIM s g d 0 (3-0 COUNT 2 JUSTID
+        XAUTOCLAIM s g d 100000 - COUNT 1
+        XAUTOCLAIM s g d 0 0
+        XAUTOCLAIM s g d 0 +
+        XAUTOCLAIM s g d x 0
+        XAUTOCLAIM s g d 0 x
+        XAUTOCLAIM s g d 0 0 COUNT 0
+        XAUTOCLAIM s g d 0 0 COUNT x
+        XAUTOCLAIM s g d 0 0 COUNT 9223372036854775807
+        XAUTOCLAIM s g d 0 0 FOO
+    """)
+    info(pair, "XINFO", "STREAM", "s", "FULL", "COUNT", 0)
+
+
+class Writer:
+    """Random stream commands. Ids are small and given, so that both servers have the same."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.ms = {}
+
+    def id(self):
+        return self.random.choice(["-", "+", "0", f"{self.random.randrange(400)}-{self.random.randrange(3)}",
+                                   f"({self.random.randrange(400)}", str(self.random.randrange(500))])
+
+    def plain(self):
+        return f"{self.random.randrange(400)}-{self.random.randrange(3)}"
+
+    def command(self):
+        r = self.random
+        key = r.choice(["s", "t", "u"])
+        group = r.choice(["g", "h", "group"])
+        consumer = r.choice(["a", "b", "consumer"])
+        choice = r.randrange(100)
+        if choice < 40:
+            self.ms[key] = self.ms.get(key, 0) + r.choice([0, 1, 1, 2])
+            id = r.choice([f"{self.ms[key]}-*", f"{self.ms[key]}-{r.randrange(4)}", f"{self.ms[key]}-*"])
+            fields = r.choice([["f", r.randrange(1000)], ["f", "v" * r.randrange(80)], ["f", 1, "g", -70000],
+                               [b"\xff\x00", b"\x00"], ["f", "v", "f", "w"], ["", ""]])
+            trim = r.choice([[]] * 12 + [["MAXLEN", "~", r.randrange(200)], ["MAXLEN", r.randrange(300)],
+                                         ["MINID", "~", r.randrange(self.ms[key] + 1)],
+                                         ["MINID", "=", self.ms[key] // 3]])
+            return ["XADD", key, *trim, id, *fields]
+        if choice < 46:
+            return ["XDEL", key, *[self.plain() for _ in range(r.randrange(1, 4))]]
+        if choice < 49:
+            return ["XTRIM", key, *r.choice([["MAXLEN", "~", r.randrange(200)], ["MAXLEN", r.randrange(300)],
+                                             ["MINID", "~", r.randrange(100)], ["MINID", self.plain()],
+                                             ["MAXLEN", "~", 0, "LIMIT", r.randrange(300)]])]
+        if choice < 54:
+            return [r.choice(["XRANGE", "XREVRANGE"]), key, self.id(), self.id(),
+                    *r.choice([[], ["COUNT", r.randrange(20)]])]
+        if choice < 57:
+            return ["XREAD", "COUNT", r.randrange(4), "STREAMS", "s", "t", self.plain(), r.choice(["$", "0"])]
+        if choice < 72:
+            return ["XREADGROUP", "GROUP", group, consumer, "COUNT", r.randrange(1, 9), *r.choice([[], [], ["NOACK"]]),
+                    "STREAMS", key, r.choice([">", ">", ">", ">", self.plain(), "0"])]
+        if choice < 78:
+            return ["XACK", key, group, *[self.plain() for _ in range(r.randrange(1, 4))]]
+        if choice < 82:
+            return ["XCLAIM", key, group, consumer, 0, *[self.plain() for _ in range(r.randrange(1, 6))],
+                    *r.choice([[], ["FORCE"], ["JUSTID"], ["RETRYCOUNT", r.randrange(5)], ["LASTID", self.plain()],
+                               ["FORCE", "TIME", 1_000_000_000_000, "JUSTID"]])]
+        if choice < 86:
+            return ["XAUTOCLAIM", key, group, consumer, 0, self.plain(), "COUNT", r.randrange(1, 6),
+                    *r.choice([[], ["JUSTID"]])]
+        if choice < 88:
+            return ["XPENDING", key, group]
+        if choice < 90:
+            return ["XGROUP", "SETID", key, group, r.choice(["$", "0", self.plain()]),
+                    *r.choice([[], ["ENTRIESREAD", r.randrange(50)]])]
+        if choice < 91:
+            return ["XGROUP", r.choice(["DESTROY", "CREATE"]), key, group, *r.choice([[], ["0"], ["$", "MKSTREAM"]])]
+        if choice < 92:
+            return ["XGROUP", "DELCONSUMER", key, group, consumer]
+        if choice < 93:
+            # Above what may have been deleted: below it, 7.2 refuses and the oracle does not.
+            return ["XSETID", key, f"{r.randrange(600, 2000)}-1", *r.choice([[], ["ENTRIESADDED", r.randrange(2000)],
+                                                                     ["MAXDELETEDID", self.plain()]])]
+        if choice < 94:
+            return r.choice([["COPY", key, "u", "REPLACE"], ["RENAME", key, "t"], ["DEL", key], ["COPY", "s", "t"]])
+        return r.choice([["XINFO", "STREAM", key], ["XINFO", "GROUPS", key], ["XINFO", "STREAM", key, "FULL"],
+                         ["XINFO", "CONSUMERS", key, group], ["XLEN", key]])
+
+
+# Consumers that Redis 7.2 makes and 7.0 does not are made first, in both.
+MAKES_CONSUMER = {"XREADGROUP": lambda c: (c[c.index("STREAMS") + 1], c[2], c[3]), "XCLAIM": lambda c: c[1:4],
+                  "XAUTOCLAIM": lambda c: c[1:4]}
+
+
+def write(pair, writer, count):
+    for _ in range(count):
+        command = writer.command()
+        if command[0] in MAKES_CONSUMER:
+            pair("XGROUP", "CREATECONSUMER", *MAKES_CONSUMER[command[0]](command))
+        if command[0] == "XINFO":
+            info(pair, *command)
+        else:
+            pair(*command)
+
+
+def compare_state(pair):
+    digests(pair)
+    for key in "stu":
+        info(pair, "XINFO", "STREAM", key, "FULL", "COUNT", 0)
+        info(pair, "XINFO", "GROUPS", key)
+        pair("XRANGE", key, "-", "+")
+
+
+@pytest.mark.parametrize("run_number", range(4))
+def test_random_commands(pair, run_number):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    writer = Writer(seed)
+    if run_number % 2:
+        for connection in (pair.swiftlet, pair.oracle):
+            connection.call("CONFIG", "SET", "stream-node-max-entries", 7)
+    try:
+        write(pair, writer, 3000)
+        compare_state(pair)
+    finally:
+        for connection in (pair.swiftlet, pair.oracle):
+            connection.call("CONFIG", "SET", "stream-node-max-entries", 100)
+
+
+class Life:
+    """Swiftlet on one directory, in which it can be killed and started again."""
+
+    def __init__(self, directory):
+        self.directory = str(directory)
+        self.server = None
+
+    def start(self):
+        binary = swiftlet_binary()
+        if binary is None:
+            pytest.skip("swiftlet-server is not built")
+        self.server = Server(binary, ("--appendonly", "yes", "--dir", self.directory))
+        connection = self.server.connect()
+        while connection.call("PING").startswith(b"-LOADING"):
+            time.sleep(0.005)
+        return connection
+
+    def kill(self):
+        self.server.process.kill()
+        self.server.process.wait()
+
+
+def state(connection):
+    """All that a stream is, but for what a restart may change: the cut of nodes, and when consumers were seen."""
+    found = [connection.call("DEBUG", "DIGEST")]
+    for key in "stu":
+        reply, _ = parsed(connection.call("XINFO", "STREAM", key, "FULL", "COUNT", 0))
+        found.append(comparable(reply[:2] + reply[6:]) if isinstance(reply, list) else reply)
+        found.append(connection.call("XINFO", "GROUPS", key))
+    return found
+
+
+@pytest.mark.parametrize("checkpoint", [True, False], ids=["snapshot", "log"])
+def test_restart(tmp_path, oracle, checkpoint):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    life = Life(tmp_path)
+    writer = Writer(seed)
+    try:
+        connection = life.start()
+        for round in range(4):
+            write(Pair(connection, oracle), writer, 800)
+            if checkpoint:
+                assert connection.call("SAVE") == b"+OK\r\n"
+                # What comes now is in the log alone.
+                write(Pair(connection, oracle), writer, [0, 100][round % 2])
+            before = state(connection)
+            life.kill()
+            connection = life.start()
+            assert state(connection) == before
+        digests(Pair(connection, oracle))
+        connection.call("SAVE")
+        with sqlite3.connect(f"file:{tmp_path}/dump.sqlite?mode=ro", uri=True) as snapshot:
+            for key in "stu":
+                ids = [row[0].encode() for row in snapshot.execute("SELECT id FROM streams WHERE key = ?", (key,))]
+                reply, _ = parsed(connection.call("XRANGE", key, "-", "+"))
+                assert ids == [entry[0] for entry in reply]
+                groups, _ = parsed(connection.call("XINFO", "GROUPS", key))
+                rows = snapshot.execute(
+                    "SELECT group_name, pending FROM stream_groups WHERE key = ? ORDER BY 1", (key,)).fetchall()
+                if isinstance(groups, list):
+                    assert rows == [(group[1].decode(), group[5]) for group in groups]
+    finally:
+        life.kill()
+        life.server.stop()
+
+
+def test_a_small_change_writes_little(tmp_path):
+    """Of a stream of many entries, of which many are pending, a checkpoint writes what changed."""
+    life = Life(tmp_path)
+    count = 100_000
+    try:
+        connection = life.start()
+        for start in range(1, count, 10_000):
+            connection.pipeline([["XADD", "s", f"{i}-1", "field", f"value{i}"] for i in range(start, start + 10_000)])
+        connection.call("XGROUP", "CREATE", "s", "g", "0")
+        for _ in range(count // 10_000):
+            connection.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 10_000, "STREAMS", "s", ">")
+        connection.call("SAVE")
+
+        def written():
+            with open(f"/proc/{life.server.process.pid}/io") as io:
+                return int(re.search(r"write_bytes: (\d+)", io.read()).group(1))
+
+        for commands in ([["XADD", "s", f"{count + i}-1", "f", "v"] for i in range(1, 11)], [["XACK", "s", "g", "5000-1"]],
+                         [["XDEL", "s", "6000-1"]], [["XTRIM", "s", "MAXLEN", count - 500]]):
+            before = written()
+            connection.pipeline(commands)
+            connection.call("SAVE")
+            assert written() - before < 1_000_000, commands[0]
+    finally:
+        life.kill()
+        life.server.stop()
+
+
+def test_memory(both):
+    """Small entries take no more than Redis's."""
+    for connection in (both.swiftlet, both.oracle):
+        for start in range(1, 200_001, 10_000):
+            connection.pipeline([["XADD", "s", f"{i}-1", "f", i] for i in range(start, start + 10_000)])
+    sizes = []
+    for connection in (both.swiftlet, both.oracle):
+        used = [int(re.search(rb"used_memory:(\d+)", connection.call("INFO", "memory")).group(1))]
+        connection.call("FLUSHALL")
+        time.sleep(0.3)
+        used.append(int(re.search(rb"used_memory:(\d+)", connection.call("INFO", "memory")).group(1)))
+        sizes.append(used[0] - used[1])
+    assert sizes[0] <= sizes[1] * 1.05, sizes
+
+
+def test_watched_keys(both):
+    """Changes of entries break a transaction, those of groups do not: as the oracle has it."""
+    both("XADD", "s", "1-1", "f", "v")
+    both("XADD", "s", "2-1", "f", "v")
+    both("XGROUP", "CREATE", "s", "g", "0")
+    both("XGROUP", "CREATECONSUMER", "s", "g", "c")
+    others = Pair(both.swiftlet, both.oracle)
+    watching = Pair(Connection(both.swiftlet.socket.getpeername()[1]), Connection(both.oracle.socket.getpeername()[1]))
+    for command in (
+        ["XADD", "s", "3-1", "f", "v"], ["XGROUP", "CREATE", "s", "h", "0"], ["XGROUP", "SETID", "s", "g", "0"],
+        ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"], ["XACK", "s", "g", "1-1"],
+        ["XCLAIM", "s", "g", "c", "0", "2-1"], ["XGROUP", "CREATECONSUMER", "s", "g", "d"],
+        ["XGROUP", "DELCONSUMER", "s", "g", "d"], ["XGROUP", "DESTROY", "s", "h"], ["XSETID", "s", "9-9"],
+        ["XDEL", "s", "1-1"], ["XTRIM", "s", "MAXLEN", "1"], ["XTRIM", "s", "MAXLEN", "1"], ["XDEL", "s", "1-1"],
+        ["XGROUP", "CREATE", "m", "g", "$", "MKSTREAM"],
+    ):  # fmt: skip
+        watching("WATCH", "s", "m")
+        others(*command)
+        watching("MULTI")
+        watching("PING")
+        watching("EXEC")
+
+
+def migrate(source, target):
+    binary = os.environ.get("SWIFTLET_MIGRATE") or str(pathlib.Path(swiftlet_binary()).parent / "redis-migrate")
+    if not pathlib.Path(binary).is_file():
+        pytest.skip("redis-migrate is not built")
+    return subprocess.run([binary, "to-sqlite", "--skip-unsupported", source, target], capture_output=True, text=True)
+
+
+def test_a_file_that_redis_wrote(tmp_path):
+    """What redis-server saved is there after to-sqlite: entries, groups, consumers, what is pending."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    redis = start_redis()
+    life = Life(tmp_path)
+    try:
+        connection = redis.connect()
+        writer = Writer(seed)
+        for _ in range(2500):
+            connection.call(*writer.command())
+        connection.call("SET", "other", "x")
+        connection.call("SAVE")
+        done = migrate(f"{redis.directory}/dump.rdb", f"{tmp_path}/dump.sqlite")
+        assert done.returncode == 0, done.stderr
+        assert state(life.start()) == state(connection)
+    finally:
+        redis.stop()
+        if life.server:
+            life.kill()
+            life.server.stop()
