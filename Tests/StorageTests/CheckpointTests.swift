@@ -21,8 +21,9 @@ func dump(_ keyspace: Keyspace) -> [String: String] {
                 value = items.joined(separator: ",")
             case .hash:
                 var items: [String] = []
-                database.hash(of: entry).forEach {
-                    items.append("\($0.string)=\($1.string)")
+                let hash = database.hash(of: entry)
+                hash.forEach {
+                    items.append("\($0.string)=\($1.string)@\(hash.expiry(of: $0) ?? -1)")
                     return true
                 }
                 value = items.sorted().joined(separator: ",")
@@ -123,7 +124,16 @@ struct RandomWriter {
             db.removeIfEmpty(list.entry)
         case 2:
             let hash = try #require(try db.editHash(key.bytes, create: true))
-            if int(3) == 0 { hash.remove(element.bytes) } else { hash.set(element.bytes, value.bytes) }
+            if int(3) == 0 {
+                hash.remove(element.bytes)
+            } else {
+                hash.set(element.bytes, value.bytes, keepingExpiry: int(2) == 0)
+            }
+            // Some hashes only: the others stay small.
+            let other = Text("e\(int(40))")
+            if key.bytes[key.bytes.count - 1] & 1 == 0, hash.view.contains(other.bytes) {
+                hash.setExpiry(of: other.bytes, int(3) == 0 ? nil : Int64(10_000 + int(5000)))
+            }
             db.removeIfEmpty(hash.entry)
         case 3:
             let set = try #require(try db.editSet(key.bytes, create: true))

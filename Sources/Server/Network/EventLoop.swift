@@ -22,6 +22,8 @@ final class EventLoop {
     /// Connections with output that may leave at the end of this turn; those whose output waits for the log.
     private var flushes: [Connection] = []
     private var waiting: [Connection] = []
+    /// What has been acknowledged when `waiting` was last walked.
+    private var lastAcknowledged = Int.min
     private var closing: [Connection] = []
     private var resumes: [Connection] = []
 
@@ -180,7 +182,8 @@ final class EventLoop {
             spare.removeAll(keepingCapacity: true)
         }
         server.onEndOfTurn?()
-        if !waiting.isEmpty {
+        if !waiting.isEmpty && server.acknowledgedPosition != lastAcknowledged {
+            lastAcknowledged = server.acknowledgedPosition
             swap(&waiting, &spare)
             for connection in spare { connection.flush() }
             spare.removeAll(keepingCapacity: true)
@@ -239,7 +242,10 @@ final class EventLoop {
         Glibc.close(descriptor)
     }
 
-    func scheduleFlush(_ connection: Connection) { flushes.append(connection) }
+    func scheduleFlush(_ connection: Connection) {
+        flushes.append(connection)
+        server.clientsWithReplies &+= 1
+    }
     func waitForLog(_ connection: Connection) { waiting.append(connection) }
     func scheduleClose(_ connection: Connection) { closing.append(connection) }
     func scheduleResume(_ connection: Connection) { resumes.append(connection) }

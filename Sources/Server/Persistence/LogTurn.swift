@@ -32,7 +32,8 @@ extension PersistenceControl {
         if propagator.output.count > 0 {
             log.append(propagator.output.bytes)
             propagator.taken()
-            log.endTurn()
+            log.endTurn(waiters: server.clientsWithReplies)
+            server.clientsWithReplies = 0
             turns.append((log.position, propagator.position))
         } else {
             log.endTurn()

@@ -29,6 +29,7 @@ struct CommandError: Error, Equatable {
     static let indexOutOfRange = CommandError("ERR index out of range")
     static let unblocked = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
     static let noSuchKey = CommandError("ERR no such key")
+    static let keyExists = CommandError("BUSYKEY Target key name already exists.")
     static let sameObject = CommandError("ERR source and destination objects are the same")
     static let databaseOutOfRange = CommandError("ERR DB index is out of range")
     static let incrementOverflows = CommandError("ERR increment or decrement would overflow")

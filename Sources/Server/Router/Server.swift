@@ -33,6 +33,8 @@ final class Server {
     // MARK: Time
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE takes payloads with wrong checksums, for tests of what is in them.
+    var skipsPayloadChecksum = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
     /// Commands that took at least so many nanoseconds go to the slow log.
@@ -50,6 +52,8 @@ final class Server {
     /// Replies whose `ackPosition` is beyond this wait. Advanced by whoever syncs the log, who then calls
     /// `flushAcknowledged`.
     var acknowledgedPosition = Int.max
+    /// Clients that got replies since the log was last written.
+    var clientsWithReplies = 0
     /// Replies to reads wait too, as they may show a write that is not safe yet: appendfsync always.
     var holdsReads = false
     /// May be called from any thread: on the loop, `acknowledge` runs, and what waited leaves.
@@ -82,6 +86,10 @@ final class Server {
         keyspace.onExpired = { [unowned self] db, key in
             expiredInCommand &+= 1
             propagator.appendRemoval(db, key)
+        }
+        keyspace.onFieldExpired = { [unowned self] db, key, field in
+            expiredInCommand &+= 1
+            propagator.appendRemoval(db, key, field: field)
         }
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in

@@ -11,13 +11,20 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let arrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     /// Those taken are nil until the array is compacted.
-    private var items: [Item?] = []
+    private var items: [(item: Item, weight: Int)?] = []
     private var next = 0
     private var isClosed = false
+    /// Sum of the weights of the items that are there, and what the receiver waits for.
+    private var weight = 0
+    private var wanted = 1
 
     public init() {
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(arrived, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(arrived, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
     deinit {
         pthread_cond_destroy(arrived)
@@ -34,10 +41,12 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
 
     public var count: Int { locked { items.count - next } }
 
-    public func send(_ item: Item) {
+    /// `weight` is what `waitForWeight` adds up.
+    public func send(_ item: Item, weight added: Int = 1) {
         locked {
-            items.append(item)
-            _ = pthread_cond_signal(arrived)
+            items.append((item, added))
+            weight += added
+            if weight >= wanted { _ = pthread_cond_signal(arrived) }
         }
     }
     /// Lets the receiver end once it has taken what is there.
@@ -54,15 +63,34 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
                 if isClosed { return nil }
                 pthread_cond_wait(arrived, mutex)
             }
-            let item = items[next]
-            items[next] = nil
-            next += 1
-            if next == items.count || next > 1024 {
-                items.removeFirst(next)
-                next = 0
-            }
-            return item
+            return take()
         }
+    }
+    /// Waits until what is there weighs so much, but not beyond `deadline`, in nanoseconds of the monotonic clock. Senders
+    /// do not wake the thread before.
+    public func waitForWeight(_ enough: Int, until deadline: UInt64) {
+        locked {
+            var time = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
+            wanted = enough
+            defer { wanted = 1 }
+            while weight < enough && !isClosed {
+                if pthread_cond_timedwait(arrived, mutex, &time) == ETIMEDOUT { return }
+            }
+        }
+    }
+    /// The next item where there is one.
+    public func poll() -> Item? { locked { next == items.count ? nil : take() } }
+
+    private func take() -> Item? {
+        let item = items[next]
+        items[next] = nil
+        weight -= item?.weight ?? 0
+        next += 1
+        if next == items.count || next > 1024 {
+            items.removeFirst(next)
+            next = 0
+        }
+        return item?.item
     }
 }
 

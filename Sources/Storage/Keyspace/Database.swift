@@ -162,8 +162,10 @@ public final class Database {
             new.largeValue?.rewriteAll = true
         }
         if old.flags.contains(.hasExpiry) { contents.expiries.remove(old) }
+        forgetFieldExpiries(old)
         contents.table.remove(slot)
         other.insert(new, Hashing.hash(newKey))
+        other.noteFieldExpiries(new)
         if old.type == .stream { noteReady(old) }
         old.freeBlock()
     }
@@ -173,8 +175,21 @@ public final class Database {
         if self === other && key == newKey { return }
         other.remove(newKey)
         guard let entry = find(key) else { return }
-        other.insert(entry.deepCopy(key: newKey, limits: keyspace.limits), Hashing.hash(newKey))
+        let copy = entry.deepCopy(key: newKey, limits: keyspace.limits)
+        other.insert(copy, Hashing.hash(newKey))
+        other.noteFieldExpiries(copy)
     }
+
+    /// Puts in an entry that `DumpPayload` made; an old one of its key is removed. Counts as one change.
+    public func restore(_ entry: Entry) {
+        let before = keyspace.changes
+        remove(entry.key)
+        insert(entry, Hashing.hash(entry.key))
+        noteFieldExpiries(entry)
+        keyspace.countAsOne(since: before)
+    }
+    /// Frees such an entry instead.
+    public func discard(_ entry: Entry) { Database.free(entry) }
 
     public func setExpiry(_ ms: Int64?, of key: Bytes) {
         let hash = Hashing.hash(key)
@@ -285,6 +300,11 @@ public final class Database {
 
     /// Frees the value, a large one on another thread, and the block.
     private func release(_ entry: Entry) {
+        forgetFieldExpiries(entry)
+        Database.free(entry)
+    }
+    /// The same for one that is in no database.
+    static func free(_ entry: Entry) {
         if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
         entry.freeBlock()
     }

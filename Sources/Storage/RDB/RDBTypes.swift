@@ -74,7 +74,7 @@ public enum RDBUnsupported: String, Sendable, CaseIterable {
     case stream = "a stream"
     case module = "a module's value"
     case moduleAuxiliary = "a module's auxiliary data"
-    case function = "a library of functions"
+    case function = "a library of functions of a release candidate"
     case fieldExpiry = "a hash with fields that expire"
 }
 
@@ -87,6 +87,8 @@ public struct RDBOptions: Sendable {
     public var fieldExpiries = false
     /// Refuse databases from this number on.
     public var databases: Int32 = .max
+    /// Refuse strings of more bytes.
+    public var longestString = Int(UInt32.max)
     /// Do not refuse commands after the end of the RDB: somebody reads this AOF on from `RDBSummary.endOffset`.
     public var allowTail = false
 
@@ -117,12 +119,15 @@ public protocol RDBVisitor {
     /// Of a sorted set; never NaN.
     mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError)
     mutating func end() throws(StorageError)
+    /// A library of functions.
+    mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError)
     /// After each key: how many bytes of how many have been read.
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError)
 }
 
 extension RDBVisitor {
     public mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) {}
+    public mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {}
     public mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {}
 }
 
@@ -132,6 +137,8 @@ public struct RDBSummary: Sendable {
     public internal(set) var keys = 0
     /// Elements of collections reported.
     public internal(set) var elements = 0
+    /// Libraries of functions reported.
+    public internal(set) var functions = 0
     /// Keys left out because they had expired.
     public internal(set) var expired = 0
     /// Keys left out because they were empty collections, as redis-server leaves them out.
