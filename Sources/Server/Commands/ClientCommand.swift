@@ -276,11 +276,6 @@ enum ClientCommand {
                 "REPLY (ON|OFF|SKIP)", "    Send replies, none, or not the next one.",
                 "SETINFO (LIB-NAME|LIB-VER) <text>", "    What library is at the other end.",
                 "SETNAME <name>", "    Name this connection.",
-<<<<<<< ours
-                "UNBLOCK <id> [TIMEOUT|ERROR]",
-                "    End the waiting of a connection, as if its time were up or with an error.",
-=======
->>>>>>> theirs
                 "TRACKINGINFO", "    How this connection is told about changed keys.",
                 "UNBLOCK <client-id> [TIMEOUT|ERROR]", "    End the waiting of a connection, by default as a timeout.",
                 "UNPAUSE", "    End a pause.",
