@@ -94,6 +94,8 @@ extension PersistenceControl {
         checkpointNumber = meta.checkpoint
         logSegmentOfSnapshot = meta.segment
         replicationID = meta.replicationID
+        // Loading counts changes from 0.
+        changesAtLastSave = 0
         return meta
     }
 
