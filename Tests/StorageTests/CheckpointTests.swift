@@ -73,10 +73,12 @@ private func dump(_ stream: StreamView) -> String {
     return lines.joined(separator: ",")
 }
 
-/// Keys that differ, with what they hold here and there.
+/// Keys that differ, with what they hold here and there, from shortly before the first difference on.
 func difference(_ a: [String: String], _ b: [String: String]) -> [String] {
     Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted().prefix(5).map {
-        "\($0): \((a[$0] ?? "missing").prefix(150)) / \((b[$0] ?? "missing").prefix(150))"
+        let (here, there) = (a[$0] ?? "missing", b[$0] ?? "missing")
+        let same = max(here.commonPrefix(with: there).count - 50, 0)
+        return "\($0): \(here.dropFirst(same).prefix(150)) / \(there.dropFirst(same).prefix(150))"
     }
 }
 
