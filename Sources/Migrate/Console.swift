@@ -11,15 +11,25 @@ final class ProgressMeter: Sendable {
 
     init() { shown = isatty(STDERR_FILENO) == 1 }
 
-    func update(_ progress: RDBImporter.Progress) {
-        if !shown { return }
+    /// `bytes` of the input or output, for the rate.
+    func update(done: Int64, of all: Int64, keys: Int, bytes: Int64) {
+        guard let seconds = due() else { return }
+        let percent = 100 * Double(done) / Double(max(all, 1))
+        let rate = Double(bytes) / 1e6 / max(seconds, 1e-3)
+        writeError("\r\u{1B}[K\(fixed(percent, 1)) %  \(keys) keys  \(fixed(rate, 1)) MB/s", newline: false)
+    }
+    func update(keys: Int) {
+        if due() != nil { writeError("\r\u{1B}[K\(keys) keys", newline: false) }
+    }
+
+    /// Seconds since the start; nil when the line stays as it is.
+    private func due() -> Double? {
+        if !shown { return nil }
         let seconds = Clock.monotonicSeconds - started
         let now = Int(seconds * 1000)
-        if now - lastShown.load(ordering: .relaxed) < 100 { return }
+        if now - lastShown.load(ordering: .relaxed) < 100 { return nil }
         lastShown.store(now, ordering: .relaxed)
-        let percent = 100 * Double(progress.bytesRead) / Double(max(progress.fileSize, 1))
-        let rate = Double(progress.bytesRead) / 1e6 / max(seconds, 1e-3)
-        writeError("\r\u{1B}[K\(fixed(percent, 1)) %  \(progress.keys) keys  \(fixed(rate, 1)) MB/s", newline: false)
+        return seconds
     }
 
     func clear() {

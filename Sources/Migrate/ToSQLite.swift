@@ -18,7 +18,7 @@ struct ToSQLite: ParsableCommand {
     @Argument(help: "The snapshot to write.", completion: .file(extensions: ["sqlite"]))
     var output: String
 
-    @Flag(help: "Leave out what is not supported (modules, functions, hash fields that expire).")
+    @Flag(help: "Leave out what is not supported (modules, hash fields that expire).")
     var skipUnsupported = false
 
     @Flag(help: "Replace the snapshot if it exists.")
@@ -30,12 +30,15 @@ struct ToSQLite: ParsableCommand {
     func run() throws {
         var options = RDBImporter.Options()
         options.reading.skipUnsupported = skipUnsupported
+        // The snapshot has a place for them, the server's hashes not yet: it refuses to start on them.
+        options.reading.fieldExpiries = !skipUnsupported
         options.reading.dropExpiredAt = keepExpired ? nil : Clock.wallMilliseconds
         options.overwrite = force
         let meter = ProgressMeter()
         Interruption.watch()
         options.progress = { progress in
-            meter.update(progress)
+            meter.update(
+                done: progress.bytesRead, of: progress.fileSize, keys: progress.keys, bytes: progress.bytesRead)
             return !Interruption.happened
         }
         let started = Clock.monotonicSeconds
@@ -59,6 +62,7 @@ struct ToSQLite: ParsableCommand {
             (RDB version \(summary.version), \(summary.endOffset) bytes, \
             \(fixed(seconds, 2)) s, \(fixed(rate, 1)) MB/s)
             """)
+        if summary.functions > 0 { print("libraries of functions: \(summary.functions)") }
         if summary.expired > 0 { print("left out: \(summary.expired) expired keys (--keep-expired keeps them)") }
         if summary.empty > 0 { print("left out: \(summary.empty) empty collections") }
         let tail = summary.fileSize - summary.endOffset

@@ -105,7 +105,7 @@ private struct Harness {
         (["swapdb", "a", "1"], "-ERR invalid first DB index\r\n"),
         (["swapdb", "0", "b"], "-ERR invalid second DB index\r\n"),
         (["wait", "0", "-1"], "-ERR timeout is negative\r\n"),
-        (["wait", "2", "10"], ":0\r\n"), (["role"], "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"),
+        (["wait", "0", "10"], ":0\r\n"), (["role"], "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"),
         (["replicaof", "no", "one"], "+OK\r\n"), (["acl", "whoami"], "$7\r\ndefault\r\n"),
         (["shutdown", "save", "nosave"], "-ERR syntax error\r\n"),
         (["shutdown", "abort"], "-ERR No shutdown in progress.\r\n"),

@@ -21,8 +21,9 @@ func dump(_ keyspace: Keyspace) -> [String: String] {
                 value = items.joined(separator: ",")
             case .hash:
                 var items: [String] = []
-                database.hash(of: entry).forEach {
-                    items.append("\($0.string)=\($1.string)")
+                let hash = database.hash(of: entry)
+                hash.forEach {
+                    items.append("\($0.string)=\($1.string)@\(hash.expiry(of: $0) ?? -1)")
                     return true
                 }
                 value = items.sorted().joined(separator: ",")
@@ -148,7 +149,16 @@ struct RandomWriter {
             db.removeIfEmpty(list.entry)
         case 2:
             let hash = try #require(try db.editHash(key.bytes, create: true))
-            if int(3) == 0 { hash.remove(element.bytes) } else { hash.set(element.bytes, value.bytes) }
+            if int(3) == 0 {
+                hash.remove(element.bytes)
+            } else {
+                hash.set(element.bytes, value.bytes, keepingExpiry: int(2) == 0)
+            }
+            // Some hashes only: the others stay small.
+            let other = Text("e\(int(40))")
+            if key.bytes[key.bytes.count - 1] & 1 == 0, hash.view.contains(other.bytes) {
+                hash.setExpiry(of: other.bytes, int(3) == 0 ? nil : Int64(10_000 + int(5000)))
+            }
             db.removeIfEmpty(hash.entry)
         case 3:
             let set = try #require(try db.editSet(key.bytes, create: true))
@@ -172,6 +182,9 @@ extension RandomWriter {
         func some(_ number: Int) -> StreamID { StreamID(ms: UInt64(number), seq: 1) }
         let near = some(int(Int(state.lastID.ms) + 2))
         let name = Text(["g", "h", "other"][int(3)])
+        let consumerName = Text(["a", "b", "consumer"][int(3)])
+        // Their bytes are borrowed below.
+        defer { withExtendedLifetime((name, consumerName)) {} }
         switch int(14) {
         case 0...3:
             for _ in 0...int(12) {
@@ -193,7 +206,7 @@ extension RandomWriter {
                 ?? stream.addGroup(name.bytes, lastID: near, entriesRead: int(2) == 0 ? nil : Int64(int(50)))
             guard let group else { return }
             let consumer = stream.consumer(
-                Text(["a", "b", "consumer"][int(3)]).bytes, in: group, now: Int64(int(9999)))
+                consumerName.bytes, in: group, now: Int64(int(9999)))
             switch int(9) {
             case 0: stream.set(group, lastID: near, entriesRead: Int64(int(100)))
             case 1: stream.touch(consumer, seenMs: Int64(int(9999)), active: int(2) == 0)

@@ -400,9 +400,11 @@ def test_claims(pair):
 class Writer:
     """Random stream commands. Ids are small and given, so that both servers have the same."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, exact=False):
         self.random = random.Random(seed)
         self.ms = {}
+        # Nothing that depends on how entries are spread over nodes, which a restart from a snapshot may change.
+        self.exact = exact
 
     def id(self):
         return self.random.choice(["-", "+", "0", f"{self.random.randrange(400)}-{self.random.randrange(3)}",
@@ -412,6 +414,15 @@ class Writer:
         return f"{self.random.randrange(400)}-{self.random.randrange(3)}"
 
     def command(self):
+        command = self.any_command()
+        if self.exact and command[:2] == ["XINFO", "STREAM"]:
+            return ["XLEN", command[2]]
+        if self.exact and "~" in command:
+            command[command.index("~")] = "="
+            return command[: command.index("LIMIT")] if "LIMIT" in command else command
+        return command
+
+    def any_command(self):
         r = self.random
         key = r.choice(["s", "t", "u"])
         group = r.choice(["g", "h", "group"])
@@ -545,7 +556,7 @@ def test_restart(tmp_path, oracle, checkpoint):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     life = Life(tmp_path)
-    writer = Writer(seed)
+    writer = Writer(seed, exact=True)
     try:
         connection = life.start()
         for round in range(4):

@@ -65,6 +65,23 @@ def test_add(each_encoding):
     """)
 
 
+def test_minus_zero(each_encoding):
+    """A small sorted set loses the sign."""
+    run(each_encoding, """
+        ZADD z -0 a 5 b
+        ZADD z -0.0 c
+        ZINCRBY z -0 d
+        ZRANGE z 0 -1 WITHSCORES
+        ZSCORE z a
+        ZADD z 1 a
+        ZINCRBY z -1 a
+        ZADD z INCR -0.0 e
+        ZADD z -0.0 b
+        ZRANGE z 0 -1 WITHSCORES
+        DEBUG DIGEST
+    """)
+
+
 def test_add_errors(pair):
     run(pair, """
         SET str x

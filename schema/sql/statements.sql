@@ -73,6 +73,15 @@ SELECT name, value FROM meta;
 -- name: meta.write
 INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value;
 
+-- name: functions.write
+INSERT INTO functions(name, code) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET code = excluded.code;
+
+-- name: functions.read
+SELECT name, code FROM functions ORDER BY name;
+
+-- name: field_expiries.read
+SELECT id, expires_ms FROM raw_hash_fields WHERE expires_ms IS NOT NULL ORDER BY id;
+
 -- name: raw_strings.insert
 INSERT INTO raw_strings(id, db, key, value, expires_ms) VALUES(?1, ?2, ?3, ?4, ?5);
 

@@ -103,18 +103,11 @@ enum BitCommands {
         }
         let first = range.lowerBound >> 3
         let last = (range.upperBound - 1) >> 3
-        var count = 0
-        var i = first
-        while i <= last {
-            if i > first && i + 8 <= last {
-                count += value.base.loadUnaligned(fromByteOffset: i, as: UInt64.self).nonzeroBitCount
-                i += 8
-            } else {
-                count += (value[i] & mask(i, range)).nonzeroBitCount
-                i += 1
-            }
+        var count = (value[first] & mask(first, range)).nonzeroBitCount
+        if last > first {
+            count += (value[last] & mask(last, range)).nonzeroBitCount + BitCounting.count(value[first + 1..<last])
         }
-        c.reply.integer(Int64(count))
+        c.reply.integer(count)
     }
 
     private static func bitpos(_ c: ReadContext) throws(CommandError) {

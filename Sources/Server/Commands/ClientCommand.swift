@@ -18,6 +18,7 @@ enum ClientCommand {
             admin("no-evict", 3, "7.0.0", "Whether this connection may be ended when memory is short.", noEvict),
             admin("list", -2, "2.4.0", "Describes connections.", list, complexity: "O(N) for N connections"),
             admin("kill", -3, "2.4.0", "Ends connections.", kill, complexity: "O(N) for N connections"),
+            admin("unblock", -3, "5.0.0", "Ends a connection's waiting for a key.", unblock),
             admin("pause", -3, "3.0.0", "Holds commands up for some milliseconds.", pause),
             admin("unpause", 2, "6.2.0", "Ends a pause.", unpause, complexity: "O(N) for N connections held up"),
             Command(
@@ -211,6 +212,26 @@ enum ClientCommand {
         }
     }
 
+    private static func unblock(_ c: ReadContext) throws(CommandError) {
+        guard c.args.count <= 4 else {
+            throw CommandError(
+                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.")
+        }
+        var isError = false
+        if c.args.count == 4 {
+            isError = c.args[3].equals(ignoringCase: "error")
+            if !isError && !c.args[3].equals(ignoringCase: "timeout") {
+                throw CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+            }
+        }
+        // Who is held up by a pause is not waiting for anything that could end.
+        guard let waiter = UInt64(exactly: try c.args.integer(2)).flatMap({ c.server.clients[$0] })?.waiter else {
+            return c.reply.integer(0)
+        }
+        if isError { c.server.abort(waiter, .unblocked) } else { c.server.timeOut(waiter) }
+        c.reply.integer(1)
+    }
+
     private static func pause(_ c: ReadContext) throws(CommandError) {
         guard c.args.count <= 4 else { throw .syntax }
         var all = true
@@ -256,6 +277,7 @@ enum ClientCommand {
                 "SETINFO (LIB-NAME|LIB-VER) <text>", "    What library is at the other end.",
                 "SETNAME <name>", "    Name this connection.",
                 "TRACKINGINFO", "    How this connection is told about changed keys.",
+                "UNBLOCK <client-id> [TIMEOUT|ERROR]", "    End the waiting of a connection, by default as a timeout.",
                 "UNPAUSE", "    End a pause.",
             ])
     }

@@ -16,6 +16,14 @@ extension ReadDatabase {
 extension ReadContext {
     func hash(_ key: Bytes) throws(CommandError) -> HashView? { try db.hashOrRefuse(key) }
     func set(_ key: Bytes) throws(CommandError) -> SetView? { try db.setOrRefuse(key) }
+
+    /// The hash; those of these arguments that are fields whose time has come are removed first.
+    func hash(_ key: Bytes, fields: Range<Int>) throws(CommandError) -> HashView? {
+        let hash = try hash(key)
+        guard let hash, hash.hasDueFields else { return hash }
+        for i in fields { db.expireIfDue(args[i], of: key) }
+        return db.hashAgain(key)
+    }
     func zset(_ key: Bytes) throws(CommandError) -> ZSetView? { try db.zsetOrRefuse(key) }
 }
 
@@ -30,6 +38,13 @@ extension WriteContext {
     /// The editors are nil where the key is missing and `create` is false.
     func editHash(_ key: Bytes, create: Bool) throws(CommandError) -> HashEditor? {
         do { return try db.editHash(key, create: create) } catch { throw .wrongType }
+    }
+    /// The same; those of these arguments that are fields whose time has come are removed first.
+    func editHash(_ key: Bytes, create: Bool, fields: some Sequence<Int>) throws(CommandError) -> HashEditor? {
+        let hash = try editHash(key, create: create)
+        guard let hash, hash.view.hasDueFields else { return hash }
+        for i in fields { db.expireIfDue(args[i], of: key) }
+        return try editHash(key, create: create)
     }
     func editSet(_ key: Bytes, create: Bool) throws(CommandError) -> SetEditor? {
         do { return try db.editSet(key, create: create) } catch { throw .wrongType }
@@ -59,9 +74,12 @@ extension Arguments {
         guard let seconds = LongDouble.parse(self[index]) else {
             throw CommandError("ERR timeout is not a float or out of range")
         }
-        if seconds < 0 { throw CommandError("ERR timeout is negative") }
         let milliseconds = (seconds * 1000).rounded(.up)
-        guard let timeout = Int64(exactly: milliseconds) else { throw CommandError("ERR timeout is out of range") }
+        if milliseconds < 0 { throw CommandError("ERR timeout is negative") }
+        // Redis adds it to the time in ms since 1970.
+        guard let timeout = Int64(exactly: milliseconds), timeout <= .max - wallClockMilliseconds() else {
+            throw CommandError("ERR timeout is out of range")
+        }
         return timeout
     }
 }

@@ -81,7 +81,8 @@ enum ConfigCommands {
     }
 
     private static func resetStatistics(_ c: ReadContext) throws(CommandError) {
-        c.server.statistics.reset(expired: c.server.keyspace.expired)
+        c.server.statistics.reset(
+            expired: c.server.keyspace.expired, expiredFields: c.server.keyspace.expiredFields)
         c.reply.ok()
     }
 

@@ -25,6 +25,7 @@ enum DebugCommands {
         Action(name: "loadaof", arguments: 0...0, run: loadaof),
         Action(name: "sleep", arguments: 1...1, run: sleep),
         Action(name: "set-active-expire", arguments: 1...1, run: setActiveExpire),
+        Action(name: "set-skip-checksum-validation", arguments: 1...1, run: setSkipChecksum),
         Action(name: "populate", arguments: 1...3, run: populate),
         Action(name: "error", arguments: 1...1, run: error),
         Action(name: "log", arguments: 1...1, run: log),
@@ -32,13 +33,13 @@ enum DebugCommands {
         Action(name: "stringmatch-len", arguments: 2...2, run: stringMatch),
         Action(name: "htstats", arguments: 1...2, run: tableStatistics),
         Action(name: "htstats-key", arguments: 1...2, run: valueTableStatistics),
+        Action(name: "listpack", arguments: 1...1, run: listpack),
         Action(name: "sdslen", arguments: 1...1, run: stringLengths),
         Action(name: "allocated", arguments: 0...0, run: allocated),
         Action(name: "config-rewrite-force-all", arguments: 0...0, run: rewriteAll),
         Action(name: "change-repl-id", arguments: 0...0, run: changeReplicationID),
         // Of Redis's insides that Swiftlet does not have: accepted, so that suites go on.
         Action(name: "quicklist-packed-threshold", arguments: 1...1, run: accept),
-        Action(name: "set-skip-checksum-validation", arguments: 1...1, run: accept),
         Action(name: "set-disable-deny-scripts", arguments: 1...1, run: accept),
         Action(name: "aof-flush-sleep", arguments: 1...1, run: accept),
         Action(name: "replybuffer", arguments: 2...2, run: accept),
@@ -92,7 +93,7 @@ enum DebugCommands {
         let idle = c.db.idleSeconds(of: entry)
         let clock = (Int(c.now / 1000) - idle) & 0xff_ffff
         var line = "Value at:0x\(String(UInt(bitPattern: entry.key.base), radix: 16)) refcount:1 "
-        line += "encoding:\(entry.encoding.name) serializedlength:\(size) lru:\(clock) lru_seconds_idle:\(idle)"
+        line += "encoding:\(entry.encodingName) serializedlength:\(size) lru:\(clock) lru_seconds_idle:\(idle)"
         if entry.encoding == .quicklist {
             let count = c.db.list(of: entry).count
             line += " ql_nodes:\(max(1, count / 128)) ql_avg_node:\(Info.fixed(Double(min(count, 128)), 2))"
@@ -140,6 +141,15 @@ enum DebugCommands {
         c.reply.simple(
             text: "key_sds_len:\(entry.key.count), key_sds_avail:0, key_zmalloc: \(entry.key.count), "
                 + "val_sds_len:\(value), val_sds_avail:0, val_zmalloc: \(value)")
+    }
+
+    /// Redis prints the elements to its standard output; here only whether there is such a form.
+    @Sendable private static func listpack(_ c: WriteContext) throws(CommandError) {
+        guard let entry = c.db.find(c.args[2]) else { throw .noSuchKey }
+        guard entry.encoding == .listpack || Bytes(entry.encodingName) == Bytes("listpackex") else {
+            throw CommandError("ERR Not a listpack encoded object.")
+        }
+        c.reply.simple("Listpack structure printed on stdout")
     }
 
     @Sendable private static func tableStatistics(_ c: WriteContext) throws(CommandError) {
@@ -230,6 +240,11 @@ enum DebugCommands {
         c.reply.ok()
     }
 
+    @Sendable private static func setSkipChecksum(_ c: WriteContext) throws(CommandError) {
+        c.server.skipsPayloadChecksum = c.args[2].integer ?? 0 != 0
+        c.reply.ok()
+    }
+
     @Sendable private static func error(_ c: WriteContext) throws(CommandError) {
         throw CommandError(c.args[2].string)
     }
@@ -262,12 +277,15 @@ enum DebugCommands {
                 "CONFIG-REWRITE-FORCE-ALL", "    CONFIG REWRITE that writes settings at their default, too.",
                 "DIGEST", "    A digest of all data.", "DIGEST-VALUE [<key> ...]", "    A digest of each value.",
                 "ERROR <text>", "    Answer this error.", "HTSTATS <db>", "    Size of a database's table.",
-                "HTSTATS-KEY <key>", "    Size of a value's table.", "LOADAOF", "    Load snapshot and log again.",
+                "HTSTATS-KEY <key>", "    Size of a value's table.", "LISTPACK <key>",
+                "    Whether a value lies in a listpack.", "LOADAOF", "    Load snapshot and log again.",
                 "LOG <text>", "    Write to the server's log.", "OBJECT <key>", "    How a value lies in memory.",
                 "POPULATE <count> [<prefix>] [<size>]", "    Make keys named prefix:0 and so on.",
                 "PROTOCOL <type>", "    Answer a value of a type of the protocol.",
                 "RELOAD [NOSAVE]", "    Save, and load the snapshot again.", "SET-ACTIVE-EXPIRE <0|1>",
-                "    Whether keys that are due are removed without being asked for.", "SLEEP <seconds>",
+                "    Whether keys that are due are removed without being asked for.",
+                "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+                "    Whether RESTORE takes payloads whose checksum is wrong.", "SLEEP <seconds>",
                 "    Stop the server for a while.", "STRINGMATCH-LEN <length> <pattern>",
                 "    Match a long string of the letter a.",
             ])

@@ -64,7 +64,8 @@ enum HashCommands {
     private static func hset(_ c: WriteContext) throws(CommandError) {
         let isHMSet = c.args[0].equals(ignoringCase: "hmset")
         guard c.args.count % 2 == 0 else { throw .wrongArity(isHMSet ? "hmset" : "hset") }
-        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        let fields = stride(from: 2, to: c.args.count, by: 2)
+        guard let hash = try c.editHash(c.args[1], create: true, fields: fields) else { return }
         var added = 0
         var i = 2
         while i < c.args.count {
@@ -75,7 +76,7 @@ enum HashCommands {
     }
 
     private static func hsetnx(_ c: WriteContext) throws(CommandError) {
-        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        guard let hash = try c.editHash(c.args[1], create: true, fields: 2..<3) else { return }
         if hash.view.contains(c.args[2]) {
             c.reply.integer(0)
         } else {
@@ -98,7 +99,7 @@ enum HashCommands {
     private static func hincrby(_ c: WriteContext) throws(CommandError) {
         guard let increment = c.args[3].integer else { throw .notInteger }
         // Making a missing key first is safe: nothing below can fail for one.
-        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        guard let hash = try c.editHash(c.args[1], create: true, fields: 2..<3) else { return }
         var value: Int64 = 0
         if let old = hash.view.get(c.args[2]) {
             guard let number = old.integer else { throw CommandError("ERR hash value is not an integer") }
@@ -108,7 +109,8 @@ enum HashCommands {
         if overflow { throw .incrementOverflows }
         withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { text in
             guard let digits = text.baseAddress else { return }
-            _ = hash.set(c.args[2], Bytes(digits, decimalDigits(of: sum, into: digits)))
+            let value = Bytes(digits, decimalDigits(of: sum, into: digits))
+            _ = hash.set(c.args[2], value, keepingExpiry: true)
         }
         c.reply.integer(sum)
     }
@@ -117,7 +119,7 @@ enum HashCommands {
     private static func hincrbyfloat(_ c: WriteContext) throws(CommandError) {
         guard let increment = LongDouble.parse(c.args[3]) else { throw .notFloat }
         guard increment.isFinite else { throw CommandError("ERR value is NaN or Infinity") }
-        guard let hash = try c.editHash(c.args[1], create: true) else { return }
+        guard let hash = try c.editHash(c.args[1], create: true, fields: 2..<3) else { return }
         var value: LongDouble.Value = 0
         if let old = hash.view.get(c.args[2]) {
             guard let number = LongDouble.parse(old) else { throw CommandError("ERR hash value is not a float") }
@@ -127,19 +129,26 @@ enum HashCommands {
         guard value.isFinite else { throw CommandError("ERR increment would produce NaN or Infinity") }
         let text = OutputBuffer(capacity: 64)
         LongDouble.append(value, to: text)
-        hash.set(c.args[2], text.bytes)
+        let when = hash.view.expiry(of: c.args[2])
+        hash.set(c.args[2], text.bytes, keepingExpiry: true)
         c.propagate(Bytes("HSET"), c.args[1], c.args[2], text.bytes)
+        // HSET takes the expiry away, where it is replayed.
+        if let when {
+            withDecimal(when) {
+                c.propagate(Bytes("HPEXPIREAT"), c.args[1], $0, Bytes("FIELDS"), Bytes("1"), c.args[2])
+            }
+        }
         c.reply.bulk(text.bytes)
     }
 
     // MARK: - Reading
 
     private static func hget(_ c: ReadContext) throws(CommandError) {
-        writeValue(try c.hash(c.args[1])?.get(c.args[2]), c.reply)
+        writeValue(try c.hash(c.args[1], fields: 2..<3)?.get(c.args[2]), c.reply)
     }
 
     private static func hmget(_ c: ReadContext) throws(CommandError) {
-        let hash = try c.hash(c.args[1])
+        let hash = try c.hash(c.args[1], fields: 2..<c.args.count)
         c.reply.array(c.args.count - 2)
         for i in 2..<c.args.count { writeValue(hash?.get(c.args[i]), c.reply) }
     }
@@ -149,7 +158,7 @@ enum HashCommands {
     }
 
     private static func hexists(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(try c.hash(c.args[1])?.contains(c.args[2]) == true ? 1 : 0)
+        c.reply.integer(try c.hash(c.args[1], fields: 2..<3)?.contains(c.args[2]) == true ? 1 : 0)
     }
 
     private static func hlen(_ c: ReadContext) throws(CommandError) {
@@ -157,44 +166,65 @@ enum HashCommands {
     }
 
     private static func hstrlen(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(try c.hash(c.args[1])?.get(c.args[2])?.count ?? 0)
+        c.reply.integer(try c.hash(c.args[1], fields: 2..<3)?.get(c.args[2])?.count ?? 0)
     }
 
     private static func hgetall(_ c: ReadContext) throws(CommandError) {
         guard let hash = try c.hash(c.args[1]) else { return c.reply.map(0) }
         let reply = c.reply
-        reply.map(hash.count)
-        hash.forEach { field, value in
-            reply.bulk(field)
-            reply.bulk(value)
-            return true
+        if hash.hasDueFields {
+            let mark = reply.deferredArray()
+            return reply.fillMap(mark, writeLive(hash, reply, fields: true, values: true))
         }
+        reply.map(hash.count)
+        writeLive(hash, reply, fields: true, values: true)
     }
 
     private static func hkeys(_ c: ReadContext) throws(CommandError) {
         guard let hash = try c.hash(c.args[1]) else { return c.reply.array(0) }
         let reply = c.reply
+        writeArray(hash, reply, fields: true, values: false)
+    }
+
+    private static func writeArray(_ hash: HashView, _ reply: ReplyWriter, fields: Bool, values: Bool) {
+        if hash.hasDueFields {
+            let mark = reply.deferredArray()
+            return reply.fill(mark, writeLive(hash, reply, fields: fields, values: values))
+        }
         reply.array(hash.count)
-        hash.forEach { field, _ in
-            reply.bulk(field)
+        writeLive(hash, reply, fields: fields, values: values)
+    }
+
+    /// Returns the number of fields, which is less than the hash's count where the time of some has come.
+    @discardableResult private static func writeLive(
+        _ hash: HashView, _ reply: ReplyWriter, fields: Bool, values: Bool
+    ) -> Int {
+        var count = 0
+        hash.forEach { field, value in
+            if fields { reply.bulk(field) }
+            if values { reply.bulk(value) }
+            count += 1
             return true
         }
+        return count
     }
 
     private static func hvals(_ c: ReadContext) throws(CommandError) {
         guard let hash = try c.hash(c.args[1]) else { return c.reply.array(0) }
         let reply = c.reply
-        reply.array(hash.count)
-        hash.forEach { _, value in
-            reply.bulk(value)
-            return true
-        }
+        writeArray(hash, reply, fields: false, values: true)
     }
 
     private static func hrandfield(_ c: ReadContext) throws(CommandError) {
         let request = try RandomRequest(c.args, valuesWord: "withvalues")
         let reply = c.reply
-        guard let hash = try c.hash(c.args[1]), hash.count > 0 else {
+        var found = try c.hash(c.args[1])
+        if let hash = found, hash.hasDueFields {
+            // Picks are by index: what must not be picked has to go.
+            c.db.expireDueFields(of: c.args[1])
+            found = c.db.hashAgain(c.args[1])
+        }
+        guard let hash = found, hash.count > 0 else {
             return request.count == nil ? reply.null() : reply.array(0)
         }
         guard let count = request.count else {

@@ -1,9 +1,8 @@
 import Storage
 
-/// Lists: from one to another, from the first of several that has any, and the names that wait for an element.
-///
-/// Waiting itself is still to come: one of these that finds nothing answers as if its timeout had passed, which is
-/// what it has to do within MULTI and in scripts anyway.
+/// Lists: from one to another, from the first of several that has any, and the commands that wait for an element. Those
+/// do at first what the others do, and the same again for the key that has got something; the log has what they did as
+/// the command that does not wait.
 enum ListMoveCommands {
     static let table: [Command] = [
         Command(
@@ -64,15 +63,30 @@ enum ListMoveCommands {
     private static func blmove(_ c: WriteContext) throws(CommandError) {
         let from = try end(c.args[3])
         let to = try end(c.args[4])
-        _ = try c.args.timeout(5)
-        if try !move(c, from, to) { return c.reply.null() }
-        c.propagate(Bytes("LMOVE"), c.args[1], c.args[2], c.args[3], c.args[4])
+        let timeout = try c.args.timeout(5)
+        try moveOrWait(c, timeout) { c throws(CommandError) in
+            if try !move(c, from, to) { return false }
+            c.propagate(Bytes("LMOVE"), c.args[1], c.args[2], c.args[3], c.args[4])
+            return true
+        }
     }
 
     private static func brpoplpush(_ c: WriteContext) throws(CommandError) {
-        _ = try c.args.timeout(3)
-        if try !move(c, .tail, .head) { return c.reply.null() }
-        c.propagate(Bytes("RPOPLPUSH"), c.args[1], c.args[2])
+        let timeout = try c.args.timeout(3)
+        try moveOrWait(c, timeout) { c throws(CommandError) in
+            if try !move(c, .tail, .head) { return false }
+            c.propagate(Bytes("RPOPLPUSH"), c.args[1], c.args[2])
+            return true
+        }
+    }
+
+    private static func moveOrWait(
+        _ c: WriteContext, _ timeout: Int64, _ move: @escaping (WriteContext) throws(CommandError) -> Bool
+    ) throws(CommandError) {
+        if try move(c) { return }
+        c.wait(
+            for: 1..<2, orAnswer: .null,
+            Wait(timeout: timeout, attempt: .write { c, _ throws(CommandError) in try move(c) }))
     }
 
     /// Moves an element from the first key to the second and answers it; false where there is none.
@@ -94,51 +108,78 @@ enum ListMoveCommands {
     // MARK: - The first list that has any
 
     private static func blockingPop(_ c: WriteContext, _ end: ListEnd) throws(CommandError) {
-        _ = try c.args.timeout(c.args.count - 1)
-        for i in 1..<c.args.count - 1 {
-            guard let list = try c.editList(c.args[i], create: false), list.view.count > 0 else { continue }
-            c.reply.array(2)
-            c.reply.bulk(c.args[i])
-            ListCommands.take(c, list, end, 1)
-            return c.propagate(end == .head ? Bytes("LPOP") : Bytes("RPOP"), c.args[i])
-        }
+        let timeout = try c.args.timeout(c.args.count - 1)
+        let keys = 1..<c.args.count - 1
+        for i in keys { if try popOne(c, c.args[i], end) { return } }
+        c.wait(
+            for: keys,
+            Wait(timeout: timeout, attempt: .write { c, key throws(CommandError) in try popOne(c, key, end) }))
+    }
+
+    /// False where there is nothing.
+    private static func popOne(_ c: WriteContext, _ key: Bytes, _ end: ListEnd) throws(CommandError) -> Bool {
+        guard let list = try c.editList(key, create: false), list.view.count > 0 else { return false }
+        c.reply.array(2)
+        c.reply.bulk(key)
+        ListCommands.take(c, list, end, 1)
+        c.propagate(end == .head ? Bytes("LPOP") : Bytes("RPOP"), key)
+        return true
+    }
+
+    private static func lmpop(_ c: WriteContext) throws(CommandError) {
+        let request = try PopRequest(c.args, 1)
+        for i in request.keys { if try popSeveral(c, c.args[i], request) { return } }
         c.reply.nullArray()
     }
 
-    private static func lmpop(_ c: WriteContext) throws(CommandError) { try popSeveral(c, at: 1, timeout: nil) }
-    private static func blmpop(_ c: WriteContext) throws(CommandError) { try popSeveral(c, at: 2, timeout: 1) }
+    private static func blmpop(_ c: WriteContext) throws(CommandError) {
+        let request = try PopRequest(c.args, 2)
+        let timeout = try c.args.timeout(1)
+        for i in request.keys { if try popSeveral(c, c.args[i], request) { return } }
+        c.wait(
+            for: request.keys,
+            Wait(timeout: timeout, attempt: .write { c, key throws(CommandError) in try popSeveral(c, key, request) }))
+    }
 
-    /// "numkeys key … LEFT|RIGHT [COUNT count]" from the argument at `index` on.
-    private static func popSeveral(_ c: WriteContext, at index: Int, timeout: Int?) throws(CommandError) {
-        guard let number = c.args[index].integer, number > 0 else {
-            throw CommandError("ERR numkeys should be greater than 0")
-        }
-        guard number < Int64(c.args.count - index - 1) else { throw .syntax }
-        let keys = index + 1..<index + 1 + Int(number)
-        let end = try end(c.args[keys.upperBound])
-        var wanted: Int64?
-        var i = keys.upperBound + 1
-        while i < c.args.count {
-            guard wanted == nil, c.args[i].equals(ignoringCase: "count"), i + 1 < c.args.count else { throw .syntax }
-            guard let number = c.args[i + 1].integer, number > 0 else {
-                throw CommandError("ERR count should be greater than 0")
+    /// "numkeys key … LEFT|RIGHT [COUNT count]"
+    private struct PopRequest {
+        let keys: Range<Int>
+        let end: ListEnd
+        let count: Int64
+
+        /// `first`: the index of `numkeys`.
+        init(_ args: Arguments, _ first: Int) throws(CommandError) {
+            guard let number = args[first].integer, number > 0 else {
+                throw CommandError("ERR numkeys should be greater than 0")
             }
-            wanted = number
-            i += 2
-        }
-        if let timeout { _ = try c.args.timeout(timeout) }
-        for i in keys {
-            guard let list = try c.editList(c.args[i], create: false), list.view.count > 0 else { continue }
-            let count = Int(min(wanted ?? 1, Int64(list.view.count)))
-            c.reply.array(2)
-            c.reply.bulk(c.args[i])
-            c.reply.array(count)
-            ListCommands.take(c, list, end, count)
-            withDecimal(Int64(count)) {
-                c.propagate(end == .head ? Bytes("LPOP") : Bytes("RPOP"), c.args[i], $0)
+            guard number < Int64(args.count - first - 1) else { throw .syntax }
+            keys = first + 1..<first + 1 + Int(number)
+            end = try ListMoveCommands.end(args[keys.upperBound])
+            var wanted: Int64?
+            var i = keys.upperBound + 1
+            while i < args.count {
+                guard wanted == nil, args[i].equals(ignoringCase: "count"), i + 1 < args.count else { throw .syntax }
+                guard let number = args[i + 1].integer, number > 0 else {
+                    throw CommandError("ERR count should be greater than 0")
+                }
+                wanted = number
+                i += 2
             }
-            return
+            count = wanted ?? 1
         }
-        c.reply.nullArray()
+    }
+
+    /// False where there is nothing.
+    private static func popSeveral(
+        _ c: WriteContext, _ key: Bytes, _ request: PopRequest
+    ) throws(CommandError) -> Bool {
+        guard let list = try c.editList(key, create: false), list.view.count > 0 else { return false }
+        let count = Int(min(request.count, Int64(list.view.count)))
+        c.reply.array(2)
+        c.reply.bulk(key)
+        c.reply.array(count)
+        ListCommands.take(c, list, request.end, count)
+        withDecimal(Int64(count)) { c.propagate(request.end == .head ? Bytes("LPOP") : Bytes("RPOP"), key, $0) }
+        return true
     }
 }

@@ -22,7 +22,7 @@ enum ObjectCommands {
 
     private static func encoding(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
-        c.reply.bulk(Bytes(entry.encoding.name))
+        c.reply.bulk(Bytes(entry.encodingName))
     }
 
     private static func freq(_ c: ReadContext) throws(CommandError) {

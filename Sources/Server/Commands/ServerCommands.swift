@@ -76,7 +76,7 @@ enum ServerCommands {
             "slaveof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
             group: .server, since: "1.0.0", summary: "The older name of REPLICAOF.", .control(replicaof)),
         Command(
-            "wait", arity: 3, flags: [.blocking], keys: .none, group: .generic, since: "3.0.0",
+            "wait", arity: 3, flags: [.noscript], keys: .none, group: .connection, since: "3.0.0",
             summary: "Waits until replicas have what this client wrote.", .control(wait)),
     ]
 
@@ -234,11 +234,15 @@ enum ServerCommands {
     }
 
     private static func wait(_ c: ReadContext) throws(CommandError) {
-        _ = try c.args.integer(1)
+        let wanted = try c.args.integer(1)
         guard let timeout = c.args[2].integer else {
             throw CommandError("ERR timeout is not an integer or out of range")
         }
         if timeout < 0 { throw CommandError("ERR timeout is negative") }
-        c.reply.integer(0)
+        // There are no replicas, so that waiting for some ends with the time alone.
+        if wanted <= 0 { return c.reply.integer(0) }
+        c.wait(
+            for: 0..<0, orAnswer: .zero,
+            Wait(timeout: timeout, answerAtTimeout: .zero, attempt: .none))
     }
 }

@@ -80,28 +80,45 @@ enum ZSetPopCommands {
     private static func bzpopmax(_ c: WriteContext) throws(CommandError) { try blockingPop(c, .max) }
 
     private static func blockingPop(_ c: WriteContext, _ side: Side) throws(CommandError) {
-        _ = try c.args.timeout(c.args.count - 1)
-        let reply = c.reply
-        for i in 1..<c.args.count - 1 {
-            guard let zset = try c.editZSet(c.args[i], create: false), zset.view.count > 0 else { continue }
-            reply.array(3)
-            reply.bulk(c.args[i])
-            pop(c, zset, side, 1) { member, score in
-                reply.bulk(member)
-                reply.double(score)
-            }
-            return c.propagate(side.popCommand, c.args[i])
-        }
-        // Waiting for a member comes with blocking; until then as if the time were up.
-        reply.nullArray()
+        let timeout = try c.args.timeout(c.args.count - 1)
+        let keys = 1..<c.args.count - 1
+        for i in keys { if try popWithKey(c, c.args[i], side) { return } }
+        c.wait(
+            for: keys,
+            Wait(
+                type: .zset, timeout: timeout,
+                attempt: .write { c, key throws(CommandError) in try popWithKey(c, key, side) }))
     }
 
-    private static func zmpop(_ c: WriteContext) throws(CommandError) { try popFromAny(c, PopRequest(c.args, 1)) }
+    /// False where there is nothing.
+    private static func popWithKey(_ c: WriteContext, _ key: Bytes, _ side: Side) throws(CommandError) -> Bool {
+        guard let zset = try c.editZSet(key, create: false), zset.view.count > 0 else { return false }
+        let reply = c.reply
+        reply.array(3)
+        reply.bulk(key)
+        pop(c, zset, side, 1) { member, score in
+            reply.bulk(member)
+            reply.double(score)
+        }
+        c.propagate(side.popCommand, key)
+        return true
+    }
+
+    private static func zmpop(_ c: WriteContext) throws(CommandError) {
+        let request = try PopRequest(c.args, 1)
+        for i in request.keys { if try popSeveral(c, c.args[i], request) { return } }
+        c.reply.nullArray()
+    }
 
     private static func bzmpop(_ c: WriteContext) throws(CommandError) {
         let request = try PopRequest(c.args, 2)
-        _ = try c.args.timeout(1)
-        try popFromAny(c, request)
+        let timeout = try c.args.timeout(1)
+        for i in request.keys { if try popSeveral(c, c.args[i], request) { return } }
+        c.wait(
+            for: request.keys,
+            Wait(
+                type: .zset, timeout: timeout,
+                attempt: .write { c, key throws(CommandError) in try popSeveral(c, key, request) }))
     }
 
     /// `numkeys key … MIN|MAX [COUNT count]`
@@ -141,23 +158,22 @@ enum ZSetPopCommands {
         }
     }
 
-    private static func popFromAny(_ c: WriteContext, _ request: PopRequest) throws(CommandError) {
+    /// False where there is nothing.
+    private static func popSeveral(
+        _ c: WriteContext, _ key: Bytes, _ request: PopRequest
+    ) throws(CommandError) -> Bool {
+        guard let zset = try c.editZSet(key, create: false), zset.view.count > 0 else { return false }
         let reply = c.reply
-        for i in request.keys {
-            guard let zset = try c.editZSet(c.args[i], create: false), zset.view.count > 0 else { continue }
-            let count = min(request.count, zset.view.count)
+        let count = min(request.count, zset.view.count)
+        reply.array(2)
+        reply.bulk(key)
+        reply.array(count)
+        pop(c, zset, request.side, count) { member, score in
             reply.array(2)
-            reply.bulk(c.args[i])
-            reply.array(count)
-            pop(c, zset, request.side, count) { member, score in
-                reply.array(2)
-                reply.bulk(member)
-                reply.double(score)
-            }
-            let text = OutputBuffer(capacity: 32)
-            text.append(decimal: Int64(count))
-            return c.propagate(request.side.popCommand, c.args[i], text.bytes)
+            reply.bulk(member)
+            reply.double(score)
         }
-        reply.nullArray()
+        withDecimal(Int64(count)) { c.propagate(request.side.popCommand, key, $0) }
+        return true
     }
 }

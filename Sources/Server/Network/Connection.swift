@@ -138,6 +138,8 @@ final class Connection: Transport {
     override func close() {
         if isClosing { return }
         isClosing = true
+        // At once, as it is to take no element of a list any more.
+        if let client { server.stopWaiting(client) }
         loop.scheduleClose(self)
     }
 

@@ -135,7 +135,8 @@ final class EventLoop {
                 endTurn()
                 nextCron = now + 1_000_000_000 / UInt64(max(1, server.config.settings.hz))
             }
-            let wait = resumes.isEmpty ? Int32(clamping: (nextCron - min(now, nextCron)) / 1_000_000 + 1) : 0
+            let next = min(nextCron, server.blocked.nextDeadline)
+            let wait = resumes.isEmpty ? Int32(clamping: (next - min(now, next)) / 1_000_000 + 1) : 0
             let count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), wait)
             if count > 0 { handle(UnsafeBufferPointer(start: events, count: Int(count))) }
             endTurn()
@@ -173,8 +174,13 @@ final class EventLoop {
 
     /// The log is written, then replies leave that may; those of commands that are not safe yet wait.
     private func endTurn() {
-        for connection in resumes { connection.resume() }
-        resumes.removeAll(keepingCapacity: true)
+        server.endDueWaits()
+        if !resumes.isEmpty {
+            // Those whom these let go on are for the next turn.
+            swap(&resumes, &spare)
+            for connection in spare { connection.resume() }
+            spare.removeAll(keepingCapacity: true)
+        }
         server.onEndOfTurn?()
         if !waiting.isEmpty && server.acknowledgedPosition != lastAcknowledged {
             lastAcknowledged = server.acknowledgedPosition

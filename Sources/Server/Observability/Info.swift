@@ -134,8 +134,9 @@ struct Info {
         field("blocked_clients", server.blockedClientCount)
         field("tracking_clients", 0)
         field("pubsub_clients", 0)
-        field("clients_in_timeout_table", 0)
-        field("total_blocking_keys", 0)
+        field("clients_in_timeout_table", server.blocked.deadlineCount)
+        field("total_blocking_keys", server.blocked.keyCount)
+        field("total_blocking_keys_on_nokey", server.blocked.removalKeyCount)
     }
 
     private func memorySection() {
@@ -263,6 +264,7 @@ struct Info {
         field("sync_partial_ok", 0)
         field("sync_partial_err", 0)
         field("expired_keys", max(0, server.keyspace.expired - statistics.expiredBase))
+        field("expired_subkeys", max(0, server.keyspace.expiredFields - statistics.expiredFieldsBase))
         field("expired_stale_perc", "0.00")
         field("expired_time_cap_reached_count", 0)
         field("expire_cycle_cpu_milliseconds", 0)
@@ -365,7 +367,11 @@ struct Info {
         for database in server.keyspace.databases where database.count > 0 {
             out?.append(
                 "db\(database.index):keys=\(database.count),expires=\(database.expiringCount),"
-                    + "avg_ttl=\(database.expiringCount > 0 ? averageTTL(database) : 0)\r\n")
+                    + "avg_ttl=\(database.expiringCount > 0 ? averageTTL(database) : 0)")
+            // Since Redis 7.4; left out where there are none, as readers of older formats expect three numbers.
+            let subexpiry = database.hashesWithExpiringFields
+            if subexpiry > 0 { out?.append(",subexpiry=\(subexpiry)") }
+            out?.append("\r\n")
         }
     }
 

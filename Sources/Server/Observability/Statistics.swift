@@ -47,6 +47,8 @@ final class Statistics {
     var evictedClients = 0
     /// `expired` of the keyspace at the last CONFIG RESETSTAT.
     var expiredBase = 0
+    /// The same of `expiredFields`.
+    var expiredFieldsBase = 0
     var errorReplies = 0
     /// How often each error code (the first word) was answered. A client can make up codes with scripts: bounded.
     private(set) var errors: [String: Int] = [:]
@@ -90,7 +92,7 @@ final class Statistics {
         if errors[code] != nil || errors.count < Self.maximumErrorCodes { errors[code, default: 0] &+= 1 }
     }
 
-    func reset(expired: Int) {
+    func reset(expired: Int, expiredFields: Int) {
         connectionsReceived = 0
         connectionsRejected = 0
         commandsProcessed = 0
@@ -103,6 +105,7 @@ final class Statistics {
         evictedKeys = 0
         evictedClients = 0
         expiredBase = expired
+        expiredFieldsBase = expiredFields
         errorReplies = 0
         errors = [:]
         for i in commands.indices { commands[i] = CommandStatistics(name: commands[i].name) }

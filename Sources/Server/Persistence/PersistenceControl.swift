@@ -146,7 +146,7 @@ final class PersistenceControl {
         }
         try loadAgain { () throws(StorageError) in
             if log == nil { return }
-            _ = try replayLog(from: logSegmentOfSnapshot)
+            _ = try replayLog(from: max(1, logSegmentOfSnapshot))
         }
     }
 
@@ -157,7 +157,8 @@ final class PersistenceControl {
         do throws(StorageError) {
             keyspace.now = 0
             defer { keyspace.now = now }
-            try loadSnapshot()
+            // Before the first checkpoint the log holds everything.
+            if try Snapshot.state(path: snapshotPath) == .ready { try loadSnapshot() }
             try more()
         } catch {
             throw failed(error)

@@ -67,6 +67,8 @@ final class Client {
     var parser = RequestParser()
     /// The command at hand was not executed because of CLIENT PAUSE: it will be when the pause ends.
     var isPutOff = false
+    /// What the client is blocked in, but for a pause.
+    var waiter: Waiter?
     var flags: ClientFlags = []
     /// Number of the selected database.
     var db = 0

@@ -1,9 +1,11 @@
 /// All commands: the groups' tables, joined.
 enum CommandTable {
     static let all: [Command] = [
-        StringCommands.table, BitCommands.table, CounterCommands.table, LCSCommand.table,
-        KeyCommands.table, ExpiryCommands.table, ScanCommands.table, SortCommands.table,
-        ListCommands.table, ListMoveCommands.table, HashCommands.table, SetCommands.table, SetAlgebra.table,
+        StringCommands.table, BitCommands.table, BitfieldCommands.table, BitOperations.table, HyperLogLogCommands.table,
+        GeoCommands.table, GeoSearch.table, CounterCommands.table, LCSCommand.table,
+        KeyCommands.table, DumpCommands.table, ExpiryCommands.table, ScanCommands.table, SortCommands.table,
+        ListCommands.table, ListMoveCommands.table, HashCommands.table, HashExpiryCommands.table, SetCommands.table,
+        SetAlgebra.table,
         ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,
         StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
         StreamInfoCommands.table,

@@ -62,6 +62,11 @@ struct ReadDatabase {
         return found
     }
     func expiry(of entry: Entry) -> Int64? { database.expiry(of: entry) }
+    /// Fields whose time has come are removed when they are asked for, as keys are.
+    func expireIfDue(_ field: Bytes, of key: Bytes) { database.expireIfDue(field, of: key) }
+    func expireDueFields(of key: Bytes) { database.expireDueFields(of: key) }
+    /// The hash as it is after that; not counted as a look-up.
+    func hashAgain(_ key: Bytes) -> HashView? { try? database.hash(key) }
     func randomKey() -> Entry? { database.randomKey() }
     func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 { database.scan(cursor, body) }
     func forEach(_ body: (Entry) -> Bool) { database.forEach(body) }

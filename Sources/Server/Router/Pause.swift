@@ -5,6 +5,7 @@ struct Pause {
     /// Milliseconds since 1970; 0: no pause.
     private(set) var end: Int64 = 0
     private var waiting: [Client] = []
+    var waitingCount: Int { waiting.count }
 
     mutating func put(off client: Client) {
         client.flags.insert(.blocked)

@@ -41,6 +41,11 @@ final class Propagator {
     /// A key expired or was evicted.
     func appendRemoval(_ db: Int, _ key: Bytes) { append(db) { RESPEncoder.command("DEL", key, to: $0) } }
 
+    /// A field of a hash expired.
+    func appendRemoval(_ db: Int, _ key: Bytes, field: Bytes) {
+        append(db) { RESPEncoder.command([Bytes("HDEL"), key, field], to: $0) }
+    }
+
     // MARK: For the router
 
     /// What follows until `endUnit` takes effect together. Units nest; the outermost counts.

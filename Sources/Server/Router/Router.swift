@@ -138,6 +138,7 @@ extension Server {
         }
         call(client, command, args, request: request)
         finish(client, start)
+        if blocked.hasReady { serveReady() }
     }
     /// States of a client in which not every command is simply executed.
     private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub]
@@ -203,14 +204,15 @@ extension Server {
         statistics.count(error: error.text)
     }
 
-    /// Drops the reply that the client does not want.
+    /// Drops the reply that the client does not want. Not yet when the command is blocked: there is none.
     @inline(__always)
-    private func finish(_ client: Client, _ start: Int) {
+    func finish(_ client: Client, _ start: Int) {
         if client.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext]) { return }
         finishSilently(client, start)
     }
     @inline(never)
     private func finishSilently(_ client: Client, _ start: Int) {
+        if client.flags.contains(.blocked) { return }
         if !client.flags.isDisjoint(with: [.replyOff, .replySkip]) { client.output.truncate(to: start) }
         client.flags.remove(.replySkip)
         if client.flags.contains(.replySkipNext) {
@@ -268,8 +270,18 @@ extension Server {
         let ended = monotonicNanoseconds()
         clock = ended
         let elapsed = ended &- began
+        if client.flags.contains(.blocked) {
+            // It counts when it ends.
+            client.waiter?.nanoseconds = elapsed
+            return
+        }
         statistics.count(command.statistics, nanoseconds: elapsed, failed: failed)
-        if elapsed >= slowlogNanoseconds { noteSlow(client, command, args, elapsed) }
+        noteIfSlow(client, command, args, elapsed)
+    }
+
+    @inline(__always)
+    func noteIfSlow(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
+        if nanoseconds >= slowlogNanoseconds { noteSlow(client, command, args, nanoseconds) }
     }
 
     @inline(never)

@@ -20,7 +20,9 @@ final class Server {
     var watchers = Watchers()
     var pause = Pause()
     var clientCount: Int { clients.count }
-    var blockedClientCount: Int { clients.values.count { $0.flags.contains(.blocked) } }
+    /// Who waits for keys; empty most of the time.
+    let blocked: BlockedClients
+    var blockedClientCount: Int { blocked.count + pause.waitingCount }
     let batch = RequestBatch()
 
     // MARK: State that refuses commands
@@ -31,6 +33,8 @@ final class Server {
     // MARK: Time
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE takes payloads with wrong checksums, for tests of what is in them.
+    var skipsPayloadChecksum = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
     /// Commands that took at least so many nanoseconds go to the slow log.
@@ -78,9 +82,14 @@ final class Server {
         self.commands = CommandIndex(commands.map { CommandEntry($0, statistics) })
         keyspace = Keyspace(databases: config.settings.databases)
         keyspace.now = wallClockMilliseconds()
+        blocked = BlockedClients(keyspace)
         keyspace.onExpired = { [unowned self] db, key in
             expiredInCommand &+= 1
             propagator.appendRemoval(db, key)
+        }
+        keyspace.onFieldExpired = { [unowned self] db, key, field in
+            expiredInCommand &+= 1
+            propagator.appendRemoval(db, key, field: field)
         }
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in
@@ -140,7 +149,7 @@ final class Server {
         clients[client.id] = nil
         unwatchAll(client)
         client.transaction.removeQueue()
-        pause.remove(client)
+        stopWaiting(client)
         onDisconnect?(client)
     }
 
@@ -170,6 +179,8 @@ final class Server {
             // A quarter of the time at most, when more is due than can be done.
             _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
         }
+        // A stream that expired is what some wait for.
+        if blocked.hasReady { serveReady() }
         keyspace.rehash(budgetNanoseconds: 1_000_000)
         closeIdleClients()
         onCron?()

@@ -14,7 +14,7 @@ struct Transaction {
     private(set) var arguments: [Range<Int>] = []
     /// What the queued commands may be refused for when they are executed.
     private(set) var refusedBy: Guards = []
-    var watched: [WatchedKey] = []
+    var watched: [DatabaseKey] = []
 
     /// Copies the request; `request` holds the arguments, or is nil when it must be put together from them.
     mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?) {

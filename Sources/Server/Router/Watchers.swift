@@ -1,25 +1,14 @@
 import Storage
 
-/// A key that a client watches.
-struct WatchedKey: Hashable {
-    let db: Int
-    let key: [UInt8]
-
-    init(_ db: Int, _ key: Bytes) {
-        self.db = db
-        self.key = key.array
-    }
-}
-
 /// Which clients watch which keys. While there are any, the keyspace tells about each key that is written.
 struct Watchers {
-    fileprivate(set) var clients: [WatchedKey: [Client]] = [:]
+    fileprivate(set) var clients: [DatabaseKey: [Client]] = [:]
     var isEmpty: Bool { clients.isEmpty }
 }
 
 extension Server {
     func watch(_ client: Client, _ key: Bytes) {
-        let watched = WatchedKey(client.db, key)
+        let watched = DatabaseKey(client.db, key)
         if client.transaction.watched.contains(watched) { return }
         // A key that has expired already goes now: what EXEC must notice is what happens from here on.
         _ = keyspace.databases[client.db].find(key)
@@ -45,22 +34,17 @@ extension Server {
     /// Removes watched keys whose time has come, which counts as a change to them.
     func expireWatched(_ client: Client) {
         for watched in client.transaction.watched {
-            watched.key.withUnsafeBytes { key in
-                let bytes = key.baseAddress.map { Bytes($0, key.count) } ?? Bytes()
-                _ = keyspace.databases[watched.db].find(bytes)
-            }
+            watched.withBytes { _ = keyspace.databases[watched.db].find($0) }
         }
     }
 
     private func startWatching() {
         keyspace.onTouched = { [unowned self] db, key in
-            for client in watchers.clients[WatchedKey(db, key)] ?? [] { client.flags.insert(.dirtyWatch) }
+            for client in watchers.clients[DatabaseKey(db, key)] ?? [] { client.flags.insert(.dirtyWatch) }
         }
         keyspace.watchedKeys = { [unowned self] db, body in
             for watched in watchers.clients.keys where watched.db == db {
-                watched.key.withUnsafeBytes { key in
-                    body(key.baseAddress.map { Bytes($0, key.count) } ?? Bytes())
-                }
+                watched.withBytes { body($0) }
             }
         }
     }

@@ -34,6 +34,19 @@ public struct Bytes {
     /// For messages only: bytes that are no UTF-8 are replaced.
     public var string: String { String(decoding: buffer, as: UTF8.self) }
 
+    /// For messages: in quotes, what is not printable escaped, cut where it is long.
+    public var quoted: String {
+        var text = ""
+        for byte in buffer.prefix(64) {
+            switch byte {
+            case 34, 92: text += "\\" + String(UnicodeScalar(byte))
+            case 32..<127: text.unicodeScalars.append(UnicodeScalar(byte))
+            default: text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return "\"\(text)\"" + (count > 64 ? "…" : "")
+    }
+
     /// Equal after folding ASCII case; `text` must be lower case.
     public func equals(ignoringCase text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }

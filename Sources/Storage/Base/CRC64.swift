@@ -44,10 +44,46 @@ public struct CRC64: Sendable {
         return crc.value
     }
 
+    // MARK: Patches
+
+    /// The value as if 0 bytes that were taken in already, `bytesSince` bytes before the end, had been `patch`. As the
+    /// CRC is linear, that adds the CRC of `patch` and the zeros after it. O(log bytesSince).
+    public mutating func patch(_ patch: Bytes, bytesSince: UInt64) {
+        value ^= CRC64.appendZeros(bytesSince, to: CRC64.of(patch))
+    }
+
+    /// The CRC of the same bytes followed by `count` zeros: times x^(8 count), by repeated squaring.
+    private static func appendZeros(_ count: UInt64, to crc: UInt64) -> UInt64 {
+        var crc = crc
+        // x^8: the highest bit is x^0.
+        var power: UInt64 = 1 << 55
+        var left = count
+        while left > 0 {
+            if left & 1 == 1 { crc = multiply(crc, power) }
+            power = multiply(power, power)
+            left >>= 1
+        }
+        return crc
+    }
+
+    /// Of two polynomials in reflected form, modulo the CRC's.
+    private static func multiply(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        var product: UInt64 = 0
+        var shifted = b
+        var bit: UInt64 = 1 << 63
+        while bit != 0 {
+            if a & bit != 0 { product ^= shifted }
+            shifted = shifted & 1 == 1 ? shifted >> 1 ^ reflectedPolynomial : shifted >> 1
+            bit >>= 1
+        }
+        return product
+    }
+
+    private static let reflectedPolynomial: UInt64 = 0x95ac_9329_ac4b_c9b5
+
     /// Table k maps a byte to its remainder after k further zero bytes. Unsafe only in that pointers are not Sendable:
     /// nothing writes here after the initialiser.
     private nonisolated(unsafe) static let tables: UnsafePointer<UInt64> = {
-        let reflectedPolynomial: UInt64 = 0x95ac_9329_ac4b_c9b5
         let tables = UnsafeMutablePointer<UInt64>.allocate(capacity: 8 * 256)
         for byte in 0..<256 {
             var crc = UInt64(byte)

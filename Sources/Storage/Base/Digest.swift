@@ -6,19 +6,22 @@ import Glibc
 /// redis-server's for the same data. Ordered things (a key with its value, the elements of a list) are mixed, where the
 /// order matters; unordered ones (members, fields, keys of a database) are xored.
 public struct DataDigest {
-    private var sum = SHA1.zero
+    private(set) var sum = SHA1.zero
 
     /// Order matters: what comes in later depends on what came before.
-    private mutating func mix(_ data: Bytes) {
+    mutating func mix(_ data: Bytes) {
         sum ^= SHA1(of: data)
         sum = sum.withBytes { SHA1(of: $0) }
     }
-    private mutating func mix(bigEndian value: UInt32) {
+    mutating func mix(bigEndian value: UInt32) {
         withUnsafeBytes(of: value.bigEndian) { if let p = $0.baseAddress { mix(Bytes(p, 4)) } }
     }
     /// Order does not matter.
-    private mutating func xor(_ data: Bytes) { sum ^= SHA1(of: data) }
-    private mutating func xor(_ other: DataDigest) { other.sum.withBytes { xor($0) } }
+    mutating func xor(_ data: Bytes) { sum ^= SHA1(of: data) }
+    mutating func xor(_ other: DataDigest) { other.sum.withBytes { xor($0) } }
+
+    /// What others have xored already.
+    mutating func xor(keys: DataDigest) { sum ^= keys.sum }
 
     // MARK: - The whole keyspace
 
@@ -73,10 +76,12 @@ public struct DataDigest {
                 return true
             }
         case .hash:
-            database.hash(of: entry).forEach { field, value in
+            let hash = database.hash(of: entry)
+            hash.forEach { field, value in
                 var one = DataDigest()
                 one.mix(field)
                 one.mix(value)
+                if hash.expiry(of: field) != nil { one.xor("!!hexpire!!") }
                 xor(one)
                 return true
             }
@@ -96,10 +101,10 @@ public struct DataDigest {
         if database.expiry(of: entry) != nil { xor("!!expire!!") }
     }
 
-    private mutating func xor(_ text: StaticString) { xor(Bytes(text)) }
+    mutating func xor(_ text: StaticString) { xor(Bytes(text)) }
 
     /// Mixes the score as `%.17g` prints it.
-    private mutating func mix(score: Double) {
+    mutating func mix(score: Double) {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
             guard let p = text.baseAddress else { return }
             let length = withVaList([score]) { vsnprintf(p, 128, "%.17g", $0) }

@@ -18,6 +18,9 @@ public enum ValueType: UInt8, Sendable, CaseIterable {
         case .stream: "stream"
         }
     }
+
+    /// Whether clients can wait for a key of this type.
+    @inline(__always) public var canBeAwaited: Bool { self == .list || self == .zset || self == .stream }
 }
 
 /// How a value lies in memory; the names are what OBJECT ENCODING answers.

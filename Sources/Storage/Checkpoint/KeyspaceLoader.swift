@@ -44,7 +44,7 @@ public final class KeyspaceLoader {
                 }
                 builder.begin(type)
                 nextSlot = 0
-            case .element(let type, let ownerID, let slot, let first, let second, let score, _):
+            case .element(let type, let ownerID, let slot, let first, let second, let score, let expiresMs):
                 guard let owner, owner.id == ownerID, owner.type == type else {
                     throw SnapshotDamage("an element of \(type.name) \(ownerID) has no key")
                 }
@@ -60,7 +60,7 @@ public final class KeyspaceLoader {
                 }
                 if Int64(slot) != nextSlot { mustRewrite = true }
                 nextSlot = Int64(slot) + 1
-                if !builder.add(first, second, score: score) {
+                if !builder.add(first, second, score: score, expiresMs: expiresMs) {
                     throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice")
                 }
             case .stream(let ownerID, let row):
@@ -112,6 +112,7 @@ public final class KeyspaceLoader {
         } else {
             if builder.count == 0 { throw SnapshotDamage("the \(owner.type.name) '\(owner.key.string)' is empty") }
             builder.finish(into: owner)
+            database.noteFieldExpiries(owner)
         }
         if let value = owner.largeValue {
             value.markClean()

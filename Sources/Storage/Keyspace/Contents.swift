@@ -8,6 +8,8 @@ import Glibc
 final class Contents {
     var table = EntryTable(tracked: true)
     var expiries = ExpiryHeap()
+    /// Hashes by the soonest of their fields that expire: the `ExpiringFields.anchor`s.
+    var fieldExpiries = ExpiryHeap()
     /// The database's number at the last cut: what rows that are handed over say.
     var indexAtCut: Int32 = 0
     /// Low hash bits of what was handed over in this checkpoint, to mark it changed again if the checkpoint fails.
@@ -24,6 +26,7 @@ final class Contents {
         }
         table.freeBuckets()
         expiries.free()
+        fieldExpiries.free()
     }
 }
 

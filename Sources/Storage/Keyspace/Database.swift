@@ -113,6 +113,12 @@ public final class Database {
         contents = Contents()
         old.isOrphan = true
         if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(old) }
+        keyspace.onContentsReplaced?(index)
+    }
+
+    /// An entry came into being, has more in it, or is about to go: clients that wait for its key are to look.
+    @inline(__always) public func noteReady(_ entry: Entry) {
+        if let onReady = keyspace.onReady, entry.type.canBeAwaited { onReady(index, entry.key) }
     }
 
     /// Before contents are replaced: watched keys that exist here or there count as touched.
@@ -124,7 +130,7 @@ public final class Database {
     /// Removes watched keys that have expired.
     func expireWatched() { keyspace.watchedKeys?(index) { _ = find($0) } }
     /// Whether a key that has not expired is there; removes none.
-    private func holds(_ key: Bytes) -> Bool {
+    public func holds(_ key: Bytes) -> Bool {
         guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
         return !isExpired(slot.entry)
     }
@@ -156,8 +162,11 @@ public final class Database {
             new.largeValue?.rewriteAll = true
         }
         if old.flags.contains(.hasExpiry) { contents.expiries.remove(old) }
+        forgetFieldExpiries(old)
         contents.table.remove(slot)
         other.insert(new, Hashing.hash(newKey))
+        other.noteFieldExpiries(new)
+        if old.type == .stream { noteReady(old) }
         old.freeBlock()
     }
 
@@ -166,8 +175,21 @@ public final class Database {
         if self === other && key == newKey { return }
         other.remove(newKey)
         guard let entry = find(key) else { return }
-        other.insert(entry.deepCopy(key: newKey, limits: keyspace.limits), Hashing.hash(newKey))
+        let copy = entry.deepCopy(key: newKey, limits: keyspace.limits)
+        other.insert(copy, Hashing.hash(newKey))
+        other.noteFieldExpiries(copy)
     }
+
+    /// Puts in an entry that `DumpPayload` made; an old one of its key is removed. Counts as one change.
+    public func restore(_ entry: Entry) {
+        let before = keyspace.changes
+        remove(entry.key)
+        insert(entry, Hashing.hash(entry.key))
+        noteFieldExpiries(entry)
+        keyspace.countAsOne(since: before)
+    }
+    /// Frees such an entry instead.
+    public func discard(_ entry: Entry) { Database.free(entry) }
 
     public func setExpiry(_ ms: Int64?, of key: Bytes) {
         let hash = Hashing.hash(key)
@@ -250,6 +272,7 @@ public final class Database {
         if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
         keyspace.changes &+= 1
         if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        noteReady(entry)
     }
 
     /// Puts `new` in the place of an entry that `willChange` was called for; the old one is freed. A value of the same
@@ -258,7 +281,12 @@ public final class Database {
         let old = slot.entry
         new.flags.insert(keyspace.currentFlag)
         new.accessed = keyspace.accessClock
-        if old.type == new.type { new.id = old.id } else { keyspace.changeSet.removed(old) }
+        if old.type == new.type {
+            new.id = old.id
+        } else {
+            keyspace.changeSet.removed(old)
+            if old.type == .stream { noteReady(old) }
+        }
         let when = new.expiry
         if old.flags.contains(.hasExpiry) {
             if let when {
@@ -282,11 +310,17 @@ public final class Database {
         contents.table.remove(slot)
         keyspace.changes &+= 1
         if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        if entry.type == .stream { noteReady(entry) }
         release(entry)
     }
 
     /// Frees the value, a large one on another thread, and the block.
     private func release(_ entry: Entry) {
+        forgetFieldExpiries(entry)
+        Database.free(entry)
+    }
+    /// The same for one that is in no database.
+    static func free(_ entry: Entry) {
         if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
         entry.freeBlock()
     }

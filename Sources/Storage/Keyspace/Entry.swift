@@ -176,6 +176,17 @@ public struct Entry {
         return entry
     }
 
+    /// An entry whose value is a raw string of `count` bytes, unset.
+    static func makeRaw(_ key: Bytes, count: Int, expiry: Int64?) -> Entry {
+        let isLong = count > inlineLimit
+        let entry = make(
+            key, type: .string, encoding: .raw, expiry: expiry, room: isLong ? 8 : count,
+            flags: isLong ? .outOfLine : [])
+        entry.stringCount = count
+        if isLong { entry.pointer = malloc(count)! }
+        return entry
+    }
+
     static func makeInteger(_ key: Bytes, _ value: Int64, expiry: Int64?) -> Entry {
         let entry = make(key, type: .string, encoding: .int, expiry: expiry, room: 8)
         entry.word = UInt64(bitPattern: value)

@@ -2,8 +2,9 @@ import Glibc
 
 // Invariant of this file: every node's entry is live and its `heapIndex` is the node's index.
 
-/// The keys that have an expiry, soonest first: a 4-ary heap in pages, so that growing never copies it. Adding a later
-/// expiry than most is O(1), removing O(log n); the soonest is at hand, so expiry never looks for what is due.
+/// The keys that have an expiry, soonest first: a 4-ary heap in pages, so that growing never copies more than one of
+/// them. Adding a later expiry than most is O(1), removing O(log n); the soonest is at hand, so expiry never looks for
+/// what is due. A hash has one for its fields that expire.
 struct ExpiryHeap {
     private struct Node {
         var when: Int64
@@ -11,6 +12,8 @@ struct ExpiryHeap {
     }
     private var pages: [UnsafeMutablePointer<Node>] = []
     private(set) var count = 0
+    /// Nodes that there is room for: the first page alone begins small.
+    private var capacity = 0
     private static let pageShift = 10
     private static let pageSize = 1 << pageShift
 
@@ -30,11 +33,22 @@ struct ExpiryHeap {
     }
 
     mutating func insert(_ entry: Entry, when: Int64) {
-        if count == pages.count * ExpiryHeap.pageSize {
-            pages.append(UnsafeMutablePointer<Node>.allocate(capacity: ExpiryHeap.pageSize))
-        }
+        if count == capacity { grow() }
         count += 1
         siftUp(count - 1, Node(when: when, entry: entry))
+    }
+    private mutating func grow() {
+        if capacity >= ExpiryHeap.pageSize {
+            pages.append(UnsafeMutablePointer<Node>.allocate(capacity: ExpiryHeap.pageSize))
+            capacity += ExpiryHeap.pageSize
+            return
+        }
+        capacity = max(4, capacity * 2)
+        let page = UnsafeMutablePointer<Node>.allocate(capacity: capacity)
+        guard let old = pages.first else { return pages.append(page) }
+        page.moveInitialize(from: old, count: count)
+        old.deallocate()
+        pages[0] = page
     }
 
     mutating func remove(_ entry: Entry) {
@@ -43,7 +57,10 @@ struct ExpiryHeap {
         count -= 1
         if index != count { place(self[count], at: index) }
         // One spare page stays, so that a key that comes and goes does not allocate each time.
-        if pages.count * ExpiryHeap.pageSize - count > 2 * ExpiryHeap.pageSize { pages.removeLast().deallocate() }
+        if capacity - count > 2 * ExpiryHeap.pageSize {
+            pages.removeLast().deallocate()
+            capacity -= ExpiryHeap.pageSize
+        }
     }
 
     /// The entry's expiry has changed.

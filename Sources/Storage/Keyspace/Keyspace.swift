@@ -45,10 +45,19 @@ public final class Keyspace {
     public func countAsOne(since before: Int) { if changes > before { changes = before + 1 } }
     /// Told about each key that expires, before it is removed.
     public var onExpired: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told about each field of a hash that expires, before it is removed.
+    public var onFieldExpired: ((_ db: Int, _ key: Bytes, _ field: Bytes) -> Void)?
     /// Told about each key that is written or removed; set only while keys are WATCHed.
     public var onTouched: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told about each list, sorted set and stream that comes into being, each stream that gets entries, and each that
+    /// goes; set only while clients wait for keys.
+    public var onReady: ((_ db: Int, _ key: Bytes) -> Void)?
+    /// Told when a database has other contents than before: SWAPDB, FLUSHALL. Set only while clients wait for keys.
+    public var onContentsReplaced: ((_ db: Int) -> Void)?
     /// Keys expired since the start.
     public internal(set) var expired = 0
+    /// Fields of hashes expired since the start.
+    public internal(set) var expiredFields = 0
 
     var accessClock: UInt32 = 0
     /// Whether look-ups note the time of access (CLIENT NO-TOUCH, OBJECT).
@@ -113,15 +122,22 @@ public final class Keyspace {
             for index in [a, b] { databases[index].expireWatched() }
             onTouched = touched
         }
+        onContentsReplaced?(a)
+        onContentsReplaced?(b)
     }
 
-    /// Removes keys whose time has come, soonest first, for about `budgetNanoseconds`. True when more is due.
+    /// Removes keys and hash fields whose time has come, soonest first, for about `budgetNanoseconds`. True when more is
+    /// due.
     public func activeExpire(budgetNanoseconds: UInt64) -> Bool {
         let start = monotonicNanoseconds()
         var removed = 0
         for database in databases {
             while let first = database.contents.expiries.first, first.when <= now {
                 database.expire(first.entry)
+                removed += 1
+                if removed & 15 == 0 && monotonicNanoseconds() - start > budgetNanoseconds { return true }
+            }
+            while database.expireSoonestField() {
                 removed += 1
                 if removed & 15 == 0 && monotonicNanoseconds() - start > budgetNanoseconds { return true }
             }

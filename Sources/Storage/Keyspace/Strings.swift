@@ -74,7 +74,7 @@ extension Database {
     @discardableResult public func setRange(_ key: Bytes, _ offset: Int, _ bytes: Bytes) -> Int {
         let hash = Hashing.hash(key)
         let count = max(offset + bytes.count, find(key).map { string(of: $0).count } ?? 0)
-        if find(key) == nil { insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash) }
+        if find(key) == nil { insertEmptyString(key, hash) }
         guard let slot = locate(key, hash) else { return 0 }
         willChange(slot.entry, hash)
         let entry = reserve(slot, count)
@@ -84,6 +84,46 @@ extension Database {
         memcpy(entry.stringBase + offset, bytes.base, bytes.count)
         entry.stringCount = count
         return count
+    }
+
+    private func insertEmptyString(_ key: Bytes, _ hash: UInt64) {
+        insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash)
+        // What is written to it counts, the key does not.
+        keyspace.changes -= 1
+    }
+
+    /// Replaces any old value by a raw string of `count` bytes that `fill` writes, all of them; it may still read what the
+    /// keys held before, this one too. Not taken for an integer, whatever the bytes.
+    public func setRaw(_ key: Bytes, count: Int, expiry: ExpiryChange, _ fill: (UnsafeMutableRawPointer) -> Void) {
+        let hash = Hashing.hash(key)
+        let slot = locate(key, hash)
+        let when = expiry.resolved(slot?.entry.expiry)
+        let new = Entry.makeRaw(key, count: count, expiry: when)
+        fill(new.stringBase)
+        guard let slot else { return insert(new, hash) }
+        willChange(slot.entry, hash)
+        replace(slot, by: new)
+    }
+
+    /// The bytes of a string, which is made a raw one, to be overwritten in place before anything else is done with the
+    /// key; counts as a change. Where it is shorter than `count`, zeros are appended; a missing key becomes a string of
+    /// zeros. nil where there are no bytes.
+    public func mutableString(_ key: Bytes, atLeast count: Int = 0) throws(WrongType)
+        -> UnsafeMutableRawBufferPointer?
+    {
+        let hash = Hashing.hash(key)
+        if find(key) == nil { insertEmptyString(key, hash) }
+        guard let slot = locate(key, hash) else { return nil }
+        guard slot.entry.type == .string else { throw WrongType() }
+        let old = string(of: slot.entry).count
+        willChange(slot.entry, hash)
+        let entry = reserve(slot, max(count, old))
+        if count > old {
+            memset(entry.stringBase + old, 0, count - old)
+            entry.stringCount = count
+        }
+        return entry.stringCount == 0
+            ? nil : UnsafeMutableRawBufferPointer(start: entry.stringBase, count: entry.stringCount)
     }
 
     /// Makes the string at `slot` a raw one with room for `count` bytes; what it holds stays.

@@ -26,14 +26,14 @@ public enum RDBImporter {
     public static func run(
         from source: String, to destination: String, options: Options = Options()
     ) throws(StorageError) -> RDBSummary {
-        try checkFree(destination, overwrite: options.overwrite)
+        try OutputFile.checkFree(destination, overwrite: options.overwrite)
         let temporary = "\(destination).importing.\(getpid())"
         removeDatabase(temporary)
         let summary: RDBSummary
         do {
             summary = try write(source, temporary, options)
-            try checkFree(destination, overwrite: options.overwrite)
-            try move(temporary, to: destination, overwrite: options.overwrite)
+            try OutputFile.checkFree(destination, overwrite: options.overwrite)
+            try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite)
         } catch {
             removeDatabase(temporary)
             throw error
@@ -69,49 +69,8 @@ public enum RDBImporter {
 
     // MARK: - Files
 
-    /// SQLite's own files beside a database.
-    private static let companions = ["-wal", "-shm", "-journal"]
-
     private static func removeDatabase(_ path: String) {
-        for suffix in [""] + companions { unlink(path + suffix) }
-    }
-
-    private static func checkFree(_ path: String, overwrite: Bool) throws(StorageError) {
-        if !overwrite && size(path) != nil {
-            throw StorageError(file: path, offset: nil, message: "exists already; it is replaced only when forced")
-        }
-        // A log left beside the name would be applied to the new database.
-        for suffix in ["-wal", "-journal"] where (size(path + suffix) ?? 0) > 0 {
-            throw StorageError(
-                file: path + suffix, offset: nil,
-                message: "exists: the snapshot is in use, or its server was killed; stop the server, or remove the file"
-            )
-        }
-    }
-
-    private static func size(_ path: String) -> Int64? {
-        var status = stat()
-        return lstat(path, &status) == 0 ? Int64(status.st_size) : nil
-    }
-
-    private static func move(_ from: String, to: String, overwrite: Bool) throws(StorageError) {
-        func failure(_ what: String) -> StorageError {
-            StorageError(file: to, offset: nil, message: "\(what): \(String(cString: strerror(errno)))")
-        }
-        if overwrite {
-            for suffix in companions { unlink(to + suffix) }
-            guard rename(from, to) == 0 else { throw failure("cannot be replaced") }
-        } else {
-            // A link, unlike a rename, does not replace what somebody else put there meanwhile.
-            guard link(from, to) == 0 else { throw failure("cannot be created") }
-            unlink(from)
-        }
-        let slash = to.lastIndex(of: "/")
-        let directory = slash.map { $0 == to.startIndex ? "/" : String(to[..<$0]) } ?? "."
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("its directory cannot be opened") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure("its directory cannot be made durable") }
+        for suffix in [""] + OutputFile.companions { unlink(path + suffix) }
     }
 
     // MARK: - Identities
@@ -211,6 +170,10 @@ private struct RowVisitor: RDBVisitor {
     }
 
     mutating func end() throws(StorageError) {}
+
+    mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {
+        try writer.put(function: name, code)
+    }
 
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
         guard let progress, keys & 1023 == 0 || offset == size else { return }

@@ -1,9 +1,10 @@
 import Glibc
 
 // Invariant of this file: `buffer` points to `RDBInput.blockSize` bytes that this object owns, of which
-// `position..<filled` are read and not yet consumed, and `checked...position` is consumed but not yet in the CRC.
+// `position..<filled` are read and not yet consumed, and `checked...position` is consumed but not yet in the CRC. Where
+// there is no file (`descriptor` is -1) it points to the caller's `filled` bytes instead, which are never written.
 
-/// An RDB file as a run of bytes, read in large blocks: where we are, how much is left, and the CRC of what was
+/// An RDB file or payload as a run of bytes, read in large blocks: where we are, how much is left, and the CRC of what was
 /// consumed. Every read is checked against the end of the file, so that no length in it is believed before.
 final class RDBInput {
     let path: String
@@ -41,7 +42,26 @@ final class RDBInput {
         self.buffer = buffer
     }
 
+    /// Whether the file begins as an RDB file does. Throws when it cannot be opened.
+    static func isRDB(_ path: String) throws(StorageError) -> Bool {
+        let input = try RDBInput(path: path)
+        let magic = Bytes(RDBFormat.magic)
+        guard input.size >= magic.count else { return false }
+        for i in 0..<magic.count where try input.byte() != magic[i] { return false }
+        return true
+    }
+
+    /// Reads `bytes`, which must outlive this object.
+    init(_ bytes: Bytes) {
+        path = "the payload"
+        size = Int64(bytes.count)
+        descriptor = -1
+        buffer = UnsafeMutableRawPointer(mutating: bytes.base)
+        filled = bytes.count
+    }
+
     deinit {
+        if descriptor < 0 { return }
         close(descriptor)
         free(buffer)
     }
@@ -112,6 +132,7 @@ final class RDBInput {
 
     /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
     @inline(never) private func fill(_ count: Int) throws(StorageError) {
+        if descriptor < 0 { throw damage("the payload ends in the middle of a record") }
         check()
         let kept = filled - position
         memmove(buffer, buffer + position, kept)

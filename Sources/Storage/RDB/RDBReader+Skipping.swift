@@ -81,14 +81,13 @@ extension RDBReader {
 
     // MARK: - Functions
 
-    func skipFunctions(_ code: UInt8) throws(StorageError) {
-        try note(.function, "there is a library of functions")
-        if code == RDBFormat.Opcode.functionPreGA {
-            // Name, engine, whether there is a description, the description.
-            try skipString()
-            try skipString()
-            if try length() != 0 { try skipString() }
-        }
+    /// The form of release candidates of Redis 7.0.
+    func skipFunctions() throws(StorageError) {
+        try note(.function, "there is a library of functions in the form of a release candidate of Redis 7.0")
+        // Name, engine, whether there is a description, the description, the code.
+        try skipString()
+        try skipString()
+        if try length() != 0 { try skipString() }
         try skipString()
     }
 }

@@ -38,6 +38,26 @@ public final class RDBReader<Visitor: RDBVisitor> {
         summary.fileSize = input.size
     }
 
+    /// For `readPayload`. `payload` must outlive this object.
+    init(payload: Bytes, options: RDBOptions, visitor: Visitor) {
+        self.visitor = visitor
+        self.options = options
+        input = RDBInput(payload)
+        summary.fileSize = input.size
+    }
+
+    /// Reads one value without its key, type first, which must be all there is. Throws for an empty collection, too.
+    func readPayload(key name: Bytes, expiresMs expiry: Int64?) throws(StorageError) {
+        key.append(name)
+        expiresMs = expiry
+        let code = try input.byte()
+        guard let kind = RDBFormat.Kind(rawValue: code), unsupported(kind) == nil else {
+            throw input.damage("\(code) is no type of value that can be kept", at: 0)
+        }
+        guard try readValue(kind) else { throw damage("is empty") }
+        guard input.remaining == 0 else { throw damage("\(input.remaining) bytes follow the value") }
+    }
+
     /// Reads the whole file. Throws `StorageError` for damage, for what is not supported, and what the visitor throws.
     /// O(file size).
     @discardableResult
@@ -68,7 +88,10 @@ public final class RDBReader<Visitor: RDBVisitor> {
                 try string(into: second)
                 try visitor.auxiliary(first.bytes, second.bytes)
             case RDBFormat.Opcode.moduleAuxiliary: try skipModuleAuxiliary()
-            case RDBFormat.Opcode.function, RDBFormat.Opcode.functionPreGA: try skipFunctions(code)
+            case RDBFormat.Opcode.function:
+                try string(into: first)
+                try readFunction()
+            case RDBFormat.Opcode.functionPreGA: try skipFunctions()
             default: try readKey(code)
             }
         }
@@ -158,23 +181,22 @@ public final class RDBReader<Visitor: RDBVisitor> {
         try visitor.reached(input.offset, of: input.size)
     }
 
+    /// The library whose code is in `first`.
+    private func readFunction() throws(StorageError) {
+        guard let name = FunctionLibrary.name(in: first.bytes) else {
+            throw input.damage("a library of functions does not begin with #!engine name=...", at: keyOffset)
+        }
+        summary.functions += 1
+        try visitor.function(name, first.bytes)
+    }
+
     func isDue(_ expiry: Int64?) -> Bool {
         guard let expiry, let now = options.dropExpiredAt else { return false }
         return expiry <= now
     }
 
-    /// For messages: the key in hand with bytes that are not printable escaped, cut where it is long.
-    var keyName: String {
-        var text = ""
-        for byte in key.bytes.buffer.prefix(64) {
-            switch byte {
-            case 34, 92: text += "\\" + String(UnicodeScalar(byte))
-            case 32..<127: text.unicodeScalars.append(UnicodeScalar(byte))
-            default: text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-            }
-        }
-        return "\"\(text)\"" + (key.count > 64 ? "…" : "")
-    }
+    /// For messages.
+    var keyName: String { key.bytes.quoted }
 
     /// Damage within the key in hand.
     func damage(_ message: String, at offset: Int64? = nil) -> StorageError {
@@ -228,7 +250,9 @@ extension RDBReader {
         let offset = input.offset
         out.removeAll()
         switch try lengthOrEncoding() {
-        case .plain(let count): try input.bytes(count, into: out)
+        case .plain(let count):
+            guard count <= UInt64(clamping: options.longestString) else { throw tooLong(count, offset) }
+            try input.bytes(count, into: out)
         case .encoded(0): out.append(decimal: Int64(try input.fixed(Int8.self)))
         case .encoded(1): out.append(decimal: Int64(try input.fixed(Int16.self)))
         case .encoded(2): out.append(decimal: Int64(try input.fixed(Int32.self)))
@@ -241,6 +265,7 @@ extension RDBReader {
             else {
                 throw input.damage("\(packed) compressed bytes cannot stand for \(unpacked)", at: offset)
             }
+            guard count <= options.longestString else { throw tooLong(unpacked, offset) }
             compressed.removeAll()
             try input.bytes(packed, into: compressed)
             guard LZF.decompress(compressed.bytes, length: count, into: out) else {
@@ -249,6 +274,10 @@ extension RDBReader {
             }
         case .encoded(let encoding): throw input.damage("\(encoding) is no encoding of a string", at: offset)
         }
+    }
+
+    private func tooLong(_ count: UInt64, _ offset: Int64) -> StorageError {
+        damage("a string of \(count) bytes is longer than the \(options.longestString) that are allowed", at: offset)
     }
 
     /// Goes past a string without unpacking it.

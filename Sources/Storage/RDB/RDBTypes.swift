@@ -73,7 +73,7 @@ enum RDBFormat {
 public enum RDBUnsupported: String, Sendable, CaseIterable {
     case module = "a module's value"
     case moduleAuxiliary = "a module's auxiliary data"
-    case function = "a library of functions"
+    case function = "a library of functions of a release candidate"
     case fieldExpiry = "a hash with fields that expire"
 }
 
@@ -86,6 +86,8 @@ public struct RDBOptions: Sendable {
     public var fieldExpiries = false
     /// Refuse databases from this number on.
     public var databases: Int32 = .max
+    /// Refuse strings of more bytes.
+    public var longestString = Int(UInt32.max)
     /// Do not refuse commands after the end of the RDB: somebody reads this AOF on from `RDBSummary.endOffset`.
     public var allowTail = false
 
@@ -120,12 +122,15 @@ public protocol RDBVisitor {
     /// Of a stream, after its entries: its state, then each group, its consumers, what is pending for each.
     mutating func streamRow(_ row: StreamRow) throws(StorageError)
     mutating func end() throws(StorageError)
+    /// A library of functions.
+    mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError)
     /// After each key: how many bytes of how many have been read.
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError)
 }
 
 extension RDBVisitor {
     public mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) {}
+    public mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {}
     public mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {}
 }
 
@@ -135,6 +140,8 @@ public struct RDBSummary: Sendable {
     public internal(set) var keys = 0
     /// Elements of collections reported.
     public internal(set) var elements = 0
+    /// Libraries of functions reported.
+    public internal(set) var functions = 0
     /// Keys left out because they had expired.
     public internal(set) var expired = 0
     /// Keys left out because they were empty collections, as redis-server leaves them out.

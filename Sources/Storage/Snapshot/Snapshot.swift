@@ -22,6 +22,12 @@ public enum Snapshot {
         return try Meta.read(connection) == nil ? .empty : .ready
     }
 
+    /// A reader that is the only one leaves an empty WAL behind, which SQLite removes when a writer closes. Call when
+    /// the reader is gone. Does no harm where a server is running.
+    static func removeEmptyWAL(path: String) {
+        if fileSize(path + "-wal") == 0 { _ = try? state(path: path) }
+    }
+
     /// The file's size in bytes; nil when there is none.
     public static func size(path: String) -> Int64? { fileSize(path) }
 

@@ -79,6 +79,43 @@ public final class SnapshotReader {
     }
 }
 
+// MARK: - Functions and fields that expire
+
+extension SnapshotReader {
+    /// The libraries of functions, by name. The bytes are valid in `body` only.
+    func forEachFunction(_ body: (_ name: Bytes, _ code: Bytes) throws(StorageError) -> Void) throws(StorageError) {
+        let rows = try connection.prepare(named: "functions.read")
+        while try rows.step() { try body(rows.bytes(0), rows.bytes(1)) }
+    }
+
+    /// A second reader, of hashes with fields that expire, to go along with `read`.
+    func fieldExpiries() throws(StorageError) -> FieldExpiries {
+        FieldExpiries(rows: try connection.prepare(named: "field_expiries.read"))
+    }
+}
+
+/// Tells which hashes have fields that expire before their fields are read. O(fields) in all.
+final class FieldExpiries {
+    private let rows: SQLiteStatement
+    private var hasRow: Bool?
+
+    fileprivate init(rows: SQLiteStatement) { self.rows = rows }
+
+    /// The earliest expiry of the hash's fields in ms since 1970; nil where none expires. `owner` ascends from call to
+    /// call.
+    func earliest(of owner: Int64) throws(StorageError) -> Int64? {
+        if hasRow == nil { hasRow = try rows.step() }
+        var found: Int64?
+        while hasRow == true {
+            let here = rows.integer(0) >> 32
+            if here > owner { break }
+            if here == owner { found = min(found ?? .max, rows.integer(1)) }
+            hasRow = try rows.step()
+        }
+        return found
+    }
+}
+
 // MARK: - Rows
 
 extension SnapshotReader {

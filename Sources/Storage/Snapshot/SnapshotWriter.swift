@@ -81,6 +81,15 @@ public final class SnapshotWriter {
         hasRows = hasRows || batch.count > batch.barrierCount
     }
 
+    /// Keeps a library of functions; one of that name is replaced.
+    public func put(function name: Bytes, _ code: Bytes) throws(StorageError) {
+        try begin()
+        let statement = try connection.prepare(named: "functions.write")
+        statement.bind(1, name)
+        statement.bind(2, code)
+        try statement.run()
+    }
+
     /// Writes `meta` with the row counts, and commits: when this returns, the snapshot is durable and is the new state.
     /// Then moves the WAL into the database, and gives pages back to the file system when more than a quarter are free.
     /// After a throw the old state holds; call `rollback`.

@@ -1,4 +1,5 @@
-// Invariant of this file: the scratch blocks live as long as the builder, and each holds one rendered number at a time.
+// Invariant of this file: `pack` is live until `deinit`; the two scratches have 64 bytes each, and what is rendered in
+// one is used before it is rendered in again.
 
 /// Builds collections from elements that come in a row, as a snapshot's rows do: one allocation for a small one, and in a
 /// large one every element in the slot that its row has. (Editors would put the elements in the order of the small form
@@ -75,13 +76,21 @@ final class CollectionBuilder {
     }
 
     /// A field with its value, a member, or a member with its score, which is not NaN. False where it is there already.
-    func add(_ first: Bytes, _ second: Bytes, score: Double) -> Bool {
+    /// A field that expires, in ms since 1970, makes the hash a table.
+    func add(_ first: Bytes, _ second: Bytes, score: Double, expiresMs: Int64? = nil) -> Bool {
         if table == nil {
-            if fits(first, second) { return addSmall(first, second, score) }
+            let fits = fits(first, second)
+            if fits && expiresMs == nil { return addSmall(first, second, score) }
             spill()
+            if fits { table?.expiringFields().looksSmall = true }
+        } else if let expiring = table?.expiring, expiring.looksSmall {
+            expiring.looksSmall = fits(first, second)
         }
         guard let table, table.find(first) == nil else { return false }
-        table.add(CollectionBuilder.element(type, first, second, score))
+        table.add(
+            type == .hash
+                ? Entry.makeString(first, second, expiry: expiresMs)
+                : CollectionBuilder.element(type, first, second, score))
         count += 1
         return true
     }
@@ -92,6 +101,8 @@ final class CollectionBuilder {
 
     /// Whether the collection stays small with this element.
     private func fits(_ first: Bytes, _ second: Bytes) -> Bool {
+        // Whatever the limits are set to: the block must not outgrow its header. 40: scores, and what entries add.
+        if pack.byteCount + first.count + second.count + 40 > Listpack.maxByteCount { return false }
         switch type {
         case .hash:
             return count < limits.hashMaxListpackEntries && first.count <= limits.hashMaxListpackValue
@@ -116,7 +127,8 @@ final class CollectionBuilder {
         if type == .hash {
             pack.append(second)
         } else if type == .zset {
-            pack.append(formatDouble(score, into: scratch.0))
+            // As in Redis, a listpack knows no -0.
+            pack.append(formatDouble(score == 0 ? 0 : score, into: scratch.0))
         }
         count += 1
         return true
@@ -195,6 +207,14 @@ final class CollectionBuilder {
             entry.encoding = .listpack
             entry.listpack = isSorted ? pack.copy() : sorted()
         }
+        table = nil
+        list = nil
+    }
+
+    /// Drops a collection that will not be finished.
+    func abandon() {
+        if let table { Reaper.shared.free(table) }
+        if let list { Reaper.shared.free(list) }
         table = nil
         list = nil
     }

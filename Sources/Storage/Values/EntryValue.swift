@@ -33,6 +33,9 @@ extension Entry {
         return blockSize + value + 14
     }
 
+    /// Whether this is a hash with fields that expire.
+    var hasExpiringFields: Bool { type == .hash && encoding == .hashtable && tableValue.expiring?.heap.first != nil }
+
     /// Chunks of a large list; 1 for a small one. DEBUG OBJECT.
     public var listChunkCount: Int { encoding == .quicklist ? chunkedList.chunkCount : 1 }
 

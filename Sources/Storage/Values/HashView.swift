@@ -7,20 +7,37 @@ public struct HashView {
     public var count: Int { entry.elementCount }
 
     public func get(_ field: Bytes) -> Bytes? {
-        if entry.isLarge { return entry.tableValue.find(field)?.stringBytes }
+        if entry.isLarge { return live(field)?.stringBytes }
         let pack = entry.listpack
         guard let at = pack.find(field, every: 2), let value = pack.next(at) else { return nil }
         return pack.value(at: value, scratch: keyspace.valueScratch)
     }
     public func contains(_ field: Bytes) -> Bool {
-        entry.isLarge ? entry.tableValue.find(field) != nil : entry.listpack.find(field, every: 2) != nil
+        entry.isLarge ? live(field) != nil : entry.listpack.find(field, every: 2) != nil
     }
+    /// A field of a large hash, unless its time has come.
+    @inline(__always) private func live(_ field: Bytes) -> Entry? {
+        entry.tableValue.find(field).flatMap { isDue($0) ? nil : $0 }
+    }
+    @inline(__always) private func isDue(_ field: Entry) -> Bool {
+        guard field.flags.contains(.hasExpiry), let when = field.expiry else { return false }
+        return when <= keyspace.now
+    }
+    /// Whether there are fields whose time has come: counted and picked still, but not shown. O(1).
+    public var hasDueFields: Bool {
+        guard entry.isLarge, let first = entry.tableValue.expiring?.heap.first else { return false }
+        return first.when <= keyspace.now
+    }
+    /// nil where there is no such field (or not any more), and where it does not expire.
+    public func expiry(of field: Bytes) -> Int64? { entry.isLarge ? live(field)?.expiry : nil }
+
     /// Until `body` returns false.
     public func forEach(_ body: (Bytes, Bytes) -> Bool) {
         if entry.isLarge {
             let table = entry.tableValue
             for i in 0..<table.count {
                 let field = table.slots[i]
+                if isDue(field) { continue }
                 if !body(field.key, field.stringBytes) { return }
             }
             return
@@ -51,7 +68,7 @@ public struct HashView {
     /// About `count` fields; a small hash whole. Returns the next cursor, 0 at the end.
     public func scan(cursor: UInt64, count: Int, _ body: (Bytes, Bytes) -> Void) -> UInt64 {
         if entry.isLarge {
-            return entry.tableValue.scan(cursor, count: count) { body($0.key, $0.stringBytes) }
+            return entry.tableValue.scan(cursor, count: count) { if !isDue($0) { body($0.key, $0.stringBytes) } }
         }
         forEach { field, value in
             body(field, value)
@@ -68,8 +85,8 @@ public struct HashEditor {
 
     public var view: HashView { HashView(entry: entry, keyspace: database.keyspace) }
 
-    /// True when the field is new.
-    @discardableResult public func set(_ field: Bytes, _ value: Bytes) -> Bool {
+    /// True when the field is new. An old one's expiry goes, unless it is to be kept.
+    @discardableResult public func set(_ field: Bytes, _ value: Bytes, keepingExpiry: Bool = false) -> Bool {
         database.willChange(entry)
         if !entry.isLarge {
             let limits = database.keyspace.limits
@@ -91,12 +108,35 @@ public struct HashEditor {
             convert()
         }
         let table = entry.tableValue
-        if let old = table.find(field) {
-            table.setValue(old, value)
-            return false
+        let old = table.find(field)
+        if let old {
+            table.setValue(old, value, keepingExpiry: keepingExpiry)
+        } else {
+            table.add(Entry.makeString(field, value, expiry: nil))
         }
-        table.add(Entry.makeString(field, value, expiry: nil))
-        return true
+        if let expiring = table.expiring {
+            let limits = database.keyspace.limits
+            if max(field.count, value.count) > limits.hashMaxListpackValue
+                || table.count > limits.hashMaxListpackEntries
+            {
+                expiring.looksSmall = false
+            }
+            database.fieldExpiriesChanged(entry)
+        }
+        return old == nil
+    }
+
+    /// Lets a field that is there expire, in ms since 1970, or not any more. The hash becomes a table, as the small form
+    /// has no room for times.
+    public func setExpiry(of field: Bytes, _ when: Int64?) {
+        database.willChange(entry)
+        if !entry.isLarge {
+            convert()
+            entry.tableValue.expiringFields().looksSmall = true
+        }
+        guard let found = entry.tableValue.find(field) else { return }
+        entry.tableValue.setExpiry(found, when)
+        database.fieldExpiriesChanged(entry)
     }
 
     @discardableResult public func remove(_ field: Bytes) -> Bool {
@@ -104,6 +144,7 @@ public struct HashEditor {
             guard let old = entry.tableValue.find(field) else { return false }
             database.willChange(entry)
             entry.tableValue.remove(old)
+            database.fieldExpiriesChanged(entry)
             return true
         }
         var pack = entry.listpack

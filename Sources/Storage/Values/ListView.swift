@@ -69,7 +69,10 @@ public struct ListEditor {
     public func set(_ index: Int, _ value: Bytes) {
         database.willChange(entry)
         growIfNeeded(for: value)
-        if entry.isLarge { return entry.chunkedList.set(index, value) }
+        if entry.isLarge {
+            entry.chunkedList.set(index, value)
+            return shrinkIfSmall()
+        }
         var pack = entry.listpack
         if let offset = pack.seek(index) { pack.replace(at: offset, with: value) }
         entry.listpack = pack

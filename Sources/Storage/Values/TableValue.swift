@@ -11,6 +11,8 @@ final class TableValue: LargeValue {
     private(set) var table: EntryTable
     private(set) var slots = SlotArray()
     private(set) var order: RankTree?
+    /// The fields of a hash that expire; nil until the first one.
+    private(set) var expiring: ExpiringFields?
     /// Bytes of the elements' blocks.
     private var elementBytes = 0
 
@@ -77,22 +79,59 @@ final class TableValue: LargeValue {
         table.insert(entry, hash: Hashing.hash(entry.key))
         order?.insert(entry.score, entry)
         elementBytes += entry.blockSize
+        if let when = entry.expiry { expiringFields().heap.insert(entry, when: when) }
     }
 
-    /// Replaces a hash field's value.
-    func setValue(_ old: Entry, _ value: Bytes) {
+    /// Replaces a hash field's value. Its expiry goes, unless it is to be kept.
+    func setValue(_ old: Entry, _ value: Bytes, keepingExpiry: Bool = false) {
         stepTable()
         let slot = old.slot
         willChange(slot)
-        if !old.flags.contains(.outOfLine) && old.overwriteInline(value, encoding: .raw) { return }
+        let when = keepingExpiry ? old.expiry : nil
+        let hadExpiry = old.flags.contains(.hasExpiry)
+        if hadExpiry == (when != nil), !old.flags.contains(.outOfLine), old.overwriteInline(value, encoding: .raw) {
+            return
+        }
         let key = old.key
         guard let place = table.find(key, hash: Hashing.hash(key)) else { return }
-        let entry = Entry.makeString(key, value, expiry: nil)
+        let entry = Entry.makeString(key, value, expiry: when)
         entry.slot = slot
+        if when != nil {
+            expiring?.heap.replace(at: old.heapIndex, by: entry)
+        } else if hadExpiry {
+            expiring?.heap.remove(old)
+        }
         place.entry = entry
         slots[slot] = entry
         elementBytes += entry.blockSize - old.blockSize
         TableValue.free(old)
+    }
+
+    /// Sets a hash field's expiry, in ms since 1970, or takes it away.
+    func setExpiry(_ old: Entry, _ when: Int64?) {
+        stepTable()
+        willChange(old.slot)
+        if let when, old.flags.contains(.hasExpiry) {
+            old.storeExpiry(when)
+            expiring?.heap.update(old, when: when)
+            return
+        }
+        guard let place = table.find(old.key, hash: Hashing.hash(old.key)) else { return }
+        let entry = old.rebuilt(expiry: when)
+        if old.flags.contains(.hasExpiry) { expiring?.heap.remove(old) }
+        place.entry = entry
+        slots[entry.slot] = entry
+        if let when { expiringFields().heap.insert(entry, when: when) }
+        elementBytes += entry.blockSize - old.blockSize
+        old.freeBlock()
+    }
+
+    /// Made where it is missing.
+    @discardableResult func expiringFields() -> ExpiringFields {
+        if let expiring { return expiring }
+        let made = ExpiringFields()
+        expiring = made
+        return made
     }
 
     func setScore(_ entry: Entry, _ score: Double) {
@@ -116,6 +155,7 @@ final class TableValue: LargeValue {
         }
         slots.removeLast()
         order?.remove(entry.score, entry)
+        if entry.flags.contains(.hasExpiry) { expiring?.heap.remove(entry) }
         if let place = table.find(entry.key, hash: Hashing.hash(entry.key)) { table.remove(place) }
         elementBytes -= entry.blockSize
         TableValue.free(entry)
@@ -136,8 +176,9 @@ final class TableValue: LargeValue {
             copy.add(
                 type == .zset
                     ? ZSetEditor.element(element.key, element.score)
-                    : Entry.makeString(element.key, element.stringBytes, expiry: nil))
+                    : Entry.makeString(element.key, element.stringBytes, expiry: element.expiry))
         }
+        if let expiring { copy.expiringFields().looksSmall = expiring.looksSmall }
         return copy
     }
 
@@ -188,7 +229,9 @@ final class TableValue: LargeValue {
         guard let sink else { return }
         let slot = UInt32(truncatingIfNeeded: slot)
         switch type {
-        case .hash: sink.batch.appendHashField(owner: pendingOwner, slot: slot, entry.key, entry.stringBytes)
+        case .hash:
+            sink.batch.appendHashField(
+                owner: pendingOwner, slot: slot, entry.key, entry.stringBytes, expiresMs: entry.expiry)
         case .zset: sink.batch.appendZSetMember(owner: pendingOwner, slot: slot, entry.key, score: entry.score)
         default: sink.batch.appendSetMember(owner: pendingOwner, slot: slot, entry.key)
         }
@@ -205,6 +248,7 @@ final class TableValue: LargeValue {
         slots.free()
         table.freeBuckets()
         order?.free()
+        expiring?.free()
         changed.free()
         pending?.free()
     }

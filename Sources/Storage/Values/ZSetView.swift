@@ -168,7 +168,8 @@ public struct ZSetEditor {
             }
             offset = pack.next(scoreAt)
         }
-        let text = formatDouble(score, into: keyspace.valueScratch)
+        // As in Redis, a listpack knows no -0.
+        let text = formatDouble(score == 0 ? 0 : score, into: keyspace.valueScratch)
         guard let at = offset else {
             pack.append(member)
             pack.append(text)

@@ -1,0 +1,201 @@
+import Storage
+
+/// When fields of hashes expire, as Redis 7.4 documents it.
+enum HashExpiryCommands {
+    static let table: [Command] = [
+        Command(
+            "hexpire", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
+            complexity: "O(N*log(N)) for N fields", summary: "Lets fields expire after some seconds.",
+            .write(hexpire)),
+        Command(
+            "hpexpire", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
+            complexity: "O(N*log(N)) for N fields", summary: "Lets fields expire after some milliseconds.",
+            .write(hpexpire)),
+        Command(
+            "hexpireat", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
+            complexity: "O(N*log(N)) for N fields", summary: "Lets fields expire at a time in seconds since 1970.",
+            .write(hexpireat)),
+        Command(
+            "hpexpireat", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
+            complexity: "O(N*log(N)) for N fields",
+            summary: "Lets fields expire at a time in milliseconds since 1970.", .write(hpexpireat)),
+        Command(
+            "hpersist", arity: -5, flags: [.fast], group: .hash, since: "7.4.0",
+            complexity: "O(N*log(N)) for N fields", summary: "Takes fields' expiry away.", .write(hpersist)),
+        Command(
+            "httl", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
+            summary: "Seconds until fields expire.", .read(httl)),
+        Command(
+            "hpttl", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
+            summary: "Milliseconds until fields expire.", .read(hpttl)),
+        Command(
+            "hexpiretime", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
+            summary: "The times in seconds since 1970 at which fields expire.", .read(hexpiretime)),
+        Command(
+            "hpexpiretime", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
+            summary: "The times in milliseconds since 1970 at which fields expire.", .read(hpexpiretime)),
+    ]
+
+    /// What the commands answer for a field.
+    private enum Answer {
+        static let noField: Int64 = -2
+        static let noExpiry: Int64 = -1
+        static let refused: Int64 = 0
+        static let done: Int64 = 1
+        /// The time is not in the future.
+        static let removed: Int64 = 2
+    }
+
+    /// The latest time that a field can expire at: some two thousand years from now.
+    private static let maximumTime: Int64 = 0xffff_ffff_fffe >> 2
+
+    /// The fields behind `FIELDS numfields`, which stands at `index`.
+    private static func fields(_ args: Arguments, at index: Int) throws(CommandError) -> Range<Int> {
+        guard args[index].equals(ignoringCase: "fields") else {
+            throw CommandError("ERR Mandatory argument FIELDS is missing or not at the right position")
+        }
+        guard index + 1 < args.count, let count = args[index + 1].integer, count > 0 else {
+            throw CommandError("ERR Parameter `numFields` should be greater than 0")
+        }
+        guard count == Int64(args.count - index - 2) else {
+            throw CommandError("ERR The `numfields` parameter must match the number of arguments")
+        }
+        return index + 2..<args.count
+    }
+
+    // MARK: - Setting
+
+    private enum Condition {
+        case nx, xx, gt, lt
+
+        init?(_ word: Bytes) {
+            if word.equals(ignoringCase: "nx") {
+                self = .nx
+            } else if word.equals(ignoringCase: "xx") {
+                self = .xx
+            } else if word.equals(ignoringCase: "gt") {
+                self = .gt
+            } else if word.equals(ignoringCase: "lt") {
+                self = .lt
+            } else {
+                return nil
+            }
+        }
+
+        /// A field that does not expire counts as one that does so at the end of time.
+        func allows(_ new: Int64, insteadOf old: Int64?) -> Bool {
+            switch self {
+            case .nx: old == nil
+            case .xx: old != nil
+            case .gt: old.map { new > $0 } ?? false
+            case .lt: old.map { new < $0 } ?? true
+            }
+        }
+    }
+
+    private static func hexpire(_ c: WriteContext) throws(CommandError) { try expire(c, .ex, "hexpire") }
+    private static func hpexpire(_ c: WriteContext) throws(CommandError) { try expire(c, .px, "hpexpire") }
+    private static func hexpireat(_ c: WriteContext) throws(CommandError) { try expire(c, .exat, "hexpireat") }
+    private static func hpexpireat(_ c: WriteContext) throws(CommandError) { try expire(c, .pxat, "hpexpireat") }
+
+    private static func expire(
+        _ c: WriteContext, _ unit: ExpiryUnit, _ command: StaticString
+    ) throws(CommandError) {
+        let key = c.args[1]
+        _ = try c.hash(key)
+        let time = try c.args.integer(2)
+        if time < 0 { throw CommandError("ERR invalid expire time, must be >= 0") }
+        let when = try unit.absolute(time, now: c.now, positive: false, command: command)
+        if when > maximumTime { throw CommandError("ERR invalid expire time in '\(command)' command") }
+        let condition = Condition(c.args[3])
+        let fields = try fields(c.args, at: condition == nil ? 3 : 4)
+        c.reply.array(fields.count)
+        guard let hash = try c.editHash(key, create: false, fields: fields) else {
+            for _ in fields { c.reply.integer(Answer.noField) }
+            return
+        }
+        let isPast = when <= c.now
+        var changed: [Bytes] = []
+        for i in fields {
+            // The hash itself goes with its last field, after this command.
+            guard hash.view.contains(c.args[i]) else {
+                c.reply.integer(Answer.noField)
+                continue
+            }
+            if let condition, !condition.allows(when, insteadOf: hash.view.expiry(of: c.args[i])) {
+                c.reply.integer(Answer.refused)
+                continue
+            }
+            if isPast {
+                hash.remove(c.args[i])
+                c.propagate(Bytes("HDEL"), key, c.args[i])
+            } else {
+                hash.setExpiry(of: c.args[i], when)
+                changed.append(c.args[i])
+            }
+            c.reply.integer(isPast ? Answer.removed : Answer.done)
+        }
+        c.db.removeIfEmpty(hash.entry)
+        if !changed.isEmpty { propagate(c, when, condition, changed) }
+    }
+
+    /// Absolute, and with the fields that it concerned only.
+    private static func propagate(_ c: WriteContext, _ when: Int64, _ condition: Condition?, _ fields: [Bytes]) {
+        withDecimal(when) { time in
+            withDecimal(Int64(fields.count)) { count in
+                var command = [Bytes("HPEXPIREAT"), c.args[1], time]
+                if condition != nil { command.append(c.args[3]) }
+                c.propagate(command + [Bytes("FIELDS"), count] + fields)
+            }
+        }
+    }
+
+    private static func hpersist(_ c: WriteContext) throws(CommandError) {
+        _ = try c.hash(c.args[1])
+        let fields = try fields(c.args, at: 2)
+        let hash = try c.editHash(c.args[1], create: false, fields: fields)
+        c.reply.array(fields.count)
+        for i in fields {
+            guard let hash, hash.view.contains(c.args[i]) else {
+                c.reply.integer(Answer.noField)
+                continue
+            }
+            guard hash.view.expiry(of: c.args[i]) != nil else {
+                c.reply.integer(Answer.noExpiry)
+                continue
+            }
+            hash.setExpiry(of: c.args[i], nil)
+            c.reply.integer(Answer.done)
+        }
+    }
+
+    // MARK: - Asking
+
+    private static func httl(_ c: ReadContext) throws(CommandError) { try answer(c, relative: true, seconds: true) }
+    private static func hpttl(_ c: ReadContext) throws(CommandError) { try answer(c, relative: true, seconds: false) }
+    private static func hexpiretime(_ c: ReadContext) throws(CommandError) {
+        try answer(c, relative: false, seconds: true)
+    }
+    private static func hpexpiretime(_ c: ReadContext) throws(CommandError) {
+        try answer(c, relative: false, seconds: false)
+    }
+
+    private static func answer(_ c: ReadContext, relative: Bool, seconds: Bool) throws(CommandError) {
+        let hash = try c.hash(c.args[1])
+        let fields = try fields(c.args, at: 2)
+        c.reply.array(fields.count)
+        for i in fields {
+            guard let hash, hash.contains(c.args[i]) else {
+                c.reply.integer(Answer.noField)
+                continue
+            }
+            guard let when = hash.expiry(of: c.args[i]) else {
+                c.reply.integer(Answer.noExpiry)
+                continue
+            }
+            let milliseconds = relative ? max(0, when &- c.now) : when
+            // Rounded up: a field with less than a second left has one.
+            c.reply.integer(seconds ? (milliseconds + 999) / 1000 : milliseconds)
+        }
+    }
+}

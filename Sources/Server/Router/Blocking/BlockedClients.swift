@@ -1,0 +1,121 @@
+import Storage
+
+/// Who waits for which keys, and until when; and the keys that have got something since they were last looked at. While
+/// nobody waits for a key, the keyspace does not call here.
+final class BlockedClients {
+    private let keyspace: Keyspace
+    private var queues: [DatabaseKey: WaitQueue] = [:]
+    private var deadlines = DeadlineHeap()
+    private var lastSequence = 0
+    /// In the order in which they became ready.
+    private var ready: [DatabaseKey] = []
+    private var readyTaken = 0
+    private(set) var hasReady = false
+    private(set) var count = 0
+
+    init(_ keyspace: Keyspace) { self.keyspace = keyspace }
+
+    /// Keys that somebody waits for; those of them whose removal serves somebody.
+    var keyCount: Int { queues.count }
+    var removalKeyCount: Int { queues.values.count { $0.removalCount > 0 } }
+    /// Clients whose waiting ends some time.
+    var deadlineCount: Int { deadlines.count }
+    /// Monotonic nanoseconds; `.max`: nobody's time will be up.
+    var nextDeadline: UInt64 { deadlines.first?.deadline ?? .max }
+
+    // MARK: Coming and going
+
+    /// `keys` may name one several times; `now` is in monotonic nanoseconds.
+    func add(_ client: Client, _ wait: Wait, _ keys: [DatabaseKey], _ request: Transaction, now: UInt64) {
+        var deadline = UInt64.max
+        if wait.timeout > 0 {
+            let (nanoseconds, isLong) = UInt64(wait.timeout).multipliedReportingOverflow(by: 1_000_000)
+            let (sum, isTooLong) = now.addingReportingOverflow(nanoseconds)
+            if !isLong && !isTooLong { deadline = sum }
+        }
+        var distinct: [DatabaseKey] = []
+        var seen: Set<DatabaseKey> = []
+        for key in keys where seen.insert(key).inserted { distinct.append(key) }
+        lastSequence += 1
+        let waiter = Waiter(
+            client, wait, keys: distinct, sequence: lastSequence, deadline: deadline, request: request)
+        if queues.isEmpty && !distinct.isEmpty { listen() }
+        for key in distinct {
+            if let queue = queues[key] {
+                queue.append(waiter)
+            } else {
+                let queue = WaitQueue()
+                queue.append(waiter)
+                queues[key] = queue
+            }
+        }
+        if deadline != .max { deadlines.insert(waiter) }
+        count += 1
+        client.waiter = waiter
+        client.flags.insert(.blocked)
+    }
+
+    func remove(_ waiter: Waiter) {
+        guard waiter.client.waiter === waiter else { return }
+        waiter.client.waiter = nil
+        waiter.client.flags.remove(.blocked)
+        count -= 1
+        if waiter.deadline != .max { deadlines.remove(waiter) }
+        for key in waiter.keys {
+            guard let queue = queues[key] else { continue }
+            queue.remove(waiter)
+            if queue.count == 0 { queues[key] = nil }
+        }
+        if queues.isEmpty && !waiter.keys.isEmpty {
+            keyspace.onReady = nil
+            keyspace.onContentsReplaced = nil
+        }
+    }
+
+    /// Who has waited too long, the one whose time was up first.
+    func due(_ now: UInt64) -> Waiter? {
+        guard let first = deadlines.first, first.deadline <= now else { return nil }
+        return first
+    }
+
+    // MARK: Keys that are ready
+
+    private func listen() {
+        keyspace.onReady = { [unowned self] db, key in note(DatabaseKey(db, key)) }
+        keyspace.onContentsReplaced = { [unowned self] db in noteAll(db) }
+    }
+
+    private func note(_ key: DatabaseKey) {
+        guard let queue = queues[key], !queue.isReady else { return }
+        queue.isReady = true
+        ready.append(key)
+        hasReady = true
+    }
+
+    /// The database has other contents. O(keys waited for); the key that was waited for longest comes first.
+    private func noteAll(_ db: Int) {
+        var found: [(DatabaseKey, Int)] = []
+        for (key, queue) in queues where key.db == db {
+            var isThere = queue.removalCount > 0
+            key.withBytes { if !isThere { isThere = keyspace.databases[db].holds($0) } }
+            if isThere { found.append((key, queue.firstSequence)) }
+        }
+        found.sort { $0.1 < $1.1 }
+        for (key, _) in found { note(key) }
+    }
+
+    /// The key that has been ready longest, and who waits for it. It may become ready again while they are served.
+    func takeReady() -> (DatabaseKey, WaitQueue)? {
+        while readyTaken < ready.count {
+            let key = ready[readyTaken]
+            readyTaken += 1
+            guard let queue = queues[key], queue.isReady else { continue }
+            queue.isReady = false
+            return (key, queue)
+        }
+        ready.removeAll(keepingCapacity: ready.count < 1024)
+        readyTaken = 0
+        hasReady = false
+        return nil
+    }
+}

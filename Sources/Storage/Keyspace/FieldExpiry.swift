@@ -1,0 +1,101 @@
+/// The fields of one hash that expire. Hashes without any have none of this.
+final class ExpiringFields {
+    var heap = ExpiryHeap()
+    /// Stands for the hash in its database's heap of hashes, by the soonest of its fields; its key is the hash's.
+    var anchor: Entry?
+    /// Whether the hash is a table only because fields expire: Redis has a small form for such.
+    var looksSmall = false
+
+    func free() {
+        heap.free()
+        anchor?.freeBlock()
+    }
+}
+
+/// Expiry of hash fields: a heap of the hashes by their soonest field, and one of fields in each such hash, so that
+/// nothing ever looks for what is due.
+extension Database {
+    /// Hashes that have fields that expire.
+    public var hashesWithExpiringFields: Int { contents.fieldExpiries.count }
+
+    /// After any change to a large hash that may have fields that expire. O(log n) where the soonest is another one.
+    @inline(__always) func fieldExpiriesChanged(_ entry: Entry) {
+        if let expiring = entry.tableValue.expiring { follow(expiring, entry) }
+    }
+    private func follow(_ expiring: ExpiringFields, _ entry: Entry) {
+        guard let when = expiring.heap.first?.when else { return forget(expiring) }
+        if let anchor = expiring.anchor {
+            if anchor.expiry == when { return }
+            anchor.storeExpiry(when)
+            contents.fieldExpiries.update(anchor, when: when)
+        } else {
+            let anchor = Entry.make(entry.key, type: .hash, encoding: .raw, expiry: when, room: 0)
+            expiring.anchor = anchor
+            contents.fieldExpiries.insert(anchor, when: when)
+        }
+    }
+    private func forget(_ expiring: ExpiringFields) {
+        guard let anchor = expiring.anchor else { return }
+        contents.fieldExpiries.remove(anchor)
+        anchor.freeBlock()
+        expiring.anchor = nil
+    }
+
+    /// Before a value leaves this database.
+    @inline(__always) func forgetFieldExpiries(_ entry: Entry) {
+        if entry.type == .hash, entry.encoding == .hashtable, let expiring = entry.tableValue.expiring {
+            forget(expiring)
+        }
+    }
+    /// After a value has come into this database.
+    @inline(__always) func noteFieldExpiries(_ entry: Entry) {
+        if entry.type == .hash, entry.encoding == .hashtable { fieldExpiriesChanged(entry) }
+    }
+
+    /// Removes a field of the hash at `key` if its time has come, and the hash with its last one.
+    public func expireIfDue(_ field: Bytes, of key: Bytes) {
+        guard let entry = find(key), entry.type == .hash, entry.isLarge, let found = entry.tableValue.find(field),
+            let when = found.expiry, when <= keyspace.now
+        else { return }
+        expire(field: found, of: entry)
+    }
+
+    /// The same for all its fields. O(log n) for each that is due.
+    public func expireDueFields(of key: Bytes) {
+        while let entry = find(key), entry.type == .hash, entry.isLarge,
+            let first = entry.tableValue.expiring?.heap.first, first.when <= keyspace.now
+        {
+            expire(field: first.entry, of: entry)
+        }
+    }
+
+    /// The same for the field that has been due the longest in this database. False when none is due.
+    func expireSoonestField() -> Bool {
+        guard let soonest = contents.fieldExpiries.first, soonest.when <= keyspace.now else { return false }
+        let key = soonest.entry.key
+        guard let entry = contents.table.find(key, hash: Hashing.hash(key))?.entry,
+            let field = entry.tableValue.expiring?.heap.first
+        else { return false }
+        expire(field: field.entry, of: entry)
+        return true
+    }
+
+    private func expire(field: Entry, of entry: Entry) {
+        keyspace.onFieldExpired?(index, entry.key, field.key)
+        keyspace.expiredFields += 1
+        willChange(entry)
+        entry.tableValue.remove(field)
+        fieldExpiriesChanged(entry)
+        removeIfEmpty(entry)
+    }
+}
+
+extension Entry {
+    /// What OBJECT ENCODING answers.
+    public var encodingName: StaticString {
+        guard type == .hash, encoding == .hashtable, tableValue.expiring?.looksSmall == true else {
+            return encoding.name
+        }
+        return "listpackex"
+    }
+}

@@ -1,0 +1,133 @@
+// Invariant of this file: what `RDBOutput` and `Bytes` hand out here is used before anything else is appended.
+
+/// The payload of DUMP and RESTORE: a value's type and content as in an RDB file, the RDB version in 2 bytes, and the
+/// CRC64 of all that, in 8 (https://redis.io/docs/latest/commands/dump/).
+public enum DumpPayload {
+    public enum Failure: Error {
+        /// The end is not that of a payload, or of a newer version, or the checksum does not fit.
+        case foreign
+        case damaged
+    }
+
+    private static let footerSize = 10
+
+    /// Calls `body` with the payload of what `entry` holds; nil where such a value cannot be dumped. O(value).
+    public static func of(_ entry: Entry, compresses: Bool, _ body: (Bytes?) -> Void) {
+        let output = RDBOutput()
+        // Fields that expire exist from version 12 on; a server that cannot keep them must not take the hash.
+        let version = entry.hasExpiringFields ? RDBFormat.newestVersion : RDBWriter.usualVersion
+        let writer = RDBWriter(output, version: version, compresses: compresses)
+        guard let kind = writer.kind(of: entry) else { return body(nil) }
+        output.append(byte: kind.rawValue)
+        writer.value(entry)
+        output.append(littleEndian: UInt16(version))
+        output.append(littleEndian: output.checksum())
+        body(output.bytes)
+    }
+
+    /// The value as an entry that is in no keyspace yet: `Database.restore` or `Database.discard` ends it. Nothing in
+    /// the payload is trusted, with a right checksum neither. `longest`: of a string, in bytes. O(value).
+    public static func read(
+        _ payload: Bytes, key: Bytes, expiresMs: Int64?, limits: Limits, longest: Int, checksum: Bool
+    ) throws(Failure) -> Entry {
+        let end = payload.count - footerSize
+        guard end > 0, let version = payload.littleEndian(at: end, as: UInt16.self),
+            Int(version) <= RDBFormat.newestVersion,
+            let stored = payload.littleEndian(at: end + 2, as: UInt64.self),
+            !checksum || stored == CRC64.of(payload[0..<end + 2])
+        else { throw .foreign }
+        var options = RDBOptions()
+        options.longestString = longest
+        let reader = RDBReader(
+            payload: payload[0..<end], options: options, visitor: EntryVisitor(limits: limits))
+        do throws(StorageError) {
+            try reader.readPayload(key: key, expiresMs: expiresMs)
+        } catch {
+            reader.visitor.abandon()
+            throw .damaged
+        }
+        guard let entry = reader.visitor.entry else { throw .damaged }
+        return entry
+    }
+}
+
+/// Makes an entry of the one value that it is told.
+private struct EntryVisitor: RDBVisitor {
+    let limits: Limits
+    private(set) var entry: Entry?
+    private var isOpen = false
+    private var type = ValueType.list
+    private var slot = ChunkedList.firstSlot
+    private lazy var builder = CollectionBuilder(limits: limits)
+    private var stream: StreamLoader?
+
+    init(limits: Limits) { self.limits = limits }
+
+    mutating func string(_ key: RDBKey, _ value: Bytes) {
+        if value.count <= 20, let integer = value.integer {
+            entry = .makeInteger(key.key, integer, expiry: key.expiresMs)
+        } else {
+            entry = .makeString(key.key, value, expiry: key.expiresMs)
+        }
+    }
+
+    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) {
+        self.type = type
+        entry = .make(key.key, type: type, encoding: .listpack, expiry: key.expiresMs, room: 8)
+        isOpen = true
+        if type == .stream { stream = StreamLoader(limits: limits) } else { builder.begin(type) }
+    }
+    mutating func element(_ value: Bytes) throws(StorageError) {
+        if type == .list {
+            builder.addItem(value, slot: slot)
+            slot += 1
+        } else {
+            try add(value, Bytes(), 0)
+        }
+    }
+    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError) {
+        try add(field, value, 0, expiresMs)
+    }
+    mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError) { try add(member, Bytes(), score) }
+
+    private mutating func add(
+        _ first: Bytes, _ second: Bytes, _ score: Double, _ expiresMs: Int64? = nil
+    ) throws(StorageError) {
+        if !builder.add(first, second, score: score, expiresMs: expiresMs) {
+            throw StorageError(file: "the payload", message: "an element comes twice")
+        }
+    }
+
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
+        if stream?.addEntry(id, fields) != true { throw contradiction }
+    }
+    mutating func streamRow(_ row: StreamRow) throws(StorageError) {
+        if stream?.add(row) != true { throw contradiction }
+    }
+    private var contradiction: StorageError {
+        StorageError(file: "the payload", message: "a stream contradicts itself")
+    }
+
+    mutating func end() throws(StorageError) {
+        guard let entry else { return }
+        if let stream {
+            if stream.finish(into: entry) == nil { throw contradiction }
+            self.stream = nil
+        } else {
+            builder.finish(into: entry)
+        }
+        isOpen = false
+    }
+
+    /// The value will not be complete.
+    mutating func abandon() {
+        guard let entry else { return }
+        self.entry = nil
+        if isOpen {
+            if type == .stream { stream = nil } else { builder.abandon() }
+            entry.freeBlock()
+        } else {
+            Database.free(entry)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Glibc
+
+/// A file that is written under another name in the same directory and appears under its own when it is whole.
+enum OutputFile {
+    /// SQLite's own files beside a database.
+    static let companions = ["-wal", "-shm", "-journal"]
+
+    /// Throws where something is in the way.
+    static func checkFree(_ path: String, overwrite: Bool) throws(StorageError) {
+        if !overwrite && exists(path) {
+            throw StorageError(file: path, message: "exists already; it is replaced only when forced")
+        }
+        // A log left beside the name would be applied to the new database.
+        for suffix in ["-wal", "-journal"] where size(path + suffix) > 0 {
+            throw StorageError(
+                file: path + suffix,
+                message: "exists: the snapshot is in use, or its server was killed; stop the server, or remove the file"
+            )
+        }
+    }
+
+    /// Moves a durable file to its place, durably.
+    static func publish(_ temporary: String, as path: String, overwrite: Bool) throws(StorageError) {
+        func failure(_ what: String) -> StorageError {
+            StorageError(file: path, message: "\(what): \(String(cString: strerror(errno)))")
+        }
+        if overwrite {
+            for suffix in companions { unlink(path + suffix) }
+            guard rename(temporary, path) == 0 else { throw failure("cannot be replaced") }
+        } else {
+            // A link, unlike a rename, does not replace what somebody else put there meanwhile.
+            guard link(temporary, path) == 0 else { throw failure("cannot be created") }
+            unlink(temporary)
+        }
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("its directory cannot be opened") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure("its directory cannot be made durable") }
+    }
+
+    private static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+    private static func size(_ path: String) -> Int64 {
+        var status = stat()
+        return lstat(path, &status) == 0 ? Int64(status.st_size) : 0
+    }
+}

@@ -1,0 +1,137 @@
+import Glibc
+
+/// Makes an RDB file out of a snapshot: what `redis-migrate to-rdb` does.
+public enum RDBExporter {
+    public struct Options: Sendable {
+        public static let versions = RDBWriter.versions
+        /// Of the format; one of `versions`.
+        public var version = RDBWriter.usualVersion
+        public var compresses = true
+        /// Replace a file that is there.
+        public var overwrite = false
+        /// Write hashes without their fields' expiries where the version cannot hold them.
+        public var dropFieldExpiries = false
+        /// Called now and then; false stops the export.
+        public var progress: (@Sendable (Progress) -> Bool)?
+
+        public init() {}
+    }
+
+    public struct Progress: Sendable {
+        public let keys: Int
+        /// Rows written, of how many.
+        public let rows: Int64
+        public let allRows: Int64
+        public let bytesWritten: Int64
+    }
+
+    public struct Summary: Sendable {
+        public let keys: Int
+        public let elements: Int
+        public let functions: Int
+        /// Hashes written without their fields' expiries.
+        public let fieldExpiriesDropped: Int
+        public let bytes: Int64
+    }
+
+    /// Reads the snapshot `source` and writes the RDB file `destination`, which is written under another name in the
+    /// same directory and moved into place when it is whole and durable; on any failure nothing is left of it. Keys
+    /// that have expired are written as they are. O(rows), in memory of the largest row.
+    public static func run(
+        from source: String, to destination: String, options: Options = Options()
+    ) throws(StorageError) -> Summary {
+        try OutputFile.checkFree(destination, overwrite: options.overwrite)
+        let temporary = "\(destination).exporting.\(getpid())"
+        unlink(temporary)
+        let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw StorageError(
+                file: temporary, message: "cannot be created: \(String(cString: strerror(errno)))")
+        }
+        defer {
+            close(descriptor)
+            Snapshot.removeEmptyWAL(path: source)
+        }
+        do {
+            let summary = try write(source, RDBOutput(descriptor: descriptor, path: temporary), options)
+            try OutputFile.checkFree(destination, overwrite: options.overwrite)
+            try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite)
+            return summary
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func write(
+        _ source: String, _ output: RDBOutput, _ options: Options
+    ) throws(StorageError) -> Summary {
+        let reader = try SnapshotReader(path: source)
+        let writer = RDBWriter(output, version: options.version, compresses: options.compresses)
+        writeHeader(writer)
+        var functions = 0
+        try reader.forEachFunction { (name, code) throws(StorageError) in
+            guard writer.hasFunctions else {
+                throw StorageError(
+                    file: reader.path,
+                    message: "holds the library of functions \(name.quoted), which needs `--rdb-version 10` or later")
+            }
+            output.append(byte: RDBFormat.Opcode.function)
+            writer.string(code)
+            functions += 1
+        }
+        var rowOptions = RDBRowWriter.Options()
+        rowOptions.dropFieldExpiries = options.dropFieldExpiries
+        let rows = RDBRowWriter(
+            writer, source: reader.path, fieldExpiries: try reader.fieldExpiries(), options: rowOptions)
+        var done: Int64 = 0
+        let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
+        try storageErrors(reader.path) {
+            try reader.read { batch in
+                try rows.write(batch)
+                done += Int64(batch.count)
+                let progress = Progress(keys: rows.keys, rows: done, allRows: all, bytesWritten: output.offset)
+                if options.progress?(progress) == false {
+                    throw StorageError(file: reader.path, message: "the export was interrupted; nothing was written")
+                }
+            }
+        }
+        try rows.finish()
+        output.append(byte: RDBFormat.Opcode.end)
+        output.append(littleEndian: output.checksum())
+        try output.finish()
+        return Summary(
+            keys: rows.keys, elements: rows.elements, functions: functions,
+            fieldExpiriesDropped: rows.fieldExpiriesDropped, bytes: output.offset)
+    }
+
+    /// The name of the format with its version, and notes: what wrote the file (a server of that version, to those who
+    /// ask), the width of its words, when.
+    private static func writeHeader(_ writer: RDBWriter) {
+        let version = String(writer.version)
+        writer.output.append(Bytes(RDBFormat.magic))
+        for _ in version.utf8.count..<4 { writer.output.append(byte: UInt8(ascii: "0")) }
+        for digit in version.utf8 { writer.output.append(byte: digit) }
+        func note(_ name: String, _ write: () -> Void) {
+            writer.output.append(byte: RDBFormat.Opcode.auxiliary)
+            writer.string(name)
+            write()
+        }
+        let server = [9: "6.2.0", 10: "7.0.0", 11: "7.2.0", 12: "7.4.0"]
+        note("redis-ver") { writer.string(server[writer.version] ?? "7.2.0") }
+        note("redis-bits") { writer.string(64) }
+        note("ctime") { writer.string(wallClockMilliseconds() / 1000) }
+        if writer.version >= 10 { note("aof-base") { writer.string(0) } }
+    }
+}
+
+/// Runs what throws nothing but `StorageError`s, though its type does not say so.
+func storageErrors(_ file: String, _ body: () throws -> Void) throws(StorageError) {
+    do {
+        try body()
+    } catch let error as StorageError {
+        throw error
+    } catch {
+        throw StorageError(file: file, message: "\(error)")
+    }
+}

@@ -1,0 +1,122 @@
+import Glibc
+
+// Invariant of this file: the bytes at `flushed...` are in `buffer`, those before are in the file and in `crc`. A hole
+// lies whole on one side of that border, as `buffer` is flushed between appends only.
+
+/// Where an RDB file or a DUMP payload is put together: a buffer, the file behind it (if there is one), and the CRC of
+/// all that was appended. Appending never fails: what goes wrong with the file is thrown by `flushIfFull` and `finish`.
+final class RDBOutput {
+    /// A number that is filled in when it is known: where its bytes lie.
+    struct Hole {
+        fileprivate let offset: Int64
+    }
+
+    private let buffer: OutputBuffer
+    private let file: (descriptor: CInt, path: String)?
+    private var flushed: Int64 = 0
+    private var crc = CRC64()
+    private var failure: StorageError?
+
+    /// Of the buffer, in bytes; longer runs go to the file directly.
+    private static let flushSize = 1 << 20
+
+    /// In memory only.
+    init() {
+        buffer = OutputBuffer(capacity: 256)
+        file = nil
+    }
+
+    /// To an open file, from its start. `path` is for messages; whoever opened the file closes it.
+    init(descriptor: CInt, path: String) {
+        buffer = OutputBuffer(capacity: RDBOutput.flushSize + 4096)
+        file = (descriptor, path)
+    }
+
+    /// Of the next byte, from the start.
+    var offset: Int64 { flushed + Int64(buffer.count) }
+    /// What is in memory: all of it where there is no file.
+    var bytes: Bytes { buffer.bytes }
+
+    // MARK: - Appending
+
+    @inline(__always) func append(byte: UInt8) { buffer.append(byte: byte) }
+    /// Least significant byte first.
+    @inline(__always) func append<T: FixedWidthInteger>(littleEndian value: T) {
+        buffer.append(raw: value.littleEndian)
+    }
+    @inline(__always) func append<T: FixedWidthInteger>(bigEndian value: T) { buffer.append(raw: value.bigEndian) }
+    @inline(__always) func append(_ bytes: Bytes) {
+        if bytes.count > RDBOutput.flushSize && file != nil { return appendDirectly(bytes) }
+        buffer.append(bytes)
+    }
+    @inline(never) private func appendDirectly(_ bytes: Bytes) {
+        flush()
+        crc.update(bytes)
+        write(bytes)
+    }
+
+    /// Room for `count` bytes, 0 until `fill`.
+    func appendHole(_ count: Int) -> Hole {
+        let hole = Hole(offset: offset)
+        for _ in 0..<count { buffer.append(byte: 0) }
+        return hole
+    }
+
+    func fill(_ hole: Hole, _ bytes: Bytes) {
+        if hole.offset >= flushed { return buffer.overwrite(at: Int(hole.offset - flushed), with: bytes) }
+        guard let file else { return }
+        crc.patch(bytes, bytesSince: UInt64(flushed - hole.offset) - UInt64(bytes.count))
+        if failure == nil && pwrite(file.descriptor, bytes.base, bytes.count, Int(hole.offset)) != bytes.count {
+            fail()
+        }
+    }
+
+    // MARK: - The file
+
+    /// Call now and then, between records. Throws what has gone wrong so far.
+    @inline(__always) func flushIfFull() throws(StorageError) {
+        if buffer.count >= RDBOutput.flushSize && file != nil { flush() }
+        if let failure { throw failure }
+    }
+
+    /// The CRC of everything so far.
+    func checksum() -> UInt64 {
+        if file != nil {
+            flush()
+            return crc.value
+        }
+        return CRC64.of(buffer.bytes)
+    }
+
+    /// All is in the file and durable when this returns.
+    func finish() throws(StorageError) {
+        flush()
+        if let file, failure == nil, fsync(file.descriptor) != 0 { fail() }
+        if let failure { throw failure }
+    }
+
+    private func flush() {
+        crc.update(buffer.bytes)
+        write(buffer.bytes)
+        buffer.removeAll(keepingAtMost: 2 * RDBOutput.flushSize)
+    }
+
+    private func write(_ bytes: Bytes) {
+        flushed += Int64(bytes.count)
+        guard let file, failure == nil else { return }
+        var done = 0
+        while done < bytes.count {
+            let n = Glibc.write(file.descriptor, bytes.base + done, bytes.count - done)
+            if n > 0 {
+                done += n
+            } else if n == 0 || errno != EINTR {
+                return fail()
+            }
+        }
+    }
+
+    private func fail() {
+        failure = StorageError(
+            file: file?.path ?? "", message: "cannot be written: \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,230 @@
+/// Reads an RDB file or a snapshot from end to end and tells what is in it: what `redis-migrate verify` does.
+public enum Verification {
+    public struct Options: Sendable {
+        /// Leave out what cannot be kept (modules, for example) instead of refusing the file.
+        public var skipUnsupported = false
+        /// Leave out keys and fields whose expiry is at or before this time, in ms since 1970; nil keeps them all.
+        public var dropExpiredAt: Int64?
+        /// Called now and then with the keys so far; false stops.
+        public var progress: (@Sendable (Int) -> Bool)?
+
+        public init() {}
+    }
+
+    /// What a file holds. Two files hold the same data when all digests are equal.
+    public struct Report: Sendable {
+        /// Of an RDB file; nil of a snapshot.
+        public let rdbVersion: Int?
+        public let keys: Int
+        public let elements: Int
+        public let functions: Int
+        /// Left out because they had expired.
+        public let expired: Int
+        public let skipped: [RDBUnsupported: Int]
+        /// What DEBUG DIGEST answers of this data.
+        public let digest: String
+        /// Of the times at which keys and fields expire, and of the functions' code.
+        public let expiryDigest: String
+        public let functionDigest: String
+
+        public func holdsTheSame(as other: Report) -> Bool {
+            digest == other.digest && expiryDigest == other.expiryDigest && functionDigest == other.functionDigest
+        }
+    }
+
+    /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), in
+    /// memory of the largest value and 32 to 64 bytes a key, by which keys that come twice are found.
+    public static func run(_ path: String, options: Options = Options()) throws(StorageError) -> Report {
+        if try RDBInput.isRDB(path) { return try verifyRDB(path, options) }
+        defer { Snapshot.removeEmptyWAL(path: path) }
+        return try verifySnapshot(path, options)
+    }
+
+    private static func verifyRDB(_ path: String, _ options: Options) throws(StorageError) -> Report {
+        var reading = RDBOptions()
+        reading.skipUnsupported = options.skipUnsupported
+        reading.dropExpiredAt = options.dropExpiredAt
+        reading.fieldExpiries = true
+        let reader = try RDBReader(
+            path: path, options: reading, visitor: VerifyingVisitor(file: path, progress: options.progress))
+        let summary = try reader.read()
+        let digest = reader.visitor.digest
+        return Report(
+            rdbVersion: summary.version, keys: summary.keys, elements: summary.elements,
+            functions: summary.functions, expired: summary.expired, skipped: summary.skipped, digest: digest.hex,
+            expiryDigest: digest.expiryHex, functionDigest: digest.functionHex)
+    }
+
+    private static func verifySnapshot(_ path: String, _ options: Options) throws(StorageError) -> Report {
+        let reader = try SnapshotReader(path: path, check: true)
+        var rows = RowVerifier(file: path, options: options)
+        var functions = 0
+        try reader.forEachFunction { (name, code) throws(StorageError) in
+            rows.visitor.function(name, code)
+            functions += 1
+        }
+        try storageErrors(path) { try reader.read { try rows.take($0) } }
+        try rows.finish()
+        let digest = rows.visitor.digest
+        return Report(
+            rdbVersion: nil, keys: rows.keys, elements: rows.elements, functions: functions, expired: rows.expired,
+            skipped: [:], digest: digest.hex, expiryDigest: digest.expiryHex, functionDigest: digest.functionHex)
+    }
+}
+
+/// Digests what it is told, and finds keys that come twice.
+private struct VerifyingVisitor: RDBVisitor {
+    let file: String
+    let progress: (@Sendable (Int) -> Bool)?
+    private(set) var digest = StreamingDigest()
+    private var seen: [Int32: DuplicateFilter] = [:]
+    private var type = ValueType.string
+    private var keys = 0
+    private var pairs: [Bytes] = []
+
+    init(file: String, progress: (@Sendable (Int) -> Bool)?) {
+        self.file = file
+        self.progress = progress
+    }
+
+    private mutating func open(_ type: ValueType, _ key: RDBKey) throws(StorageError) {
+        keys += 1
+        if keys & 1023 == 0, progress?(keys) == false {
+            throw StorageError(file: file, message: "was not read to its end: interrupted")
+        }
+        self.type = type
+        guard seen[key.database, default: DuplicateFilter()].insert(key.key) else {
+            throw StorageError(file: file, message: "the key \(key.key.quoted) comes twice in database \(key.database)")
+        }
+        digest.begin(type, key.key, database: key.database, expiresMs: key.expiresMs)
+    }
+
+    mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError) {
+        try open(.string, key)
+        digest.ordered(value)
+        digest.end()
+    }
+    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError) { try open(type, key) }
+    mutating func element(_ value: Bytes) {
+        if type == .list { digest.ordered(value) } else { digest.member(value) }
+    }
+    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {
+        digest.pair(field, value, expiresMs: expiresMs)
+    }
+    mutating func scored(_ member: Bytes, _ score: Double) { digest.scored(member, score) }
+    /// Groups are in no digest, with Redis neither.
+    mutating func streamRow(_ row: StreamRow) {}
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
+        guard StreamFields.unpack(fields, into: &pairs) else {
+            throw StorageError(file: file, message: "the fields of a stream's entry cannot be read")
+        }
+        withUnsafeTemporaryAllocation(byteCount: StreamID.textLimit, alignment: 1) { text in
+            if let text = text.baseAddress { digest.ordered(id.text(into: text, separator: UInt8(ascii: "."))) }
+        }
+        for element in pairs { digest.ordered(element) }
+    }
+    mutating func end() { digest.end() }
+    mutating func function(_ name: Bytes, _ code: Bytes) { digest.function(code) }
+}
+
+/// Tells a snapshot's rows to a visitor as an RDB file's reader does, and finds collections that are empty or hold an
+/// element twice.
+private struct RowVerifier {
+    var visitor: VerifyingVisitor
+    private(set) var keys = 0
+    private(set) var elements = 0
+    private(set) var expired = 0
+
+    private let file: String
+    private let dropExpiredAt: Int64?
+    private var seen = DuplicateFilter()
+    private let key = OutputBuffer()
+    private var type = ValueType.list
+    private var database: Int32 = 0
+    private var expiresMs: Int64?
+    private var isOpen = false
+    private var isDropped = false
+    private var hasRows = false
+    private var hasBegun = false
+
+    init(file: String, options: Verification.Options) {
+        self.file = file
+        dropExpiredAt = options.dropExpiredAt
+        visitor = VerifyingVisitor(file: file, progress: options.progress)
+    }
+
+    private func isDue(_ expiry: Int64?) -> Bool {
+        guard let expiry, let dropExpiredAt else { return false }
+        return expiry <= dropExpiredAt
+    }
+
+    mutating func take(_ batch: RowBatch) throws(StorageError) {
+        try batch.forEach { (row: Row) throws(StorageError) in
+            switch row {
+            case .string(_, let db, let key, let value, let expiresMs):
+                try finish()
+                if isDue(expiresMs) {
+                    expired += 1
+                } else {
+                    keys += 1
+                    try visitor.string(RDBKey(database: db, key: key, expiresMs: expiresMs), value)
+                }
+            case .owner(let type, _, let db, let key, let expiresMs):
+                try finish()
+                isOpen = true
+                hasRows = false
+                hasBegun = false
+                isDropped = isDue(expiresMs)
+                self.type = type
+                self.key.removeAll()
+                self.key.append(key)
+                database = db
+                self.expiresMs = expiresMs
+                seen.removeAll()
+            case .stream:
+                // A stream may be empty.
+                hasRows = true
+                if !isDropped { try begin() }
+            case .element(.stream, _, _, let first, let second, _, _):
+                if isDropped { return }
+                guard let id = StreamID(bytes: first) else {
+                    throw StorageError(file: file, message: "a stream's entry has no id")
+                }
+                elements += 1
+                try visitor.streamEntry(id, second)
+            case .element(_, _, _, let first, let second, let score, let fieldExpiry):
+                hasRows = true
+                if type != .list && !seen.insert(first) {
+                    throw StorageError(
+                        file: file, message: "the \(type.name) \(key.bytes.quoted) holds \(first.quoted) twice")
+                }
+                if isDropped || isDue(fieldExpiry) { return }
+                try begin()
+                elements += 1
+                switch type {
+                case .hash: visitor.pair(first, second, expiresMs: fieldExpiry)
+                case .zset: visitor.scored(first, score)
+                default: visitor.element(first)
+                }
+            default: throw StorageError(file: file, message: "a snapshot holds rows only")
+            }
+        }
+    }
+
+    private mutating func begin() throws(StorageError) {
+        if hasBegun { return }
+        hasBegun = true
+        keys += 1
+        try visitor.begin(type, RDBKey(database: database, key: key.bytes, expiresMs: expiresMs), sizeHint: 0)
+    }
+
+    mutating func finish() throws(StorageError) {
+        if !isOpen { return }
+        isOpen = false
+        if !hasRows {
+            throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) has no elements")
+        }
+        if isDropped { expired += 1 }
+        if hasBegun { visitor.end() }
+    }
+}
