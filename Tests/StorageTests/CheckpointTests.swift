@@ -182,6 +182,9 @@ extension RandomWriter {
         func some(_ number: Int) -> StreamID { StreamID(ms: UInt64(number), seq: 1) }
         let near = some(int(Int(state.lastID.ms) + 2))
         let name = Text(["g", "h", "other"][int(3)])
+        let consumerName = Text(["a", "b", "consumer"][int(3)])
+        // Their bytes are borrowed below.
+        defer { withExtendedLifetime((name, consumerName)) {} }
         switch int(14) {
         case 0...3:
             for _ in 0...int(12) {
@@ -203,7 +206,7 @@ extension RandomWriter {
                 ?? stream.addGroup(name.bytes, lastID: near, entriesRead: int(2) == 0 ? nil : Int64(int(50)))
             guard let group else { return }
             let consumer = stream.consumer(
-                Text(["a", "b", "consumer"][int(3)]).bytes, in: group, now: Int64(int(9999)))
+                consumerName.bytes, in: group, now: Int64(int(9999)))
             switch int(9) {
             case 0: stream.set(group, lastID: near, entriesRead: Int64(int(100)))
             case 1: stream.touch(consumer, seenMs: Int64(int(9999)), active: int(2) == 0)

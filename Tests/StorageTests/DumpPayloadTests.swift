@@ -56,7 +56,7 @@ import Testing
         var found: [(String, [UInt8])] = []
         db.forEach { entry in
             DumpPayload.of(entry, compresses: found.count % 2 == 0) {
-                found.append((entry.key.string, $0?.array ?? []))
+                found.append((entry.key.string, $0.array))
             }
             return true
         }
@@ -148,7 +148,7 @@ import Testing
             if good % 8 != 0 { continue }
             // What was read can be written, and read again.
             var again: [UInt8]?
-            DumpPayload.of(entry, compresses: true) { again = $0?.array }
+            DumpPayload.of(entry, compresses: true) { again = $0.array }
             let before = with("k") { DataDigest.hex(ofValueAt: $0, in: db) }
             db.restore(try read(try #require(again), as: "k"))
             #expect(with("k") { DataDigest.hex(ofValueAt: $0, in: db) } == before)

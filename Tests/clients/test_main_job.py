@@ -22,7 +22,7 @@ CORPUS = pathlib.Path(os.environ.get("SWIFTLET_RDB") or ROOT.parent / "shared" /
 
 # Refused, with and without --skip-unsupported: damage, and an append-only file that is no RDB file.
 REFUSED = ["corrupt_ziplist.rdb", "rdb-preamble.aof"]
-# Streams, modules, functions, expiring hash fields: read with --skip-unsupported only.
+# Modules: read with --skip-unsupported only. And files of all types, some in versions that the oracle does not read.
 PARTLY_SUPPORTED = [
     "all_types_v10.rdb", "all_types_v11.rdb", "all_types_v12.rdb",
     "redis_40_with_module.rdb", "redis_60_with_module_aux.rdb",
@@ -31,7 +31,7 @@ FILES = sorted(p.name for p in CORPUS.glob("*") if p.suffix in (".rdb", ".aof"))
 SUPPORTED = [name for name in FILES if name not in REFUSED + PARTLY_SUPPORTED]
 
 FAR = 4_000_000_000_000  # ms since 1970: expiries are after it
-TYPES = ["string", "list", "hash", "set", "zset"]
+TYPES = ["string", "list", "hash", "set", "zset", "stream"]
 
 in_corpus = pytest.mark.skipif(not FILES, reason="set SWIFTLET_RDB to a directory of RDB files to run this")
 
@@ -185,9 +185,10 @@ def test_file(name, life, tmp_path):
 @pytest.mark.parametrize("name", PARTLY_SUPPORTED)
 def test_partly_supported_file(name, life):
     output = life.directory / "dump.sqlite"
-    run = migrate(CORPUS / name, output)
-    assert run.returncode != 0 and "--skip-unsupported" in run.stderr
-    assert os.listdir(life.directory) == []
+    if not name.startswith("all_types"):
+        run = migrate(CORPUS / name, output)
+        assert run.returncode != 0 and "--skip-unsupported" in run.stderr
+        assert os.listdir(life.directory) == []
     run = migrate(CORPUS / name, output, "--skip-unsupported")
     assert run.returncode == 0, run.stderr
     life.start()

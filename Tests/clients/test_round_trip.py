@@ -205,7 +205,12 @@ def test_verify_tells_what_differs(tmp_path):
 
 
 def fill(call):
-    """A value of every type and encoding but streams."""
+    """A value of every type and encoding."""
+    for i in range(300):
+        call("XADD", "stream", f"{i + 1}-{i % 3}", *(["f", i, "g", f"word {i}"] if i % 7 else [f"h{i}", "x"]))
+    call("XDEL", "stream", "10-0", "11-1")
+    call("XGROUP", "CREATE", "stream", "unread", "$")
+    call("XGROUP", "CREATE", "stream empty", "g", "0", "MKSTREAM")
     call("SET", "int", 12345)
     call("SET", "negative", -7)
     call("SET", "large int", 1 << 62)

@@ -18,13 +18,7 @@ enum DumpCommands {
 
     private static func dump(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.find(c.args[1]) else { return c.reply.null() }
-        DumpPayload.of(entry, compresses: c.server.config.settings.rdbCompression) { payload in
-            if let payload {
-                c.reply.bulk(payload)
-            } else {
-                c.reply.error(CommandError("ERR a \(entry.type.name) cannot be dumped yet"))
-            }
-        }
+        DumpPayload.of(entry, compresses: c.server.config.settings.rdbCompression) { c.reply.bulk($0) }
     }
 
     private struct Options {

@@ -11,14 +11,13 @@ public enum DumpPayload {
 
     private static let footerSize = 10
 
-    /// Calls `body` with the payload of what `entry` holds; nil where such a value cannot be dumped. O(value).
-    public static func of(_ entry: Entry, compresses: Bool, _ body: (Bytes?) -> Void) {
+    /// Calls `body` with the payload of what `entry` holds. O(value).
+    public static func of(_ entry: Entry, compresses: Bool, _ body: (Bytes) -> Void) {
         let output = RDBOutput()
         // Fields that expire exist from version 12 on; a server that cannot keep them must not take the hash.
         let version = entry.hasExpiringFields ? RDBFormat.newestVersion : RDBWriter.usualVersion
         let writer = RDBWriter(output, version: version, compresses: compresses)
-        guard let kind = writer.kind(of: entry) else { return body(nil) }
-        output.append(byte: kind.rawValue)
+        output.append(byte: writer.kind(of: entry).rawValue)
         writer.value(entry)
         output.append(littleEndian: UInt16(version))
         output.append(littleEndian: output.checksum())
@@ -58,8 +57,8 @@ private struct EntryVisitor: RDBVisitor {
     private var isOpen = false
     private var type = ValueType.list
     private var slot = ChunkedList.firstSlot
-    private var stream: StreamLoader?
     private lazy var builder = CollectionBuilder(limits: limits)
+    private var stream: StreamLoader?
 
     init(limits: Limits) { self.limits = limits }
 
@@ -105,16 +104,16 @@ private struct EntryVisitor: RDBVisitor {
         if stream?.add(row) != true { throw contradiction }
     }
     private var contradiction: StorageError {
-        StorageError(file: "the payload", message: "the stream contradicts itself")
+        StorageError(file: "the payload", message: "a stream contradicts itself")
     }
 
     mutating func end() throws(StorageError) {
-        if let entry {
-            if let stream {
-                if stream.finish(into: entry) == nil { throw contradiction }
-            } else {
-                builder.finish(into: entry)
-            }
+        guard let entry else { return }
+        if let stream {
+            if stream.finish(into: entry) == nil { throw contradiction }
+            self.stream = nil
+        } else {
+            builder.finish(into: entry)
         }
         isOpen = false
     }
@@ -124,8 +123,7 @@ private struct EntryVisitor: RDBVisitor {
         guard let entry else { return }
         self.entry = nil
         if isOpen {
-            // A stream's loader frees what it has not given away.
-            if stream == nil { builder.abandon() }
+            if type == .stream { stream = nil } else { builder.abandon() }
             entry.freeBlock()
         } else {
             Database.free(entry)

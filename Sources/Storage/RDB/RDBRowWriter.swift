@@ -32,6 +32,7 @@ final class RDBRowWriter {
     private var current: DatabaseSize?
 
     // The collection in hand.
+    private var stream: StreamLoader?
     private var isOpen = false
     private var owner: Int64 = 0
     private var type = ValueType.list
@@ -80,18 +81,29 @@ final class RDBRowWriter {
                 try writer.output.flushIfFull()
             case .owner(let type, let id, let db, let key, let expiresMs):
                 try finishOwner()
-                if type == .stream { throw damage("the stream \(key.quoted) cannot be written as RDB yet") }
                 try begin(type, id, db, key, expiresMs)
-            case .element(_, _, _, let first, let second, let score, let expiresMs):
+            case .element(_, _, let slot, let first, let second, let score, let expiresMs):
                 elements += 1
+                if let stream {
+                    guard let id = StreamID(bytes: first), stream.addEntry(id, second, slot: slot) else {
+                        throw contradiction
+                    }
+                    return
+                }
                 switch type {
                 case .list: try item(first)
                 default: try element(first, second, score, expiresMs ?? 0)
                 }
                 try writer.output.flushIfFull()
+            case .stream(_, let row):
+                if stream?.add(row) != true { throw contradiction }
             default: throw damage("a snapshot holds rows only")
             }
         }
+    }
+
+    private var contradiction: StorageError {
+        damage("the rows of the stream \(key.bytes.quoted) contradict each other")
     }
 
     /// Call after the last batch.
@@ -147,6 +159,8 @@ final class RDBRowWriter {
         self.key.append(key)
         database = db
         self.expiresMs = expiresMs
+        // Gathered whole: its nodes are not its rows.
+        stream = type == .stream ? StreamLoader(limits: options.limits) : nil
         count = 0
         hole = nil
         clearPack()
@@ -182,6 +196,13 @@ final class RDBRowWriter {
     private func finishOwner() throws(StorageError) {
         if !isOpen { return }
         isOpen = false
+        if let stream {
+            self.stream = nil
+            guard let (value, _) = stream.finish() else { throw contradiction }
+            try open(writer.streamKind, key.bytes, database, expiresMs)
+            writer.stream(value)
+            return try writer.output.flushIfFull()
+        }
         if type == .list && !pack.isEmpty { try writeNode() }
         if count == 0 { throw damage("the \(type.name) \(key.bytes.quoted) is empty: the snapshot is damaged") }
         if let hole {

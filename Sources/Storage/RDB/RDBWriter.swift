@@ -151,8 +151,8 @@ final class RDBWriter {
 // MARK: - Values in memory
 
 extension RDBWriter {
-    /// By which type a value is written; nil for one that cannot be: streams have no writer yet.
-    func kind(of entry: Entry) -> RDBFormat.Kind? {
+    /// By which type a value is written.
+    func kind(of entry: Entry) -> RDBFormat.Kind {
         switch (entry.type, entry.encoding) {
         case (.string, _): .string
         case (.list, _): listKind
@@ -163,7 +163,7 @@ extension RDBWriter {
         case (.set, _): .set
         case (.zset, .listpack): smallZSetKind
         case (.zset, _): .zset2
-        case (.stream, _): nil
+        case (.stream, _): streamKind
         }
     }
 
@@ -179,7 +179,7 @@ extension RDBWriter {
             length(list.chunkCount)
             for chunk in list.chunks[list.head...] { node(chunk.pack) }
         case .hashtable, .skiplist: large(entry.tableValue)
-        case .stream: break
+        case .stream: stream(entry.streamValue)
         }
     }
 
