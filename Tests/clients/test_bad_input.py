@@ -109,7 +109,6 @@ def test_broken_requests(swiftlet_server, oracle_server, swiftlet, oracle, data)
 
 
 # Redis closes on a browser's words, so that a web page cannot make a browser write to a server behind a firewall.
-@pytest.mark.xfail(strict=True, reason="POST and Host: are answered as unknown commands, and the connection stays open")
 @pytest.mark.parametrize(
     "data",
     [

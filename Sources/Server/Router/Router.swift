@@ -111,6 +111,7 @@ extension Server {
     @inline(never)
     private func runContained(_ client: Client, _ args: Arguments, request: Bytes?, _ start: Int) {
         guard let command = commands.find(args[0]) else {
+            if isHTTP(args[0]) { return closeHTTP(client) }
             reject(client, nil, .unknownCommand(args))
             return finish(client, start)
         }
@@ -122,6 +123,17 @@ extension Server {
             return finish(client, start)
         }
         dispatch(client, subcommand, args, request: request, start)
+    }
+
+    /// A browser's request, which a page elsewhere may have made it send: no command of its body may be executed.
+    private func isHTTP(_ name: Bytes) -> Bool {
+        name.equals(ignoringCase: "post") || name.equals(ignoringCase: "host:")
+    }
+    private func closeHTTP(_ client: Client) {
+        log.warning("A client at \(client.address) speaks HTTP, as in a cross-protocol attack: connection closed")
+        // Nothing more is executed, and what was answered before is not sent.
+        client.flags.insert(.closeAfterReply)
+        client.transport?.close()
     }
 
     @inline(__always)
