@@ -100,6 +100,15 @@ def random_field(numbers):
     return f"{'i' if signed else 'u'}{width}", numbers.choice((str(at), f"#{at % 20}"))
 
 
+def test_bitfield_saturates_as_the_oracle_far_below_the_range(both):
+    low, half = -(1 << 63), -(1 << 62)
+    for kind in ("i1", "i8", "i61", "i63", "i64"):
+        for number in (low, low + 126, low + 127, half, half - 2, half - 1, -low - 1):
+            for action in ("SET", "INCRBY"):
+                both("BITFIELD", "k", "OVERFLOW", "SAT", action, kind, 3, number)
+                both("GET", "k")
+
+
 def test_bitfield_at_random(both):
     numbers = seeded()
     for _ in range(1500):

@@ -104,7 +104,9 @@ enum BitfieldCommands {
                 c.reply.integer(old)
                 continue
             case .set(let number):
-                new = field.fitted(field.value(of: number), operation.overflow == .wrap, operation.overflow == .fail)
+                new = field.fitted(
+                    field.value(of: number, saturates: operation.overflow == .saturate), operation.overflow == .wrap,
+                    operation.overflow == .fail)
             case .increment(let number):
                 new = field.fitted(
                     Int128(old) + Int128(number), operation.overflow == .wrap, operation.overflow == .fail)
@@ -160,9 +162,12 @@ enum BitfieldCommands {
             return isSigned ? -(one << (width - 1))...(one << (width - 1)) - 1 : 0...(one << width) - 1
         }
 
-        /// What SET's number counts as: an unsigned field takes a negative one for a large one.
-        func value(of number: Int64) -> Int128 {
-            isSigned ? Int128(number) : Int128(UInt64(bitPattern: number))
+        /// What SET's number counts as: an unsigned field takes a negative one for a large one. Before saturation, Redis
+        /// takes a number that lies further below a signed field's highest value than a word counts for one above it.
+        func value(of number: Int64, saturates: Bool) -> Int128 {
+            guard isSigned else { return Int128(UInt64(bitPattern: number)) }
+            let wrapsRound = saturates && width < 64 && range.upperBound - Int128(number) > Int128(Int64.max)
+            return wrapsRound ? range.upperBound + 1 : Int128(number)
         }
 
         /// `value`, or what an overflow makes of it: its lowest bits, nothing, or else the nearest limit.
