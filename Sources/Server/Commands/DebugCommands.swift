@@ -160,9 +160,9 @@ enum DebugCommands {
         let database = c.server.keyspace.databases[Int(index)]
         let text = OutputBuffer()
         text.append("[Dictionary HT]\n")
-        text.append(Self.statistics(size: database.tableSize.buckets, count: database.count))
+        text.append(text: Self.statistics(size: database.tableSize.buckets, count: database.count))
         text.append("[Expires HT]\n")
-        text.append(Self.statistics(size: database.expiringCount, count: database.expiringCount))
+        text.append(text: Self.statistics(size: database.expiringCount, count: database.expiringCount))
         c.reply.verbatim(text.bytes, "txt")
     }
 
@@ -189,7 +189,7 @@ enum DebugCommands {
         var size = 4
         while size < count { size *= 2 }
         let text = OutputBuffer()
-        text.append(Self.statistics(size: size, count: count))
+        text.append(text: Self.statistics(size: size, count: count))
         c.reply.verbatim(text.bytes, "txt")
     }
 

@@ -70,7 +70,7 @@ enum DebugProtocol {
         guard reply.resp3 else { return reply.bulk(digits) }
         reply.output.append("(")
         reply.output.append(digits)
-        reply.output.append("\r\n")
+        reply.output.appendLineEnd()
     }
 }
 
@@ -79,7 +79,7 @@ extension ReplyWriter {
     func simple(text: String) {
         output.append(byte: UInt8(ascii: "+"))
         let line = String(decoding: text.utf8.map { $0 == 13 || $0 == 10 ? 32 : $0 }, as: UTF8.self)
-        output.append(line)
-        output.append("\r\n")
+        output.append(text: line)
+        output.appendLineEnd()
     }
 }

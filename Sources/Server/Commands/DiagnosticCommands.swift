@@ -242,7 +242,8 @@ enum DiagnosticCommands {
         let now = MemoryStatistics()
         let text = OutputBuffer()
         text.append(
-            "\(MemoryStatistics.allocator)\nallocated: \(now.allocated), active: \(now.active), resident: "
+            text:
+                "\(MemoryStatistics.allocator)\nallocated: \(now.allocated), active: \(now.active), resident: "
                 + "\(now.resident)\n")
         c.reply.verbatim(text.bytes, "txt")
     }

@@ -167,6 +167,6 @@ extension ReplyWriter {
         guard resp3 else { return bulk(text) }
         output.append(byte: UInt8(ascii: ","))
         output.append(text)
-        output.append("\r\n")
+        output.appendLineEnd()
     }
 }

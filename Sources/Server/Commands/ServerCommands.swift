@@ -110,8 +110,8 @@ enum ServerCommands {
 
             """
         let text = OutputBuffer()
-        text.append(drawing)
-        text.append("Redis ver. \(Version.redis), \(Version.name) \(Version.number)\n")
+        text.append(text: drawing)
+        text.append(text: "Redis ver. \(Version.redis), \(Version.name) \(Version.number)\n")
         c.reply.verbatim(text.bytes, "txt")
     }
 

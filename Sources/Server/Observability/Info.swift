@@ -47,10 +47,10 @@ struct Info {
         let info = Info(server, out)
         for section in Self.sections {
             guard all || (standard && section.isDefault) || names.contains(section.name) else { continue }
-            if out.count > 0 { out.append("\r\n") }
+            if out.count > 0 { out.appendLineEnd() }
             out.append("# ")
             out.append(section.title)
-            out.append("\r\n")
+            out.appendLineEnd()
             section.write(info)
         }
     }
@@ -60,8 +60,8 @@ struct Info {
     private func field(_ name: StaticString, _ value: String) {
         out?.append(name)
         out?.append(byte: UInt8(ascii: ":"))
-        out?.append(value)
-        out?.append("\r\n")
+        out?.append(text: value)
+        out?.appendLineEnd()
     }
     private func field(_ name: StaticString, _ value: Int) { field(name, String(value)) }
     private func field(_ name: StaticString, _ value: Int64) { field(name, String(value)) }
@@ -341,14 +341,15 @@ struct Info {
         where command.calls > 0 || command.rejected > 0 || command.failed > 0 {
             let mean = Self.fixed(Self.share(command.microseconds, command.calls), 2)
             out?.append(
-                "cmdstat_\(command.name):calls=\(command.calls),usec=\(command.microseconds),usec_per_call=\(mean),"
+                text:
+                    "cmdstat_\(command.name):calls=\(command.calls),usec=\(command.microseconds),usec_per_call=\(mean),"
                     + "rejected_calls=\(command.rejected),failed_calls=\(command.failed)\r\n")
         }
     }
 
     private func errorSection() {
         for (code, count) in server.statistics.errors.sorted(by: { $0.key < $1.key }) {
-            out?.append("errorstat_\(code):count=\(count)\r\n")
+            out?.append(text: "errorstat_\(code):count=\(count)\r\n")
         }
     }
 
@@ -359,19 +360,20 @@ struct Info {
             let parts = settings.latencyPercentiles.map {
                 "p\($0)=" + Self.fixed(command.microseconds(percentile: Double($0) ?? 0), 3)
             }
-            out?.append("latency_percentiles_usec_\(command.name):\(parts.joined(separator: ","))\r\n")
+            out?.append(text: "latency_percentiles_usec_\(command.name):\(parts.joined(separator: ","))\r\n")
         }
     }
 
     private func keyspaceSection() {
         for database in server.keyspace.databases where database.count > 0 {
             out?.append(
-                "db\(database.index):keys=\(database.count),expires=\(database.expiringCount),"
+                text:
+                    "db\(database.index):keys=\(database.count),expires=\(database.expiringCount),"
                     + "avg_ttl=\(database.expiringCount > 0 ? averageTTL(database) : 0)")
             // Since Redis 7.4; left out where there are none, as readers of older formats expect three numbers.
             let subexpiry = database.hashesWithExpiringFields
-            if subexpiry > 0 { out?.append(",subexpiry=\(subexpiry)") }
-            out?.append("\r\n")
+            if subexpiry > 0 { out?.append(text: ",subexpiry=\(subexpiry)") }
+            out?.appendLineEnd()
         }
     }
 

@@ -27,16 +27,16 @@ enum RESPEncoder {
     private static func header(_ count: Int, to output: OutputBuffer) {
         output.append(byte: UInt8(ascii: "*"))
         output.append(decimal: Int64(count))
-        output.append("\r\n")
+        output.appendLineEnd()
     }
     @discardableResult private static func argument(_ bytes: Bytes, to output: OutputBuffer) -> Range<Int> {
         output.append(byte: UInt8(ascii: "$"))
         output.append(decimal: Int64(bytes.count))
-        output.append("\r\n")
+        output.appendLineEnd()
         let start = output.count
         output.append(bytes)
         let end = output.count
-        output.append("\r\n")
+        output.appendLineEnd()
         return start..<end
     }
 }

@@ -18,7 +18,7 @@ final class ReplyWriter {
     func simple(_ text: StaticString) {
         output.append(byte: UInt8(ascii: "+"))
         output.append(text)
-        output.append("\r\n")
+        output.appendLineEnd()
     }
 
     /// An error; line ends in the text become spaces, as they would end the reply.
@@ -28,11 +28,11 @@ final class ReplyWriter {
         if let bytes = error.bytes {
             bytes.withUnsafeBytes { if let base = $0.baseAddress { output.append(Bytes(base, $0.count)) } }
         } else {
-            output.append(error.text)
+            output.append(text: error.text)
         }
         let text = output.base.assumingMemoryBound(to: UInt8.self)
         for i in start..<output.count where text[i] == 13 || text[i] == 10 { text[i] = 32 }
-        output.append("\r\n")
+        output.appendLineEnd()
     }
 
     @inline(__always) func integer(_ value: Int64) { line(UInt8(ascii: ":"), value) }
@@ -42,12 +42,12 @@ final class ReplyWriter {
         output.reserve(bytes.count &+ 32)
         line(UInt8(ascii: "$"), Int64(bytes.count))
         output.append(bytes)
-        output.append("\r\n")
+        output.appendLineEnd()
     }
     func bulk(_ text: String) {
         line(UInt8(ascii: "$"), Int64(text.utf8.count))
-        output.append(text)
-        output.append("\r\n")
+        output.append(text: text)
+        output.appendLineEnd()
     }
     func bulk(_ text: StaticString) { bulk(Bytes(text)) }
     /// An integer as a bulk string.
@@ -64,7 +64,7 @@ final class ReplyWriter {
         output.append(format)
         output.append(byte: UInt8(ascii: ":"))
         output.append(bytes)
-        output.append("\r\n")
+        output.appendLineEnd()
     }
 
     /// No value: RESP2's null bulk string.
@@ -84,7 +84,7 @@ final class ReplyWriter {
             guard resp3 else { return bulk(text) }
             output.append(byte: UInt8(ascii: ","))
             output.append(text)
-            output.append("\r\n")
+            output.appendLineEnd()
         }
     }
     /// The text of `double`.
@@ -136,6 +136,6 @@ final class ReplyWriter {
         output.reserve(24)
         output.append(byte: type)
         output.append(decimal: value)
-        output.append("\r\n")
+        output.appendLineEnd()
     }
 }

@@ -29,7 +29,7 @@ enum ProtocolError: Error, Equatable {
             reply.output.append(byte: byte == 13 || byte == 10 ? 32 : byte)
             reply.output.append("'")
         }
-        reply.output.append("\r\n")
+        reply.output.appendLineEnd()
     }
 }
 

@@ -103,7 +103,7 @@ enum ClientDescription {
         if !first { out.append(" ") }
         out.append(name)
         out.append("=")
-        out.append(value)
+        out.append(text: value)
     }
     private static func number(_ name: StaticString, _ value: Int, _ out: OutputBuffer) {
         out.append(" ")

@@ -20,7 +20,7 @@ enum CommandDescription {
         for (_, name) in categories {
             reply.output.append("+@")
             reply.output.append(name)
-            reply.output.append("\r\n")
+            reply.output.appendLineEnd()
         }
         // Tips for proxies: none are given.
         reply.set(0)

@@ -48,12 +48,19 @@ public final class OutputBuffer {
         count &+= bytes.count
     }
     @inline(__always) public func append(_ text: StaticString) { append(Bytes(text)) }
+    /// CR LF, as every line of RESP ends.
+    @inline(__always) public func appendLineEnd() {
+        reserve(2)
+        base.storeBytes(of: UInt16(littleEndian: 0x0a0d), toByteOffset: count, as: UInt16.self)
+        count &+= 2
+    }
     @inline(__always) public func append(byte: UInt8) {
         reserve(1)
         base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
         count &+= 1
     }
-    public func append(_ text: String) {
+    /// Not for literals: those are static strings, which cost no reference counting.
+    public func append(text: String) {
         var text = text
         text.withUTF8 { if let p = $0.baseAddress { append(Bytes(p, $0.count)) } }
     }

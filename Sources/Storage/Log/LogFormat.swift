@@ -28,13 +28,13 @@ enum LogFormat {
     static func appendCheck(_ crc: UInt32, to out: OutputBuffer) {
         out.append(checkPrefix)
         appendHex(crc, to: out)
-        out.append("\r\n")
+        out.appendLineEnd()
     }
 
     static func appendHeader(server: String, segment: Int64, previous: SegmentEnd, to out: OutputBuffer) {
         out.append("*2\r\n$4\r\nECHO\r\n$90\r\n")
         out.append(headerTag)
-        out.append(server)
+        out.append(text: server)
         out.append(":")
         appendDigits(segment, width: 10, to: out)
         out.append(":")
@@ -53,7 +53,7 @@ enum LogFormat {
     static func appendDigits(_ value: Int64, width: Int, to out: OutputBuffer) {
         let text = String(value)
         for _ in 0..<max(0, width - text.utf8.count) { out.append(byte: 48) }
-        out.append(text)
+        out.append(text: text)
     }
 
     /// The checksum in a check record's tag; nil when `tag` is none.

@@ -179,7 +179,7 @@ public final class LogWriter {
     private func select(_ database: Int32) {
         lastDatabase = database
         let digits = String(database)
-        buffer.append("*2\r\n$6\r\nSELECT\r\n$\(digits.utf8.count)\r\n\(digits)\r\n")
+        buffer.append(text: "*2\r\n$6\r\nSELECT\r\n$\(digits.utf8.count)\r\n\(digits)\r\n")
     }
 
     /// Seals what the turn appended and writes it, or hands it to the syncer. Also tries again what failed before:

@@ -94,7 +94,7 @@ extension Meta {
 
     private static func withBytes(_ text: String, _ body: (Bytes) throws(StorageError) -> Void) throws(StorageError) {
         let buffer = OutputBuffer(capacity: text.utf8.count)
-        buffer.append(text)
+        buffer.append(text: text)
         try body(buffer.bytes)
     }
 }
