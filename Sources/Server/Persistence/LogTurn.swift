@@ -25,6 +25,8 @@ extension PersistenceControl {
     /// What the turn's commands changed goes to the log.
     func writeTurn() {
         let propagator = server.propagator
+        let waiters = server.clientsWithReplies
+        server.clientsWithReplies = 0
         guard let log else {
             if propagator.output.count > 0 { propagator.taken() }
             return
@@ -32,8 +34,8 @@ extension PersistenceControl {
         if propagator.output.count > 0 {
             log.append(propagator.output.bytes)
             propagator.taken()
-            log.endTurn(waiters: server.clientsWithReplies)
-            server.clientsWithReplies = 0
+            // One that pipelines has its replies under way from an earlier turn, and is not counted again.
+            log.endTurn(waiters: max(1, waiters))
             turns.append((log.position, propagator.position))
         } else {
             log.endTurn()

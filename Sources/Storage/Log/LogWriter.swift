@@ -183,7 +183,7 @@ public final class LogWriter {
     }
 
     /// Seals what the turn appended and writes it, or hands it to the syncer. Also tries again what failed before:
-    /// call it regularly. `waiters`: clients that wait for what the turn appended.
+    /// call it regularly. `waiters`: clients that wait for what the turn appended, at least 1.
     public func endTurn(waiters: Int = 1) {
         seal()
         if isRotating && syncer.rotationsDone == rotations {
@@ -197,7 +197,7 @@ public final class LogWriter {
                 let batch = OutputBuffer(capacity: held.count)
                 batch.append(held.bytes)
                 held.removeAll(keepingAtMost: 1 << 20)
-                syncer.mailbox.send(.write(Parcel(batch), upTo: sealed, waiters: waiters), weight: max(waiters, 1))
+                syncer.mailbox.send(.write(Parcel(batch), upTo: sealed, waiters: waiters), weight: waiters)
             }
             return
         }
