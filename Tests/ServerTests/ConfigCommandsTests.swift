@@ -23,7 +23,7 @@ private struct Harness {
 
     func run(_ words: [String], resp3: Bool = false) -> String {
         let text = OutputBuffer()
-        for word in words { text.append(word) }
+        for word in words { text.append(text: word) }
         var offset = 0
         let bytes = words.map { word in
             defer { offset += word.utf8.count }
@@ -164,7 +164,7 @@ private struct Harness {
         let slowlog = Slowlog()
         slowlog.capacity = 2
         let long = OutputBuffer()
-        long.append(String(repeating: "x", count: 200))
+        long.append(text: String(repeating: "x", count: 200))
         for i in 0..<3 {
             slowlog.add(
                 Array(repeating: long.bytes, count: 40), microseconds: Int64(i), seconds: 1, address: "a", client: "")
