@@ -250,7 +250,12 @@ extension SnapshotWriter {
     }
 
     private func drain() throws(StorageError) {
-        try pending.drain { (row) throws(StorageError) in try write(row) }
+        var rows = 0
+        try pending.drain { (row) throws(StorageError) in
+            try write(row)
+            rows &+= 1
+            if rows & 127 == 0 { giveWay() }
+        }
     }
 
     @inline(__always)
