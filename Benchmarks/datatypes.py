@@ -31,8 +31,8 @@ def small_fill():
 SMALL = {
     "APPEND": ["APPEND", "a:" + ANY, "x"], "GETRANGE": ["GETRANGE", "s:" + ANY, "3", "9"],
     "INCRBYFLOAT": ["INCRBYFLOAT", "f:" + ANY, "1.5"], "MGET of 10": ["MGET"] + ["s:" + ANY] * 10,
-    "SETBIT": ["SETBIT", "bits", ANY, "1"], "GETBIT": ["GETBIT", "bits", ANY], "BITCOUNT": ["BITCOUNT", "s:" + ANY],
-    "BITFIELD": ["BITFIELD", "fields", "INCRBY", "u16", "#" + ANY, "1"],
+    "SETBIT": ["SETBIT", "b:" + ANY, "77", "1"], "GETBIT": ["GETBIT", "s:" + ANY, "77"],
+    "BITCOUNT": ["BITCOUNT", "s:" + ANY], "BITFIELD": ["BITFIELD", "n:" + ANY, "INCRBY", "u16", "#3", "1"],
     "PFADD": ["PFADD", "p:" + ANY, ANY], "PFADD of one key": ["PFADD", "p:one", ANY], "PFCOUNT": ["PFCOUNT", "p:small"],
     "GEOADD": ["GEOADD", "g:one", "13.3", "38.1", ANY],
     "GEOSEARCH": ["GEOSEARCH", "g:small", "FROMLONLAT", "15", "37", "BYRADIUS", "200", "km"],
