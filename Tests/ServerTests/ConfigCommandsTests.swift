@@ -29,8 +29,9 @@ private struct Harness {
             defer { offset += word.utf8.count }
             return text.bytes[offset..<offset + word.utf8.count]
         }
-        let reply = ReplyWriter()
+        let reply = client.reply
         reply.resp3 = resp3
+        defer { reply.output.removeAll() }
         bytes.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             let args = Arguments(base, buffer.count)
@@ -42,15 +43,13 @@ private struct Harness {
                 entry = found
             }
             guard entry.accepts(argumentCount: args.count) else { return reply.simple("wrong arity") }
-            let database = server.keyspace.databases[0]
             do throws(CommandError) {
                 switch entry.row.handler {
                 case .read(let body), .control(let body):
                     try body(
-                        ReadContext(
-                            args: args, reply: reply, client: client, server: server, db: ReadDatabase(database)))
+                        ReadContext(args: args, client: client, countsLookups: false))
                 case .write(let body):
-                    try body(WriteContext(args: args, reply: reply, client: client, server: server, db: database))
+                    try body(WriteContext(args: args, client: client))
                 case .container: break
                 }
             } catch {
