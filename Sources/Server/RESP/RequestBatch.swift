@@ -20,6 +20,8 @@ final class RequestBatch {
         /// The hash of its key, once asked for.
         var hash: UInt64 = 0
         var hasHash = false
+        /// The hash of the element of a large collection that it names; 0: none.
+        var elementHash: UInt64 = 0
     }
 
     private(set) var requests = Array(repeating: Request(), count: maximumRequests)
@@ -83,4 +85,5 @@ final class RequestBatch {
         requests[index].hash = hash
         requests[index].hasHash = true
     }
+    func setElementHash(_ hash: UInt64, of index: Int) { requests[index].elementHash = hash }
 }

@@ -84,7 +84,8 @@ extension Server {
         }
     }
 
-    /// Brings the keys of the batch near: first their buckets, then their entries.
+    /// Brings the keys of the batch near, first their buckets, then their entries; and then in the same way the elements
+    /// that they name of large collections.
     private func prefetch(_ client: Client) {
         let database = client.database
         for i in 0..<batch.count {
@@ -93,6 +94,18 @@ extension Server {
             if args.count > 1 { batch.setHash(database.prefetch(args[1]), of: i) }
         }
         for i in 0..<batch.count where batch.requests[i].hasHash { database.prefetchEntry(batch.requests[i].hash) }
+        var hasElements = false
+        for i in 0..<batch.count where batch.requests[i].hasHash && batch.requests[i].argumentCount > 2 {
+            let args = batch.arguments(of: batch.requests[i])
+            let hash = database.prefetchElement(batch.requests[i].hash, args[2], args.count > 3 ? args[3] : nil)
+            if hash == 0 { continue }
+            batch.setElementHash(hash, of: i)
+            hasElements = true
+        }
+        if !hasElements { return }
+        for i in 0..<batch.count where batch.requests[i].elementHash != 0 {
+            database.prefetchElementEntry(batch.requests[i].hash, batch.requests[i].elementHash)
+        }
     }
 
     // MARK: - One command

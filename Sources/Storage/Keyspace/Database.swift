@@ -48,6 +48,22 @@ public final class Database {
     }
     @inline(__always) public func prefetchEntry(_ hash: UInt64) { contents.table.prefetchEntry(hash) }
 
+    /// Where the key of `hash` seems to be a large hash, set or sorted set, brings the bucket near of the element that a
+    /// command's second or third argument names; returns the element's hash, else 0. The key's entry should be near.
+    public func prefetchElement(_ hash: UInt64, _ second: Bytes, _ third: Bytes?) -> UInt64 {
+        guard let entry = contents.table.candidate(hash),
+            entry.encoding == .hashtable || entry.encoding == .skiplist
+        else { return 0 }
+        // ZADD and ZINCRBY have the score before the member.
+        let hash = Hashing.hash(entry.encoding == .skiplist ? third ?? second : second)
+        entry.tableValue.table.prefetch(hash)
+        return hash
+    }
+    /// Brings the element's entry near, as `prefetchEntry` a key's.
+    public func prefetchElementEntry(_ hash: UInt64, _ elementHash: UInt64) {
+        contents.table.candidate(hash)?.tableValue.table.prefetchEntry(elementHash)
+    }
+
     public func expiry(of entry: Entry) -> Int64? { entry.expiry }
     public func idleSeconds(of entry: Entry) -> Int { Int((keyspace.accessClock &- entry.accessed) & 0xff_ffff) }
     /// OBJECT IDLETIME of a restored key.

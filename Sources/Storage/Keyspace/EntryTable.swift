@@ -128,9 +128,15 @@ struct EntryTable {
     @inline(__always) func prefetch(_ hash: UInt64) { cshims_prefetch(main.line(main.index(hash))) }
     /// Brings the first entry near that `hash` may mean; its bucket should be near already.
     @inline(__always) func prefetchEntry(_ hash: UInt64) {
+        if let entry = candidate(hash) { cshims_prefetch(entry.raw) }
+    }
+    /// The first entry that `hash` may mean, in the bucket's first line.
+    @inline(__always) func candidate(_ hash: UInt64) -> Entry? {
         let line = main.line(main.index(hash))
-        let hits = EntryTable.matches(line.load(as: UInt64.self), EntryTable.tag(hash))
-        if hits != 0 { cshims_prefetch((line + (hits.trailingZeroBitCount >> 3) &* 8).load(as: UnsafeRawPointer.self)) }
+        var hits = EntryTable.matches(line.load(as: UInt64.self), EntryTable.tag(hash))
+        if line.load(as: UInt64.self) & 1 != 0 { hits &= 0x00ff_ffff_ffff_ffff }
+        if hits == 0 { return nil }
+        return Entry(raw: (line + (hits.trailingZeroBitCount >> 3) &* 8).load(as: UnsafeMutableRawPointer.self))
     }
 
     // MARK: Change
