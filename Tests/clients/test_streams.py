@@ -211,6 +211,8 @@ def test_wrong_types_and_arities(pair):
         XCLAIM none g c 0 1-1
         XAUTOCLAIM s g c 0 0
         XINFO STREAM none
+        XINFO STREAM none FOO
+        XINFO STREAM none FULL COUNT x
         XINFO STREAM s FULL X
         XINFO STREAM s FOO
         XINFO STREAM s FULL COUNT x

@@ -17,6 +17,8 @@ def anything(reply):
 KNOWN = [
     ({"LPOS"}, error(b"ERR value is out of range, value must between"), anything, "7.2 refuses this rank"),
     ({"BITCOUNT", "BITPOS"}, error(b"ERR"), lambda r: r in (b":0\r\n", b":-1\r\n"), "7.2 looks at all arguments first"),
+    ({"OBJECT"}, has(b"embstr"), has(b"raw"), "SETBIT and BITFIELD that change no bit leave the string alone"),
+    ({"OBJECT"}, has(b"listpack"), has(b"skiplist"), "SORT makes a skiplist of a sorted set in redis-server"),
     ({"OBJECT"}, has(b"int"), has(b"embstr"), "INCRBYFLOAT leaves an integer as SET would: the log has it as SET"),
     ({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"}, error(b"ERR timeout is out"), error(b"ERR timeout is neg"), "words of 7.2"),
     ({"XREAD", "XREADGROUP"}, error(b"ERR Unbalanced"), error(b"ERR Unbalanced"), "words of 7.2: names the command"),
@@ -41,6 +43,8 @@ LEFT_OUT = {
     "XADD *": "depends on the time",
     "HyperLogLogs that commands on strings damaged": "how soon it is noticed depends on how the bytes are walked",
     "OBJECT REFCOUNT's number": "which small integers are shared",
+    "RESTORE with a time that is too large once now is added": "redis-server's sum overflows, and the key is gone",
+    "numbers beyond a double's range": "redis-server leaves errno set, and refuses the weights of the next SORT",
     "-0 as a score": "redis-server forgets the sign in a listpack and keeps it in a skiplist",
     "ZRANGEBYLEX over unequal scores": "redis-server's answer depends on the random levels of its skiplist",
     "sums of more than two scores that are not exact": "depend on the order of operands, which sorting may swap",

@@ -97,5 +97,5 @@ def transfer(w):
     whether it is damaged on its way."""
     source, destination = two_keys(w)
     options = w.maybe(0.8, "REPLACE") + w.maybe(0.1, "FREQ", w.choice([0, 5, 255, 256])) + w.maybe(0.1, "IDLETIME", w.choice([0, 100, -1]))
-    time = w.choice([[0], [0], [w.milliseconds()], [w.at_milliseconds(), "ABSTTL"]])
+    time = w.choice([[0], [0], [w.choice([10**10 + w.below(10**13), -1, "x"])], [w.at_milliseconds(), "ABSTTL"]])
     return source, destination, time[0], options + time[1:], w.chance() < 0.5, w.chance() < 0.03
