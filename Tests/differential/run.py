@@ -85,10 +85,10 @@ class Round:
         self.execute(part, saving=True)
         self.restart("kill -9 after snapshots while commands ran")
         self.execute(part, saving=True)
-        self.life.call("SAVE")
+        self.save()
         self.restart("SAVE, kill -9")
         self.execute(self.commands - self.session.executed, saving=False)
-        self.life.call("SAVE")
+        self.save()
         self.rdb_out_and_in()
 
     def configure(self):
@@ -111,6 +111,11 @@ class Round:
         session.both("HELLO", 2)
         session.both("SELECT", 0)
         session.digests()
+
+    def save(self):
+        while b"rdb_bgsave_in_progress:1" in self.life.call("INFO", "persistence"):
+            time.sleep(0.01)
+        self.life.call("SAVE")
 
     def restart(self, how):
         before = state(self.session.swiftlet)
