@@ -10,33 +10,9 @@ no package beyond the standard library. Everything is bound to the loopback addr
 """
 import argparse, fnmatch, os, random, shutil, statistics, subprocess, sys, tempfile, time
 
-from harness import CLIENT_CORES, POOL, SERVER_CORES, Client, Server, encode, pipeline, set_requests
-
-
-# MARK: What is measured
-
-class Row:
-    def __init__(self, name, unit="", goal=None, absolute=False):
-        """`goal` is ('<=' or '>=', number), for the ratio, or where `absolute` for Swiftlet's own figure."""
-        self.name, self.unit, self.goal, self.absolute = name, unit, goal, absolute
-
-
-GROUPS = {}
-
-
-def group(name, rows, **arguments):
-    """Registers a measurement: a function of (bench, kind, directory) that returns {row's name: figure}."""
-    def register(function):
-        GROUPS[name] = (rows, lambda bench, kind, directory: function(bench, kind, directory, **arguments))
-        return function
-    return register
-
-
-LOGS = {
-    "off": ["--appendonly", "no"],
-    "everysec": ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"],
-    "always": ["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"],
-}
+import conversion, datatypes  # noqa: F401 (they register their groups)
+from groups import GROUPS, LOGS, Row, group
+from harness import CLIENT_CORES, POOL, SERVER_CORES, Client, Server, encode, grow, pipeline, set_requests
 
 
 def throughput(bench, kind, directory, log, depth, tests, requests):
@@ -90,16 +66,6 @@ def memory(bench, kind, directory):
         return {"memory per key, 1M keys of 16 B + 32 B": grow(server, keys, 32)}
     finally:
         server.kill()
-
-
-def grow(server, keys, size):
-    """Fills the server; returns the growth of its memory per key."""
-    before = server.memory()
-    pipeline(server.port, set_requests(range(keys), size), 8000 if size < 100 else 800)
-    server.settle()
-    if server.client("DBSIZE") != keys:
-        raise RuntimeError("%s does not hold the keys set" % server.kind)
-    return (server.memory() - before) / keys
 
 
 def change(server, keys, size, round):
@@ -374,7 +340,7 @@ def line(row, pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", help="swiftlet-server")
-    parser.add_argument("--migrate", help="redis-migrate, for the group `import`")
+    parser.add_argument("--migrate", help="redis-migrate, for the groups `import` and `conversion`")
     parser.add_argument("--redis", default=shutil.which("redis-server"), help="redis-server to compare with")
     parser.add_argument("--only", help="groups, or patterns for rows, separated by commas")
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes, one round")
@@ -400,7 +366,7 @@ def main():
     for name, (rows, measure) in GROUPS.items():
         whole = any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
         rows = [row for row in rows if whole or any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns)]
-        if not rows or (name == "import" and not options.migrate):
+        if not rows or (name in ("import", "conversion") and not options.migrate):
             continue
         try:
             figures = bench.run(measure)

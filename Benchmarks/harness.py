@@ -45,12 +45,17 @@ def encode(*words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
-def pipeline(port, requests, batch):
-    """Sends requests whose replies are single lines. Makes a batch while the server answers the one before."""
-    connection = socket.create_connection(("127.0.0.1", port))
-    owed = 0
+def pipeline(port, requests, batch, lines=True):
+    """Sends requests. Makes a batch while the server answers the one before. `lines`: all replies are single lines,
+    which saves reading them one by one."""
+    client = Client(port)
+    connection, owed = client.socket, 0
 
     def settle(owed):
+        if not lines:
+            for _ in range(owed):
+                client.reply()
+            return
         while owed > 0:
             data = connection.recv(1 << 18)
             if not data or data[:1] == b"-" or b"\n-" in data:
@@ -167,3 +172,13 @@ class Server:
         if self.kind == "redis":  # Its child wrote, and is gone.
             written = os.path.getsize(os.path.join(self.directory, "dump.rdb"))
         return seconds, written, max(growth, 0)
+
+
+def grow(server, keys, size):
+    """Fills the server; returns the growth of its memory per key."""
+    before = server.memory()
+    pipeline(server.port, set_requests(range(keys), size), 8000 if size < 100 else 800)
+    server.settle()
+    if server.client("DBSIZE") != keys:
+        raise RuntimeError("%s does not hold the keys set" % server.kind)
+    return (server.memory() - before) / keys

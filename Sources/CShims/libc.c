@@ -1,10 +1,20 @@
 #define _GNU_SOURCE
 #include "CShims.h"
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void cshims_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void cshims_yield_to_others(void) {
+    struct sched_param none = {0};
+    pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 5);
+}
 
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length) {
     return memmem(data, length, needle, needle_length);

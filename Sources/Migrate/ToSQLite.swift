@@ -18,7 +18,7 @@ struct ToSQLite: ParsableCommand {
     @Argument(help: "The snapshot to write.", completion: .file(extensions: ["sqlite"]))
     var output: String
 
-    @Flag(help: "Leave out what is not supported (modules, hash fields that expire).")
+    @Flag(help: "Leave out what is not supported (modules).")
     var skipUnsupported = false
 
     @Flag(help: "Replace the snapshot if it exists.")
@@ -30,8 +30,6 @@ struct ToSQLite: ParsableCommand {
     func run() throws {
         var options = RDBImporter.Options()
         options.reading.skipUnsupported = skipUnsupported
-        // The snapshot has a place for them, the server's hashes not yet: it refuses to start on them.
-        options.reading.fieldExpiries = !skipUnsupported
         options.reading.dropExpiredAt = keepExpired ? nil : Clock.wallMilliseconds
         options.overwrite = force
         let meter = ProgressMeter()

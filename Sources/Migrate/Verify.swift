@@ -19,7 +19,7 @@ struct Verify: ParsableCommand {
     @Argument(help: "Another one, to be compared with it.", completion: .file(extensions: ["rdb", "sqlite"]))
     var second: String?
 
-    @Flag(help: "Leave out what is not supported (streams, modules).")
+    @Flag(help: "Leave out what is not supported (modules).")
     var skipUnsupported = false
 
     @Flag(help: "Keep keys that have expired.")

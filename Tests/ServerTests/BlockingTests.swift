@@ -18,8 +18,8 @@ import Testing
     @discardableResult private func run(_ client: Int, _ line: String) -> String {
         let words = line.split(separator: " ")
         let request = OutputBuffer()
-        request.append("*\(words.count)\r\n")
-        for word in words { request.append("$\(word.utf8.count)\r\n\(word)\r\n") }
+        request.append(text: "*\(words.count)\r\n")
+        for word in words { request.append(text: "$\(word.utf8.count)\r\n\(word)\r\n") }
         server.receive(clients[client], request.bytes)
         return output(client)
     }

@@ -23,14 +23,15 @@ private struct Harness {
 
     func run(_ words: [String], resp3: Bool = false) -> String {
         let text = OutputBuffer()
-        for word in words { text.append(word) }
+        for word in words { text.append(text: word) }
         var offset = 0
         let bytes = words.map { word in
             defer { offset += word.utf8.count }
             return text.bytes[offset..<offset + word.utf8.count]
         }
-        let reply = ReplyWriter()
+        let reply = client.reply
         reply.resp3 = resp3
+        defer { reply.output.removeAll() }
         bytes.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             let args = Arguments(base, buffer.count)
@@ -42,15 +43,13 @@ private struct Harness {
                 entry = found
             }
             guard entry.accepts(argumentCount: args.count) else { return reply.simple("wrong arity") }
-            let database = server.keyspace.databases[0]
             do throws(CommandError) {
                 switch entry.row.handler {
                 case .read(let body), .control(let body):
                     try body(
-                        ReadContext(
-                            args: args, reply: reply, client: client, server: server, db: ReadDatabase(database)))
+                        ReadContext(args: args, client: client, countsLookups: false))
                 case .write(let body):
-                    try body(WriteContext(args: args, reply: reply, client: client, server: server, db: database))
+                    try body(WriteContext(args: args, client: client))
                 case .container: break
                 }
             } catch {
@@ -164,7 +163,7 @@ private struct Harness {
         let slowlog = Slowlog()
         slowlog.capacity = 2
         let long = OutputBuffer()
-        long.append(String(repeating: "x", count: 200))
+        long.append(text: String(repeating: "x", count: 200))
         for i in 0..<3 {
             slowlog.add(
                 Array(repeating: long.bytes, count: 40), microseconds: Int64(i), seconds: 1, address: "a", client: "")

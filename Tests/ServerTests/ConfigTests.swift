@@ -6,7 +6,7 @@ import Testing
 
 private func withBytes<T>(_ text: String, _ body: (Bytes) -> T) -> T {
     let buffer = OutputBuffer()
-    buffer.append(text)
+    buffer.append(text: text)
     return body(buffer.bytes)
 }
 

@@ -27,7 +27,7 @@ struct RouterHarness {
     @discardableResult func send(_ text: String, as other: Client? = nil) -> String {
         let client = other ?? client
         let buffer = OutputBuffer()
-        buffer.append(text)
+        buffer.append(text: text)
         server.receive(client, buffer.bytes)
         defer { client.output.removeAll() }
         return client.output.bytes.string

@@ -8,7 +8,7 @@ import Testing
     ])
     func integers(text: String, value: Int64) {
         let out = OutputBuffer()
-        out.append(text)
+        out.append(text: text)
         #expect(out.bytes.integer == value)
         let back = OutputBuffer()
         back.append(decimal: value)
@@ -18,7 +18,7 @@ import Testing
     @Test(arguments: ["", "-", "-0", "01", "+1", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3"])
     func notIntegers(text: String) {
         let out = OutputBuffer()
-        out.append(text)
+        out.append(text: text)
         #expect(out.bytes.integer == nil)
     }
 }

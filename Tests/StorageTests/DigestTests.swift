@@ -4,7 +4,7 @@ import Testing
 
 private func sha1(_ text: String) -> String {
     let out = OutputBuffer()
-    out.append(text)
+    out.append(text: text)
     return SHA1(of: out.bytes).hex
 }
 
@@ -40,9 +40,9 @@ private func sha1(_ text: String) -> String {
 @Suite struct GlobTests {
     private func matches(_ pattern: String, _ text: String, ignoringCase: Bool = false) -> Bool {
         let p = OutputBuffer()
-        p.append(pattern)
+        p.append(text: pattern)
         let t = OutputBuffer()
-        t.append(text)
+        t.append(text: text)
         return stringmatch(p.bytes, t.bytes, ignoringCase: ignoringCase)
     }
 
@@ -82,7 +82,7 @@ private func sha1(_ text: String) -> String {
 
     private func withBytes<Result>(_ text: String, _ body: (Bytes) -> Result) -> Result {
         let buffer = OutputBuffer()
-        buffer.append(text)
+        buffer.append(text: text)
         return body(buffer.bytes)
     }
     private func set(_ key: String, _ value: String, in database: Database, expiry: ExpiryChange = .clear) {

@@ -5,7 +5,7 @@ import Testing
 /// Bytes with a life of their own, for tests.
 final class Text {
     let buffer = OutputBuffer()
-    init(_ text: String) { buffer.append(text) }
+    init(_ text: String) { buffer.append(text: text) }
     var bytes: Bytes { buffer.bytes }
 }
 

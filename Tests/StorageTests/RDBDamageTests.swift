@@ -10,7 +10,6 @@ import Testing
         let directory = try RDBDirectory()
         var options = RDBOptions()
         options.skipUnsupported = skip
-        options.fieldExpiries = !skip
         let reader = try RDBReader(path: directory.write(bytes), options: options, visitor: CountingVisitor())
         do throws(StorageError) {
             try reader.read()
@@ -196,7 +195,6 @@ import Testing
         let directory = try RDBDirectory()
         var options = RDBOptions()
         options.skipUnsupported = true
-        options.fieldExpiries = true
         for _ in 0..<Self.mutationCount {
             var bytes = files[Int.random(in: 0..<files.count, using: &random)]
             // One byte mostly; several now and then, as a length may be believed only when another one agrees.

@@ -76,7 +76,6 @@ struct RDBExpectation: CustomTestStringConvertible, Sendable {
     func filesOfOtherServers(expected: RDBExpectation) throws {
         var options = RDBOptions()
         options.skipUnsupported = true
-        options.fieldExpiries = true
         options.allowTail = true
         options.dropExpiredAt = 1_700_000_000_000
         let reader = try RDBReader(
@@ -112,21 +111,9 @@ struct RDBExpectation: CustomTestStringConvertible, Sendable {
     }
 
     @Test(.enabled(if: RDBFiles.directory != nil, "\(RDBFiles.missing)"))
-    func skippingFieldExpiries() throws {
-        var options = RDBOptions()
-        options.skipUnsupported = true
-        let reader = try RDBReader(
-            path: RDBFiles.path("all_types_v12.rdb"), options: options, visitor: CountingVisitor())
-        #expect(try reader.read().skipped == [.fieldExpiry: 2])
-        #expect(reader.visitor.counts[.hash] == .init(keys: 4, elements: 5204))
-        #expect(reader.visitor.databases == [0, 3])
-    }
-
-    @Test(.enabled(if: RDBFiles.directory != nil, "\(RDBFiles.missing)"))
     func fieldExpiries() throws {
         var options = RDBOptions()
         options.skipUnsupported = true
-        options.fieldExpiries = true
         let reader = try RDBReader(
             path: RDBFiles.path("all_types_v12.rdb"), options: options, visitor: RecordingVisitor())
         try reader.read()
@@ -147,16 +134,13 @@ struct RDBExpectation: CustomTestStringConvertible, Sendable {
     }
 
     @Test func everyNewForm() throws {
-        var options = RDBOptions()
-        options.fieldExpiries = true
-        let found = try read(RDBSample.everyNewForm, options)
+        let found = try read(RDBSample.everyNewForm)
         #expect(found.notes == ["redis-ver": "7.4.1"])
         #expect(found.values == RDBSample.everyNewFormHolds)
     }
 
     @Test func expiredKeysAndFieldsAreDropped() throws {
         var options = RDBOptions()
-        options.fieldExpiries = true
         options.dropExpiredAt = 1000
         var file = RDBBuilder()
         for (name, expiry) in [("before", UInt64(999)), ("now", 1000), ("after", 1001)] {

@@ -137,9 +137,7 @@ import Testing
     ) throws -> (summary: RDBExporter.Summary, path: String) {
         let snapshot = directory.path + "/dump.sqlite"
         if !directory.contents.contains("dump.sqlite") {
-            var options = RDBImporter.Options()
-            options.reading.fieldExpiries = true
-            _ = try RDBImporter.run(from: directory.write(bytes), to: snapshot, options: options)
+            _ = try RDBImporter.run(from: directory.write(bytes), to: snapshot, options: RDBImporter.Options())
         }
         var options = RDBExporter.Options()
         options.overwrite = true

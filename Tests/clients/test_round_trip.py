@@ -80,6 +80,8 @@ def assert_same(rdb, back, snapshot, tmp_path):
 @pytest.mark.parametrize("options", [[], ["--no-compression"], ["--rdb-version", "9"]], ids=["10", "plain", "9"])
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_file_of_the_corpus(name, options, tmp_path):
+    if name == "all_types_v10.rdb" and "9" in options:
+        pytest.skip("it has functions, which version 9 has not: test_file_of_all_types")
     snapshot, back = round_trip(CORPUS / name, tmp_path, *options)
     assert_same(CORPUS / name, back, snapshot, tmp_path)
     assert back.read_bytes()[:9] == (b"REDIS0009" if "9" in options else b"REDIS0010")
@@ -87,17 +89,24 @@ def test_file_of_the_corpus(name, options, tmp_path):
 
 @in_corpus
 @pytest.mark.parametrize("name", [n for n in FILES if n.startswith("all_types")])
-def test_partly_supported_file(name, tmp_path):
+def test_file_of_all_types(name, tmp_path):
     """Our own reader judges: redis-server 7.0 reads neither version 11 nor 12."""
     snapshot, back = tmp_path / "dump.sqlite", tmp_path / "back.rdb"
-    run = tool("to-sqlite", CORPUS / name, snapshot, "--skip-unsupported")
+    run = tool("to-sqlite", CORPUS / name, snapshot)
     assert run.returncode == 0, run.stderr
     for version in (10, 11, 12):
         run = tool("to-rdb", snapshot, back, "--rdb-version", version, "--force")
+        drops = name == "all_types_v12.rdb" and version < 12
+        if drops:
+            assert run.returncode == 1 and "--drop-field-ttls" in run.stderr
+            run = tool("to-rdb", snapshot, back, "--rdb-version", version, "--force", "--drop-field-ttls")
         assert run.returncode == 0, run.stderr
         assert "libraries of functions: 1" in run.stdout
         run = tool("verify", snapshot, back)
-        assert run.returncode == 0 and run.stdout.endswith("equal\n"), run.stdout + run.stderr
+        if drops:
+            assert run.returncode == 2 and "different: data, times" in run.stdout, run.stdout + run.stderr
+        else:
+            assert run.returncode == 0 and run.stdout.endswith("equal\n"), run.stdout + run.stderr
     run = tool("to-rdb", snapshot, back, "--rdb-version", 9, "--force")
     assert run.returncode == 1 and "library of functions" in run.stderr
 
@@ -166,6 +175,38 @@ def test_expired_keys_and_expiries_survive(tmp_path):
     assert {key: when for (_, key), (when, _) in keys.items()} == {
         b"far": b":%d\r\n" % (FAR + 123), b"list": b":%d\r\n" % (FAR + 7),
     }  # fmt: skip
+
+
+def test_the_server_imports_what_to_rdb_writes(tmp_path):
+    """With the times of hashes' fields, which version 12 has."""
+
+    def start_on(directory):
+        server = start_swiftlet("--dir", str(directory))
+        return server, loaded(server)
+
+    server, connection = start_on(tmp_path)
+    try:
+        connection.call("HSET", "small", "a", 1, "b", 2)
+        connection.call("HPEXPIREAT", "small", FAR + 5, "FIELDS", 1, "a")
+        for i in range(2000):
+            connection.call("HSET", "large", f"field:{i}", i)
+        connection.call("HPEXPIREAT", "large", FAR + 7, "FIELDS", 2, "field:3", "field:4")
+        assert connection.call("SAVE") == b"+OK\r\n"
+        digest = connection.call("DEBUG", "DIGEST")
+    finally:
+        server.process.kill()
+        server.process.wait()
+    work = tmp_path / "imports"
+    work.mkdir()
+    run = tool("to-rdb", tmp_path / "dump.sqlite", work / "dump.rdb", "--rdb-version", 12)
+    assert run.returncode == 0, run.stdout + run.stderr
+    server, connection = start_on(work)
+    try:
+        assert connection.call("DEBUG", "DIGEST") == digest
+        assert connection.call("HPEXPIRETIME", "small", "FIELDS", 2, "a", "b") == b"*2\r\n:%d\r\n:-1\r\n" % (FAR + 5)
+        assert connection.call("HPEXPIRETIME", "large", "FIELDS", 1, "field:4") == b"*1\r\n:%d\r\n" % (FAR + 7)
+    finally:
+        server.stop()
 
 
 def test_verify_tells_what_differs(tmp_path):

@@ -21,6 +21,15 @@ PRAGMA foreign_keys = OFF;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;
 
+-- name: writer.scratch
+-- For a file that nobody opens before it is whole, and that is removed when it does not become so: no journal, and the
+-- sync is its maker's, once.
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -16384;
+PRAGMA foreign_keys = OFF;
+PRAGMA trusted_schema = OFF;
+
 -- name: writer.wal
 PRAGMA journal_mode = WAL;
 

@@ -21,6 +21,10 @@ int cshims_format_double(char *out, double value);
 /// Names the calling thread; at most 15 bytes count.
 void cshims_set_thread_name(const char *name);
 
+/// The calling thread does not interrupt others when it has work (SCHED_BATCH), and gets a third of the time that they
+/// get (nice 5) where they share a core. What the system refuses is left as it is.
+void cshims_yield_to_others(void);
+
 /// Where `needle` first occurs in `data`, or NULL.
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length);
 

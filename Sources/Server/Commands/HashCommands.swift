@@ -228,7 +228,7 @@ enum HashCommands {
             return request.count == nil ? reply.null() : reply.array(0)
         }
         guard let count = request.count else {
-            var random = CommandRandom()
+            var random = SplitMix64()
             return reply.bulk(hash.at(Int.random(in: 0..<hash.count, using: &random)).0)
         }
         let length = RandomRequest.answerLength(count: count, size: hash.count)

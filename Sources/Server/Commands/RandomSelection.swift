@@ -1,17 +1,6 @@
 import Storage
 
-/// SplitMix64, seeded anew for each command: picking members needs speed and an even spread, not secrecy.
-struct CommandRandom: RandomNumberGenerator {
-    private var state = UInt64.random(in: .min ... .max)
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
+extension SplitMix64 {
     /// `count` different numbers below `bound`, each subset as likely as any other. O(count) where `count` is small
     /// against `bound`, else O(bound). `count` is at most `bound`.
     mutating func distinct(_ count: Int, below bound: Int) -> [Int] {
@@ -63,7 +52,7 @@ struct RandomRequest {
             for index in 0..<size { body(index) }
             return
         }
-        var random = CommandRandom()
+        var random = SplitMix64()
         if count >= 0 {
             for index in random.distinct(count, below: size) { body(index) }
         } else {

@@ -75,7 +75,7 @@ enum SetCommands {
         if c.args.count > 3 { throw .syntax }
         if c.args.count == 3 { return try spopSeveral(c) }
         guard let set = try c.editSet(c.args[1], create: false), set.view.count > 0 else { return c.reply.null() }
-        var random = CommandRandom()
+        var random = SplitMix64()
         let index = Int.random(in: 0..<set.view.count, using: &random)
         let member = set.view.at(index)
         c.reply.bulk(member)
@@ -100,7 +100,7 @@ enum SetCommands {
             return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
         }
         reply.set(count)
-        var random = CommandRandom()
+        var random = SplitMix64()
         var left = count
         while left > 0 {
             let batch = min(left, Self.membersInOneSREM)
@@ -155,7 +155,7 @@ enum SetCommands {
             return request.count == nil ? reply.null() : reply.array(0)
         }
         guard let count = request.count else {
-            var random = CommandRandom()
+            var random = SplitMix64()
             return reply.bulk(set.at(Int.random(in: 0..<set.count, using: &random)))
         }
         reply.array(RandomRequest.answerLength(count: count, size: set.count))

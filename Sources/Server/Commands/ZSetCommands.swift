@@ -213,7 +213,7 @@ enum ZSetCommands {
             return request.count == nil ? reply.null() : reply.array(0)
         }
         guard let count = request.count else {
-            var random = CommandRandom()
+            var random = SplitMix64()
             return reply.bulk(zset.at(Int.random(in: 0..<zset.count, using: &random)).0)
         }
         let length = RandomRequest.answerLength(count: count, size: zset.count)

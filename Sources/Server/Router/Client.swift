@@ -70,8 +70,10 @@ final class Client {
     /// What the client is blocked in, but for a pause.
     var waiter: Waiter?
     var flags: ClientFlags = []
+    let server: Server
     /// Number of the selected database.
-    var db = 0
+    var db = 0 { didSet { database = server.keyspace.databases[db] } }
+    private(set) var database: Database
     var transaction = Transaction()
     /// Replies leave when the log is durable up to here; see `Propagator.position`.
     var ackPosition = 0
@@ -96,8 +98,10 @@ final class Client {
     var patternSubscriptions = 0
     var shardSubscriptions = 0
 
-    init(id: UInt64, now: Int64) {
+    init(id: UInt64, now: Int64, server: Server) {
         self.id = id
+        self.server = server
+        database = server.keyspace.databases[0]
         reply = ReplyWriter(output)
         created = now
         lastInteraction = now

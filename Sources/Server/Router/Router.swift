@@ -86,7 +86,7 @@ extension Server {
 
     /// Brings the keys of the batch near: first their buckets, then their entries.
     private func prefetch(_ client: Client) {
-        let database = keyspace.databases[client.db]
+        let database = client.database
         for i in 0..<batch.count {
             let args = batch.arguments(of: batch.requests[i])
             // Most commands have their key first; for the others a line of cache is fetched for nothing.
@@ -244,7 +244,7 @@ extension Server {
         let changes = keyspace.changes
         let logged = propagator.position
         var failed = false
-        let database = keyspace.databases[client.db]
+        let db = client.db
         expiredInCommand = 0
         propagator.beginUnit()
         propagator.beginCommand()
@@ -252,16 +252,11 @@ extension Server {
             switch command.row.handler {
             case .read(let handler):
                 statistics.reads &+= 1
-                try handler(
-                    ReadContext(
-                        args: args, reply: client.reply, client: client, server: self,
-                        db: ReadDatabase(database, statistics)))
+                try handler(ReadContext(args: args, client: client, countsLookups: true))
             case .control(let handler):
-                try handler(
-                    ReadContext(
-                        args: args, reply: client.reply, client: client, server: self, db: ReadDatabase(database)))
+                try handler(ReadContext(args: args, client: client, countsLookups: false))
             case .write(let handler):
-                try handler(WriteContext(args: args, reply: client.reply, client: client, server: self, db: database))
+                try handler(WriteContext(args: args, client: client))
             case .container:
                 throw .wrongArity(command.fullName)
             }
@@ -273,7 +268,7 @@ extension Server {
         }
         if command.flags.contains(.write) {
             if keyspace.changes &- changes > expiredInCommand {
-                propagator.endCommand(database.index, args, request: request)
+                propagator.endCommand(db, args, request: request)
             }
             statistics.writes &+= 1
         }

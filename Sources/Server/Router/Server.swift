@@ -139,7 +139,7 @@ final class Server {
     /// A client without a connection, which no list shows.
     func makeClient() -> Client {
         lastClientID += 1
-        return Client(id: lastClientID, now: wallClockMilliseconds() / 1000)
+        return Client(id: lastClientID, now: wallClockMilliseconds() / 1000, server: self)
     }
 
     /// The connection is gone.

@@ -94,29 +94,37 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
     }
 }
 
-/// Starts a detached thread that runs `body`. `name` shows in ps and debuggers, 15 bytes at most.
-public func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+/// Starts a detached thread that runs `body`. `name` shows in ps and debuggers, 15 bytes at most. `isYielding`: nobody
+/// waits for it, so where it shares a core with the loop it does not take its turns away.
+public func startThread(named name: String, isYielding: Bool = false, _ body: @escaping @Sendable () -> Void) {
     final class Box: Sendable {
         let name: String
+        let isYielding: Bool
         let body: @Sendable () -> Void
-        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        init(_ name: String, _ isYielding: Bool, _ body: @escaping @Sendable () -> Void) {
             self.name = name
+            self.isYielding = isYielding
             self.body = body
         }
     }
     var thread = pthread_t()
-    let box = Unmanaged.passRetained(Box(name, body))
+    let box = Unmanaged.passRetained(Box(name, isYielding, body))
     let failed = pthread_create(
         &thread, nil,
         { argument in
             guard let argument else { return nil }
             let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
             cshims_set_thread_name(box.name)
+            if box.isYielding { cshims_yield_to_others() }
             box.body()
             return nil
         }, box.toOpaque())
     precondition(failed == 0, "cannot start the thread \(name)")
     pthread_detach(thread)
 }
+
+/// To be called now and then, each 0.1 ms or so, by a thread that nobody waits for: where it shares a core with the
+/// loop, which has work by now, that goes first. Else the loop may wait for the end of a slice of some ms.
+func giveWay() { sched_yield() }
 
 func sleepMilliseconds(_ milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }

@@ -35,7 +35,7 @@ public final class Checkpointer {
         self.path = path
         let shared = Shared(wake: wake)
         self.shared = shared
-        startThread(named: "snapshot") { Checkpointer.run(shared, path) }
+        startThread(named: "snapshot", isYielding: true) { Checkpointer.run(shared, path) }
     }
     deinit { shared.mailbox.close() }
 

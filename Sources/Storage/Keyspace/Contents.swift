@@ -19,9 +19,12 @@ final class Contents {
 
     /// O(n): for a thread that may take its time.
     func freeEverything() {
+        var freed = 0
         table.forEach { entry in
             if let value = entry.takeLargeValue() { value.freeElements() } else { entry.freeSmallPayload() }
             entry.freeBlock()
+            freed += 1
+            if freed & 1023 == 0 { giveWay() }
             return true
         }
         table.freeBuckets()

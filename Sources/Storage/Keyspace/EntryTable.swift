@@ -310,14 +310,15 @@ struct EntryTable {
     func random() -> Entry? {
         if count == 0 { return nil }
         let total = bucketCount
+        var random = SplitMix64()
         while true {
-            let i = Int.random(in: 0..<total)
+            let i = Int.random(in: 0..<total, using: &random)
             let (array, index) = i < main.buckets ? (main, i) : (next ?? main, i - main.buckets)
             var chosen: Entry?
             var seen = 0
             array.visit(index) { entry in
                 seen += 1
-                if Int.random(in: 0..<seen) == 0 { chosen = entry }
+                if Int.random(in: 0..<seen, using: &random) == 0 { chosen = entry }
             }
             if let chosen { return chosen }
         }

@@ -21,7 +21,7 @@ public final class Reaper: Sendable {
 
     private init() {
         let mailbox = mailbox
-        startThread(named: "reaper") {
+        startThread(named: "reaper", isYielding: true) {
             while let parcel = mailbox.receive() { Reaper.release(parcel.item) }
         }
     }

@@ -19,6 +19,15 @@ enum OutputFile {
         }
     }
 
+    /// Makes what a file holds durable.
+    static func sync(_ path: String) throws(StorageError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let isSynced = descriptor >= 0 && fsync(descriptor) == 0
+        let code = errno
+        if descriptor >= 0 { close(descriptor) }
+        if !isSynced { throw StorageError(file: path, message: "cannot be synced: \(String(cString: strerror(code)))") }
+    }
+
     /// Moves a durable file to its place, durably.
     static func publish(_ temporary: String, as path: String, overwrite: Bool) throws(StorageError) {
         func failure(_ what: String) -> StorageError {

@@ -22,7 +22,8 @@ public enum RDBImporter {
 
     /// Reads `source` and writes the snapshot `destination`, whose ids ascend in the file's order. It is written under
     /// another name in the same directory and moved into place when it is whole and durable; on any failure nothing
-    /// is left of it, and what stood there before stands. O(file size), in memory of the largest string in the file.
+    /// is left of it, and what stood there before stands. O(file size), on two threads, in memory of a few times
+    /// the largest string in the file.
     public static func run(
         from source: String, to destination: String, options: Options = Options()
     ) throws(StorageError) -> RDBSummary {
@@ -45,25 +46,27 @@ public enum RDBImporter {
     private static func write(
         _ source: String, _ path: String, _ options: Options
     ) throws(StorageError) -> RDBSummary {
-        let writer = try SnapshotWriter(path: path)
+        let writer = BackgroundWriter(path: path)
         let reader: RDBReader<RowVisitor>
         do {
             reader = try RDBReader(
                 path: source, options: options.reading,
-                visitor: RowVisitor(writer: writer, source: source, progress: options.progress))
+                visitor: RowVisitor(
+                    writer: writer, batch: try writer.next(), source: source, progress: options.progress))
             try reader.read()
-            try reader.visitor.flush()
+            writer.write(reader.visitor.batch)
             var now = timespec()
             clock_gettime(CLOCK_REALTIME, &now)
-            try writer.commit(
+            try writer.finish(
                 Meta(
                     server: randomUUID(), checkpoint: 1,
                     savedAtMs: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
                     segment: 0, segmentOffset: 0, replicationID: randomHex(40), replicationOffset: 0))
         } catch {
-            writer.rollback()
+            writer.cancel()
             throw error
         }
+        try OutputFile.sync(path)
         return reader.summary
     }
 
@@ -91,10 +94,10 @@ public enum RDBImporter {
 
 /// Turns values into rows.
 private struct RowVisitor: RDBVisitor {
-    let writer: SnapshotWriter
+    let writer: BackgroundWriter
     let source: String
     let progress: (@Sendable (RDBImporter.Progress) -> Bool)?
-    private let batch = RowBatch(capacity: 2 * RowBatch.targetSize)
+    private(set) var batch: RowBatch
     private var nextString: Int64 = 1
     private var nextOwner: [Int64] = [1, 1, 1, 1, 1]
     /// The collection in hand.
@@ -104,8 +107,12 @@ private struct RowVisitor: RDBVisitor {
     private var full = false
     private var keys = 0
 
-    init(writer: SnapshotWriter, source: String, progress: (@Sendable (RDBImporter.Progress) -> Bool)?) {
+    init(
+        writer: BackgroundWriter, batch: RowBatch, source: String,
+        progress: (@Sendable (RDBImporter.Progress) -> Bool)?
+    ) {
         self.writer = writer
+        self.batch = batch
         self.source = source
         self.progress = progress
     }
@@ -172,7 +179,7 @@ private struct RowVisitor: RDBVisitor {
     mutating func end() throws(StorageError) {}
 
     mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {
-        try writer.put(function: name, code)
+        writer.put(function: name, code)
     }
 
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
@@ -195,11 +202,8 @@ private struct RowVisitor: RDBVisitor {
     }
 
     private mutating func flushIfLarge() throws(StorageError) {
-        if batch.byteCount >= RowBatch.targetSize { try flush() }
-    }
-
-    mutating func flush() throws(StorageError) {
-        try writer.apply(batch)
-        batch.removeAll()
+        if batch.byteCount < RowBatch.targetSize { return }
+        writer.write(batch)
+        batch = try writer.next()
     }
 }

@@ -5,8 +5,6 @@ extension RDBReader {
     func unsupported(_ kind: RDBFormat.Kind) -> RDBUnsupported? {
         switch kind {
         case .module1, .module2: .module
-        case .hashMetadataPreGA, .hashListpackExPreGA, .hashMetadata, .hashListpackEx:
-            options.fieldExpiries ? nil : .fieldExpiry
         default: nil
         }
     }

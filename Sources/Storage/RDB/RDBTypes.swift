@@ -74,7 +74,6 @@ public enum RDBUnsupported: String, Sendable, CaseIterable {
     case module = "a module's value"
     case moduleAuxiliary = "a module's auxiliary data"
     case function = "a library of functions of a release candidate"
-    case fieldExpiry = "a hash with fields that expire"
 }
 
 public struct RDBOptions: Sendable {
@@ -82,8 +81,6 @@ public struct RDBOptions: Sendable {
     public var skipUnsupported = false
     /// Leave out keys (and hash fields) whose expiry is at or before this time, in ms since 1970; nil keeps them all.
     public var dropExpiredAt: Int64?
-    /// Report hash fields' expiries; else a hash that has them is unsupported.
-    public var fieldExpiries = false
     /// Refuse databases from this number on.
     public var databases: Int32 = .max
     /// Refuse strings of more bytes.

@@ -44,7 +44,6 @@ public enum Verification {
         var reading = RDBOptions()
         reading.skipUnsupported = options.skipUnsupported
         reading.dropExpiredAt = options.dropExpiredAt
-        reading.fieldExpiries = true
         let reader = try RDBReader(
             path: path, options: reading, visitor: VerifyingVisitor(file: path, progress: options.progress))
         let summary = try reader.read()

@@ -20,6 +20,7 @@ public struct SnapshotCommit: Sendable {
 public final class SnapshotWriter {
     public let path: String
     let connection: SQLiteConnection
+    private let isScratch: Bool
     /// By table's raw number.
     private var tables: [TableWriter] = []
     private var before: [TableWriter.State] = []
@@ -34,9 +35,13 @@ public final class SnapshotWriter {
 
     /// Opens the snapshot; makes it, with its tables, where it is missing or empty, unless `create` is false. `recount`
     /// counts all rows instead of trusting meta: for a snapshot whose counts did not hold and that was accepted anyway.
-    /// Throws for a file that is not a snapshot, is newer than this code, damaged or being written elsewhere.
-    public init(path: String, create: Bool = true, recount: Bool = false) throws(StorageError) {
+    /// `isScratch`: the file is new, is thrown away on any failure, and is synced by the caller once it is closed; then
+    /// SQLite need not write everything twice. Throws for a file that is not a snapshot, is newer than this code, damaged or being written elsewhere.
+    public init(
+        path: String, create: Bool = true, recount: Bool = false, isScratch: Bool = false
+    ) throws(StorageError) {
         self.path = path
+        self.isScratch = isScratch
         connection = try SQLiteConnection(path: path, mode: create ? .create : .write)
         let isBlank = try Snapshot.isBlank(connection)
         if isBlank {
@@ -45,11 +50,16 @@ public final class SnapshotWriter {
         } else {
             try Snapshot.checkIdentity(connection)
         }
-        let mode = try connection.string(named: "writer.wal")
-        guard mode == "wal" else {
-            throw connection.error("cannot switch the snapshot to write-ahead logging: another program has it open")
+        if isScratch {
+            guard isBlank else { throw connection.error("is there already") }
+            try connection.execute(named: "writer.scratch")
+        } else {
+            let mode = try connection.string(named: "writer.wal")
+            guard mode == "wal" else {
+                throw connection.error("cannot switch the snapshot to write-ahead logging: another program has it open")
+            }
+            try connection.execute(named: "writer.settings")
         }
-        try connection.execute(named: "writer.settings")
         if isBlank { try createTables() }
 
         let meta = try Meta.read(connection)
@@ -102,7 +112,7 @@ public final class SnapshotWriter {
         try meta.write(connection)
         try connection.execute(named: "commit")
         forgetTransaction()
-        return tidy()
+        return isScratch ? SnapshotCommit(walBytes: 0, isWALHeld: false, warning: nil) : tidy()
     }
 
     /// Drops the open transaction: the file, and what this object knows of it, are as before the first `apply`.
@@ -240,7 +250,12 @@ extension SnapshotWriter {
     }
 
     private func drain() throws(StorageError) {
-        try pending.drain { (row) throws(StorageError) in try write(row) }
+        var rows = 0
+        try pending.drain { (row) throws(StorageError) in
+            try write(row)
+            rows &+= 1
+            if rows & 127 == 0 { giveWay() }
+        }
     }
 
     @inline(__always)

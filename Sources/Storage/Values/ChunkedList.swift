@@ -366,7 +366,10 @@ final class ChunkedList: LargeValue {
     }
 
     override func freeElements() {
-        for chunk in chunks[head...] { chunk.pack.free() }
+        for i in head..<chunks.count {
+            chunks[i].pack.free()
+            if i & 255 == 255 { giveWay() }
+        }
         chunks = []
         head = 0
     }

@@ -298,7 +298,10 @@ struct RankTree {
     /// O(n).
     func free() { RankTree.free(root) }
     private static func free(_ node: Node) {
-        if !node.isLeaf { for i in 0..<node.count { free(node.child(i)) } }
+        if !node.isLeaf {
+            for i in 0..<node.count { free(node.child(i)) }
+            giveWay()
+        }
         Glibc.free(node.raw)
     }
 }

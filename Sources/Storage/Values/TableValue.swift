@@ -244,7 +244,10 @@ final class TableValue: LargeValue {
     }
 
     override func freeElements() {
-        for i in 0..<slots.count { TableValue.free(slots[i]) }
+        for i in 0..<slots.count {
+            TableValue.free(slots[i])
+            if i & 1023 == 1023 { giveWay() }
+        }
         slots.free()
         table.freeBuckets()
         order?.free()

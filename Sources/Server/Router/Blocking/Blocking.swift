@@ -45,12 +45,12 @@ extension Server {
         while type != nil || queue.removalCount > 0, let waiter = queue.next(after: last) {
             last = waiter.sequence
             guard type == waiter.wait.type || waiter.wait.isServedByRemoval else { continue }
-            if attempt(waiter, database, key) { type = database.find(key)?.type }
+            if attempt(waiter, key) { type = database.find(key)?.type }
         }
     }
 
     /// Executes a waiting command for `key`, as a command of its own to the log. False when it goes on waiting.
-    private func attempt(_ waiter: Waiter, _ database: Database, _ key: Bytes) -> Bool {
+    private func attempt(_ waiter: Waiter, _ key: Bytes) -> Bool {
         let client = waiter.client
         let began = clock
         let start = client.output.count
@@ -65,12 +65,10 @@ extension Server {
                 switch waiter.wait.attempt {
                 case .read(let attempt):
                     isServed = try attempt(
-                        ReadContext(
-                            args: args, reply: client.reply, client: client, server: self,
-                            db: ReadDatabase(database, statistics)), key)
+                        ReadContext(args: args, client: client, countsLookups: true), key)
                 case .write(let attempt):
                     isServed = try attempt(
-                        WriteContext(args: args, reply: client.reply, client: client, server: self, db: database), key)
+                        WriteContext(args: args, client: client), key)
                 case .none: break
                 }
             } catch {

@@ -367,7 +367,10 @@ final class StreamValue: LargeValue {
     }
 
     override func freeElements() {
-        for node in nodes[head...] { node.free() }
+        for i in head..<nodes.count {
+            nodes[i].free()
+            if i & 255 == 255 { giveWay() }
+        }
         nodes = []
         head = 0
         groups = nil
