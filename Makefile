@@ -18,7 +18,7 @@ PIP_PACKAGES = pytest redis hiredis
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients bench crash fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients bench crash differential fuzz lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -54,6 +54,11 @@ test: lint unit clients
 
 crash: test-deps build
 	$(PYTHON) Tests/crash/crash.py --server $(SERVER) --rounds $${ROUNDS:-500}
+
+# Random commands compared with redis-server; the seed is printed.
+differential: test-deps build
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/differential/run.py \
+	--commands $${COMMANDS:-20000000} $${SEED:+--seed $$SEED}
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

@@ -137,6 +137,9 @@ def test_errors(pair):
         GEORADIUSBYMEMBER Sicily none 1 m
         GEORADIUSBYMEMBER Sicily none x m
         GEORADIUSBYMEMBER Sicily Palermo x m
+        GEORADIUSBYMEMBER none m x m
+        GEORADIUSBYMEMBER none m 1 x STORE d
+        GEORADIUSBYMEMBER none m 1 m STORE
         GEOSEARCH Sicily FROMLONLAT 15 37 BYRADIUS 1 km FROMMEMBER Palermo
         GEOSEARCH Sicily FROMMEMBER Palermo FROMLONLAT 15 37 BYRADIUS 1 km
         GEOSEARCH Sicily FROMMEMBER Palermo FROMMEMBER Catania BYRADIUS 1 km

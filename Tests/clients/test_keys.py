@@ -288,6 +288,9 @@ def test_object(protocols):
         OBJECT
         """
     )
+    protocols("OBJECT", b"\xff\x80", "s")
+    protocols("OBJECT", b"a\0b", "s")
+    protocols("XGROUP", b"\xff" * 200, "s")
 
 
 def test_asking_is_not_using(both):
@@ -344,6 +347,9 @@ def test_sort(protocols, command):
         l BY h_*->f
         l BY h_*->f GET #
         l BY nosort
+        l BY nosort DESC
+        l BY nosort DESC LIMIT 1 2
+        l BY nosort LIMIT 1 2 GET # GET w_*
         l BY nosort GET # GET w_* GET h_*->f GET h_*->none GET constant GET l*
         l BY #
         l BY w_* ALPHA
@@ -359,6 +365,13 @@ def test_sort(protocols, command):
         w_1
         """.strip().splitlines():
         protocols(command, *arguments.split())
+    for weight in (" 2", "2 ", "0x10", "", "2\0x", "\0", "9" * 300, "0." + "0" * 300, "nan", "inf"):
+        protocols("SET", "w_2", weight)
+        protocols(command, "l", "BY", "w_*")
+    # redis-server forgets to reset errno: once it has refused such a number, it refuses others too.
+    for weight in ("1e400", "1e-400", "9" * 400):
+        protocols("SET", "w_2", weight)
+        assert protocols.swiftlet.call(command, "l", "BY", "w_*").startswith(b"-ERR One or more scores can't")
     protocols("SET", "w_2", "nonsense")
     protocols(command, "l", "BY", "w_*")
     protocols(command, "l", "BY", "w_*", "ALPHA")
@@ -370,6 +383,8 @@ def test_sort_store(both):
         RPUSH l 3 1 2
         SADD s b a c aa
         SORT l STORE target
+        LRANGE target 0 -1
+        SORT l BY nosort DESC STORE target
         LRANGE target 0 -1
         SORT l GET w_* STORE target
         LRANGE target 0 -1

@@ -356,6 +356,14 @@ def test_bits(both):
         BITPOS missing 1 0 1
         BITPOS k 1 a
         BITPOS k 1 0 1 FOO
+        BITPOS k 1 0 x FOO
+        BITPOS k 1 x 0 FOO
+        BITPOS k 1 0 x BIT
+        BITPOS k 1 -1 -5 FOO
+        BITCOUNT k 0 x FOO
+        BITCOUNT k -1 -5 FOO
+        BITCOUNT k -1 -5
+        BITCOUNT missing 0 x FOO
         RPUSH list a
         SETBIT list 0 1
         GETBIT list 0

@@ -645,6 +645,11 @@ def test_algebra_errors(pair):
         ZINTERCARD 1 z WEIGHTS 1
         ZINTERCARD 1 z WITHSCORES
         ZINTERCARD 1 z LIMIT 1 LIMIT 2
+        COMMAND GETKEYS ZINTER 0 z
+        COMMAND GETKEYS ZINTER -1 z
+        COMMAND GETKEYS ZINTER x z
+        COMMAND GETKEYS ZUNIONSTORE d 0 z
+        COMMAND GETKEYS ZUNIONSTORE d 1 z
         EXISTS d
     """)
 

@@ -64,17 +64,21 @@ enum BitCommands {
         /// Whether the caller said where to end.
         let isClosed: Bool
 
-        init(_ args: Arguments, at index: Int) throws(CommandError) {
+        /// From behind the end to before it, though both may become the first byte.
+        var isBackward: Bool { start < 0 && end < 0 && start > end }
+
+        /// `unitFirst`: a wrong unit is told before a wrong end.
+        init(_ args: Arguments, at index: Int, unitFirst: Bool) throws(CommandError) {
             if args.count > index + 3 { throw .syntax }
             start = args.count > index ? try args.integer(index) : 0
+            let unit = args.count > index + 2 ? args[index + 2] : Bytes("byte")
+            inBits = unit.equals(ignoringCase: "bit")
+            let isUnit = inBits || unit.equals(ignoringCase: "byte")
+            if unitFirst && !isUnit { throw .syntax }
             isClosed = args.count > index + 1
             end = isClosed ? try args.integer(index + 1) : -1
-            if args.count > index + 2 {
-                inBits = args[index + 2].equals(ignoringCase: "bit")
-                if !inBits && !args[index + 2].equals(ignoringCase: "byte") { throw .syntax }
-            } else {
-                inBits = false
-            }
+            // Nothing is there to count backwards, whatever the unit is.
+            if !isUnit && !isBackward { throw .syntax }
         }
 
         /// The bits meant in a string of `count` bytes.
@@ -95,12 +99,10 @@ enum BitCommands {
     private static func bitcount(_ c: ReadContext) throws(CommandError) {
         guard let value = try c.string(c.args[1]) else { return c.reply.integer(0) }
         if c.args.count == 3 { throw .syntax }
-        let options = try BitRange(c.args, at: 2)
+        let options = try BitRange(c.args, at: 2, unitFirst: false)
         let range = options.bits(count: value.count)
-        // From behind the end to before it: nothing, though both would be moved to the first byte. Not so BITPOS.
-        if range.isEmpty || options.start < 0 && options.end < 0 && options.start > options.end {
-            return c.reply.integer(0)
-        }
+        // Not so BITPOS.
+        if range.isEmpty || options.isBackward { return c.reply.integer(0) }
         let first = range.lowerBound >> 3
         let last = (range.upperBound - 1) >> 3
         var count = (value[first] & mask(first, range)).nonzeroBitCount
@@ -114,7 +116,7 @@ enum BitCommands {
         let wanted = try c.args.integer(2)
         guard wanted & ~1 == 0 else { throw CommandError("ERR The bit argument must be 1 or 0.") }
         guard let value = try c.string(c.args[1]) else { return c.reply.integer(wanted == 0 ? 0 : -1) }
-        let options = try BitRange(c.args, at: 3)
+        let options = try BitRange(c.args, at: 3, unitFirst: true)
         let range = options.bits(count: value.count)
         let flip: UInt8 = wanted == 1 ? 0 : 0xff
         if !range.isEmpty {

@@ -37,7 +37,8 @@ struct GeoRequest {
             (i, isSearch, storesByOption) = (6, false, stores)
         case .radiusByMember(let stores):
             try area.readMember(args, 2, zset)
-            try area.readRadius(args, 3)
+            // Without a member there is no area, and nobody looks at its size.
+            if zset != nil { try area.readRadius(args, 3) }
             (i, isSearch, storesByOption) = (5, false, stores)
         case .search:
             (i, isSearch) = (2, true)

@@ -169,7 +169,7 @@ enum HyperLogLogCommands {
             _ = try makeDense(c, value)
             c.reply.integer(wasDense ? 0 : 1)
         } else {
-            throw CommandError("ERR Unknown PFDEBUG subcommand '\(c.args[1].string)'")
+            throw CommandError(parts: Bytes("ERR Unknown PFDEBUG subcommand '"), c.args[1], Bytes("'"))
         }
     }
 

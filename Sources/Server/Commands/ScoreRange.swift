@@ -23,6 +23,13 @@ enum Score {
         return end == 0 ? 0 : convert(text[0..<end]) { value, _ in value }
     }
 
+    /// A weight of SORT: read as a limit is, but too large or too small a number is refused.
+    static func parseWeight(_ text: Bytes) -> Double? {
+        if text.count <= 15, let integer = text.integer { return Double(integer) }
+        let end = text.buffer.firstIndex(of: 0) ?? text.count
+        return end == 0 ? 0 : convert(text[0..<end]) { value, rangeError in rangeError ? nil : value }
+    }
+
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || (byte >= 9 && byte <= 13) }
 
     private static func convert(_ text: Bytes, _ accept: (Double, _ rangeError: Bool) -> Double?) -> Double? {

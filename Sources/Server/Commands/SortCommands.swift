@@ -198,7 +198,9 @@ private struct Sorting {
     }
 
     private mutating func gather(_ list: ListView?) {
-        list?.forEach(from: 0, count: list?.count ?? 0, reverse: false) { element in
+        guard let list else { return }
+        let reverse = request.keepsOrder && request.descending
+        list.forEach(from: reverse ? list.count - 1 : 0, count: list.count, reverse: reverse) { element in
             elements.append(element)
             return true
         }
@@ -242,19 +244,12 @@ private struct Sorting {
             row.weight = weights.count
             weights.append(value)
         } else {
-            guard let score = Self.score(value) else {
+            guard let score = Score.parseWeight(value) else {
                 throw CommandError("ERR One or more scores can't be converted into double")
             }
             row.score = score
         }
         return row
-    }
-
-    /// As strtod reads it: spaces in front are skipped, and nothing at all is 0.
-    private static func score(_ text: Bytes) -> Double? {
-        var start = 0
-        while start < text.count, text[start] == 32 || (9...13).contains(text[start]) { start += 1 }
-        return text.isEmpty ? 0 : text[start..<text.count].double
     }
 
     private func isBefore(_ a: Row, _ b: Row) -> Bool {

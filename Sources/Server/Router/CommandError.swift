@@ -42,8 +42,16 @@ struct CommandError: Error, Equatable {
     static func wrongArity(_ name: String) -> CommandError {
         CommandError("ERR wrong number of arguments for '\(name)' command")
     }
-    static func unknownSubcommand(_ subcommand: String, of command: String) -> CommandError {
-        CommandError("ERR unknown subcommand '\(subcommand)'. Try \(command.uppercased()) HELP.")
+    static func unknownSubcommand(_ subcommand: Bytes, of command: String) -> CommandError {
+        CommandError(
+            bytes: Array("ERR unknown subcommand '".utf8) + shown(subcommand, 128)
+                + Array("'. Try \(command.uppercased()) HELP.".utf8))
+    }
+    /// A subcommand with options that make no sense.
+    static func subcommandSyntax(_ args: Arguments) -> CommandError {
+        CommandError(
+            bytes: Array("ERR unknown subcommand or wrong number of arguments for '".utf8) + shown(args[1], 128)
+                + Array("'. Try \(args[0].string.uppercased()) HELP.".utf8))
     }
 
     // MARK: Guards

@@ -28,7 +28,7 @@ enum KeySpec: Sendable {
             }
             return true
         case .numkeys(let at, let storingAt):
-            guard at < args.count, let count = args[at].integer, count >= 0, count < args.count - at else {
+            guard at < args.count, let count = args[at].integer, count > 0, count < args.count - at else {
                 return false
             }
             if let storingAt { body(storingAt) }

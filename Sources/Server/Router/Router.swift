@@ -132,7 +132,7 @@ extension Server {
             return dispatch(client, command, args, request: request, start)
         }
         guard let subcommand = subcommands.find(args[1]) else {
-            reject(client, nil, .unknownSubcommand(args[1][0..<min(128, args[1].count)].string, of: command.fullName))
+            reject(client, nil, .unknownSubcommand(args[1], of: command.fullName))
             return finish(client, start)
         }
         dispatch(client, subcommand, args, request: request, start)

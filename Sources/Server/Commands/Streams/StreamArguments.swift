@@ -36,12 +36,6 @@ extension CommandError {
         CommandError(
             parts: Bytes("NOGROUP No such consumer group '"), group, Bytes("' for key name '"), key, Bytes("'"))
     }
-    /// A subcommand with options that make no sense.
-    static func subcommandSyntax(_ args: Arguments) -> CommandError {
-        CommandError(
-            "ERR unknown subcommand or wrong number of arguments for '\(args[1].string)'. Try "
-                + "\(args[0].string.uppercased()) HELP.")
-    }
 }
 
 /// How an id that a client wrote is to be read.

@@ -80,6 +80,8 @@ enum StreamGroupCommands {
         var makesStream = false
         let read = try options(c, makesStream: &makesStream, isCreate: true)
         let found = makesStream ? try c.editStream(c.args[2], create: false) : try existing(c)
+        // Options may come twice, but not more of them than there are.
+        if c.args.count > 8 { throw .subcommandSyntax(c.args) }
         var id = found?.view.state.lastID ?? .zero
         if c.args[4] != Bytes("$") { id = try c.args.streamID(4) }
         guard let stream = try c.editStream(c.args[2], create: true) else { return }
@@ -93,6 +95,7 @@ enum StreamGroupCommands {
         var makesStream = false
         let read = try options(c, makesStream: &makesStream, isCreate: false)
         let (stream, group) = try existingGroup(c)
+        if c.args.count > 7 { throw .subcommandSyntax(c.args) }
         let id = c.args[4] == Bytes("$") ? stream.view.state.lastID : try c.args.streamIDOrEnd(4)
         stream.set(group, lastID: id, entriesRead: read)
         c.reply.ok()

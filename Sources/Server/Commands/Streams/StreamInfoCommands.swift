@@ -77,6 +77,7 @@ enum StreamInfoCommands {
     // MARK: - XINFO STREAM
 
     @Sendable private static func stream(_ c: ReadContext) throws(CommandError) {
+        let stream = try existing(c)
         var count: Int?
         if c.args.count > 3 {
             guard c.args[3].equals(ignoringCase: "full"), c.args.count == 4 || c.args.count == 6 else {
@@ -89,7 +90,6 @@ enum StreamInfoCommands {
                 count = wanted < 0 ? 10 : Int(wanted)
             }
         }
-        let stream = try existing(c)
         let reply = c.reply
         let state = stream.state
         reply.map(count == nil ? 10 : 9)

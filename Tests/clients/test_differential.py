@@ -1,0 +1,40 @@
+"""Random commands over all data types, compared with redis-server: Tests/differential/run.py in a run that is short.
+
+SWIFTLET_SEED gives other commands than the usual ones. `make differential` runs long.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from oracle import bulks, swiftlet_binary
+from test_main_job import migrate_binary
+
+DIFFERENTIAL = pathlib.Path(__file__).resolve().parents[1] / "differential"
+SEED = os.environ.get("SWIFTLET_SEED", "20260731")
+COMMANDS = 200_000
+
+
+def test_no_difference():
+    if swiftlet_binary() is None:
+        pytest.skip("swiftlet-server is not built")
+    print(f"seed {SEED}")
+    run = subprocess.run(
+        [sys.executable, str(DIFFERENTIAL / "run.py"), "--commands", str(COMMANDS), "--seed", SEED],
+        env={**os.environ, "SWIFTLET_SERVER": swiftlet_binary(), "SWIFTLET_MIGRATE": migrate_binary()},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.count(" no difference") == 2, run.stdout
+
+
+def test_every_command_is_tried(swiftlet):
+    sys.path.append(str(DIFFERENTIAL))
+    from differences import NO_DATA
+    from generator import drawn_commands
+
+    there = {name.decode() for name in bulks(swiftlet.call("COMMAND", "LIST"))}
+    assert there - NO_DATA - drawn_commands() == set()
