@@ -6,6 +6,7 @@ value. Nothing here decodes a reply further than to find its end.
 
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,19 @@ def swiftlet_binary():
     built = [p for p in (ROOT / ".build").glob("*/swiftlet-server") if p.is_file()]
     built += [p for p in (ROOT / ".build").glob("*/Server") if p.is_file()]
     return str(max(built, key=lambda p: p.stat().st_mtime)) if built else None
+
+
+def new_seed(number=0):
+    """The seed of a test, printed: $SWIFTLET_SEED, which `make test` sets, else a random one. `number` tells apart the
+    runs of a test that has several."""
+    seed = int(os.environ.get("SWIFTLET_SEED") or random.randrange(1 << 32)) + number
+    print("seed", seed - number)
+    return seed
+
+
+def seeded():
+    """Random numbers from `new_seed`."""
+    return random.Random(new_seed())
 
 
 def free_port():

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from oracle import encode
+from oracle import encode, new_seed
 
 LIMITS = ["9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809", "1e3", "", " 1"]
 
@@ -126,8 +126,7 @@ def test_a_browser_is_cut_off(swiftlet_server, oracle_server, swiftlet, oracle, 
 
 
 def test_a_request_broken_at_every_byte(swiftlet_server, oracle_server, swiftlet, oracle):
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
+    seed = new_seed()
     random.seed(seed)
     request = encode(["SET", "key", "value"]) + encode(["GET", "key"])
     for at in range(len(request)):

@@ -1,19 +1,11 @@
 """BITFIELD, BITOP, and counting in long strings, compared with redis-server."""
 
-import random
-
 import pytest
 
-from oracle import bulk
+from oracle import bulk, seeded
 from script import run
 
 OVERFLOWS = ["WRAP", "SAT", "FAIL"]
-
-
-def seeded():
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    return random.Random(seed)
 
 
 def test_bitfield(protocols):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from oracle import Connection, Server, bulks, integer, start_swiftlet, swiftlet_binary
+from oracle import Connection, Server, bulks, integer, new_seed, start_swiftlet, swiftlet_binary
 
 PATIENCE = 20  # seconds
 
@@ -678,8 +678,7 @@ def several_writes(rng):
 
 @pytest.mark.parametrize("steps", [1500])
 def test_random(stage, steps):
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    seed = new_seed()
     rng = random.Random(seed)
     names = [f"c{i}" for i in range(12)]
     waiting = {}  # Name: its command, in the order of blocking.
@@ -773,8 +772,7 @@ def test_the_log_has_what_was_done():
 
 @pytest.mark.parametrize("appendfsync", ["everysec", "always"])
 def test_a_kill_loses_nothing(appendfsync):
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    seed = new_seed()
     rng = random.Random(seed)
     server = start_swiftlet("--appendonly", "yes", "--appendfsync", appendfsync)
     again = None

@@ -1,13 +1,12 @@
 """A few rounds of Tests/crash/crash.py; `make crash` runs many."""
 
 import pathlib
-import random
 import subprocess
 import sys
 
 import pytest
 
-from oracle import swiftlet_binary
+from oracle import new_seed, swiftlet_binary
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "crash" / "crash.py"
 
@@ -17,8 +16,7 @@ def test_nothing_acknowledged_is_lost(appendfsync, rounds):
     binary = swiftlet_binary()
     if binary is None:
         pytest.skip("swiftlet-server is not built")
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    seed = new_seed()
     run = subprocess.run(
         [sys.executable, SCRIPT, "--server", binary, "--rounds", str(rounds), "--seed", str(seed),
          "--appendfsync", appendfsync],

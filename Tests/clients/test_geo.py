@@ -1,17 +1,11 @@
 """Places, compared with redis-server: scores, digits and the order of replies."""
 
-import random
 import re
 
 import pytest
 
+from oracle import seeded
 from script import run
-
-
-def seeded():
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    return random.Random(seed)
 
 
 @pytest.fixture

@@ -1,17 +1,9 @@
 """HyperLogLogs: the strings must be redis-server's, byte for byte."""
 
-import random
-
 import pytest
 
-from oracle import bulk, integer
+from oracle import bulk, integer, seeded
 from script import run
-
-
-def seeded():
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    return random.Random(seed)
 
 
 @pytest.fixture

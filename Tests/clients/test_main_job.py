@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from oracle import ROOT, Server, bulk, bulks, integer, start_redis, swiftlet_binary
+from oracle import ROOT, Server, bulk, bulks, new_seed, start_redis, swiftlet_binary
 
 CORPUS = pathlib.Path(os.environ.get("SWIFTLET_RDB") or ROOT.parent / "shared" / "rdb")
 
@@ -241,8 +241,7 @@ def mixed_requests(rng, count):
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     """An RDB file of 20,000 keys in three databases that redis-server wrote, and its digest."""
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    seed = new_seed()
     requests = list(mixed_requests(random.Random(seed), 20_000))
     directory = tmp_path_factory.mktemp("mixed")
     redis = start_redis("--dir", str(directory))

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from oracle import bulk, bulks, integer, start_redis, start_swiftlet
+from oracle import bulk, bulks, integer, new_seed, start_redis, start_swiftlet
 from test_main_job import (
     CORPUS, FAR, FILES, REFUSED, SUPPORTED, in_corpus, loaded, migrate, migrate_binary, mixed_requests,
 )  # fmt: skip
@@ -120,8 +120,7 @@ def test_verify_finds_damage(name):
 
 @pytest.mark.parametrize("number", range(GENERATED))
 def test_generated_data(number, tmp_path):
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    seed = new_seed(number)
     rng = random.Random(seed)
     made = tmp_path / "made"
     made.mkdir()
@@ -404,8 +403,7 @@ def test_restore_is_logged_with_the_time(tmp_path):
 
 def test_mutated_payloads(swiftlet):
     """Whatever the bytes, an answer comes; what was taken in can be read, saved and dumped."""
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    seed = new_seed()
     rng = random.Random(seed)
     fill(swiftlet.call)
     payloads = [bulk(swiftlet.call("DUMP", key)) for key in bulks(swiftlet.call("KEYS", "*"))]

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from oracle import Connection, Pair, Server, start_redis, start_swiftlet, swiftlet_binary
+from oracle import Connection, Pair, Server, new_seed, start_redis, start_swiftlet, swiftlet_binary
 from script import run
 
 
@@ -516,8 +516,7 @@ def compare_state(pair):
 
 @pytest.mark.parametrize("run_number", range(4))
 def test_random_commands(pair, run_number):
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
+    seed = new_seed(run_number)
     writer = Writer(seed)
     if run_number % 2:
         for connection in (pair.swiftlet, pair.oracle):
@@ -564,8 +563,7 @@ def state(connection):
 
 @pytest.mark.parametrize("checkpoint", [True, False], ids=["snapshot", "log"])
 def test_restart(tmp_path, oracle, checkpoint):
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
+    seed = new_seed()
     life = Life(tmp_path)
     writer = Writer(seed, exact=True)
     try:
@@ -755,8 +753,7 @@ def migrate(source, target):
 
 def test_a_file_that_redis_wrote(tmp_path):
     """What redis-server saved is there after to-sqlite: entries, groups, consumers, what is pending."""
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
+    seed = new_seed()
     redis = start_redis()
     life = Life(tmp_path)
     try:

@@ -28,15 +28,33 @@ enum KeySpec: Sendable {
             }
             return true
         case .numkeys(let at, let storingAt):
-            guard at < args.count, let count = args[at].integer, count > 0, count < args.count - at else {
-                return false
-            }
+            guard at < args.count else { return false }
+            let count = KeySpec.looseInteger(args[at])
+            guard count > 0, count < args.count - at else { return false }
             if let storingAt { body(storingAt) }
-            for i in 0..<Int(count) { body(at + 1 + i) }
+            for i in 0..<count { body(at + 1 + i) }
             return true
         case .function(let find):
             return find(args) { if $0 > 0 && $0 < args.count { body($0) } }
         }
+    }
+
+    /// A count of keys as Redis's key extraction reads it, which is C's atoi: what the command itself refuses, such as
+    /// "01" or "1x", still tells where the keys are.
+    private static func looseInteger(_ text: Bytes) -> Int {
+        var i = 0
+        while i < text.count, text[i] == 32 || (9...13).contains(text[i]) { i += 1 }
+        let isNegative = i < text.count && text[i] == UInt8(ascii: "-")
+        if i < text.count, text[i] == UInt8(ascii: "-") || text[i] == UInt8(ascii: "+") { i += 1 }
+        var value: Int64 = 0
+        while i < text.count, (48...57).contains(text[i]) {
+            let (tens, overflows) = value.multipliedReportingOverflow(by: 10)
+            let (sum, overflowsToo) = tens.addingReportingOverflow(Int64(text[i] - 48))
+            value = overflows || overflowsToo ? .max : sum
+            if overflows || overflowsToo { break }
+            i += 1
+        }
+        return Int(Int32(truncatingIfNeeded: isNegative ? -value : value))
     }
 
     /// first, last and step as COMMAND answers them: zeros where only the arguments can tell.
