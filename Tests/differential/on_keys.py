@@ -43,6 +43,12 @@ def sort(w, by):
 
 SORTS = ["sort:0", "sort:1", "sort:2"]
 
+
+def of_a_set(args, ours, oracles):
+    """These keys are lists, whose order is compared; an odd word in their place may name a set."""
+    return args[1] not in SORTS and unsorted(args, ours, oracles)
+
+
 ROWS = [
     Row(6, lambda w: [w.choice(["DEL", "UNLINK"]), *w.some(lambda: every(w), 2)]),
     Row(3, lambda w: ["EXISTS", *w.some(lambda: every(w), 4)]),
@@ -66,7 +72,7 @@ ROWS = [
     Row(1, lambda w: [w.choice(["SORT", "SORT_RO"]), w.choice(SORTS), *sort(w, [])]),
     Row(1, lambda w: ["SORT", w.choice(SORTS), *sort(w, ["ALPHA"])]),
     Row(1, lambda w: ["SORT", w.key(w.choice(["ints", "list", "zset", "set"])), *sort(w, [])]),
-    Row(1, lambda w: ["SORT", w.choice(SORTS), *sort(w, ["BY", w.choice(["num:*", "hnum:*->m2", "nosort", "*"])])]),
+    Row(1, lambda w: ["SORT", w.choice(SORTS), *sort(w, ["BY", w.choice(["num:*", "hnum:*->m2", "nosort", "*"])])], of_a_set),
     Row(1, lambda w: ["SORT", w.choice(SORTS + ["ints:0", "ints:1"]), *sort(w, ["BY", "num:*"]), "STORE", w.choice(KEYS["list"])]),
     Row(0.5, lambda w: ["SORT", w.key(w.choice(["list", "set", "zset"])), *sort(w, ["BY", "nosort"]), "STORE", w.choice(KEYS["list"])]),
     Row(0.5, lambda w: ["SORT", w.key(w.choice(["zset", "set", "list"])), *sort(w, ["BY", "nosort"])], unsorted),
