@@ -226,3 +226,12 @@ def test_searches_at_random(both, area, count):
         if numbers.random() < 0.1:
             both("GEOSEARCHSTORE", "d", "k", *center, *shape, *options, *numbers.choice(([], ["STOREDIST"])))
             both("ZRANGE", "d", 0, -1, "WITHSCORES")
+
+
+def test_scores_that_are_no_places(both):
+    for score in ("-4.75", "-4", "-1", "-0.5", "2.5", "1e300", "-1e300", "-1e18", "4503599627370496", "9.2e18", "9.3e18",
+                  "1e19", "1.8446744073709551615e19", "-9.3e18", "inf", "-inf"):  # fmt: skip
+        both("ZADD", "z", score, "m")
+        both("GEOPOS", "z", "m")
+        both("GEOHASH", "z", "m")
+        both("GEOSEARCH", "z", "FROMLONLAT", 180, 85, "BYRADIUS", 300, "km")

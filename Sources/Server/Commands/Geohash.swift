@@ -60,9 +60,14 @@ struct GeoCell: Equatable {
         return UInt32(exactly: (part * Double(1 << step)).rounded(.down)) ?? 0
     }
 
-    /// The cell of 26 steps that a member's score is. Other scores, which ZADD can make, become some cell.
+    /// The cell of 26 steps that a member's score is. Other scores, which ZADD can make, become the cell that they become
+    /// in Redis: C's conversion of a double to an unsigned number, as x86-64 does it.
     init(score: Double) {
-        let bits = UInt64(exactly: score.rounded(.towardZero)) ?? 0
+        func signed(_ value: Double) -> UInt64 {
+            UInt64(bitPattern: Int64(exactly: value.rounded(.towardZero)) ?? .min)
+        }
+        let half = 0x1p63
+        let bits = score < half ? signed(score) : signed(score - half) ^ 1 << 63
         column = Self.compact(bits >> 1)
         row = Self.compact(bits)
         step = Self.maximumStep
