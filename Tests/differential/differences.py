@@ -44,7 +44,7 @@ LEFT_OUT = {
     "HyperLogLogs that commands on strings damaged": "how soon it is noticed depends on how the bytes are walked",
     "OBJECT REFCOUNT's number": "which small integers are shared",
     "RESTORE with a time that is too large once now is added": "redis-server's sum overflows, and the key is gone",
-    "numbers beyond a double's range": "redis-server leaves errno set, and refuses the weights of the next SORT",
+    "numbers beyond a double's range": "redis-server leaves errno set, also behind a number, and refuses the weights of a SORT",
     "-0 as a score": "redis-server forgets the sign in a listpack and keeps it in a skiplist",
     "ZRANGEBYLEX over unequal scores": "redis-server's answer depends on the random levels of its skiplist",
     "sums of more than two scores that are not exact": "depend on the order of operands, which sorting may swap",

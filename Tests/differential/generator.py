@@ -16,6 +16,8 @@ ROWS = on_strings.ROWS + on_collections.ROWS + on_zsets.ROWS + on_streams.ROWS +
 STREAMS, SPOP, SCAN, TRANSFER, MULTI, GETKEYS, MACRO = "streams", "spop", "scan", "transfer", "multi", "getkeys", "macro"
 SPECIAL = [(20, STREAMS), (2, SPOP), (0.8, SCAN), (1.5, TRANSFER), (5, MULTI), (1, GETKEYS), (1, MACRO)]
 SPOILT = 0.04
+# redis-server's SORT refuses weights where an earlier command left errno set, which reading a double resets.
+RESETS_ERRNO = (["GEOSEARCH", "no such key", "FROMLONLAT", "1", "1", "BYRADIUS", "1", "m"], exact)
 
 
 class Plain:
@@ -67,6 +69,10 @@ class Generator:
             how = loose
         return args, how
 
+    def commands(self, row):
+        command = self.command(row)
+        return [RESETS_ERRNO, command] if str(command[0][0]).upper().startswith("SORT") else [command]
+
     def drawn(self, choices, bounds):
         return choices[bisect.bisect(bounds, self.words.chance() * bounds[-1])]
 
@@ -74,7 +80,7 @@ class Generator:
         """What is to be done next; one or a few commands that belong together."""
         choice = self.drawn(self.choices, self.bounds)
         if isinstance(choice, Row):
-            return Plain([self.command(choice)])
+            return Plain(self.commands(choice))
         w = self.words
         if choice == STREAMS:
             return Plain(self.streams.unit())
@@ -97,10 +103,10 @@ class Generator:
         if w.chance() < 0.3:
             unit.append((["WATCH", *w.some(w.any, 2)], exact))
             if w.chance() < 0.5:
-                unit.append(self.command(self.drawn(self.choices[: len(ROWS)], self.bounds[: len(ROWS)])))
+                unit += self.commands(self.drawn(self.choices[: len(ROWS)], self.bounds[: len(ROWS)]))
             unit += [(["UNWATCH"], exact)] if w.chance() < 0.1 else []
         unit.append((["MULTI"], exact))
-        queued = [self.command(self.drawn(self.queued, self.queued_bounds)) for _ in range(w.below(7))]
+        queued = [q for _ in range(w.below(7)) for q in self.commands(self.drawn(self.queued, self.queued_bounds))]
         queued = [q for q in queued if str(q[0][0]).upper() != "DEBUG"]
         unit += [(args, exact) for args, _ in queued]
         if w.chance() < 0.05:
