@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from oracle import bulks
+from oracle import bulk, bulks
 
 
 def test_whole_keys(protocols):
@@ -416,3 +416,38 @@ def test_sort_at_random(both):
             both("HSET", f"object_{i}", "weight", weight)
         both("SORT", "l", "BY", "weight_*", "GET", "#", "GET", "weight_*")
         both("SORT", "l", "BY", "object_*->weight", "DESC", "LIMIT", 5, 10)
+
+
+@pytest.mark.parametrize("factor", [0, 1000000])
+def test_frequency(both, factor):
+    """With these factors of the logarithm no chance is left: each use counts, and none does."""
+    policy = ["CONFIG", "SET", "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", factor, "lfu-decay-time", 0]
+    try:
+        both(*policy)
+        both("OBJECT", "FREQ", "none")
+        both("SET", "k", "v")
+        both("RPUSH", "list", "a")
+        for command in [
+            ["GET", "k"], ["SET", "k", "w"], ["APPEND", "k", "x"], ["EXISTS", "k"], ["TYPE", "k"], ["TTL", "k"],
+            ["TOUCH", "k"], ["LRANGE", "list", 0, 1], ["RPUSH", "list", "x"], ["EXPIRE", "k", 1000], ["SETRANGE", "k", 1, "z"],
+            ["RENAME", "list", "list2"], ["RENAME", "list2", "list"],
+        ]:  # fmt: skip
+            both(*command)
+            both("OBJECT", "FREQ", "k")
+            both("OBJECT", "FREQ", "list")
+        payload = bulk(both.oracle.call("DUMP", "list"))
+        for count in (0, 100, 255):
+            both("RESTORE", "r", 0, payload, "REPLACE", "FREQ", count)
+            both("OBJECT", "FREQ", "r")
+            both("LLEN", "r")
+            both("OBJECT", "FREQ", "r")
+        both("OBJECT", "IDLETIME", "k")
+    finally:
+        both("CONFIG", "SET", "maxmemory-policy", "noeviction", "lfu-log-factor", 10, "lfu-decay-time", 1)
+    both("OBJECT", "FREQ", "k")
+
+
+def test_swapdb_takes_int32(both):
+    for value in ("2147483647", "2147483648", "-2147483649", "x"):
+        both("SWAPDB", value, "1")
+        both("SWAPDB", "1", value)

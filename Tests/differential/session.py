@@ -180,8 +180,11 @@ class Session:
             found += elements(rest)
             if cursor == b"0":
                 break
-        if unit.head[0] in ("HSCAN", "ZSCAN"):
+        if unit.head[0] == "HSCAN":
             return set(zip(found[::2], found[1::2]))
+        if unit.head[0] == "ZSCAN":
+            # redis-server writes 1e17 in another way in a listpack than in a skiplist.
+            return {(member, float(bulk(score))) for member, score in zip(found[::2], found[1::2])}
         return set(found)
 
     def transfer(self, unit):

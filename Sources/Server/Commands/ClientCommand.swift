@@ -225,7 +225,9 @@ enum ClientCommand {
             }
         }
         // Who is held up by a pause is not waiting for anything that could end.
-        guard let waiter = UInt64(exactly: try c.args.integer(2)).flatMap({ c.server.clients[$0] })?.waiter else {
+        guard let waiter = UInt64(exactly: try c.args.integer(2)).flatMap({ c.server.clients[$0] })?.waiter,
+            waiter.wait.canBeEnded
+        else {
             return c.reply.integer(0)
         }
         if isError { c.server.abort(waiter, .unblocked) } else { c.server.timeOut(waiter) }

@@ -40,6 +40,7 @@ enum DebugCommands {
         Action(name: "change-repl-id", arguments: 0...0, run: changeReplicationID),
         // Of Redis's insides that Swiftlet does not have: accepted, so that suites go on.
         Action(name: "quicklist-packed-threshold", arguments: 1...1, run: accept),
+        Action(name: "replicate", arguments: 1...1024, run: accept),
         Action(name: "set-disable-deny-scripts", arguments: 1...1, run: accept),
         Action(name: "aof-flush-sleep", arguments: 1...1, run: accept),
         Action(name: "replybuffer", arguments: 2...2, run: accept),

@@ -74,6 +74,7 @@ enum DumpCommands {
         }
         c.db.restore(entry)
         if let idle = options.idle { c.db.setIdleSeconds(Int(clamping: idle), of: entry) }
+        if let frequency = options.frequency { c.db.setFrequency(Int(frequency), of: entry) }
         if let expiry, !options.isAbsolute { propagate(c, expiry) }
         c.reply.ok()
     }

@@ -26,25 +26,21 @@ enum ObjectCommands {
     }
 
     private static func freq(_ c: ReadContext) throws(CommandError) {
-        guard c.peek(c.args[2]) != nil else { return c.reply.null() }
-        if !isLFU(c) { throw wrongPolicy("An LFU maxmemory policy is not selected, access frequency not tracked.") }
-        // Entries keep no counter yet: every key looks as Redis's do when they are new.
-        c.reply.integer(newKeyFrequency)
+        guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
+        if c.server.keyspace.accessTracking == .recency {
+            throw wrongPolicy("An LFU maxmemory policy is not selected, access frequency not tracked.")
+        }
+        c.reply.integer(c.server.keyspace.databases[c.db.index].frequency(of: entry))
     }
-    private static let newKeyFrequency: Int64 = 5
 
     private static func idletime(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
-        if isLFU(c) { throw wrongPolicy("An LFU maxmemory policy is selected, idle time not tracked.") }
-        c.reply.integer(Int64(c.server.keyspace.databases[c.db.index].idleSeconds(of: entry)))
+        if c.server.keyspace.accessTracking != .recency {
+            throw wrongPolicy("An LFU maxmemory policy is selected, idle time not tracked.")
+        }
+        c.reply.integer(c.server.keyspace.databases[c.db.index].idleSeconds(of: entry))
     }
 
-    private static func isLFU(_ c: ReadContext) -> Bool {
-        switch c.server.config.settings.maxMemoryPolicy {
-        case .allkeysLFU, .volatileLFU: true
-        default: false
-        }
-    }
     private static func wrongPolicy(_ text: String) -> CommandError {
         CommandError(
             "ERR \(text) Please note that when switching between policies at runtime LRU and LFU data will take some "

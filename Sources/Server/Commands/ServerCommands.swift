@@ -145,9 +145,13 @@ enum ServerCommands {
     }
 
     private static func swapdb(_ c: WriteContext) throws(CommandError) {
-        guard let first = c.args[1].integer else { throw CommandError("ERR invalid first DB index") }
-        guard let second = c.args[2].integer else { throw CommandError("ERR invalid second DB index") }
-        let all = Int64(c.server.keyspace.databases.count)
+        guard let first = c.args[1].integer.flatMap(Int32.init(exactly:)) else {
+            throw CommandError("ERR invalid first DB index")
+        }
+        guard let second = c.args[2].integer.flatMap(Int32.init(exactly:)) else {
+            throw CommandError("ERR invalid second DB index")
+        }
+        let all = Int32(clamping: c.server.keyspace.databases.count)
         guard (0..<all).contains(first), (0..<all).contains(second) else { throw .databaseOutOfRange }
         if first != second { c.server.keyspace.swap(Int(first), Int(second)) }
         c.propagate(c.args[0], c.args[1], c.args[2])

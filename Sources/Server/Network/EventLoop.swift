@@ -154,6 +154,7 @@ final class EventLoop {
                 var value: UInt64 = 0
                 _ = read(wakeup, &value, 8)
                 server.onAcknowledge?()
+                server.migrations.takeOutcome()
             } else if descriptor == signals {
                 handleSignal()
             } else if let listener = listeners.first(where: { $0.descriptor == descriptor }) {

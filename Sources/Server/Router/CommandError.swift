@@ -11,7 +11,7 @@ struct CommandError: Error, Equatable {
         self.text = text
         bytes = nil
     }
-    private init(bytes: [UInt8]) {
+    init(bytes: [UInt8]) {
         text = String(decoding: bytes, as: UTF8.self)
         self.bytes = bytes
     }

@@ -3,7 +3,8 @@ enum CommandTable {
     static let all: [Command] = [
         StringCommands.table, BitCommands.table, BitfieldCommands.table, BitOperations.table, HyperLogLogCommands.table,
         GeoCommands.table, GeoSearch.table, CounterCommands.table, LCSCommand.table,
-        KeyCommands.table, DumpCommands.table, ExpiryCommands.table, ScanCommands.table, SortCommands.table,
+        KeyCommands.table, DumpCommands.table, MigrateCommand.table, ExpiryCommands.table, ScanCommands.table,
+        SortCommands.table,
         ListCommands.table, ListMoveCommands.table, HashCommands.table, HashExpiryCommands.table, SetCommands.table,
         SetAlgebra.table,
         ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,

@@ -259,6 +259,7 @@ extension Server {
         var failed = false
         let db = client.db
         expiredInCommand = 0
+        keyspace.commandNumber &+= 1
         propagator.beginUnit()
         propagator.beginCommand()
         do throws(CommandError) {

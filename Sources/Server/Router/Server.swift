@@ -24,6 +24,7 @@ final class Server {
     let blocked: BlockedClients
     var blockedClientCount: Int { blocked.count + pause.waitingCount }
     let batch = RequestBatch()
+    private(set) lazy var migrations = Migrations(self)
 
     // MARK: State that refuses commands
     var guards: Guards = []
@@ -118,6 +119,12 @@ final class Server {
         limits.streamNodeMaxEntries = settings.streamNodeMaxEntries
         limits.zsetMaxListpackValue = settings.zsetMaxListpackValue
         keyspace.limits = limits
+        keyspace.accessTracking =
+            switch settings.maxMemoryPolicy {
+            case .allkeysLFU, .volatileLFU:
+                .frequency(logFactor: settings.lfuLogFactor, decayMinutes: settings.lfuDecayTime)
+            default: .recency
+            }
     }
 
     // MARK: - Clients

@@ -93,7 +93,7 @@ public final class KeyspaceLoader {
             throw SnapshotDamage("the key '\(entry.key.string)' is there twice")
         }
         entry.id = id
-        entry.accessed = keyspace.accessClock
+        entry.accessed = keyspace.newAccess
         database.contents.table.insert(entry, hash: hash)
         if let when = entry.expiry { database.contents.expiries.insert(entry, when: when) }
         keyspace.ids.loaded(entry.type, id)

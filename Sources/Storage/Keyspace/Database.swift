@@ -31,7 +31,7 @@ public final class Database {
             expire(entry)
             return nil
         }
-        if keyspace.touchesOnAccess && entry.accessed != keyspace.accessClock { entry.accessed = keyspace.accessClock }
+        if keyspace.touchesOnAccess && entry.accessed != keyspace.accessClock { keyspace.touch(entry) }
         return slot
     }
 
@@ -65,11 +65,6 @@ public final class Database {
     }
 
     public func expiry(of entry: Entry) -> Int64? { entry.expiry }
-    public func idleSeconds(of entry: Entry) -> Int { Int((keyspace.accessClock &- entry.accessed) & 0xff_ffff) }
-    /// OBJECT IDLETIME of a restored key.
-    public func setIdleSeconds(_ seconds: Int, of entry: Entry) {
-        entry.accessed = keyspace.accessClock &- UInt32(truncatingIfNeeded: seconds)
-    }
 
     public func randomKey() -> Entry? {
         // Expired keys are about to be removed; where all are, some attempts end with none.
@@ -181,6 +176,7 @@ public final class Database {
         forgetFieldExpiries(old)
         contents.table.remove(slot)
         other.insert(new, Hashing.hash(newKey))
+        new.accessed = old.accessed
         other.noteFieldExpiries(new)
         if old.type == .stream { noteReady(old) }
         old.freeBlock()
@@ -282,7 +278,8 @@ public final class Database {
     @inline(__always) func insert(_ entry: Entry, _ hash: UInt64) {
         entry.flags.subtract(.changedMask)
         entry.flags.insert(keyspace.currentFlag)
-        entry.accessed = keyspace.accessClock
+        entry.accessed = keyspace.newAccess
+        if keyspace.accessClock == Keyspace.neverAccessed { keyspace.noteCounted(hash) }
         contents.table.insert(entry, hash: hash)
         contents.table.markChanged(hash)
         if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
@@ -296,7 +293,8 @@ public final class Database {
     func replace(_ slot: Slot, by new: Entry) {
         let old = slot.entry
         new.flags.insert(keyspace.currentFlag)
-        new.accessed = keyspace.accessClock
+        // The key is as often used as before.
+        new.accessed = keyspace.accessTracking == .recency ? keyspace.accessClock : old.accessed
         if old.type == new.type {
             new.id = old.id
         } else {

@@ -37,7 +37,7 @@ public final class Keyspace {
     /// Wall clock in ms since 1970, by which keys expire: set once a batch of commands, so that one command sees one
     /// time. 0 while a log is replayed: nothing expires then.
     public var now: Int64 = 0 {
-        didSet { accessClock = UInt32(truncatingIfNeeded: now / 1000) & 0xff_ffff }
+        didSet { updateAccessClock() }
     }
     /// Number of elements changed since the start: Redis's `dirty`.
     public internal(set) var changes = 0
@@ -59,7 +59,16 @@ public final class Keyspace {
     /// Fields of hashes expired since the start.
     public internal(set) var expiredFields = 0
 
+    /// What look-ups note of the use of keys. Entries keep what they have when it changes.
+    public var accessTracking = AccessTracking.recency { didSet { updateAccessClock() } }
+    /// Entries that have this were used just now and need no touch; what new entries get.
     var accessClock: UInt32 = 0
+    var newAccess: UInt32 = 0
+    var accessRandom = SplitMix64()
+    /// Goes up with each command, which counts as one use of a key however often it looks.
+    public var commandNumber: UInt64 = 0
+    /// The command and the hash of the key whose use was counted last.
+    var lastCounted: (command: UInt64, hash: UInt64) = (0, 0)
     /// Whether look-ups note the time of access (CLIENT NO-TOUCH, OBJECT).
     public var touchesOnAccess = true
 

@@ -29,6 +29,18 @@ extension Server {
             client, wait, keys.map { DatabaseKey(db, args[$0]) }, request, now: monotonicNanoseconds())
     }
 
+    /// The client waits for something that is no key, until `answer` ends it. nil, with an error, where it may not.
+    func wait(_ client: Client, _ args: Arguments) -> Waiter? {
+        guard let command = client.lastCommand, client.flags.isDisjoint(with: [.denyBlocking, .internal]) else {
+            client.reply.error(.notAllowedInMulti)
+            return nil
+        }
+        var request = Transaction()
+        request.enqueue(command, args, request: nil)
+        blocked.add(client, Wait(timeout: 0, canBeEnded: false), [], request, now: monotonicNanoseconds())
+        return client.waiter
+    }
+
     /// After a command: who waits for keys that are ready now is served, and whom that makes others ready for, until
     /// nothing is left. Keys in the order in which they became ready, clients in that in which they came.
     @inline(never) func serveReady() {
@@ -116,11 +128,18 @@ extension Server {
     }
 
     /// Ends the waiting with an error.
-    func abort(_ waiter: Waiter, _ error: CommandError) {
+    func abort(_ waiter: Waiter, _ error: CommandError) { answer(waiter, error) }
+
+    /// Ends the waiting with an error, or OK.
+    func answer(_ waiter: Waiter, _ error: CommandError?) {
         let start = waiter.client.output.count
-        waiter.client.reply.error(error)
-        statistics.count(error: error.text)
-        finishWaiting(waiter, start, failed: true)
+        if let error {
+            waiter.client.reply.error(error)
+            statistics.count(error: error.text)
+        } else {
+            waiter.client.reply.ok()
+        }
+        finishWaiting(waiter, start, failed: error != nil)
     }
 
     /// The client's connection ends: nothing more is taken for it.

@@ -33,7 +33,9 @@ struct Wait {
     var answerAtTimeout = EmptyReply.nullArray
     /// Whether the attempt is also made when the key is gone: XREADGROUP has an error for it.
     var isServedByRemoval = false
-    let attempt: Attempt
+    var attempt = Attempt.none
+    /// Whether CLIENT UNBLOCK may end it.
+    var canBeEnded = true
 }
 
 /// A client that waits, and its command.
