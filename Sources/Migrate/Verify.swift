@@ -9,7 +9,7 @@ struct Verify: ParsableCommand {
         abstract: "Checks an RDB file or a snapshot, or compares any two.",
         discussion: """
             Reads everything and prints the digest that DEBUG DIGEST answers for this data. Two files are equal when \
-            the digests of their data, of all times of expiry and of the functions are. Keys that have expired by now \
+            the digests of their data, of all times of expiry, of the streams' groups and of the functions are. Keys that have expired by now \
             are left out, as a server that loads the file leaves them out.
             """)
 
@@ -43,6 +43,7 @@ struct Verify: ParsableCommand {
             var different: [String] = []
             if a.digest != b.digest { different.append("data") }
             if a.expiryDigest != b.expiryDigest { different.append("times of expiry") }
+            if a.streamDigest != b.streamDigest { different.append("consumer groups or counts of streams") }
             if a.functionDigest != b.functionDigest { different.append("functions") }
             print("different: \(different.joined(separator: ", "))")
         } catch {

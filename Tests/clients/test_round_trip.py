@@ -223,11 +223,18 @@ def test_verify_tells_what_differs(tmp_path):
         b = saved("b", ("PEXPIREAT", "k", FAR + 1))
         c = saved("c", ("PEXPIREAT", "k", FAR), ("RPUSH", "l", "c"))
         d = saved("d", ("RPOP", "l"), ("FUNCTION", "LOAD", "#!lua name=f\nredis.register_function('f', function() end)"))
+        group = saved("group", ("XADD", "s", "1-1", "f", "v"), ("XGROUP", "CREATE", "s", "g", "0"))
+        read = saved("read", ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"))
+        acknowledged = saved("acknowledged", ("XACK", "s", "g", "1-1"))
+        moved = saved("moved", ("XSETID", "s", "9-9"))
     finally:
         redis.stop()
     for other, text in [(b, "times of expiry"), (c, "data"), (d, "functions")]:
         run = tool("verify", a, other)
         assert run.returncode == 2 and run.stdout.endswith(f"different: {text}\n"), run.stdout + run.stderr
+    for first, second in [(group, read), (read, acknowledged), (acknowledged, moved)]:
+        run = tool("verify", first, second)
+        assert run.stdout.endswith("different: consumer groups or counts of streams\n"), run.stdout + run.stderr
     assert tool("verify", a, a).returncode == 0
     assert tool("verify", tmp_path / "none").returncode == 1
     # Functions go the whole way.

@@ -23,12 +23,14 @@ public enum Verification {
         public let skipped: [RDBUnsupported: Int]
         /// What DEBUG DIGEST answers of this data.
         public let digest: String
-        /// Of the times at which keys and fields expire, and of the functions' code.
+        /// Of the times at which keys and fields expire, of what streams have besides entries, and of the functions' code.
         public let expiryDigest: String
+        public let streamDigest: String
         public let functionDigest: String
 
         public func holdsTheSame(as other: Report) -> Bool {
-            digest == other.digest && expiryDigest == other.expiryDigest && functionDigest == other.functionDigest
+            digest == other.digest && expiryDigest == other.expiryDigest && streamDigest == other.streamDigest
+                && functionDigest == other.functionDigest
         }
     }
 
@@ -51,7 +53,7 @@ public enum Verification {
         return Report(
             rdbVersion: summary.version, keys: summary.keys, elements: summary.elements,
             functions: summary.functions, expired: summary.expired, skipped: summary.skipped, digest: digest.hex,
-            expiryDigest: digest.expiryHex, functionDigest: digest.functionHex)
+            expiryDigest: digest.expiryHex, streamDigest: digest.streamHex, functionDigest: digest.functionHex)
     }
 
     private static func verifySnapshot(_ path: String, _ options: Options) throws(StorageError) -> Report {
@@ -67,7 +69,8 @@ public enum Verification {
         let digest = rows.visitor.digest
         return Report(
             rdbVersion: nil, keys: rows.keys, elements: rows.elements, functions: functions, expired: rows.expired,
-            skipped: [:], digest: digest.hex, expiryDigest: digest.expiryHex, functionDigest: digest.functionHex)
+            skipped: [:], digest: digest.hex, expiryDigest: digest.expiryHex, streamDigest: digest.streamHex,
+            functionDigest: digest.functionHex)
     }
 }
 
@@ -111,8 +114,11 @@ private struct VerifyingVisitor: RDBVisitor {
         digest.pair(field, value, expiresMs: expiresMs)
     }
     mutating func scored(_ member: Bytes, _ score: Double) { digest.scored(member, score) }
-    /// Groups are in no digest, with Redis neither.
-    mutating func streamRow(_ row: StreamRow) {}
+    mutating func streamRow(_ row: StreamRow) throws(StorageError) {
+        guard digest.streamRow(row) else {
+            throw StorageError(file: file, message: "a stream's row belongs to a group or consumer that is not there")
+        }
+    }
     mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
         guard StreamFields.unpack(fields, into: &pairs) else {
             throw StorageError(file: file, message: "the fields of a stream's entry cannot be read")
@@ -180,10 +186,12 @@ private struct RowVerifier {
                 database = db
                 self.expiresMs = expiresMs
                 seen.removeAll()
-            case .stream:
+            case .stream(_, let row):
                 // A stream may be empty.
                 hasRows = true
-                if !isDropped { try begin() }
+                if isDropped { return }
+                try begin()
+                try visitor.streamRow(row)
             case .element(.stream, _, _, let first, let second, _, _):
                 if isDropped { return }
                 guard let id = StreamID(bytes: first) else {
