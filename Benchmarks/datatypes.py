@@ -186,6 +186,8 @@ def memory_of_types(bench, kind, directory):
         for many in (False, True):
             server, count = Server(bench, kind, directory, *LOGS["off"]), bench.scaled(1_000_000)
             try:
+                # What code and buffers take, whatever they work on, is there before.
+                pipeline(server.port, list(million(value, 1000)) + [encode("FLUSHALL")], 100, lines=False)
                 before = server.memory()
                 fill = many_small(value, count // 10) if many else million(value, count)
                 pipeline(server.port, fill, 100, lines=False)

@@ -14,8 +14,16 @@ private func get(_ config: Config, _ name: String) -> String? {
     withBytes(name) { config.get([$0]) }.first { $0.name == name }?.value
 }
 
+/// Of this run; removed at its end.
+private let directory = {
+    let path = NSTemporaryDirectory() + "config-test-\(UUID().uuidString)"
+    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    atexit { try? FileManager.default.removeItem(atPath: directory) }
+    return path
+}()
+
 private func temporaryFile(_ text: String) throws -> String {
-    let path = NSTemporaryDirectory() + "config-test-\(UUID().uuidString).conf"
+    let path = directory + "/\(UUID().uuidString).conf"
     try text.write(toFile: path, atomically: true, encoding: .utf8)
     return path
 }
