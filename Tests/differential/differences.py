@@ -17,6 +17,7 @@ def anything(reply):
 KNOWN = [
     ({"LPOS"}, error(b"ERR value is out of range, value must between"), anything, "7.2 refuses this rank"),
     ({"OBJECT"}, has(b"embstr"), has(b"raw"), "SETBIT and BITFIELD that change no bit leave the string alone"),
+    ({"OBJECT"}, has(b"int"), has(b"raw"), "the same"),
     ({"OBJECT"}, has(b"listpack"), has(b"skiplist"), "SORT makes a skiplist of a sorted set in redis-server"),
     ({"OBJECT"}, has(b"int"), has(b"embstr"), "INCRBYFLOAT leaves an integer as SET would: the log has it as SET"),
     ({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"}, error(b"ERR timeout is out"), error(b"ERR timeout is neg"), "words of 7.2"),
