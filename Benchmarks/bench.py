@@ -3,40 +3,32 @@
 
     python Benchmarks/bench.py --server BIN --migrate BIN [--only NAME,...] [--quick] [--rounds N]
 
-The server under test is pinned to core 0, the client to core 1. Every round measures both servers one after the
-other, every other round in the reverse order; a row's ratio is the median of the rounds' ratios. `--only` takes
+The server under test is pinned to core 0, the client to core 1. Throughput is measured in slices of some tenths of a
+second, one server after the other; all else in rounds, every other one in the reverse order. A row's ratio is the
+median of the ratios of neighbours. `--only` takes
 names of groups (`--list` prints them) or patterns for rows. Needs redis-server, redis-benchmark, and Python 3.9;
 no package beyond the standard library. Everything is bound to the loopback address.
 """
 import argparse, fnmatch, os, random, shutil, statistics, subprocess, sys, tempfile, time
 
 import conversion, datatypes  # noqa: F401 (they register their groups)
-from groups import GROUPS, LOGS, Row, group
-from harness import CLIENT_CORES, POOL, SERVER_CORES, Client, Server, encode, grow, pipeline, set_requests
+from groups import GROUPS, LOGS, Row, group, paired
+from harness import (
+    CLIENT_CORES, KINDS, POOL, SERVER_CORES, Client, Server, alternate, encode, grow, pipeline, set_requests)
 
 
-def throughput(bench, kind, directory, log, depth, tests, requests):
-    server = Server(bench, kind, directory, *LOGS[log])
-    figures = {}
-    try:
+def throughput(bench, directories, log, depth, tests, requests):
+    def fill(server):
         # LRANGE needs its list, GET its keys, RPOP what LPUSH left.
         pipeline(server.port, [encode("RPUSH", "range", *("element:%d" % i for i in range(100)))], 1)
         pipeline(server.port, (encode("SET", "key:%012d" % i, POOL[i:i + 32]) for i in range(100000)), 5000)
-        for test in tests:
-            count = bench.scaled(requests)
-            words = ["LRANGE", "range", "0", "99"] if test == "LRANGE_100" else ["-t", test.lower()]
-            command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-c", "50", "-n", str(count),
-                       "-P", str(depth), "-d", "32", "-r", "100000", "--csv", *words]
-            server.settle()
-            before = server.cpu()
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            spent = server.cpu() - before
-            prefix = "%s -P %d, log %s" % (test, depth, log)
-            figures[prefix + ": requests/s"] = float(output.splitlines()[-1].split('","')[1])
-            figures[prefix + ": CPU/request"] = spent / count * 1e6
-    finally:
-        server.kill()
-    return figures
+
+    def words(test):
+        named = ["LRANGE", "range", "0", "99"] if test == "LRANGE_100" else ["-t", test.lower()]
+        return ["-P", str(depth), "-d", "32", "-r", "100000", *named]
+
+    return alternate(bench, directories, LOGS[log], fill, [
+        ("%s -P %d, log %s" % (test, depth, log), requests, words(test)) for test in tests])
 
 
 def throughput_rows(log, depth, tests, least, most=None):
@@ -51,12 +43,12 @@ def throughput_rows(log, depth, tests, least, most=None):
 OTHERS = ["LPUSH", "RPOP", "HSET", "ZADD", "SADD", "INCR", "LRANGE_100"]
 for log in ("off", "everysec"):
     for name, depth, tests, requests, least, most in (
-            ("getset", 1, ["GET", "SET"], 600_000, 1.0, 1.0), ("getset16", 16, ["GET", "SET"], 3_000_000, 1.5, 0.65),
-            ("others", 1, OTHERS, 300_000, 1.0, None)):
-        group("%s-%s" % (name, log), throughput_rows(log, depth, tests, least, most),
-              log=log, depth=depth, tests=tests, requests=requests)(throughput)
-group("set-always", throughput_rows("always", 1, ["SET"], 1.5),
-      log="always", depth=1, tests=["SET"], requests=200_000)(throughput)
+            ("getset", 1, ["GET", "SET"], 60_000, 1.0, 1.0), ("getset16", 16, ["GET", "SET"], 500_000, 1.5, 0.65),
+            ("others", 1, OTHERS, 40_000, 1.0, None)):
+        paired("%s-%s" % (name, log), throughput_rows(log, depth, tests, least, most),
+               log=log, depth=depth, tests=tests, requests=requests)(throughput)
+paired("set-always", throughput_rows("always", 1, ["SET"], 1.5),
+       log="always", depth=1, tests=["SET"], requests=40_000)(throughput)
 
 
 @group("memory-1m", [Row("memory per key, 1M keys of 16 B + 32 B", "B", ("<=", 0.6))])
@@ -299,19 +291,28 @@ class Bench:
     def scaled(self, size):
         return size // 10 if self.quick else size
 
-    def run(self, measure):
-        """The figures of every round: {row's name: [(Swiftlet's, Redis's)]}."""
+    # The figures of every round: {row's name: [(Swiftlet's, Redis's)]}.
+
+    def by_turns(self, measure):
         figures = {}
         for round in range(self.rounds):
             found = {}
-            for kind in ("swiftlet", "redis")[::-1 if round % 2 else 1]:
-                directory = tempfile.mkdtemp(prefix="bench-", dir=self.directory)
-                try:
-                    found[kind] = measure(self, kind, directory)
-                finally:
-                    shutil.rmtree(directory, ignore_errors=True)
+            for kind in KINDS[::-1 if round % 2 else 1]:
+                with tempfile.TemporaryDirectory(prefix="bench-", dir=self.directory) as directory:
+                    found[kind] = measure(kind, directory)
             for name, figure in found["swiftlet"].items():
                 figures.setdefault(name, []).append((figure, found["redis"][name]))
+        return figures
+
+    def together(self, measure):
+        figures = {}
+        for _ in range(self.rounds):
+            with tempfile.TemporaryDirectory(prefix="bench-", dir=self.directory) as directory:
+                directories = {kind: os.path.join(directory, kind) for kind in KINDS}
+                for path in directories.values():
+                    os.mkdir(path)
+                for name, pairs in measure(directories).items():
+                    figures.setdefault(name, []).extend(pairs)
         return figures
 
 
@@ -369,7 +370,7 @@ def main():
         if not rows or (name in ("import", "conversion") and not options.migrate):
             continue
         try:
-            figures = bench.run(measure)
+            figures = measure(bench)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             print("| %s | could not be measured: %s | | | | FAIL |" % (name, error), flush=True)
             passed = False

@@ -88,6 +88,34 @@ def set_requests(numbers, size, salt=0):
 
 # MARK: Servers
 
+KINDS = ("swiftlet", "redis")
+SLICES = 7
+
+
+def alternate(bench, directories, options, fill, tests):
+    """Requests/s and CPU a request of both servers, in short slices by turns, so that what slows the machine down for
+    some seconds slows both. `fill` takes each server; `tests` gives the name of each test, how many requests a slice
+    has, and redis-benchmark's options. Only the server being measured has anything to do."""
+    servers, figures = {}, {}
+    try:
+        for kind in KINDS:
+            servers[kind] = Server(bench, kind, directories[kind], *options)
+            fill(servers[kind])
+        for name, count, words in tests:
+            count = bench.scaled(count)
+            for server in servers.values():
+                server.settle()
+            for turn in range(SLICES):
+                found = {kind: servers[kind].load(count, words) for kind in KINDS[::-1 if turn % 2 else 1]}
+                for i, what in enumerate(("requests/s", "CPU/request")):
+                    pair = tuple(found[kind][i] for kind in KINDS)
+                    figures.setdefault("%s: %s" % (name, what), []).append(pair)
+        return figures
+    finally:
+        for server in servers.values():
+            server.kill()
+
+
 class Server:
     """A running server of either kind, with a directory of its own."""
 
@@ -134,6 +162,19 @@ class Server:
     def cpu(self):
         fields = self.proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
+
+    def load(self, count, options):
+        """redis-benchmark with 50 clients: requests a second, and the server's CPU microseconds for each."""
+        command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "-c", "50", "-n", str(count), "--csv"]
+        before = self.nanoseconds()
+        output = subprocess.run(command + options, check=True, capture_output=True, text=True, timeout=120).stdout
+        spent = self.nanoseconds() - before
+        return float(output.splitlines()[-1].split('","')[1]), spent / count / 1000
+
+    def nanoseconds(self):
+        """CPU time of all threads that are there."""
+        tasks = os.listdir("/proc/%d/task" % self.pid)
+        return sum(int(self.proc("task/%s/schedstat" % task).split()[0]) for task in tasks)
 
     def memory(self, field="VmRSS"):
         return next(int(line.split()[1]) << 10 for line in self.proc("status").splitlines() if line.startswith(field))
