@@ -21,9 +21,13 @@ int cshims_format_double(char *out, double value);
 /// Names the calling thread; at most 15 bytes count.
 void cshims_set_thread_name(const char *name);
 
-/// The calling thread does not interrupt others when it has work (SCHED_BATCH), and gets a third of the time that they
-/// get (nice 5) where they share a core. What the system refuses is left as it is.
+/// The calling thread does not interrupt others when it has work (SCHED_BATCH), and gets a tenth of the time that they
+/// get (nice 10) where they share a core. What the system refuses is left as it is.
 void cshims_yield_to_others(void);
+
+/// The calling thread runs in slices of 0.1 ms, so that it interrupts others when it has work. Linux 6.12 and later; before,
+/// and where the system refuses it, nothing changes.
+void cshims_run_in_short_slices(void);
 
 /// Where `needle` first occurs in `data`, or NULL.
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length);
