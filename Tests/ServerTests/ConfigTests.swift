@@ -15,14 +15,14 @@ private func get(_ config: Config, _ name: String) -> String? {
 }
 
 /// Of this run; removed at its end.
-private let directory = {
-    let path = NSTemporaryDirectory() + "config-test-\(UUID().uuidString)"
-    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+private let directory = NSTemporaryDirectory() + "config-test-\(UUID().uuidString)"
+private let makeDirectory: Void = {
+    try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     atexit { try? FileManager.default.removeItem(atPath: directory) }
-    return path
 }()
 
 private func temporaryFile(_ text: String) throws -> String {
+    makeDirectory
     let path = directory + "/\(UUID().uuidString).conf"
     try text.write(toFile: path, atomically: true, encoding: .utf8)
     return path

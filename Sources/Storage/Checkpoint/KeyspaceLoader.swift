@@ -14,9 +14,14 @@ public final class KeyspaceLoader {
     private var mustRewrite = false
     /// Keys loaded.
     public private(set) var keys = 0
+    /// Keys that are to come in all, where that is known; and after how many of them the databases' shares are judged.
+    private let expected: Int
+    private static let sample = 4096
 
-    public init(_ keyspace: Keyspace) {
+    /// `expected`: keys that the snapshot claims to hold.
+    public init(_ keyspace: Keyspace, expected: Int = 0) {
         self.keyspace = keyspace
+        self.expected = expected
         builder = CollectionBuilder(limits: keyspace.limits)
     }
 
@@ -79,6 +84,7 @@ public final class KeyspaceLoader {
     /// Call after the last batch.
     public func finish() throws(SnapshotDamage) {
         try finishOwner()
+        for database in keyspace.databases { database.contents.table.settle() }
         keyspace.changes = 0
     }
 
@@ -99,6 +105,15 @@ public final class KeyspaceLoader {
         keyspace.ids.loaded(entry.type, id)
         self.database = database
         keys += 1
+        if keys == KeyspaceLoader.sample { reserve() }
+    }
+
+    /// Each database gets room for as many keys as its share of those so far promises.
+    private func reserve() {
+        for database in keyspace.databases where database.count > 0 {
+            while database.contents.table.isRehashing { database.stepTable() }
+            database.contents.table.reserve(Int(Double(database.count) / Double(keys) * Double(expected)))
+        }
     }
 
     private func finishOwner() throws(SnapshotDamage) {

@@ -3,6 +3,8 @@ import Synchronization
 /// Loads a snapshot into an empty keyspace: a thread reads rows ahead, the caller's thread builds the keyspace.
 public enum SnapshotLoading {
     private enum Message: Sendable {
+        /// The first: how many keys there should be.
+        case opened(keys: Int)
         case batch(RowBatch)
         case done(Meta)
         case failed(StorageError)
@@ -23,9 +25,10 @@ public enum SnapshotLoading {
         // Whatever happens here, the reader must not wait for batches for ever.
         defer { empty.close() }
 
-        let loader = KeyspaceLoader(keyspace)
+        var loader = KeyspaceLoader(keyspace)
         while let message = filled.receive() {
             switch message {
+            case .opened(let keys): loader = KeyspaceLoader(keyspace, expected: keys)
             case .batch(let batch):
                 do throws(SnapshotDamage) {
                     try loader.load(batch)
@@ -50,10 +53,21 @@ public enum SnapshotLoading {
         throw StorageError(file: path, message: "reading the snapshot ended early")
     }
 
+    /// What the last checkpoint wrote down, but not more than the file can hold: memory is taken for it before a row is
+    /// read.
+    private static func expectedKeys(_ meta: Meta, _ path: String) -> Int {
+        let tables = [SnapshotTable.strings] + CollectionTables.all.map(\.owners)
+        let claimed = tables.reduce(0) { $0 &+ max(0, meta.rowCounts[$1]) }
+        return Int(max(0, min(claimed, (Snapshot.fileSize(path) ?? 0) / smallestRow)))
+    }
+    /// Bytes that a key takes in the file at least.
+    private static let smallestRow: Int64 = 8
+
     private static func read(_ path: String, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>) {
         struct Abandoned: Error {}
         do {
             let reader = try SnapshotReader(path: path)
+            filled.send(.opened(keys: expectedKeys(reader.meta, path)))
             try reader.readExchanging { batch in
                 filled.send(.batch(batch))
                 guard let next = empty.receive() else { throw Abandoned() }

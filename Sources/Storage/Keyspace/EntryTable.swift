@@ -65,6 +65,8 @@ struct EntryTable {
     private var moving = -1
     private(set) var count = 0
     private let tracked: Bool
+    /// Buckets below which the table does not shrink.
+    private var floor = EntryTable.minimumBuckets
 
     /// Entries for each bucket above which the table grows, times eight: 84 % of seven slots.
     private static let growAt = 47
@@ -188,11 +190,13 @@ struct EntryTable {
         let line = UnsafeMutableRawPointer(bitPattern: bits & ~63).unsafelyUnwrapped
         (line + Int((bits & 63) >> 3)).storeBytes(of: 0, as: UInt8.self)
         count &-= 1
-        if moving < 0 && main.buckets > EntryTable.minimumBuckets && count &* 8 < main.buckets { shrink() }
+        if moving < 0 && isSparse { shrink() }
     }
 
+    private var isSparse: Bool { main.buckets > floor && count &* 8 < main.buckets }
+
     @inline(never) private mutating func shrink() {
-        var buckets = EntryTable.minimumBuckets
+        var buckets = floor
         while buckets &* EntryTable.growAt < count &* 16 { buckets *= 2 }
         if buckets < main.buckets { beginRehash(buckets: buckets) }
     }
@@ -240,10 +244,24 @@ struct EntryTable {
         // What was inserted meanwhile may have filled the new array, or removals emptied it.
         if count &* 8 > main.buckets &* EntryTable.growAt {
             beginRehash(buckets: main.buckets * 2)
-        } else if main.buckets > EntryTable.minimumBuckets && count &* 8 < main.buckets {
+        } else if isSparse {
             shrink()
         }
         return old
+    }
+
+    /// So many entries are to come in all: one rehash to that size takes the place of all that would lead there. Until
+    /// `settle` the table does not shrink. Without effect while a rehash is under way.
+    mutating func reserve(_ expected: Int) {
+        var buckets = main.buckets
+        while buckets &* EntryTable.growAt < expected &* 8 { buckets *= 2 }
+        if moving >= 0 || buckets == main.buckets { return }
+        floor = buckets
+        beginRehash(buckets: buckets)
+    }
+    mutating func settle() {
+        floor = EntryTable.minimumBuckets
+        if moving < 0 { shrink() }
     }
 
     // MARK: What changed
