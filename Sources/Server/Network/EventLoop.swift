@@ -139,12 +139,43 @@ final class EventLoop {
             }
             let next = min(nextCron, server.blocked.nextDeadline)
             let wait = resumes.isEmpty ? Int32(clamping: (next - min(now, next)) / 1_000_000 + 1) : 0
-            let count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), wait)
+            var count: Int32 = wait == 0 ? 0 : linger(events)
+            if count == 0 { count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), wait) }
+            hadEvents = count > 0
             if count > 0 { handle(UnsafeBufferPointer(start: events, count: Int(count))) }
             endTurn()
         }
         for listener in listeners { listener.close() }
     }
+
+    /// Looks for events a little longer before the thread sleeps, as long as that often finds some: being woken costs this
+    /// thread and the one that wakes it more than the wait. With 50 clients on the same machine it was 5 % more requests a
+    /// second for 3 to 5 % more CPU a request; a lone client is not waited for.
+    @inline(__always) private func linger(_ events: UnsafeMutablePointer<epoll_event>) -> Int32 {
+        if !hadEvents { return 0 }
+        if lingerCredit <= 0 {
+            // Now and then, to see whether it has become worth it.
+            lingerSkipped &+= 1
+            if lingerSkipped & 31 != 0 { return 0 }
+        }
+        let end = monotonicNanoseconds() &+ EventLoop.lingerNanoseconds
+        repeat {
+            let count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), 0)
+            if count > 0 {
+                lingerCredit = min(lingerCredit + EventLoop.lingerGain, EventLoop.lingerCreditLimit)
+                return count
+            }
+        } while monotonicNanoseconds() < end
+        lingerCredit = max(lingerCredit - 1, 0)
+        return 0
+    }
+    private static let lingerNanoseconds: UInt64 = 5_000
+    /// One time in ten that finds events pays for nine that do not.
+    private static let lingerGain = 9
+    private static let lingerCreditLimit = 256
+    private var lingerCredit = 0
+    private var lingerSkipped = 0
+    private var hadEvents = false
 
     private func handle(_ events: UnsafeBufferPointer<epoll_event>) {
         for event in events {
