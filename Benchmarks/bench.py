@@ -5,9 +5,9 @@
 
 The server under test is pinned to core 0, the client to core 1. Throughput is measured in slices of some tenths of a
 second, one server after the other; all else in rounds, every other one in the reverse order. A row's ratio is the
-median of the ratios of neighbours. `--only` takes
-names of groups (`--list` prints them) or patterns for rows. Needs redis-server, redis-benchmark, and Python 3.9;
-no package beyond the standard library. Everything is bound to the loopback address.
+median of the ratios of neighbours. `--only` takes names of groups (`--list` prints them) or patterns for rows. Needs
+redis-server, redis-benchmark, and Python 3.9; no package beyond the standard library. Everything is bound to the
+loopback address.
 """
 import argparse, fnmatch, os, random, shutil, statistics, subprocess, sys, tempfile, time
 

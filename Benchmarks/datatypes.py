@@ -68,10 +68,10 @@ def small_rows(depth):
 def small(bench, directories, depth, requests):
     return alternate(
         bench, directories, LOGS["off"], lambda server: pipeline(server.port, small_fill(), 1000, lines=False),
-        [("%s -P %d" % (name, depth), requests, load(depth, words)) for name, words in SMALL.items()])
+        [("%s -P %d" % (name, depth), requests, options(depth, words)) for name, words in SMALL.items()])
 
 
-def load(depth, words):
+def options(depth, words):
     return ["-P", str(depth), "-r", str(RANGE), *words]
 
 
@@ -126,7 +126,7 @@ def large_rows():
 def large(bench, directories):
     figures = {}
     for value in dict.fromkeys(value for value, _, _ in LARGE.values()):
-        tests = [(name, count, load(1, words)) for name, (kind, count, words) in LARGE.items() if kind == value]
+        tests = [(name, count, options(1, words)) for name, (kind, count, words) in LARGE.items() if kind == value]
         figures.update(alternate(
             bench, directories, LOGS["off"],
             lambda server: pipeline(server.port, large_fill(value, bench), 100, lines=False), tests))

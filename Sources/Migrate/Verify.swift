@@ -9,8 +9,8 @@ struct Verify: ParsableCommand {
         abstract: "Checks an RDB file or a snapshot, or compares any two.",
         discussion: """
             Reads everything and prints the digest that DEBUG DIGEST answers for this data. Two files are equal when \
-            the digests of their data, of all times of expiry, of the streams' groups and of the functions are. Keys that have expired by now \
-            are left out, as a server that loads the file leaves them out.
+            the digests of their data, of all times of expiry, of the streams' groups and of the functions are. \
+            Keys that have expired by now are left out, as a server that loads the file leaves them out.
             """)
 
     @Argument(help: "An RDB file or a snapshot.", completion: .file(extensions: ["rdb", "sqlite"]))

@@ -6,7 +6,8 @@ import Testing
     /// Loads `counts[i]` strings into database i, told that `expected` are to come.
     private func load(_ counts: [Int], expected: Int) throws -> Keyspace {
         let keyspace = Keyspace(databases: counts.count)
-        let loader = KeyspaceLoader(keyspace, expected: expected)
+        let loader = KeyspaceLoader(keyspace)
+        loader.expected = expected
         let batch = RowBatch()
         var id: Int64 = 1
         for i in 0..<(counts.max() ?? 0) {

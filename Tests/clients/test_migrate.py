@@ -268,11 +268,13 @@ def test_connections_are_kept(swiftlet, target):
 
 def test_it_is_in_the_log(targets, target_servers):
     source = start_swiftlet("--appendonly", "yes", "--appendfsync", "always")
-    connection = source.connect()
-    connection.pipeline([["MSET", "a", "1", "b", "2", "c", "3"]])
-    reply = connection.call("MIGRATE", "127.0.0.1", target_servers[0].port, "", 0, 5000, "KEYS", "a", "c")
-    assert reply == b"+OK\r\n"
-    connection.call("DEBUG", "LOADAOF")
-    assert connection.call("KEYS", "*") == b"*1\r\n$1\r\nb\r\n"
-    source.stop()
+    try:
+        connection = source.connect()
+        connection.call("MSET", "a", "1", "b", "2", "c", "3")
+        reply = connection.call("MIGRATE", "127.0.0.1", target_servers[0].port, "", 0, 5000, "KEYS", "a", "c")
+        assert reply == b"+OK\r\n"
+        assert connection.call("DEBUG", "LOADAOF") == b"+OK\r\n"
+        assert connection.call("KEYS", "*") == b"*1\r\n$1\r\nb\r\n"
+    finally:
+        source.stop()
     assert bulk(targets[0].call("GET", "a")) == b"1"

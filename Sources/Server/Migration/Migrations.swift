@@ -17,10 +17,10 @@ final class Migrations {
 
     var connectionCount: Int { worker?.connectionCount ?? 0 }
 
-    /// `client` has its answer when the job is done; `request` is what CLIENT LIST and SLOWLOG show of it. There is no
-    /// other migration: MIGRATE writes, so it is put off.
+    /// `client` has its answer when the job is done; `request` is what SLOWLOG shows of it. There is no other migration, as
+    /// MIGRATE writes and is put off, but where no pause holds a client up: then it is refused.
     func begin(_ client: Client, _ request: Arguments, _ job: MigrationWorker.Job, keys: [[UInt8]], isCopy: Bool) {
-        precondition(current == nil)
+        if current != nil { return client.reply.error(CommandError("ERR another MIGRATE is under way")) }
         guard let waiter = server.wait(client, request) else { return }
         current = Current(waiter: waiter, database: client.database, keys: keys, isCopy: isCopy)
         server.pause.hold(server)

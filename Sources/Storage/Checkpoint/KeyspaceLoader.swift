@@ -14,14 +14,13 @@ public final class KeyspaceLoader {
     private var mustRewrite = false
     /// Keys loaded.
     public private(set) var keys = 0
-    /// Keys that are to come in all, where that is known; and after how many of them the databases' shares are judged.
-    private let expected: Int
+    /// Keys that are to come in all, as the snapshot claims: room is made for them. 0 where that is not known.
+    public var expected = 0
+    /// After so many keys the databases' shares of them are judged.
     private static let sample = 4096
 
-    /// `expected`: keys that the snapshot claims to hold.
-    public init(_ keyspace: Keyspace, expected: Int = 0) {
+    public init(_ keyspace: Keyspace) {
         self.keyspace = keyspace
-        self.expected = expected
         builder = CollectionBuilder(limits: keyspace.limits)
     }
 

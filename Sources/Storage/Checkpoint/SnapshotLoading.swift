@@ -25,10 +25,10 @@ public enum SnapshotLoading {
         // Whatever happens here, the reader must not wait for batches for ever.
         defer { empty.close() }
 
-        var loader = KeyspaceLoader(keyspace)
+        let loader = KeyspaceLoader(keyspace)
         while let message = filled.receive() {
             switch message {
-            case .opened(let keys): loader = KeyspaceLoader(keyspace, expected: keys)
+            case .opened(let keys): loader.expected = keys
             case .batch(let batch):
                 do throws(SnapshotDamage) {
                     try loader.load(batch)

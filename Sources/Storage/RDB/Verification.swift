@@ -23,9 +23,11 @@ public enum Verification {
         public let skipped: [RDBUnsupported: Int]
         /// What DEBUG DIGEST answers of this data.
         public let digest: String
-        /// Of the times at which keys and fields expire, of what streams have besides entries, and of the functions' code.
+        /// Of the times at which keys and fields expire.
         public let expiryDigest: String
+        /// Of what streams have besides entries; the times at which consumers were active, which old files lack, left out.
         public let streamDigest: String
+        /// Of the functions' code.
         public let functionDigest: String
 
         public func holdsTheSame(as other: Report) -> Bool {

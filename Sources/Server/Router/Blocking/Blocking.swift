@@ -20,25 +20,29 @@ extension Server {
     fileprivate func wait(
         _ client: Client, _ args: Arguments, _ db: Int, _ keys: Range<Int>, orAnswer empty: EmptyReply, _ wait: Wait
     ) {
-        guard let command = client.lastCommand, client.flags.isDisjoint(with: [.denyBlocking, .internal]) else {
-            return empty.write(to: client.reply)
-        }
-        var request = Transaction()
-        request.enqueue(command, args, request: nil)
+        guard let request = keptRequest(client, args) else { return empty.write(to: client.reply) }
         blocked.add(
             client, wait, keys.map { DatabaseKey(db, args[$0]) }, request, now: monotonicNanoseconds())
     }
 
     /// The client waits for something that is no key, until `answer` ends it. nil, with an error, where it may not.
     func wait(_ client: Client, _ args: Arguments) -> Waiter? {
-        guard let command = client.lastCommand, client.flags.isDisjoint(with: [.denyBlocking, .internal]) else {
+        guard let request = keptRequest(client, args) else {
             client.reply.error(.notAllowedInMulti)
+            return nil
+        }
+        blocked.add(client, Wait(timeout: 0, canBeEnded: false), [], request, now: monotonicNanoseconds())
+        return client.waiter
+    }
+
+    /// A copy of the command at hand, to go on with later; nil where the client may not wait (MULTI, scripts, the log).
+    private func keptRequest(_ client: Client, _ args: Arguments) -> Transaction? {
+        guard let command = client.lastCommand, client.flags.isDisjoint(with: [.denyBlocking, .internal]) else {
             return nil
         }
         var request = Transaction()
         request.enqueue(command, args, request: nil)
-        blocked.add(client, Wait(timeout: 0, canBeEnded: false), [], request, now: monotonicNanoseconds())
-        return client.waiter
+        return request
     }
 
     /// After a command: who waits for keys that are ready now is served, and whom that makes others ready for, until
