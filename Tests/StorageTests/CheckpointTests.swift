@@ -244,9 +244,7 @@ struct SeededGenerator: RandomNumberGenerator {
     func load(_ path: String) throws -> Keyspace {
         let keyspace = Keyspace(databases: 2)
         keyspace.limits = CheckpointTests.limits
-        let loader = KeyspaceLoader(keyspace)
-        try SnapshotReader(path: path).read { try loader.load($0) }
-        try loader.finish()
+        _ = try SnapshotLoading.load(path, into: keyspace)
         return keyspace
     }
     /// Small, so that collections change form often.

@@ -49,6 +49,15 @@ PRAGMA user_version;
 -- name: encoding
 PRAGMA encoding;
 
+-- name: data_version
+PRAGMA data_version;
+
+-- name: page_size
+PRAGMA page_size;
+
+-- name: meta.page
+SELECT rootpage FROM sqlite_schema WHERE name = 'meta';
+
 -- name: objects
 SELECT count(*) FROM sqlite_schema;
 

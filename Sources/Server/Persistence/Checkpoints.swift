@@ -8,6 +8,9 @@ extension PersistenceControl {
     private static let slice: UInt64 = 60_000
     /// After a failure, before the next attempt by itself.
     private static let retryDelay: UInt64 = 5_000_000_000
+    /// The same where another program holds the snapshot's lock, and for how long that does not refuse writes.
+    private static let lockRetryDelay: UInt64 = 1_000_000_000
+    private static let lockPatience: UInt64 = 60_000_000_000
     /// A checkpoint is due when the log is larger than this share of the snapshot, in percent of
     /// auto-aof-rewrite-percentage: replaying and rewriting then cost about the same.
     private static let logShare = 25
@@ -46,6 +49,8 @@ extension PersistenceControl {
                 budgetNanoseconds: PersistenceControl.slice, mayCommit: !(log?.isRotating ?? false))
             if isMore && !checkpointer.isBlocked { server.flushAcknowledged() }
             if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
+        } else if checkpointer.isMarking {
+            if checkpointer.mark(budgetNanoseconds: PersistenceControl.slice) || wantsSave { server.flushAcknowledged() }
         } else if wantsSave {
             beginCheckpoint()
             server.flushAcknowledged()
@@ -57,6 +62,10 @@ extension PersistenceControl {
         guard let checkpointer, checkpointer.isRunning else { return }
         try log?.waitForSegment()
         if let outcome = checkpointer.finishNow() { finished(outcome.meta, outcome.result) }
+        if isWritingAll && wantsSave {
+            beginCheckpoint()
+            try finishCheckpoint()
+        }
     }
 
     func finished(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {
@@ -64,6 +73,8 @@ extension PersistenceControl {
         switch result {
         case .success(let commit):
             lastSaveSucceeded = true
+            isWritingAll = false
+            lockedSince = nil
             lastSaveTime = now
             lastSaveDuration = max(0, now - saveStarted)
             saves += 1
@@ -81,10 +92,22 @@ extension PersistenceControl {
                 )
             }
             if let warning = commit.warning { server.log.warning("\(warning)") }
+        case .failure(let error) where error.reason == .replaced && !isWritingAll:
+            // The save that was asked for goes on with everything, once all keys are marked.
+            server.log.warning("\(error)")
+            isWritingAll = true
+            wantsSave = true
+            server.flushAcknowledged()
+            return
         case .failure(let error):
+            let time = monotonicNanoseconds()
             lastSaveSucceeded = false
-            retryAfter = monotonicNanoseconds() + PersistenceControl.retryDelay
+            isWritingAll = false
+            let isLocked = error.reason == .busy
+            lockedSince = isLocked ? lockedSince ?? time : nil
+            retryAfter = time + (isLocked ? PersistenceControl.lockRetryDelay : PersistenceControl.retryDelay)
             server.log.warning("Background saving error: \(error)")
+            server.flushAcknowledged()
         }
         isLogRewriteScheduled = false
         updateGuard()
@@ -92,6 +115,13 @@ extension PersistenceControl {
             isSaveScheduled = false
             requestSave()
         }
+    }
+
+    /// The last checkpoint failed, and not only as another program has held the snapshot's lock for a while.
+    var refusesWritesForSave: Bool {
+        if lastSaveSucceeded { return false }
+        guard let lockedSince else { return true }
+        return monotonicNanoseconds() - lockedSince > PersistenceControl.lockPatience
     }
 
     private func removeSegments(through number: Int64) {
@@ -108,6 +138,7 @@ extension PersistenceControl {
     func cron() {
         let settings = server.config.settings
         if isSaving || monotonicNanoseconds() < retryAfter { return }
+        if lockedSince != nil { return requestSave() }
         let changes = server.keyspace.changes - changesAtLastSave
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {

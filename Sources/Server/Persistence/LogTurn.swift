@@ -89,7 +89,7 @@ extension PersistenceControl {
         } else if isLogPoisoned {
             server.misconfiguration = CommandError(
                 "MISCONF Errors writing to the AOF file: an fsync failed, writes resume after a checkpoint")
-        } else if settings.stopWritesOnSaveError && !lastSaveSucceeded && !settings.effectiveSavePoints.isEmpty {
+        } else if settings.stopWritesOnSaveError && refusesWritesForSave && !settings.effectiveSavePoints.isEmpty {
             server.misconfiguration = .misconfigured
         } else {
             server.guards.remove(.misconfigured)

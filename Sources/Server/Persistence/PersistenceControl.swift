@@ -62,6 +62,10 @@ final class PersistenceControl {
 
     /// A checkpoint begins at the end of this turn.
     var wantsSave = false
+    /// The snapshot's file was not what it should be: the save goes on by writing every key.
+    var isWritingAll = false
+    /// Monotonic nanoseconds since which checkpoints fail because another program holds the snapshot's lock.
+    var lockedSince: UInt64?
     /// Where the last committed checkpoint's segment begins, and the running one's, in the log's positions.
     var logPositionAtCut: UInt64 = 0
     var logPositionAtNextCut: UInt64 = 0

@@ -23,9 +23,13 @@ extension PersistenceControl {
             try importRDB(directory + "/" + settings.dbFileName)
             state = .ready
         }
+        let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
+        checkpointer = Checkpointer(keyspace: server.keyspace, path: snapshotPath, wake: wake)
         var recovered: RecoveredLog?
         if state == .ready {
+            let isLocked = try lockSnapshot(settings)
             let meta = try loadSnapshot()
+            if !isLocked { checkpointer?.writeAllNext() }
             if meta.segment > 0, let owner, owner.server != meta.server {
                 throw StorageError(
                     file: directory,
@@ -55,8 +59,6 @@ extension PersistenceControl {
         lastSaveTime = wallClockMilliseconds() / 1000
         changesAtLastSave = recovered == nil ? server.keyspace.changes : 0
 
-        let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
-        checkpointer = Checkpointer(keyspace: server.keyspace, path: snapshotPath, wake: wake)
         try openLog(recovered, state == .ready, wake)
         if keysLoaded > 0 || recovered != nil {
             let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
@@ -64,6 +66,19 @@ extension PersistenceControl {
                 "DB loaded from \(recovered == nil ? "snapshot" : "snapshot and append only file"): "
                     + "\(keysLoaded) keys, \(recovered?.commands ?? 0) commands replayed, "
                     + "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) seconds")
+        }
+    }
+
+    /// From before it is loaded on nobody else writes to the snapshot. A server that never saves by itself runs without the
+    /// lock where it cannot be had, as in a directory that it may only read; its SAVE then writes everything.
+    private func lockSnapshot(_ settings: Settings) throws(StorageError) -> Bool {
+        do throws(StorageError) {
+            try checkpointer?.lock()
+            return true
+        } catch {
+            if error.reason == .unusable || settings.appendOnly || !settings.effectiveSavePoints.isEmpty { throw error }
+            server.log.warning("The snapshot is loaded without a lock on it: \(error)")
+            return false
         }
     }
 

@@ -21,10 +21,13 @@ public final class Checkpointer {
     private final class Shared: Sendable {
         let mailbox = Mailbox<Message>()
         let result = Mutex<Result<SnapshotCommit, StorageError>?>(nil)
+        let locked = Mailbox<StorageError?>()
         let wake: @Sendable () -> Void
         init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
     }
     private enum Message: Sendable {
+        case lock
+        case begin(SnapshotIdentity?, whole: Bool)
         case batch(RowBatch)
         case commit(Meta)
     }
@@ -39,7 +42,21 @@ public final class Checkpointer {
     }
     deinit { shared.mailbox.close() }
 
+    /// Takes the write lock on the snapshot, which exists, before it is loaded; waits for the thread. Throws where another
+    /// program holds it, and for a file that is no snapshot of ours.
+    public func lock() throws(StorageError) {
+        shared.mailbox.send(.lock)
+        if let failure = shared.locked.receive() ?? nil { throw failure }
+    }
+
     public var isRunning: Bool { handover != nil }
+    /// After a failed checkpoint its keys, or all, are marked as changed again: `mark` goes on with it, and none should begin
+    /// before it is done.
+    public var isMarking: Bool { keyspace.marking != nil }
+    /// The snapshot may not hold what was loaded: the next checkpoint writes every key.
+    public func writeAllNext() { keyspace.markAll() }
+    /// Marks for about `budgetNanoseconds`. True while there is more to do.
+    public func mark(budgetNanoseconds: UInt64) -> Bool { keyspace.mark(budgetNanoseconds: budgetNanoseconds) }
     /// Keys handed over so far by the running checkpoint.
     public var keysHandedOver: Int { handover?.keys ?? 0 }
     /// `Keyspace.changes` at the running checkpoint's cut.
@@ -47,7 +64,9 @@ public final class Checkpointer {
 
     /// The cut: from here on the checkpoint's state is fixed. None may be running. `meta` says where to replay from.
     public func begin(_ meta: Meta) {
+        while keyspace.mark(budgetNanoseconds: .max) {}
         let mailbox = shared.mailbox
+        mailbox.send(.begin(keyspace.snapshot, whole: keyspace.isAllMarked))
         handover = Handover(keyspace, sink: RowSink { mailbox.send(.batch($0)) })
         self.meta = meta
         isHandingOver = true
@@ -74,7 +93,8 @@ public final class Checkpointer {
     }
 
     /// The result of the running checkpoint, once there is one; none is running then any more. After a failure
-    /// everything that was handed over counts as changed again.
+    /// everything that was handed over counts as changed again, once `mark` has been through with it. After one with the
+    /// reason `.replaced` every key does: the next checkpoint writes all of them, into a new file or the emptied one.
     public func takeResult() -> (meta: Meta, result: Result<SnapshotCommit, StorageError>)? {
         guard let handover, let meta, !isHandingOver else { return nil }
         let taken = shared.result.withLock { result in
@@ -82,7 +102,15 @@ public final class Checkpointer {
             return result
         }
         guard let taken else { return nil }
-        if case .success = taken { handover.finish(committed: true) } else { handover.finish(committed: false) }
+        switch taken {
+        case .success:
+            handover.finish(committed: true)
+            keyspace.snapshot = meta.identity
+            keyspace.isAllMarked = false
+        case .failure(let error):
+            handover.finish(committed: false)
+            if error.reason == .replaced { keyspace.markAll() }
+        }
         self.handover = nil
         self.meta = nil
         return (meta, taken)
@@ -106,32 +134,35 @@ public final class Checkpointer {
     // MARK: The writer's thread
 
     private static func run(_ shared: Shared, _ path: String) {
-        var writer: SnapshotWriter?
+        let snapshot = SnapshotGuard(path: path)
         var failure: StorageError?
         while let message = shared.mailbox.receive() {
             do throws(StorageError) {
                 switch message {
+                case .lock:
+                    try snapshot.lock()
+                    shared.locked.send(nil)
+                case .begin(let known, let whole):
+                    try snapshot.begin(known, whole: whole)
                 case .batch(let batch):
                     if failure != nil { continue }
-                    if writer == nil { writer = try SnapshotWriter(path: path) }
-                    try writer?.apply(batch)
+                    try snapshot.writer?.apply(batch)
                     if shared.mailbox.count == maxBacklog / 2 { shared.wake() }
                 case .commit(let meta):
                     if let error = failure { throw error }
-                    if writer == nil { writer = try SnapshotWriter(path: path) }
-                    guard let commit = try writer?.commit(meta) else { continue }
-                    report(.success(commit), shared)
+                    report(.success(try snapshot.commit(meta)), shared)
                 }
             } catch {
-                if failure == nil {
-                    writer?.rollback()
-                    // What SQLite holds in memory after an I/O error is not trusted: the next attempt opens anew.
-                    writer = nil
-                }
+                if failure == nil { snapshot.failed(error) }
                 failure = error
-                if case .commit = message {
+                switch message {
+                case .lock:
+                    failure = nil
+                    shared.locked.send(error)
+                case .commit:
                     failure = nil
                     report(.failure(error), shared)
+                case .begin, .batch: break
                 }
             }
         }

@@ -98,19 +98,13 @@ final class Handover {
         sink.sendIfFull()
     }
 
-    /// The checkpoint is durable (`committed`) or has failed: then all that was handed over counts as changed again.
-    /// Call once `step` has returned true. O(keys handed over) when failed.
+    /// The checkpoint is durable (`committed`) or has failed: then the keyspace's marking makes all that was handed over
+    /// count as changed again. Call once `step` has returned true.
     func finish(committed: Bool) {
         if committed {
             for (type, id) in removed.removedIDs { keyspace.ids.give(type, id) }
         } else {
-            for value in drained where !value.isOrphan { value.rewriteAll = true }
-            for contents in walked where !contents.isOrphan {
-                for hash in contents.handedOver {
-                    contents.table.forEachInBucket(hash) { entry in entry.flags.insert(keyspace.currentFlag) }
-                    contents.table.markChanged(UInt64(hash))
-                }
-            }
+            keyspace.markAgain(drained, walked)
             removed.merge(keyspace.changeSet)
             keyspace.changeSet = removed
         }

@@ -47,6 +47,7 @@ public enum SnapshotLoading {
                     throw StorageError(
                         file: path, message: "the snapshot contradicts itself: \(error): restore it from a backup")
                 }
+                keyspace.snapshot = meta.identity
                 return meta
             }
         }

@@ -79,6 +79,12 @@ public final class Keyspace {
     var handover: Handover?
     var ids = RowIDs()
     var lastCheckpointFailed = false
+    /// What the snapshot must hold for the keys that count as unchanged to be in it; nil: none does.
+    var snapshot: SnapshotIdentity?
+    /// Every key counts as changed, or will once `marking` is done, as the snapshot's file is not what it was.
+    var isAllMarked = false
+    /// Keys that are still to be marked as changed.
+    var marking: ChangeMarking?
 
     /// Where integers are rendered: strings, first and second part of elements.
     let stringScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
@@ -110,12 +116,16 @@ public final class Keyspace {
         precondition(handover == nil)
         for database in databases {
             if onTouched != nil { database.touchWatched(against: nil) }
+            database.contents.isOrphan = true
             Reaper.shared.free(database.contents)
             database.contents = Contents()
         }
         changeSet = ChangeSet()
         ids = RowIDs()
         lastCheckpointFailed = false
+        snapshot = nil
+        isAllMarked = false
+        marking = nil
     }
 
     /// Exchanges two databases in O(1), but for the watched keys that change thereby.

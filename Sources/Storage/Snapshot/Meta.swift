@@ -1,3 +1,14 @@
+/// Whose data a snapshot holds, and as of which checkpoint: two files that differ in it hold different data.
+public struct SnapshotIdentity: Equatable, Sendable {
+    public var server: String
+    public var checkpoint: Int64
+
+    public init(server: String, checkpoint: Int64) {
+        self.server = server
+        self.checkpoint = checkpoint
+    }
+}
+
 /// Where a snapshot stands: one checkpoint's row of facts, written in its transaction.
 public struct Meta: Equatable, Sendable {
     /// The uuid of the server that owns snapshot and log.
@@ -13,6 +24,8 @@ public struct Meta: Equatable, Sendable {
     public var replicationOffset: Int64
     /// Rows per table. The writer keeps it; what a caller of `commit` puts here is not looked at.
     public var rowCounts: RowCounts
+
+    public var identity: SnapshotIdentity { SnapshotIdentity(server: server, checkpoint: checkpoint) }
 
     public init(
         server: String, checkpoint: Int64, savedAtMs: Int64, segment: Int64, segmentOffset: Int64,

@@ -22,8 +22,8 @@ final class SQLiteConnection {
         }
     }
 
-    /// How long to wait for another program's lock, in ms.
-    static let busyTimeout: Int32 = 5_000
+    /// How long to wait for another program's lock, in ms. SAVE waits for as long.
+    static let busyTimeout: Int32 = 1_000
 
     let path: String
     fileprivate let handle: OpaquePointer
@@ -48,16 +48,30 @@ final class SQLiteConnection {
         let code = sqlite3_extended_errcode(handle)
         let advice =
             switch code & 0xff {
-            case SQLITE_CORRUPT, SQLITE_NOTADB: "; the file is damaged: restore it from a backup or a replica"
+            case SQLITE_NOTADB:
+                "; this is no SQLite database, or its beginning is damaged: choose another snapshotfilename or dir, or "
+                    + "restore it from a backup"
+            case SQLITE_CORRUPT: "; the file is damaged: restore it from a backup or a replica"
             case SQLITE_BUSY, SQLITE_LOCKED: "; another program is writing to it: open it read-only (mode=ro) there"
             case SQLITE_FULL: "; make room on the disk"
             case SQLITE_TOOBIG: "; a row holds at most 1,000,000,000 bytes"
             default: ""
             }
+        let kind: StorageError.Reason =
+            switch code & 0xff {
+            case SQLITE_CORRUPT, SQLITE_NOTADB: .unusable
+            case SQLITE_BUSY, SQLITE_LOCKED: .busy
+            default: .other
+            }
         let reason = String(cString: sqlite3_errmsg(handle))
-        return StorageError(file: path, message: "\(what): \(reason) (SQLite code \(code))\(advice)")
+        return StorageError(
+            file: path, message: "\(what): \(reason) (SQLite code \(code))\(advice)", reason: kind)
     }
     func error(_ message: String) -> StorageError { StorageError(file: path, message: message) }
+    /// The error for what stands in the file and cannot be used.
+    func unusable(_ message: String) -> StorageError {
+        StorageError(file: path, message: message, reason: .unusable)
+    }
 
     /// Runs SQL of one or more statements and drops what they answer.
     func execute(_ sql: String) throws(StorageError) {
@@ -93,6 +107,39 @@ final class SQLiteConnection {
 
     var changes: Int64 { sqlite3_changes64(handle) }
     var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+    /// Runs `body` with another time to wait for locks, in ms.
+    func withBusyTimeout<R>(_ timeout: Int32, _ body: () throws(StorageError) -> R) throws(StorageError) -> R {
+        sqlite3_busy_timeout(handle, timeout)
+        defer { sqlite3_busy_timeout(handle, SQLiteConnection.busyTimeout) }
+        return try body()
+    }
+
+    /// Whether the name leads to another file than the one that is open, or to none.
+    var hasMoved: Bool {
+        var moved: Int32 = 0
+        return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0
+    }
+
+    /// Bytes of the database file as they stand on the disk, past SQLite's cache and without the WAL; nil where there are
+    /// fewer or they cannot be read.
+    func fileBytes(at offset: Int64, count: Int) -> [UInt8]? {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK, let file,
+            let read = file.pointee.pMethods?.pointee.xRead, let count32 = Int32(exactly: count)
+        else { return nil }
+        var bytes = [UInt8](repeating: 0, count: count)
+        return read(file, &bytes, count32, offset) == SQLITE_OK ? bytes : nil
+    }
+    /// The database file's size in bytes.
+    var fileSize: Int64? {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        var size: Int64 = 0
+        guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK, let file,
+            let ask = file.pointee.pMethods?.pointee.xFileSize, ask(file, &size) == SQLITE_OK
+        else { return nil }
+        return size
+    }
 
     /// Copies the WAL into the database and truncates it. False when a reader or writer elsewhere kept it from ending:
     /// then nothing is lost, and the WAL stays. Waits for others up to `timeout` ms.

@@ -65,3 +65,11 @@ public enum Snapshot {
         }
     }
 }
+
+extension SQLiteConnection {
+    /// The libraries of functions, by name. The bytes are valid in `body` only.
+    func forEachFunction(_ body: (_ name: Bytes, _ code: Bytes) throws(StorageError) -> Void) throws(StorageError) {
+        let rows = try prepare(named: "functions.read")
+        while try rows.step() { try body(rows.bytes(0), rows.bytes(1)) }
+    }
+}

@@ -84,8 +84,7 @@ public final class SnapshotReader {
 extension SnapshotReader {
     /// The libraries of functions, by name. The bytes are valid in `body` only.
     func forEachFunction(_ body: (_ name: Bytes, _ code: Bytes) throws(StorageError) -> Void) throws(StorageError) {
-        let rows = try connection.prepare(named: "functions.read")
-        while try rows.step() { try body(rows.bytes(0), rows.bytes(1)) }
+        try connection.forEachFunction(body)
     }
 
     /// A second reader, of hashes with fields that expire, to go along with `read`.

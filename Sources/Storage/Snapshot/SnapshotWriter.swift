@@ -8,7 +8,7 @@ public struct SnapshotCommit: Sendable {
     /// Another program's reader kept the WAL from being emptied; the next commit tries again, and it grows meanwhile.
     public let isWALHeld: Bool
     /// Tidying up failed after the commit.
-    public let warning: StorageError?
+    public var warning: StorageError?
 }
 
 /// Writes checkpoints: one transaction each, on one connection, which alone writes and checkpoints the WAL (two that do
@@ -21,6 +21,10 @@ public final class SnapshotWriter {
     public let path: String
     let connection: SQLiteConnection
     private let isScratch: Bool
+    /// What the file held when it was opened, and holds since the last commit; nil before the first one.
+    private(set) var identity: SnapshotIdentity?
+    /// SQLite's mark for what other connections have committed, taken before `meta` was read.
+    let versionAtOpening: Int64
     /// By table's raw number.
     private var tables: [TableWriter] = []
     private var before: [TableWriter.State] = []
@@ -62,7 +66,9 @@ public final class SnapshotWriter {
         }
         if isBlank { try createTables() }
 
+        versionAtOpening = try connection.integer(named: "data_version")
         let meta = try Meta.read(connection)
+        identity = meta?.identity
         for table in SnapshotTable.allCases {
             let count = recount ? nil : meta?.rowCounts[table] ?? 0
             tables.append(try TableWriter(table, count: count, connection))
@@ -91,6 +97,12 @@ public final class SnapshotWriter {
         hasRows = hasRows || batch.count > batch.barrierCount
     }
 
+    /// Removes all rows of keys, before anything is applied: the transaction writes them anew. Libraries of functions stay.
+    public func clear() throws(StorageError) {
+        try begin()
+        for table in tables { try table.clear() }
+    }
+
     /// Keeps a library of functions; one of that name is replaced.
     public func put(function name: Bytes, _ code: Bytes) throws(StorageError) {
         try begin()
@@ -111,6 +123,7 @@ public final class SnapshotWriter {
         meta.rowCounts = rowCounts
         try meta.write(connection)
         try connection.execute(named: "commit")
+        identity = meta.identity
         forgetTransaction()
         return isScratch ? SnapshotCommit(walBytes: 0, isWALHeld: false, warning: nil) : tidy()
     }
@@ -154,7 +167,8 @@ extension SnapshotWriter {
 
     private func begin() throws(StorageError) {
         if !before.isEmpty { return }
-        try connection.execute(named: "begin.write")
+        // `SnapshotGuard` holds a transaction open between checkpoints.
+        if !connection.isInTransaction { try connection.execute(named: "begin.write") }
         before = tables.map(\.state)
     }
 

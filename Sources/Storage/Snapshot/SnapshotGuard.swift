@@ -1,0 +1,283 @@
+import Glibc
+
+/// Keeps the snapshot's file to this process: holds SQLite's write lock on it between checkpoints, so that other programs
+/// read it and do not change it, and checks around each commit that the name still leads to the file that was loaded or
+/// written last. Used by one thread at a time.
+///
+/// What cannot be shown to be unchanged is not built upon: `begin` throws with the reason `.replaced`, and the next
+/// checkpoint must write everything (`whole`). Files of others that are in the way then are renamed, never overwritten.
+final class SnapshotGuard {
+    let path: String
+    private(set) var writer: SnapshotWriter?
+    /// Only reads; outlives a writer that is dropped after an error, and tells the next one whether somebody else wrote in
+    /// between.
+    private var witness: SQLiteConnection?
+    /// What both connections said of commits by others when the lock was taken last.
+    private var writerVersion: Int64 = 0
+    private var witnessVersion: Int64 = 0
+    /// Somebody else has written since.
+    private var isForeign = false
+    /// What the file looks like while nobody writes to it; nil while the WAL holds a part of it.
+    private var fingerprint: Fingerprint?
+    /// The WAL that belongs to the file that is open.
+    private var wal: FileIdentity?
+
+    private struct Fingerprint: Equatable {
+        var size: Int64
+        /// The database's header and the page of `meta`.
+        var pages: [[UInt8]]
+    }
+
+    /// How long to wait for another program's write lock, in ms: a writer at work is soon done, one that waits for a person
+    /// is not.
+    private static let lockTimeout: Int32 = 500
+    /// The lock is taken again after a commit; who is faster is not waited for.
+    private static let relockTimeout: Int32 = 20
+
+    /// Attempts to open and lock a file that others write to meanwhile.
+    private static let lockAttempts = 5
+
+    init(path: String) { self.path = path }
+    deinit {
+        // A connection that only reads would leave the WAL's files behind if it were the last.
+        witness = nil
+        writer = nil
+    }
+
+    /// Takes the lock before the snapshot is loaded, so that what is loaded is what is locked. Throws where another program
+    /// holds it, and for a file that is no snapshot of ours.
+    func lock() throws(StorageError) {
+        for _ in 0..<SnapshotGuard.lockAttempts {
+            try open(create: false)
+            try hold(SnapshotGuard.lockTimeout)
+            if !isForeign { return }
+            // Written to between opening and locking: what was read when it was opened is out of date.
+            close()
+        }
+        throw locked()
+    }
+
+    /// Before the rows of a checkpoint: the file must hold `known` and nothing else (nil: no checkpoint). With `whole` all
+    /// keys follow: the file is made, or emptied within the transaction where it is ours.
+    func begin(_ known: SnapshotIdentity?, whole: Bool) throws(StorageError) {
+        if whole { return try beginWhole(known) }
+        if writer == nil {
+            if known != nil, Snapshot.fileSize(path) ?? 0 == 0 { throw replaced("is missing or empty") }
+            do throws(StorageError) {
+                try open(create: true)
+            } catch {
+                throw error.reason == .unusable ? replaced("cannot be used (\(error.message))") : error
+            }
+        }
+        try check()
+        try hold(SnapshotGuard.lockTimeout)
+        if isForeign { throw changed() }
+        guard writer?.identity == known else {
+            throw replaced("holds another checkpoint than the one that this server wrote or loaded last")
+        }
+    }
+
+    /// Commits what was applied. After it the lock is held again; a warning says where it is not.
+    func commit(_ meta: Meta) throws(StorageError) -> SnapshotCommit {
+        guard let writer else { throw StorageError(file: path, message: "the snapshot is not open") }
+        try check()
+        var commit = try writer.commit(meta)
+        do throws(StorageError) {
+            try hold(SnapshotGuard.relockTimeout)
+            if isForeign { commit.warning = commit.warning ?? changed() }
+        } catch {
+            commit.warning = commit.warning ?? error
+        }
+        // What was renamed meanwhile took the commit with it.
+        if writer.connection.hasMoved { throw replaced("was moved, removed or replaced") }
+        return commit
+    }
+
+    /// After an error: the open transaction is dropped, and what SQLite holds in memory after an I/O error is not trusted:
+    /// the next attempt opens anew. The lock is taken again where that is possible at once.
+    func failed(_ error: StorageError) {
+        writer?.rollback()
+        // The connection still reads the file that the name does not lead to any more: see `beginWhole`.
+        if error.reason == .replaced { return }
+        writer = nil
+        guard witness != nil else { return }
+        try? open(create: false)
+        try? hold(SnapshotGuard.relockTimeout)
+    }
+}
+
+// MARK: - The lock
+
+extension SnapshotGuard {
+    private func open(create: Bool) throws(StorageError) {
+        let new = try SnapshotWriter(path: path, create: create)
+        writer = new
+        writerVersion = new.versionAtOpening
+        if witness?.hasMoved ?? false { witness = nil }
+        if witness == nil {
+            let other = try SQLiteConnection(path: path, mode: .read)
+            witnessVersion = try other.integer(named: "data_version")
+            witness = other
+        } else if let version = try? witness?.integer(named: "data_version"), version == witnessVersion {
+            // As it was left.
+        } else {
+            isForeign = true
+        }
+    }
+
+    /// Takes the write lock unless it is held, and notes whether somebody else wrote since it was.
+    private func hold(_ timeout: Int32) throws(StorageError) {
+        guard let writer, !writer.connection.isInTransaction else { return }
+        do throws(StorageError) {
+            try writer.connection.withBusyTimeout(timeout) { () throws(StorageError) in
+                try writer.connection.execute(named: "begin.write")
+            }
+        } catch {
+            throw error.reason == .busy ? locked() : error
+        }
+        // Nobody changes the tables from here on.
+        try Snapshot.checkIdentity(writer.connection)
+        let version = try writer.connection.integer(named: "data_version")
+        if version != writerVersion { isForeign = true }
+        writerVersion = version
+        witnessVersion = try witness?.integer(named: "data_version") ?? 0
+        wal = FileIdentity(path + "-wal")
+        fingerprint = wal?.size ?? 0 == 0 ? takeFingerprint() : nil
+    }
+    /// Closes both connections, and forgets what they saw.
+    private func close() {
+        writer?.rollback()
+        witness = nil
+        writer = nil
+        wal = nil
+        fingerprint = nil
+        isForeign = false
+    }
+
+    private func locked() -> StorageError {
+        StorageError(
+            file: path,
+            message: "another program holds the write lock on the snapshot: end its transaction, or let it open the file "
+                + "read-only (mode=ro)", reason: .busy)
+    }
+
+    private func changed() -> StorageError {
+        replaced("was changed by another program while no checkpoint held it")
+    }
+    private func replaced(_ what: String) -> StorageError {
+        StorageError(
+            file: path, message: "the snapshot \(what): it is not built upon; everything is to be written anew",
+            reason: .replaced)
+    }
+}
+
+// MARK: - Identity
+
+extension SnapshotGuard {
+    /// Throws unless the name leads to the file that is open, and that is as the last commit left it.
+    private func check() throws(StorageError) {
+        guard let writer else { return }
+        if writer.connection.hasMoved { throw replaced("was moved, removed or replaced") }
+        if let fingerprint, fingerprint != takeFingerprint() { throw replaced("was overwritten or truncated") }
+        if writer.connection.fileSize == 0, writer.identity != nil { throw replaced("was emptied") }
+    }
+
+    /// Read past SQLite's cache, which cannot know of a file that is overwritten in place.
+    private func takeFingerprint() -> Fingerprint? {
+        guard let connection = writer?.connection, let size = connection.fileSize, let header = connection.fileBytes(at: 0, count: 100),
+            let pageSize = try? connection.integer(named: "page_size"),
+            let page = try? connection.integer(named: "meta.page"), page > 0,
+            let meta = connection.fileBytes(at: (page - 1) * pageSize, count: Int(pageSize))
+        else { return nil }
+        return Fingerprint(size: size, pages: [header, meta])
+    }
+}
+
+// MARK: - Writing everything anew
+
+extension SnapshotGuard {
+    private func beginWhole(_ known: SnapshotIdentity?) throws(StorageError) {
+        let functions = readFunctions()
+        let leftWAL = writer?.connection.hasMoved ?? false ? wal : nil
+        close()
+        try putAsideWAL(leftWAL)
+        if try !isOursOrEmpty(known) {
+            close()
+            try putAside()
+        }
+        if writer == nil { try open(create: true) }
+        try hold(SnapshotGuard.lockTimeout)
+        // From here on the lock is held: what others wrote goes with the rest.
+        isForeign = false
+        try writer?.clear()
+        for (name, code) in functions { try writer?.put(function: name.bytes, code.bytes) }
+    }
+
+    /// The libraries of functions, which only the file holds.
+    private func readFunctions() -> [(name: OutputBuffer, code: OutputBuffer)] {
+        var found: [(OutputBuffer, OutputBuffer)] = []
+        func copy(_ bytes: Bytes) -> OutputBuffer {
+            let buffer = OutputBuffer(capacity: bytes.count)
+            buffer.append(bytes)
+            return buffer
+        }
+        try? writer?.connection.forEachFunction { found.append((copy($0), copy($1))) }
+        return found
+    }
+
+    /// Opens what is there. False where it is somebody else's, another state of ours, or cannot be used.
+    private func isOursOrEmpty(_ known: SnapshotIdentity?) throws(StorageError) -> Bool {
+        if Snapshot.fileSize(path) ?? 0 == 0 { return true }
+        do throws(StorageError) {
+            try open(create: true)
+        } catch {
+            if error.reason == .unusable { return false }
+            throw error
+        }
+        return writer?.identity == nil || writer?.identity == known
+    }
+
+    /// A database that was moved leaves its WAL behind under the name of the new one.
+    private func putAsideWAL(_ ours: FileIdentity?) throws(StorageError) {
+        let wal = path + "-wal"
+        guard let ours, let found = FileIdentity(wal), found == ours else { return }
+        if found.size > 0 { try SnapshotGuard.rename(wal, SnapshotGuard.freeName(wal)) } else { unlink(wal) }
+        unlink(path + "-shm")
+    }
+
+    /// Makes room under the name. What was there keeps its WAL.
+    private func putAside() throws(StorageError) {
+        let aside = SnapshotGuard.freeName(path)
+        if Snapshot.fileSize(path + "-wal") != nil { try SnapshotGuard.rename(path + "-wal", aside + "-wal") }
+        unlink(path + "-shm")
+        try SnapshotGuard.rename(path, aside)
+    }
+
+    private static func freeName(_ path: String) -> String {
+        let base = "\(path).replaced-\(wallClockMilliseconds() / 1000)"
+        var name = base
+        var number = 1
+        while access(name, F_OK) == 0 || access(name + "-wal", F_OK) == 0 {
+            number += 1
+            name = "\(base)-\(number)"
+        }
+        return name
+    }
+    private static func rename(_ from: String, _ to: String) throws(StorageError) {
+        if Glibc.rename(from, to) != 0 { throw .system(from, "cannot rename what is in the snapshot's way to \(to)") }
+    }
+
+    /// Which file a name leads to.
+    private struct FileIdentity: Equatable {
+        let device: UInt
+        let inode: UInt
+        let size: Int64
+
+        init?(_ path: String) {
+            var info = stat()
+            if stat(path, &info) != 0 { return nil }
+            (device, inode, size) = (UInt(info.st_dev), UInt(info.st_ino), Int64(info.st_size))
+        }
+        static func == (a: FileIdentity, b: FileIdentity) -> Bool { a.device == b.device && a.inode == b.inode }
+    }
+}
