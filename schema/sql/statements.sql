@@ -61,6 +61,17 @@ SELECT rootpage FROM sqlite_schema WHERE name = 'meta';
 -- name: objects
 SELECT count(*) FROM sqlite_schema;
 
+-- name: schema.objects
+SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY tbl_name, name;
+
+-- name: schema.indexes
+-- ?1: a table. Of each index made by hand: its name, whether it is unique, partial, and over expressions or with a
+-- collation that SQLite does not have by itself.
+SELECT l.name, l."unique", l.partial,
+    (SELECT count(*) FROM pragma_index_xinfo(l.name) x
+        WHERE x.key AND (x.cid = -2 OR upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')))
+    FROM pragma_index_list(?1) l WHERE l.origin = 'c';
+
 -- name: quick_check
 PRAGMA quick_check(1);
 

@@ -63,34 +63,3 @@ struct ChangeSet {
         }
     }
 }
-
-/// Row ids, for each type from 1 on: given when a key is first handed to a checkpoint, so that keys that live briefly
-/// take none. Ids of removed rows are given again, which keeps the tables dense and owners within 31 bits.
-struct RowIDs {
-    private var next: [Int64]
-    private var free: [[Int64]]
-
-    private static let types = Int(ValueType.allCases.map(\.rawValue).max() ?? 0) + 1
-
-    init() {
-        next = Array(repeating: 1, count: RowIDs.types)
-        free = Array(repeating: [], count: RowIDs.types)
-    }
-
-    mutating func take(_ type: ValueType) -> Int64 {
-        let index = Int(type.rawValue)
-        if let id = free[index].popLast() { return id }
-        defer { next[index] += 1 }
-        return next[index]
-    }
-    /// The row of this id is gone from the snapshot.
-    mutating func give(_ type: ValueType, _ id: Int64) { free[Int(type.rawValue)].append(id) }
-
-    /// While loading, ids come in ascending order: those that are skipped are free.
-    mutating func loaded(_ type: ValueType, _ id: Int64) {
-        let index = Int(type.rawValue)
-        // A large gap, as a flush leaves it, is not worth a list: the ids are few against 2^40.
-        if id > next[index] && id - next[index] < 1 << 20 { free[index] += next[index]..<id }
-        next[index] = max(next[index], id + 1)
-    }
-}

@@ -89,7 +89,12 @@ public final class KeyspaceLoader {
 
     private func insert(_ entry: Entry, _ db: Int32, _ id: Int64) throws(SnapshotDamage) {
         guard db >= 0, Int(db) < keyspace.databases.count else {
-            throw SnapshotDamage("key in database \(db), but `databases` is \(keyspace.databases.count)")
+            throw SnapshotDamage(
+                "the snapshot has keys in database \(db) ('\(entry.key.string)', for one), and `databases` is "
+                    + "\(keyspace.databases.count)", advice: "set `databases` to \(Int64(db) + 1) or more")
+        }
+        guard RowIDs.range(entry.type).contains(id) else {
+            throw SnapshotDamage("the key '\(entry.key.string)' has a row with id \(id)")
         }
         let database = keyspace.databases[Int(db)]
         let hash = Hashing.hash(entry.key)
@@ -139,8 +144,12 @@ public final class KeyspaceLoader {
     }
 }
 
-/// A snapshot whose rows contradict each other.
+/// A snapshot that cannot be loaded: its rows contradict each other, or do not fit this server's settings.
 public struct SnapshotDamage: Error, CustomStringConvertible {
     public let description: String
-    init(_ description: String) { self.description = description }
+
+    init(_ contradiction: String) {
+        description = "the snapshot contradicts itself: \(contradiction): restore it from a backup"
+    }
+    init(_ message: String, advice: String) { description = "\(message): \(advice)" }
 }

@@ -33,8 +33,7 @@ public enum SnapshotLoading {
                 do throws(SnapshotDamage) {
                     try loader.load(batch)
                 } catch {
-                    throw StorageError(
-                        file: path, message: "the snapshot contradicts itself: \(error): restore it from a backup")
+                    throw StorageError(file: path, message: "\(error)", reason: .unusable)
                 }
                 batch.removeAll()
                 empty.send(batch)
@@ -44,8 +43,7 @@ public enum SnapshotLoading {
                 do throws(SnapshotDamage) {
                     try loader.finish()
                 } catch {
-                    throw StorageError(
-                        file: path, message: "the snapshot contradicts itself: \(error): restore it from a backup")
+                    throw StorageError(file: path, message: "\(error)", reason: .unusable)
                 }
                 keyspace.snapshot = meta.identity
                 return meta

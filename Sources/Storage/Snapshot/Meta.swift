@@ -54,32 +54,55 @@ extension Meta {
     ]
     private static func rowsName(_ table: SnapshotTable) -> String { "rows:" + table.name }
 
-    /// nil when the table is empty: nothing was ever committed.
+    /// No file, no log and no clock gets so far; below it, counting on cannot overflow.
+    private static let largest: Int64 = 1 << 53
+
+    /// A word that stands in the log's records, too: printable, without spaces and colons.
+    private static func isName(_ text: [UInt8]) -> Bool {
+        text.count <= 128 && text.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ":") }
+    }
+
+    /// nil when the table is empty: nothing was ever committed. Throws where that cannot be, and for values that no
+    /// checkpoint writes.
     static func read(_ connection: SQLiteConnection) throws(StorageError) -> Meta? {
         let statement = try connection.prepare(named: "meta.read")
         var found: [String: [UInt8]] = [:]
         while try statement.step() { found[statement.bytes(0).string] = statement.bytes(1).array }
-        if found.isEmpty { return nil }
+        if found.isEmpty {
+            try refuseRows(connection)
+            return nil
+        }
 
         var meta = Meta(
             server: "", checkpoint: 0, savedAtMs: 0, segment: 0, segmentOffset: 0, replicationID: "",
             replicationOffset: 0)
         func missing(_ name: String) -> StorageError {
-            connection.error("the snapshot's table meta has no valid row \(name): restore the file from a backup")
+            connection.unusable("the snapshot's table meta has no valid row \(name): restore the file from a backup")
         }
         func number(_ name: String) throws(StorageError) -> Int64 {
-            guard let value = found[name], let number = Int64(String(decoding: value, as: UTF8.self)) else {
-                throw missing(name)
-            }
+            guard let value = found[name], let number = Int64(String(decoding: value, as: UTF8.self)), number >= 0,
+                number <= largest
+            else { throw missing(name) }
             return number
         }
         for (name, path) in texts {
-            guard let value = found[name] else { throw missing(name) }
+            guard let value = found[name], isName(value) else { throw missing(name) }
             meta[keyPath: path] = String(decoding: value, as: UTF8.self)
         }
         for (name, path) in numbers { meta[keyPath: path] = try number(name) }
         for table in SnapshotTable.allCases { meta.rowCounts[table] = try number(rowsName(table)) }
+        if meta.server.isEmpty { throw missing("server") }
         return meta
+    }
+
+    /// A checkpoint writes `meta` with the first rows.
+    private static func refuseRows(_ connection: SQLiteConnection) throws(StorageError) {
+        for table in SnapshotTable.allCases {
+            guard let id = try connection.lastID(table) else { continue }
+            throw connection.unusable(
+                "the snapshot's table meta is empty, though \(table.name) has rows (id \(id), for one): its rows were "
+                    + "deleted; restore the file from a backup")
+        }
     }
 
     /// Inside a transaction.

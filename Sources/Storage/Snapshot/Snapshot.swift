@@ -45,24 +45,25 @@ public enum Snapshot {
         return application == 0 && version == 0
     }
 
-    /// Refuses what is not ours and what is newer than this code.
+    /// Refuses what is not ours, what is newer than this code, and tables that are not as this code makes them.
     static func checkIdentity(_ connection: SQLiteConnection) throws(StorageError) {
         let application = try connection.integer(named: "application_id")
         guard application == Schema.applicationID else {
-            throw connection.error(
+            throw connection.unusable(
                 "this SQLite database is not a Swiftlet snapshot (application_id \(application)): "
                     + "choose another snapshotfilename or dir, or move the file away")
         }
         let version = try connection.integer(named: "user_version")
         guard version == Schema.version else {
-            throw connection.error(
+            throw connection.unusable(
                 "the snapshot has schema version \(version), this program knows version \(Schema.version): "
                     + "use the version of Swiftlet that wrote it, or a newer one")
         }
         let encoding = try connection.string(named: "encoding")
         guard encoding == "UTF-8" else {
-            throw connection.error("the snapshot's text encoding is \(encoding), not UTF-8: it was rewritten by hand")
+            throw connection.unusable("the snapshot's text encoding is \(encoding), not UTF-8: it was rewritten by hand")
         }
+        try SnapshotSchema.check(connection)
     }
 }
 
@@ -71,5 +72,16 @@ extension SQLiteConnection {
     func forEachFunction(_ body: (_ name: Bytes, _ code: Bytes) throws(StorageError) -> Void) throws(StorageError) {
         let rows = try prepare(named: "functions.read")
         while try rows.step() { try body(rows.bytes(0), rows.bytes(1)) }
+    }
+
+    /// The greatest or least id of a table; nil where it is empty. O(log n).
+    func lastID(_ table: SnapshotTable) throws(StorageError) -> Int64? { try edge(table, ".last") }
+    func firstID(_ table: SnapshotTable) throws(StorageError) -> Int64? { try edge(table, ".read") }
+    private func edge(_ table: SnapshotTable, _ statement: String) throws(StorageError) -> Int64? {
+        let rows = try prepare(named: table.name + statement)
+        rows.bind(1, Int64.min)
+        rows.bind(2, Int64.max)
+        defer { rows.reset() }
+        return try rows.step() ? rows.optionalInteger(0) : nil
     }
 }

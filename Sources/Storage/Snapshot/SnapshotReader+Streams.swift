@@ -38,28 +38,26 @@ extension SnapshotReader {
         while try owners.step() {
             let id = owners.integer(0)
             pass.batch.appendOwner(
-                type: .stream, id: id, db: try database(owners), key: owners.bytes(2),
-                expiresMs: owners.optionalInteger(3))
+                type: .stream, id: id, db: try database(owners, .streams), key: owners.bytes(2),
+                expiresMs: owners.expiry(3))
             var state = StreamState()
             state.lastID = StreamID(words: owners.integer(4), owners.integer(5))
             state.maxDeletedID = StreamID(words: owners.integer(6), owners.integer(7))
-            state.entriesAdded = owners.integer(8)
+            state.entriesAdded = max(0, owners.integer(8))
             pass.batch.appendStream(owner: id, .state(state))
             count += 1
             for i in parts.indices {
                 while parts[i].hasRow, parts[i].owner <= id {
-                    if parts[i].owner < id { throw orphan(.stream, parts[i].rows.integer(0), parts[i].table) }
+                    if parts[i].owner < id { throw orphan(parts[i]) }
                     if parts[i].table == .streamEntries {
                         let isText = parts[i].rows.isText(3)
                         guard EntryText.read(parts[i].rows.bytes(3), isText: isText, &pairs, into: packed) else {
-                            throw connection.error(
-                                "the snapshot is damaged: the fields of a stream's entry "
-                                    + "(id \(parts[i].rows.integer(0))) cannot be read: restore it from a backup")
+                            throw damage(.streamEntries, parts[i].rows.integer(0), "has fields that cannot be read")
                         }
                         pass.batch.appendStreamEntry(
                             owner: id, slot: parts[i].slot, id: parts[i].id(1), fields: packed.bytes)
                     } else {
-                        pass.batch.appendStream(owner: id, row(parts[i]))
+                        pass.batch.appendStream(owner: id, try row(parts[i]))
                     }
                     parts[i].count += 1
                     try pass.handOverIfFull(exchange)
@@ -70,32 +68,37 @@ extension SnapshotReader {
         }
         pass.counts[.streams] = count
         for part in parts {
-            if part.hasRow { throw orphan(.stream, part.rows.integer(0), part.table) }
+            if part.hasRow { throw orphan(part) }
             pass.counts[part.table] = part.count
         }
     }
 
-    private func row(_ cursor: Cursor) -> StreamRow {
+    /// Slots and counts that cannot be are refused; times are compared and subtracted only, so that any will do.
+    private func row(_ cursor: Cursor) throws(StorageError) -> StreamRow {
         let rows = cursor.rows
-        func slot(_ column: Int32) -> UInt32 { UInt32(truncatingIfNeeded: rows.integer(column)) }
+        func slot(_ column: Int32, of what: String) throws(StorageError) -> UInt32 {
+            guard let slot = UInt32(exactly: rows.integer(column)) else {
+                throw damage(cursor.table, rows.integer(0), "names a \(what) with slot \(rows.integer(column))")
+            }
+            return slot
+        }
         switch cursor.table {
         case .streamGroups:
             return .group(
-                slot: cursor.slot, name: rows.bytes(1), lastID: cursor.id(2), entriesRead: rows.optionalInteger(4))
+                slot: cursor.slot, name: rows.bytes(1), lastID: cursor.id(2),
+                entriesRead: rows.optionalInteger(4).map { max(0, $0) })
         case .streamConsumers:
             return .consumer(
-                slot: cursor.slot, group: slot(1), name: rows.bytes(2), seenMs: rows.integer(3),
+                slot: cursor.slot, group: try slot(1, of: "group"), name: rows.bytes(2), seenMs: rows.integer(3),
                 activeMs: rows.optionalInteger(4))
         default:
             return .pending(
-                slot: cursor.slot, group: slot(1), consumer: slot(2), id: cursor.id(3), deliveredMs: rows.integer(5),
-                deliveries: rows.integer(6))
+                slot: cursor.slot, group: try slot(1, of: "group"), consumer: try slot(2, of: "consumer"),
+                id: cursor.id(3), deliveredMs: rows.integer(5), deliveries: rows.integer(6))
         }
     }
 
-    private func orphan(_ type: ValueType, _ id: Int64, _ table: SnapshotTable) -> StorageError {
-        connection.error(
-            "the snapshot is damaged: the row with id \(id) of \(table.name) belongs to no row of "
-                + "\(SnapshotTable.streams.name): restore it from a backup or a replica")
+    private func orphan(_ cursor: Cursor) -> StorageError {
+        damage(cursor.table, cursor.rows.integer(0), "belongs to no row of \(SnapshotTable.streams.name)")
     }
 }

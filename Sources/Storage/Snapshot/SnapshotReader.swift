@@ -30,6 +30,17 @@ public final class SnapshotReader {
             throw connection.error("the snapshot holds no checkpoint")
         }
         self.meta = meta
+        for table in SnapshotTable.allCases {
+            for id in [try connection.firstID(table), try connection.lastID(table)] {
+                if let id, !table.ids.contains(id) { throw damage(table, id, "has an id that the server gives none") }
+            }
+        }
+    }
+
+    /// The error for a row that cannot be.
+    func damage(_ table: SnapshotTable, _ id: Int64, _ what: String) -> StorageError {
+        connection.unusable(
+            "the snapshot is damaged: the row with id \(id) of \(table.name) \(what): restore it from a backup or a replica")
     }
 
     /// All rows: strings, then for each type its owners by id, each followed by its elements by slot; then verifies the
@@ -60,9 +71,9 @@ public final class SnapshotReader {
         if type == .string {
             try readStrings(ids, &pass, exchange)
         } else if type == .stream {
-            try readStreams(ids.clamped(to: CollectionTables.ownerIDs), &pass, exchange)
+            try readStreams(ids.clamped(to: Range(CollectionTables.ownerIDs)), &pass, exchange)
         } else if let tables = CollectionTables.of(type) {
-            try readCollections(tables, ids.clamped(to: CollectionTables.ownerIDs), &pass, exchange)
+            try readCollections(tables, ids.clamped(to: Range(CollectionTables.ownerIDs)), &pass, exchange)
         }
         if !pass.batch.isEmpty { pass.batch = try exchange(pass.batch) }
         return pass.counts
@@ -72,7 +83,7 @@ public final class SnapshotReader {
     /// whole.
     public func verify(_ counts: RowCounts) throws(StorageError) {
         for table in SnapshotTable.allCases where counts[table] != meta.rowCounts[table] {
-            throw connection.error(
+            throw connection.unusable(
                 "the snapshot is damaged: \(table.name) has \(counts[table]) rows where its last checkpoint wrote "
                     + "\(meta.rowCounts[table]): restore it from a backup or a replica")
         }
@@ -108,7 +119,7 @@ final class FieldExpiries {
         while hasRow == true {
             let here = rows.integer(0) >> 32
             if here > owner { break }
-            if here == owner { found = min(found ?? .max, rows.integer(1)) }
+            if here == owner { found = min(found ?? .max, max(1, rows.integer(1))) }
             hasRow = try rows.step()
         }
         return found
@@ -138,8 +149,8 @@ extension SnapshotReader {
         var count: Int64 = 0
         while try rows.step() {
             pass.batch.appendString(
-                id: rows.integer(0), db: try database(rows), key: rows.bytes(2), value: rows.bytes(3),
-                expiresMs: rows.optionalInteger(4))
+                id: rows.integer(0), db: try database(rows, .strings), key: rows.bytes(2), value: rows.bytes(3),
+                expiresMs: rows.expiry(4))
             count &+= 1
             try pass.handOverIfFull(exchange)
         }
@@ -165,8 +176,8 @@ extension SnapshotReader {
         while try owners.step() {
             let id = owners.integer(0)
             pass.batch.appendOwner(
-                type: tables.type, id: id, db: try database(owners), key: owners.bytes(2),
-                expiresMs: owners.optionalInteger(3))
+                type: tables.type, id: id, db: try database(owners, tables.owners), key: owners.bytes(2),
+                expiresMs: owners.expiry(3))
             ownerCount &+= 1
             while hasElement {
                 let elementID = elements.integer(0)
@@ -193,7 +204,7 @@ extension SnapshotReader {
         case .list: batch.appendListItem(owner: owner, slot: slot, row.bytes(1))
         case .hash:
             batch.appendHashField(
-                owner: owner, slot: slot, row.bytes(1), row.bytes(2), expiresMs: row.optionalInteger(3))
+                owner: owner, slot: slot, row.bytes(1), row.bytes(2), expiresMs: row.expiry(3))
         case .set: batch.appendSetMember(owner: owner, slot: slot, row.bytes(1))
         case .zset:
             let score = row.double(2)
@@ -205,17 +216,20 @@ extension SnapshotReader {
 
     /// Column 1 of strings and owners.
     @inline(__always)
-    func database(_ row: SQLiteStatement) throws(StorageError) -> Int32 {
+    func database(_ row: SQLiteStatement, _ table: SnapshotTable) throws(StorageError) -> Int32 {
         let db = row.integer(1)
         guard db >= 0, let db = Int32(exactly: db) else {
-            throw connection.error("the snapshot is damaged: a row (id \(row.integer(0))) is of database \(db)")
+            throw damage(table, row.integer(0), "is of database \(db)")
         }
         return db
     }
 
     private func orphan(_ tables: CollectionTables, _ id: Int64) -> StorageError {
-        connection.error(
-            "the snapshot is damaged: the row with id \(id) of \(tables.elements.name) belongs to no row of "
-                + "\(tables.owners.name): restore it from a backup or a replica")
+        damage(tables.elements, id, "belongs to no row of \(tables.owners.name)")
     }
+}
+
+extension SQLiteStatement {
+    /// In ms since 1970. What is not after it has expired like what is at its first millisecond.
+    @inline(__always) func expiry(_ column: Int32) -> Int64? { optionalInteger(column).map { max(1, $0) } }
 }

@@ -24,6 +24,20 @@ public enum SnapshotTable: Int, CaseIterable, Sendable {
     }
 }
 
+extension SnapshotTable {
+    /// The ids that its rows can have. 0 means that there is no row; an entry keeps 40 bits of it, an element's id holds its
+    /// owner's in 31.
+    var ids: ClosedRange<Int64> {
+        switch self {
+        case .strings: RowIDs.range(.string)
+        case .lists, .hashes, .sets, .zsets, .streams: CollectionTables.ownerIDs
+        case .listItems, .hashFields, .setMembers, .zsetMembers, .streamEntries, .streamGroups, .streamConsumers,
+            .streamPending:
+            CollectionTables.elementID(CollectionTables.ownerIDs.lowerBound, 0)...Int64.max
+        }
+    }
+}
+
 /// A number for each table: how many rows it has.
 public struct RowCounts: Equatable, Sendable {
     private var counts = [Int64](repeating: 0, count: SnapshotTable.allCases.count)
@@ -68,7 +82,7 @@ struct CollectionTables {
     }
 
     /// An owner's id leaves 32 bits for the slot.
-    static let ownerIDs: Range<Int64> = 0..<(1 << 31)
+    static let ownerIDs: ClosedRange<Int64> = 1...(1 << 31 - 1)
     static let lastSlot: Int64 = 0xFFFF_FFFF
 
     /// `owner` must lie in `ownerIDs`.

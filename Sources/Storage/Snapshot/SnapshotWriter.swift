@@ -24,7 +24,7 @@ public final class SnapshotWriter {
     /// What the file held when it was opened, and holds since the last commit; nil before the first one.
     private(set) var identity: SnapshotIdentity?
     /// SQLite's mark for what other connections have committed, taken before `meta` was read.
-    let versionAtOpening: Int64
+    private(set) var versionAtOpening: Int64 = 0
     /// By table's raw number.
     private var tables: [TableWriter] = []
     private var before: [TableWriter.State] = []
@@ -229,7 +229,9 @@ extension SnapshotWriter {
                 (type, id) = (ownerType, owner)
             case .string(let string, _, _, _, _):
                 if removals { continue }
-                if string < 0 { throw connection.error("the id of a string is negative: \(string)") }
+                guard SnapshotTable.strings.ids.contains(string) else {
+                    throw connection.error("the snapshot cannot hold a string with id \(string)")
+                }
                 (type, id) = (.string, string)
             case .owner(let ownerType, let owner, _, _, _),
                 .element(let ownerType, let owner, _, _, _, _, _),

@@ -139,7 +139,8 @@ final class StreamValue: LargeValue {
         willChange(nextSlot..<nextSlot + 1)
         push(id, pairs, limits)
         state.lastID = id
-        state.entriesAdded += 1
+        // XSETID can set it to the greatest number there is, where it stays.
+        if state.entriesAdded != .max { state.entriesAdded += 1 }
     }
 
     /// Adds the entry in `nextSlot`.

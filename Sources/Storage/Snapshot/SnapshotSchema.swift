@@ -1,0 +1,75 @@
+import schema
+
+/// Compares what is defined in a snapshot with what this code makes. What would run, fail or refuse rows in the server's own
+/// writes is refused by name; what belongs to the user and does no harm stays: other tables, views, plain indexes.
+enum SnapshotSchema {
+    static func check(_ connection: SQLiteConnection) throws(StorageError) {
+        let expected = try expectedTables.get()
+        var missing = expected
+        var indexed: [String] = []
+        let objects = try connection.prepare(named: "schema.objects")
+        while try objects.step() {
+            let type = objects.bytes(0).string
+            let name = objects.bytes(1).string
+            let table = objects.bytes(2).string
+            guard let definition = expected[table] else { continue }
+            switch type {
+            case "table":
+                if words(objects.bytes(3).string) != definition {
+                    throw connection.unusable(
+                        "the snapshot's table \(name) is not defined as this program makes it: it was altered by hand; "
+                            + "restore the file from a backup")
+                }
+                missing[name] = nil
+            case "trigger":
+                throw connection.unusable(
+                    "the snapshot has a trigger, '\(name)' on \(table), that would change the server's writes: "
+                        + "DROP TRIGGER it, with the server stopped")
+            case "index":
+                if indexed.last != table { indexed.append(table) }
+            default: break
+            }
+        }
+        if let name = missing.keys.min() {
+            throw connection.unusable("the snapshot has no table \(name): restore the file from a backup")
+        }
+        for table in indexed { try checkIndexes(of: table, connection) }
+    }
+
+    /// A plain index costs time; one that is unique, partial, over expressions or in an order of others can make a write
+    /// fail.
+    private static func checkIndexes(of table: String, _ connection: SQLiteConnection) throws(StorageError) {
+        let rows = try connection.prepare(named: "schema.indexes")
+        let buffer = OutputBuffer(capacity: table.utf8.count)
+        buffer.append(text: table)
+        rows.bind(1, buffer.bytes)
+        defer { rows.reset() }
+        while try rows.step() {
+            if rows.integer(1) == 0 && rows.integer(2) == 0 && rows.integer(3) == 0 { continue }
+            throw connection.unusable(
+                "the snapshot has an index, '\(rows.bytes(0).string)' on \(table), that is unique, partial or over "
+                    + "expressions, so that the server's writes could fail: DROP INDEX it, with the server stopped")
+        }
+    }
+
+    /// Our tables' names and definitions, from an empty database.
+    private static let expectedTables: Result<[String: String], StorageError> = {
+        do throws(StorageError) {
+            let connection = try SQLiteConnection(path: ":memory:", mode: .create)
+            try connection.execute(Schema.create)
+            var tables: [String: String] = [:]
+            let objects = try connection.prepare(named: "schema.objects")
+            while try objects.step() {
+                if objects.bytes(0) == Bytes("table") { tables[objects.bytes(1).string] = words(objects.bytes(3).string) }
+            }
+            return .success(tables)
+        } catch {
+            return .failure(error)
+        }
+    }()
+
+    /// A definition without regard to line ends and indentation.
+    private static func words(_ definition: String) -> String {
+        definition.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    }
+}
