@@ -179,6 +179,8 @@ extension RandomWriter {
     private mutating func edit(stream: StreamEditor, _ element: Text, _ value: Text) throws {
         let view = stream.view
         var state = view.state
+        // A last id that leaves no room above it.
+        if state.lastID.ms > 1 << 40 { return }
         func some(_ number: Int) -> StreamID { StreamID(ms: UInt64(number), seq: 1) }
         let near = some(int(Int(state.lastID.ms) + 2))
         let name = Text(["g", "h", "other"][int(3)])
@@ -197,7 +199,7 @@ extension RandomWriter {
         case 6: _ = stream.trim(toCount: int(view.count + 2), approximately: int(2) == 0)
         case 7: _ = stream.trim(before: near, approximately: int(2) == 0)
         case 8 where int(3) == 0:
-            state.entriesAdded += 5
+            state.entriesAdded = max(0, state.entriesAdded &+ 5)
             stream.set(state)
         case 9 where int(6) == 0: if let group = view.group(name.bytes) { stream.remove(group) }
         default:

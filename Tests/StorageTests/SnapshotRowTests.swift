@@ -33,10 +33,11 @@ import Testing
         let big = [UInt8](repeating: 0, count: 3 << 20).enumerated().map { UInt8(truncatingIfNeeded: $0.offset &* 31) }
         let huge = [UInt8](repeating: 97, count: 17 << 20)
         let rows: [OwnedRow] = [
-            string(0, "", ""), string(1, "plain", "value", db: 15, expiresMs: 1_800_000_000_123),
-            .string(2, db: 0, binary, binary, nil), .string(3, db: 0, utf8("häß\u{1F600}"), big, 0),
-            string(4, "a\0b", "12345", expiresMs: .max), .string(1 << 40, db: 1, utf8("huge"), huge, .min),
-            owner(.list, 0, "l", expiresMs: 5), item(0, 0, ""), item(0, 1 << 31, "x"), item(0, .max, "y"),
+            string(1, "plain", "value", db: 15, expiresMs: 1_800_000_000_123),
+            .string(2, db: 0, binary, binary, nil), .string(3, db: 0, utf8("häß\u{1F600}"), big, 1),
+            string(4, "a\0b", "12345", expiresMs: .max), string(5, "", ""),
+            .string(1 << 40 - 1, db: 1, utf8("huge"), huge, nil),
+            owner(.list, 1, "l", expiresMs: 5), item(1, 0, ""), item(1, 1 << 31, "x"), item(1, .max, "y"),
             owner(.list, 1 << 31 - 1, "last", db: 2), item(1 << 31 - 1, 0, "1"), item(1 << 31 - 1, .max, "2"),
             owner(.hash, 1, "h"), field(1, 0, "f", "v"), field(1, 1, "", "", expiresMs: 77),
             .element(.hash, 1, 2, binary, big, 0, nil),
@@ -60,7 +61,7 @@ import Testing
         #expect(expected.rowCounts[.strings] == 6 && expected.rowCounts[.zsetMembers] == 8)
         #expect(
             try query(path, "SELECT typeof(value) FROM raw_strings ORDER BY id") == [
-                "text", "text", "blob", "blob", "text", "text",
+                "text", "blob", "blob", "text", "text", "text",
             ])
     }
 
@@ -68,13 +69,13 @@ import Testing
         let writer = try SnapshotWriter(path: path)
         try checkpoint(
             writer,
-            (0..<100).map { string($0, "k\($0)", "v") } + [
+            (1...100).map { string($0, "k\($0)", "v") } + [
                 owner(.list, 1, "l"), item(1, 10, "a"), item(1, 11, "b"), item(1, 12, "c"),
                 owner(.hash, 1, "h"), field(1, 0, "f", "v"), owner(.hash, 2, "h2"), field(2, 0, "f", "v"),
                 owner(.set, 4, "s"), member(4, 0, "m"),
             ])
         // Out of order, an id taken over by a new key, a new owner between old ones, elements cut at both ends.
-        let rows = batch([string(50, "k50", "new"), string(3, "other", "x"), string(100, "k100", "v")])
+        let rows = batch([string(50, "k50", "new"), string(3, "other", "x"), string(101, "k101", "v")])
         rows.appendRemoveElements(type: .list, owner: 1, slots: 0..<11)
         rows.appendRemoveElements(type: .list, owner: 1, slots: 12..<(1 << 32))
         for row in [item(1, 12, "C"), item(1, 9, "head"), owner(.hash, 1, "h", expiresMs: 9), field(1, 3, "g", "w")] {
@@ -88,14 +89,15 @@ import Testing
         rows.appendRemoveOwner(type: .hash, id: 2)
         try writer.apply(rows)
         let late = RowBatch()
-        late.appendRemoveString(id: 100)
+        late.appendRemoveString(id: 101)
         for id in Int64(51)..<98 { late.appendRemoveString(id: id) }
         try writer.apply(late)
         try writer.commit(meta())
         #expect(
             try contents(path) == [
-                string(0, "k0", "v"), string(1, "k1", "v"), string(2, "k2", "v"), string(3, "other", "x"),
+                string(1, "k1", "v"), string(2, "k2", "v"), string(3, "other", "x"),
                 string(50, "k50", "new"), string(98, "k98", "v"), string(99, "k99", "v"), string(100, "k100", "v"),
+                string(101, "k101", "v"),
                 owner(.list, 1, "l"), item(1, 9, "head"), item(1, 11, "b"), item(1, 12, "C"),
                 owner(.hash, 1, "h", expiresMs: 9), field(1, 0, "f", "v"), field(1, 3, "g", "w"),
                 owner(.set, 2, "s2"), member(2, 0, "a"), member(2, 1, "b"), member(2, 2, "c"),
@@ -187,24 +189,24 @@ import Testing
         for round in 0..<12 {
             let rows = RowBatch()
             for _ in 0..<next(60) {
-                let id = Int64(next(80))
+                let id = Int64(next(80)) + 1
                 if next(4) == 0 {
                     rows.appendRemoveString(id: id)
                     strings[id] = nil
                 }
             }
             for _ in 0..<next(10) {
-                let id = Int64(next(12))
+                let id = Int64(next(12)) + 1
                 rows.appendRemoveOwner(type: .hash, id: id)
                 hashes[id] = nil
             }
             for _ in 0..<next(60) {
-                let id = Int64(next(80))
+                let id = Int64(next(80)) + 1
                 strings[id] = "r\(round)"
                 string(id, "k\(id)", "r\(round)").append(to: rows)
             }
             for _ in 0..<next(8) {
-                let id = Int64(next(12))
+                let id = Int64(next(12)) + 1
                 owner(.hash, id, "h\(id)").append(to: rows)
                 let cut = UInt64(next(30))
                 rows.appendRemoveElements(type: .hash, owner: id, slots: cut..<(cut + 5))
@@ -232,8 +234,8 @@ import Testing
     @Test func readersShareTheWork() throws {
         let writer = try SnapshotWriter(path: path)
         let rows =
-            (0..<2000).map { string($0, "key \($0)", String(repeating: "v", count: 500)) }
-            + (0..<50).flatMap { id in [owner(.set, id, "s\(id)")] + (0..<3).map { member(id, $0, "m\($0)") } }
+            (1...2000).map { string($0, "key \($0)", String(repeating: "v", count: 500)) }
+            + (1...50).flatMap { id in [owner(.set, id, "s\(id)")] + (0..<3).map { member(id, $0, "m\($0)") } }
         try checkpoint(writer, rows)
         let first = try SnapshotReader(path: path)
         let second = try SnapshotReader(path: path)
@@ -246,10 +248,10 @@ import Testing
         }
         var counts = try first.read(.string, ids: 0..<777, exchanging: keep)
         counts.add(try second.read(.string, ids: 777..<Int64.max, exchanging: keep))
-        counts.add(try second.read(.set, ids: 0..<10, exchanging: keep))
+        counts.add(try second.read(.set, ids: 0..<11, exchanging: keep))
         #expect(
             refusal { try first.verify(counts) }.contains("raw_sets has 10 rows where its last checkpoint wrote 50"))
-        counts.add(try first.read(.set, ids: 10..<Int64.max, exchanging: keep))
+        counts.add(try first.read(.set, ids: 11..<Int64.max, exchanging: keep))
         try first.verify(counts)
         #expect(seen == rows)
         #expect(batches > 4)

@@ -24,6 +24,12 @@ public final class KeyspaceLoader {
         builder = CollectionBuilder(limits: keyspace.limits)
     }
 
+    deinit {
+        // Loading ended within a collection: its key gets a value that can be freed.
+        owner?.listpack = Listpack.allocate()
+        builder.abandon()
+    }
+
     /// Adds the rows of a batch. Throws where they contradict each other: a row for a database that does not exist, a
     /// key twice, an element without its key.
     public func load(_ batch: RowBatch) throws(SnapshotDamage) {
