@@ -39,7 +39,9 @@ import Testing
         return dump(other)
     }
     private func makeCheckpointer() -> Checkpointer { Checkpointer(keyspace: keyspace, path: path, wake: {}) }
-    private var files: [String] { (try? FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()) ?? [] }
+    private var files: [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()) ?? []
+    }
     private func asides() -> [String] { files.filter { $0.contains(".replaced-") && !$0.hasSuffix("-wal") } }
 
     enum Change: String, CaseIterable {
@@ -101,7 +103,10 @@ import Testing
         let checkpointer = makeCheckpointer()
         try save(checkpointer, 1)
         let other = try SQLiteConnection(path: path, mode: .write)
-        for sql in ["BEGIN IMMEDIATE", "VACUUM", "DELETE FROM raw_strings", "CREATE TRIGGER t INSERT ON raw_strings BEGIN SELECT 1; END"] {
+        for sql in [
+            "BEGIN IMMEDIATE", "VACUUM", "DELETE FROM raw_strings",
+            "CREATE TRIGGER t INSERT ON raw_strings BEGIN SELECT 1; END",
+        ] {
             let refused = refusal { try other.withBusyTimeout(0) { () throws(StorageError) in try other.execute(sql) } }
             #expect(refused.contains("locked"), "\(sql): \(refused)")
         }
@@ -126,7 +131,10 @@ import Testing
         #expect(refused.contains("another program holds the write lock"), "\(refused)")
         try stranger.execute("ROLLBACK")
         try checkpointer.lock()
-        #expect(refusal { try stranger.withBusyTimeout(0) { () throws(StorageError) in try stranger.execute("BEGIN IMMEDIATE") } }
+        #expect(
+            refusal {
+                try stranger.withBusyTimeout(0) { () throws(StorageError) in try stranger.execute("BEGIN IMMEDIATE") }
+            }
             .contains("locked"))
         try fill(10, "w")
         #expect(try save(checkpointer, 2) == [nil])

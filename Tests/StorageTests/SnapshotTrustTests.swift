@@ -10,7 +10,8 @@ import Testing
     var path: String { directory.snapshot }
 
     private static let boundaries: [Int64] = [
-        0, 1, -1, 1 << 31 - 1, 1 << 31, -(1 << 31), 1 << 32, 1 << 32 - 1, 1 << 40, 1 << 40 - 1, 1 << 62, -(1 << 62), .max,
+        0, 1, -1, 1 << 31 - 1, 1 << 31, -(1 << 31), 1 << 32, 1 << 32 - 1, 1 << 40, 1 << 40 - 1, 1 << 62, -(1 << 62),
+        .max,
         .min,
     ]
 
@@ -107,7 +108,9 @@ import Testing
                 #expect(FileManager.default.createFile(atPath: path, contents: original))
                 try edit("UPDATE meta SET value = \(value) WHERE name = '\(name)'")
                 let isName = name == "server" || name == "replication_id"
-                if isName && !["'x y'", "x'00ff'"].contains(value) && !(name == "server" && ["NULL", "''"].contains(value)) {
+                if isName && !["'x y'", "x'00ff'"].contains(value)
+                    && !(name == "server" && ["NULL", "''"].contains(value))
+                {
                     continue
                 }
                 #expect(refusal { _ = try load() }.contains("no valid row \(name)"), "\(name) = \(value)")
@@ -141,17 +144,24 @@ import Testing
             ("CREATE INDEX some ON raw_strings(key) WHERE abs(db) > 1", "'some' on raw_strings"),
             ("CREATE INDEX json ON raw_list_items(length(value))", "'json' on raw_list_items"),
             ("ALTER TABLE raw_sets ADD COLUMN note TEXT", "table raw_sets is not defined"),
-            ("ALTER TABLE raw_hash_fields ADD COLUMN n INTEGER GENERATED ALWAYS AS (length(value)) VIRTUAL", "raw_hash_fields"),
+            (
+                "ALTER TABLE raw_hash_fields ADD COLUMN n INTEGER GENERATED ALWAYS AS (length(value)) VIRTUAL",
+                "raw_hash_fields"
+            ),
             ("ALTER TABLE raw_sets RENAME TO sets_of_old", "no table raw_sets"),
             ("DROP TABLE functions", "no table functions"),
-            ("DROP TABLE raw_zsets; CREATE TABLE raw_zsets(id INTEGER PRIMARY KEY, db, key, expires_ms)", "raw_zsets is not"),
+            (
+                "DROP TABLE raw_zsets; CREATE TABLE raw_zsets(id INTEGER PRIMARY KEY, db, key, expires_ms)",
+                "raw_zsets is not"
+            ),
             ("PRAGMA user_version = 3", "schema version 3"), ("PRAGMA application_id = 1", "not a Swiftlet snapshot"),
         ]
         for (sql, words) in harmful {
             for answer in try refusals(sql) { #expect(answer.contains(words), "\(sql): \(answer)") }
         }
         for sql in [
-            "CREATE INDEX plain ON raw_strings(key, db)", "CREATE TABLE notes(a, b UNIQUE)", "CREATE VIEW mine AS SELECT 1",
+            "CREATE INDEX plain ON raw_strings(key, db)", "CREATE TABLE notes(a, b UNIQUE)",
+            "CREATE VIEW mine AS SELECT 1",
             "DROP VIEW keys", "ANALYZE", "CREATE TABLE n(a); CREATE TRIGGER t INSERT ON n BEGIN SELECT 1; END",
         ] {
             #expect(try refusals(sql) == ["", "", ""], "\(sql)")
@@ -162,7 +172,9 @@ import Testing
     @Test func databasesThatAreNotThere() throws {
         try checkpoint(try SnapshotWriter(path: path), [string(1, "key", "v", db: 9)])
         let words = refusal { _ = try load() }
-        #expect(words.contains("database 9 ('key', for one)") && words.contains("set `databases` to 10 or more"), "\(words)")
+        #expect(
+            words.contains("database 9 ('key', for one)") && words.contains("set `databases` to 10 or more"), "\(words)"
+        )
     }
 
     /// Ids at their limits leave those below free.

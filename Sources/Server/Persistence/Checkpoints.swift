@@ -50,7 +50,9 @@ extension PersistenceControl {
             if isMore && !checkpointer.isBlocked { server.flushAcknowledged() }
             if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
         } else if checkpointer.isMarking {
-            if checkpointer.mark(budgetNanoseconds: PersistenceControl.slice) || wantsSave { server.flushAcknowledged() }
+            if checkpointer.mark(budgetNanoseconds: PersistenceControl.slice) || wantsSave {
+                server.flushAcknowledged()
+            }
         } else if wantsSave {
             beginCheckpoint()
             server.flushAcknowledged()

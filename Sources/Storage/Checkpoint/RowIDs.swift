@@ -24,7 +24,11 @@ struct RowIDs {
         if let id = pools[index].free.popLast() { return id }
         if let gap = pools[index].gaps.last {
             let rest = gap.dropFirst()
-            if rest.isEmpty { pools[index].gaps.removeLast() } else { pools[index].gaps[pools[index].gaps.count - 1] = rest }
+            if rest.isEmpty {
+                pools[index].gaps.removeLast()
+            } else {
+                pools[index].gaps[pools[index].gaps.count - 1] = rest
+            }
             return gap.lowerBound
         }
         let id = pools[index].next

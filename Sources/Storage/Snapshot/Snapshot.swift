@@ -61,7 +61,8 @@ public enum Snapshot {
         }
         let encoding = try connection.string(named: "encoding")
         guard encoding == "UTF-8" else {
-            throw connection.unusable("the snapshot's text encoding is \(encoding), not UTF-8: it was rewritten by hand")
+            throw connection.unusable(
+                "the snapshot's text encoding is \(encoding), not UTF-8: it was rewritten by hand")
         }
         try SnapshotSchema.check(connection)
     }

@@ -19,6 +19,8 @@ final class SnapshotGuard {
     private var isForeign = false
     /// What the file looks like while nobody writes to it; nil while the WAL holds a part of it.
     private var fingerprint: Fingerprint?
+    /// What a file was renamed to that was in the way, until the log was told.
+    private var aside: String?
     /// The WAL that belongs to the file that is open.
     private var wal: FileIdentity?
 
@@ -82,6 +84,10 @@ final class SnapshotGuard {
         guard let writer else { throw StorageError(file: path, message: "the snapshot is not open") }
         try check()
         var commit = try writer.commit(meta)
+        if let aside {
+            commit.warning = StorageError(file: path, message: "what stood in the snapshot's place is kept as \(aside)")
+            self.aside = nil
+        }
         do throws(StorageError) {
             try hold(SnapshotGuard.relockTimeout)
             if isForeign { commit.warning = commit.warning ?? changed() }
@@ -157,7 +163,8 @@ extension SnapshotGuard {
     private func locked() -> StorageError {
         StorageError(
             file: path,
-            message: "another program holds the write lock on the snapshot: end its transaction, or let it open the file "
+            message:
+                "another program holds the write lock on the snapshot: end its transaction, or let it open the file "
                 + "read-only (mode=ro)", reason: .busy)
     }
 
@@ -184,7 +191,8 @@ extension SnapshotGuard {
 
     /// Read past SQLite's cache, which cannot know of a file that is overwritten in place.
     private func takeFingerprint() -> Fingerprint? {
-        guard let connection = writer?.connection, let size = connection.fileSize, let header = connection.fileBytes(at: 0, count: 100),
+        guard let connection = writer?.connection, let size = connection.fileSize,
+            let header = connection.fileBytes(at: 0, count: 100),
             let pageSize = try? connection.integer(named: "page_size"),
             let page = try? connection.integer(named: "meta.page"), page > 0,
             let meta = connection.fileBytes(at: (page - 1) * pageSize, count: Int(pageSize))
@@ -247,10 +255,11 @@ extension SnapshotGuard {
 
     /// Makes room under the name. What was there keeps its WAL.
     private func putAside() throws(StorageError) {
-        let aside = SnapshotGuard.freeName(path)
-        if Snapshot.fileSize(path + "-wal") != nil { try SnapshotGuard.rename(path + "-wal", aside + "-wal") }
+        let name = SnapshotGuard.freeName(path)
+        if Snapshot.fileSize(path + "-wal") != nil { try SnapshotGuard.rename(path + "-wal", name + "-wal") }
         unlink(path + "-shm")
-        try SnapshotGuard.rename(path, aside)
+        try SnapshotGuard.rename(path, name)
+        aside = name
     }
 
     private static func freeName(_ path: String) -> String {

@@ -40,7 +40,8 @@ public final class SnapshotReader {
     /// The error for a row that cannot be.
     func damage(_ table: SnapshotTable, _ id: Int64, _ what: String) -> StorageError {
         connection.unusable(
-            "the snapshot is damaged: the row with id \(id) of \(table.name) \(what): restore it from a backup or a replica")
+            "the snapshot is damaged: the row with id \(id) of \(table.name) \(what): restore it from a backup or a replica"
+        )
     }
 
     /// All rows: strings, then for each type its owners by id, each followed by its elements by slot; then verifies the

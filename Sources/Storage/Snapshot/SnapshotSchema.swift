@@ -60,7 +60,9 @@ enum SnapshotSchema {
             var tables: [String: String] = [:]
             let objects = try connection.prepare(named: "schema.objects")
             while try objects.step() {
-                if objects.bytes(0) == Bytes("table") { tables[objects.bytes(1).string] = words(objects.bytes(3).string) }
+                if objects.bytes(0) == Bytes("table") {
+                    tables[objects.bytes(1).string] = words(objects.bytes(3).string)
+                }
             }
             return .success(tables)
         } catch {
