@@ -19,14 +19,15 @@ extension PersistenceControl {
         server.flushAcknowledged()
     }
 
-    /// The cut. None is running.
-    func beginCheckpoint() {
+    /// The cut. None is running. Waits for the next log segment where that was not prepared. Throws when the log cannot go
+    /// on in it; then there is no checkpoint.
+    func beginCheckpoint() throws(StorageError) {
         wantsSave = false
         writeTurn()
         saveStarted = wallClockMilliseconds() / 1000
         var segment: Int64 = 0
         if let log {
-            segment = log.cut()
+            segment = try log.cut()
             server.propagator.forgetSelected()
             logPositionAtNextCut = log.position
         }
@@ -47,7 +48,14 @@ extension PersistenceControl {
             if isMore && !checkpointer.isBlocked { server.flushAcknowledged() }
             if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
         } else if wantsSave {
-            beginCheckpoint()
+            do throws(StorageError) {
+                if let log, try !log.prepareCut() { return }
+                try beginCheckpoint()
+            } catch {
+                wantsSave = false
+                checkpointFailed(error)
+                checkpointEnded()
+            }
             server.flushAcknowledged()
         }
     }
@@ -64,6 +72,7 @@ extension PersistenceControl {
         switch result {
         case .success(let commit):
             lastSaveSucceeded = true
+            saveFailure = nil
             lastSaveTime = now
             lastSaveDuration = max(0, now - saveStarted)
             saves += 1
@@ -82,10 +91,20 @@ extension PersistenceControl {
             }
             if let warning = commit.warning { server.log.warning("\(warning)") }
         case .failure(let error):
-            lastSaveSucceeded = false
-            retryAfter = monotonicNanoseconds() + PersistenceControl.retryDelay
-            server.log.warning("Background saving error: \(error)")
+            checkpointFailed(error)
         }
+        checkpointEnded()
+    }
+
+    /// A checkpoint failed, or could not begin. What it was to save stays in the log and counts as changed.
+    func checkpointFailed(_ error: StorageError) {
+        lastSaveSucceeded = false
+        saveFailure = "\(error)"
+        retryAfter = monotonicNanoseconds() + PersistenceControl.retryDelay
+        server.log.warning("Background saving error: \(error)")
+    }
+
+    private func checkpointEnded() {
         isLogRewriteScheduled = false
         updateGuard()
         if isSaveScheduled {
@@ -99,9 +118,19 @@ extension PersistenceControl {
             log.removeSegments(through: number)
         } else if log == nil {
             let settings = server.config.settings
-            LogWriter.removeSegments(
+            LogWriter.removeInBackground(
                 directory: settings.directory, baseName: settings.appendFileName, through: number)
+            noteDirectory()
         }
+    }
+
+    /// Has the directory's record say what is here by now, so that files which go missing are noticed.
+    func noteDirectory() {
+        let record = DataRecord(server: serverID, segment: log?.durableSegment ?? 0)
+        if record == noted { return }
+        noted = record
+        let logger = server.log
+        lock?.writeInBackground(record) { logger.warning("\($0)") }
     }
 
     /// `hz` times a second: save points, the log's size, failed attempts.
@@ -112,6 +141,10 @@ extension PersistenceControl {
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
             server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            return requestSave()
+        }
+        if isRefusingForSave {
+            // Nothing else may ever ask for one, while no write is accepted.
             return requestSave()
         }
         if isLogPoisoned || log.map({ if case .poisoned = $0.state { true } else { false } }) ?? false {
