@@ -117,29 +117,50 @@ struct LogTail {
 
     private typealias Number = (value: Int, digits: Range<Int>)
 
-    /// Whether the batch is whole and ends at `record` if the string that begins at `start` has another length; `rest`
+    /// Whether all batches up to `record` are whole if the string that begins at `start` has another length; `rest`
     /// strings of its command follow.
     private func isWhole(
         until record: Int, _ length: Number, from start: Int, behind rest: Int, _ work: inout Int
     ) -> Bool {
-        guard let expected = check(record) else { return false }
         let shortest = length.digits.count == 1 ? 0 : power(length.digits.count - 1)
         var from = start + shortest
         while from + 2 <= record, let hit = memchr(bytes.base + from, 13, record - 1 - from) {
             let stop = UnsafeRawPointer(hit) - bytes.base
             from = stop + 1
             if bytes[stop + 1] != 10 || stop - start >= power(length.digits.count) { continue }
-            var parser = LogParser(bytes: bytes[0..<bytes.count], offset: stop + 2)
-            guard parser.skipBulks(rest), nextRecord(from: parser.offset) == record else { continue }
+            var parser = LogParser(bytes: bytes[0..<record], offset: stop + 2)
+            work += record - stop
+            guard parser.skipBulks(rest) else { continue }
+            var step = parser.next()
+            while step == .command { step = parser.next() }
+            guard step == .end else { continue }
             work += record - Int(end.offset)
             if work > LogTail.maximumWork { return true }
-            let repaired = OutputBuffer(capacity: record - Int(end.offset))
+            let repaired = OutputBuffer(capacity: record + LogFormat.checkSize - Int(end.offset))
             repaired.append(bytes[Int(end.offset)..<length.digits.lowerBound])
             LogFormat.appendDigits(Int64(stop - start), width: length.digits.count, to: repaired)
-            repaired.append(bytes[length.digits.upperBound..<record])
-            if version.check(repaired.bytes, after: end.check, at: Int64(record)) == expected { return true }
+            repaired.append(bytes[length.digits.upperBound..<record + LogFormat.checkSize])
+            if isWhole(repaired.bytes) { return true }
         }
         return false
+    }
+    /// Whether `tail`, in the place of the one that was read, holds whole batches alone.
+    private func isWhole(_ tail: Bytes) -> Bool {
+        var parser = LogParser(bytes: tail)
+        var begin = 0
+        var previous = end.check
+        while true {
+            let start = parser.offset
+            guard parser.next() == .command else { return begin == tail.count }
+            guard parser.arguments.count == 2, parser.arguments[0].equals(ignoringCase: "echo"),
+                let check = LogFormat.check(in: parser.arguments[1])
+            else { continue }
+            if version.check(tail[begin..<start], after: previous, at: end.offset + Int64(start)) != check {
+                return false
+            }
+            begin = parser.offset
+            previous = check
+        }
     }
     private func power(_ digits: Int) -> Int { (0..<digits).reduce(1) { value, _ in value * 10 } }
 

@@ -159,16 +159,14 @@ public final class LogWriter {
 
     /// The cut: ends the segment here and goes on in the next, whose number is returned. Under `everysec` and `no` what is
     /// appended from here on is written at once, though the old segment's end may not be on disk: a power cut then takes
-    /// the new segment with it, which the reader knows. Waits for nothing after `prepareCut`, else for the disk. Throws
-    /// when what was appended before cannot be written, and then nothing has changed.
+    /// the new segment with it, which the reader knows. Waits for nothing after `prepareCut` when no other cut is under
+    /// way, else for the disk. Throws when what was appended before cannot be written; then nothing has changed.
     public func cut() throws(StorageError) -> Int64 {
         while try !prepareCut() { usleep(200) }
         guard let old = file, case .success(let file)? = next?.result else {
             throw StorageError(file: directory, message: "the log has not begun")
         }
-        if isRotating {
-            throw StorageError(file: file.path, message: "the segment that was begun last is not on disk yet")
-        }
+        try waitForSegment()
         seal()
         let isGivenUp = syncer.poisonedBy != 0
         if policy != .always && held.count > 0 { writeHeld() }
