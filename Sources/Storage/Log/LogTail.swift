@@ -1,6 +1,8 @@
 import CShims
 import Glibc
 
+// Invariant of this file: pointers are looked for within `bytes`, and turned into offsets at once.
+
 /// What follows the last whole batch of a segment, and whether a crash alone can have left it like that.
 ///
 /// A crash leaves the beginning of a batch, or of what several turns wrote at once; a power cut may leave pages of zeros
