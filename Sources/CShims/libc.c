@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CShims.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -34,3 +35,7 @@ const void *cshims_find(const void *data, size_t length, const void *needle, siz
 }
 
 int cshims_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+int cshims_allocate(int file, int64_t offset, int64_t length) {
+    return fallocate(file, FALLOC_FL_KEEP_SIZE, offset, length);
+}

@@ -35,4 +35,7 @@ const void *cshims_find(const void *data, size_t length, const void *needle, siz
 /// Accepts a connection: a non-blocking descriptor, closed on exec; -1 with errno.
 int cshims_accept(int listener);
 
+/// Sets disk blocks aside for a file without changing its size: 0, or -1 with errno.
+int cshims_allocate(int file, int64_t offset, int64_t length);
+
 #endif

@@ -24,7 +24,7 @@ enum HashCommands {
             "hgetall", arity: 2, flags: [], group: .hash, since: "2.0.0",
             complexity: "O(N) for a hash of N fields", summary: "Answers fields and values.", .read(hgetall)),
         Command(
-            "hdel", arity: -3, flags: [.fast], group: .hash, since: "2.0.0",
+            "hdel", arity: -3, flags: [.frees, .fast], group: .hash, since: "2.0.0",
             complexity: "O(N) for N fields", summary: "Removes fields, and the hash with its last one.", .write(hdel)),
         Command(
             "hexists", arity: 3, flags: [.fast], group: .hash, since: "2.0.0",

@@ -4,11 +4,11 @@ import Storage
 enum KeyCommands {
     static let table: [Command] = [
         Command(
-            "del", arity: -2, keys: .range(1, -1, 1), group: .generic, since: "1.0.0",
+            "del", arity: -2, flags: [.frees], keys: .range(1, -1, 1), group: .generic, since: "1.0.0",
             complexity: "O(N) for N keys; large values are freed in the background", summary: "Deletes keys.",
             .write(del)),
         Command(
-            "unlink", arity: -2, flags: [.fast], keys: .range(1, -1, 1), group: .generic, since: "4.0.0",
+            "unlink", arity: -2, flags: [.frees, .fast], keys: .range(1, -1, 1), group: .generic, since: "4.0.0",
             complexity: "O(N) for N keys", summary: "Deletes keys, as DEL.", .write(del)),
         Command(
             "exists", arity: -2, flags: [.fast], keys: .range(1, -1, 1), group: .generic, since: "1.0.0",

@@ -47,10 +47,10 @@ enum ListCommands {
             complexity: "O(N) for N elements before the pivot",
             summary: "Puts an element before or behind the first one equal to a pivot.", .write(linsert)),
         Command(
-            "lrem", arity: 4, group: .list, since: "1.0.0", complexity: "O(N+M), M removed of N",
+            "lrem", arity: 4, flags: [.frees], group: .list, since: "1.0.0", complexity: "O(N+M), M removed of N",
             summary: "Removes elements equal to a value.", .write(lrem)),
         Command(
-            "ltrim", arity: 4, group: .list, since: "1.0.0", complexity: "O(N) for N elements removed",
+            "ltrim", arity: 4, flags: [.frees], group: .list, since: "1.0.0", complexity: "O(N) for N elements removed",
             summary: "Keeps only part of a list.", .write(ltrim)),
         Command(
             "lpos", arity: -3, group: .list, since: "6.0.6",

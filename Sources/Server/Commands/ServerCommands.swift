@@ -30,10 +30,12 @@ enum ServerCommands {
             "dbsize", arity: 1, flags: [.fast], keys: .none, group: .server, since: "1.0.0",
             summary: "How many keys the database has.", categories: .keyspace, .read(dbsize)),
         Command(
-            "flushdb", arity: -1, keys: .none, group: .server, since: "1.0.0", complexity: "O(N) for N keys",
+            "flushdb", arity: -1, flags: [.frees], keys: .none, group: .server, since: "1.0.0",
+            complexity: "O(N) for N keys",
             summary: "Removes all keys of the database.", categories: [.keyspace, .dangerous], .write(flushdb)),
         Command(
-            "flushall", arity: -1, keys: .none, group: .server, since: "1.0.0", complexity: "O(N) for N keys",
+            "flushall", arity: -1, flags: [.frees], keys: .none, group: .server, since: "1.0.0",
+            complexity: "O(N) for N keys",
             summary: "Removes all keys of all databases.", categories: [.keyspace, .dangerous], .write(flushall)),
         Command(
             "swapdb", arity: 3, flags: [.fast], keys: .none, group: .server, since: "4.0.0",

@@ -6,7 +6,7 @@ enum SetCommands {
             "sadd", arity: -3, flags: [.denyoom, .fast], group: .set, since: "1.0.0",
             complexity: "O(N) for N members", summary: "Adds members; answers how many were new.", .write(sadd)),
         Command(
-            "srem", arity: -3, flags: [.fast], group: .set, since: "1.0.0",
+            "srem", arity: -3, flags: [.frees, .fast], group: .set, since: "1.0.0",
             complexity: "O(N) for N members", summary: "Removes members, and the set with its last one.", .write(srem)),
         Command(
             "sismember", arity: 3, flags: [.fast], group: .set, since: "1.0.0",

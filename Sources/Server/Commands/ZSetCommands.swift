@@ -14,7 +14,7 @@ enum ZSetCommands {
             complexity: "O(log(N))", summary: "Adds to a member's score, which counts as 0 when missing.",
             .write(zincrby)),
         Command(
-            "zrem", arity: -3, flags: [.fast], group: .zset, since: "1.2.0",
+            "zrem", arity: -3, flags: [.frees, .fast], group: .zset, since: "1.2.0",
             complexity: "O(M*log(N)) for M members", summary: "Removes members, and the sorted set with its last one.",
             .write(zrem)),
         Command(

@@ -40,15 +40,15 @@ enum ZSetRangeCommands {
             summary: "Answers the members within a range, last one first, where all scores are equal.",
             .read(zrevrangebylex)),
         Command(
-            "zremrangebyrank", arity: 4, flags: [], group: .zset, since: "2.0.0",
+            "zremrangebyrank", arity: 4, flags: [.frees], group: .zset, since: "2.0.0",
             complexity: "O(log(N)+M) for M members removed", summary: "Removes the members within a range of ranks.",
             .write(zremrangebyrank)),
         Command(
-            "zremrangebyscore", arity: 4, flags: [], group: .zset, since: "1.2.0",
+            "zremrangebyscore", arity: 4, flags: [.frees], group: .zset, since: "1.2.0",
             complexity: "O(log(N)+M) for M members removed", summary: "Removes the members within a range of scores.",
             .write(zremrangebyscore)),
         Command(
-            "zremrangebylex", arity: 4, flags: [], group: .zset, since: "2.8.9",
+            "zremrangebylex", arity: 4, flags: [.frees], group: .zset, since: "2.8.9",
             complexity: "O(log(N)+M) for M members removed",
             summary: "Removes the members within a range, where all scores are equal.", .write(zremrangebylex)),
     ]

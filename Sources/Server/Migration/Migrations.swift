@@ -61,5 +61,6 @@ extension Server {
             }
         }
         propagator.endUnit()
+        recentWrites.noteAny(at: propagator.position)
     }
 }

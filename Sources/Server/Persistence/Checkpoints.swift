@@ -22,14 +22,15 @@ extension PersistenceControl {
         server.flushAcknowledged()
     }
 
-    /// The cut. None is running.
-    func beginCheckpoint() {
+    /// The cut. None is running. Waits for the next log segment where that was not prepared. Throws when the log cannot go
+    /// on in it; then there is no checkpoint.
+    func beginCheckpoint() throws(StorageError) {
         wantsSave = false
         writeTurn()
         saveStarted = wallClockMilliseconds() / 1000
         var segment: Int64 = 0
         if let log {
-            segment = log.cut()
+            segment = try log.cut()
             server.propagator.forgetSelected()
             logPositionAtNextCut = log.position
         }
@@ -54,7 +55,14 @@ extension PersistenceControl {
                 server.flushAcknowledged()
             }
         } else if wantsSave {
-            beginCheckpoint()
+            do throws(StorageError) {
+                if let log, try !log.prepareCut() { return }
+                try beginCheckpoint()
+            } catch {
+                wantsSave = false
+                checkpointFailed(error)
+                checkpointEnded()
+            }
             server.flushAcknowledged()
         }
     }
@@ -65,7 +73,7 @@ extension PersistenceControl {
         try log?.waitForSegment()
         if let outcome = checkpointer.finishNow() { finished(outcome.meta, outcome.result) }
         if isWritingAll && wantsSave {
-            beginCheckpoint()
+            try beginCheckpoint()
             try finishCheckpoint()
         }
     }
@@ -77,6 +85,7 @@ extension PersistenceControl {
             lastSaveSucceeded = true
             isWritingAll = false
             lockedSince = nil
+            saveFailure = nil
             lastSaveTime = now
             lastSaveDuration = max(0, now - saveStarted)
             saves += 1
@@ -102,15 +111,26 @@ extension PersistenceControl {
             server.flushAcknowledged()
             return
         case .failure(let error):
-            let time = monotonicNanoseconds()
-            lastSaveSucceeded = false
-            isWritingAll = false
-            let isLocked = error.reason == .busy
-            lockedSince = isLocked ? lockedSince ?? time : nil
-            retryAfter = time + (isLocked ? PersistenceControl.lockRetryDelay : PersistenceControl.retryDelay)
-            server.log.warning("Background saving error: \(error)")
+            checkpointFailed(error)
+            // The handed over keys are to be marked again.
             server.flushAcknowledged()
         }
+        checkpointEnded()
+    }
+
+    /// A checkpoint failed, or could not begin. What it was to save stays in the log and counts as changed.
+    func checkpointFailed(_ error: StorageError) {
+        let time = monotonicNanoseconds()
+        let isLocked = error.reason == .busy
+        lastSaveSucceeded = false
+        isWritingAll = false
+        saveFailure = "\(error)"
+        lockedSince = isLocked ? lockedSince ?? time : nil
+        retryAfter = time + (isLocked ? PersistenceControl.lockRetryDelay : PersistenceControl.retryDelay)
+        server.log.warning("Background saving error: \(error)")
+    }
+
+    private func checkpointEnded() {
         isLogRewriteScheduled = false
         updateGuard()
         if isSaveScheduled {
@@ -131,9 +151,19 @@ extension PersistenceControl {
             log.removeSegments(through: number)
         } else if log == nil {
             let settings = server.config.settings
-            LogWriter.removeSegments(
+            LogWriter.removeInBackground(
                 directory: settings.directory, baseName: settings.appendFileName, through: number)
+            noteDirectory()
         }
+    }
+
+    /// Has the directory's record say what is here by now, so that files which go missing are noticed.
+    func noteDirectory() {
+        let record = DataRecord(server: serverID, segment: log?.durableSegment ?? 0)
+        if record == noted { return }
+        noted = record
+        let logger = server.log
+        lock?.writeInBackground(record) { logger.warning("\($0)") }
     }
 
     /// `hz` times a second: save points, the log's size, failed attempts.
@@ -145,6 +175,10 @@ extension PersistenceControl {
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
             server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            return requestSave()
+        }
+        if isRefusingForSave {
+            // Nothing else may ever ask for one, while no write is accepted.
             return requestSave()
         }
         if isLogPoisoned || log.map({ if case .poisoned = $0.state { true } else { false } }) ?? false {

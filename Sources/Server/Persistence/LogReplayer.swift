@@ -9,6 +9,15 @@ final class LogReplayer {
         self.server = server
         client = server.makeClient()
         client.flags.insert(.internal)
+        server.liftLimits()
+        server.clock = monotonicNanoseconds()
+    }
+
+    /// What was replayed was executed before: it counts as little as in Redis.
+    func end() {
+        server.settingsChanged()
+        if !server.persistence.isLoading { return }
+        server.statistics.reset(expired: server.keyspace.expired, expiredFields: server.keyspace.expiredFields)
     }
 
     /// Throws for a command that fails: the log holds only ones that succeeded, so that going on would diverge.
@@ -27,10 +36,11 @@ final class LogReplayer {
         client.output.removeAll(keepingAtMost: 1 << 16)
     }
 
+    /// The reader knows the segment and the offset.
     private func failure(_ args: Arguments, _ reason: String) -> StorageError {
-        let settings = server.config.settings
-        return StorageError(
-            file: settings.directory + "/" + settings.appendFileName,
-            message: "the command \(args[0].string) in the log cannot be replayed: \(reason)")
+        StorageError(
+            file: server.config.settings.appendFileName,
+            message:
+                "the command \(args[0].quoted) cannot be replayed (\(reason.prefix { $0 != "\r\n" && $0 != "\r" }))")
     }
 }

@@ -40,6 +40,7 @@ extension PersistenceControl {
         } else {
             log.endTurn()
         }
+        if log.durableSegment != noted?.segment { noteDirectory() }
         // The state is looked at each turn: a command that could not be logged is not acknowledged.
         switch log.state {
         case .ok: if isRefusingForLog { updateGuard() }
@@ -78,24 +79,34 @@ extension PersistenceControl {
         if done > 0 { turns.removeFirst(done) }
     }
 
-    /// Whether writes are refused, and with which words.
+    /// Whether writes are refused, and with which words. The log says so once, and once that they are accepted again.
     func updateGuard() {
         let settings = server.config.settings
         isRefusingForLog = false
+        isRefusingForSave = false
+        let cause: String?
         if case .writeFailed(let code) = log?.state ?? .ok {
             isRefusingForLog = true
-            server.misconfiguration = CommandError(
-                "MISCONF Errors writing to the AOF file: \(String(cString: strerror(code)))")
+            cause = "Errors writing to the AOF file: \(String(cString: strerror(code))) (\(log?.path ?? ""))"
         } else if isLogPoisoned {
-            server.misconfiguration = CommandError(
-                "MISCONF Errors writing to the AOF file: an fsync failed, writes resume after a checkpoint")
+            cause = "Errors writing to the AOF file: an fsync failed, writes resume after a checkpoint"
         } else if settings.stopWritesOnSaveError && refusesWritesForSave && !settings.effectiveSavePoints.isEmpty {
-            server.misconfiguration = .misconfigured
+            isRefusingForSave = true
+            cause = CommandError.unableToSave + (saveFailure.map { " (\($0))" } ?? "")
         } else {
-            server.guards.remove(.misconfigured)
-            return
+            cause = nil
         }
-        server.guards.insert(.misconfigured)
+        if let cause {
+            let text = "MISCONF " + String(cause.map { $0.isNewline ? " " : $0 })
+            if !server.guards.contains(.misconfigured) {
+                server.log.warning("Writes are refused from here on: \(cause)")
+            }
+            server.misconfiguration = CommandError(text)
+            server.guards.insert(.misconfigured)
+        } else if server.guards.contains(.misconfigured) {
+            server.log.notice("Writes are accepted again")
+            server.guards.remove(.misconfigured)
+        }
     }
 
     // MARK: appendonly while the server runs
@@ -110,6 +121,7 @@ extension PersistenceControl {
         if try LogReader.owner(directory: new.directory, baseName: new.baseName) != nil { try saveNow() }
         LogWriter.removeSegments(directory: new.directory, baseName: new.baseName, through: .max)
         try new.openSegment(1, previous: SegmentEnd())
+        try noteNow(1)
         log = new
         logPositionAtCut = 0
         turns = []
@@ -126,7 +138,7 @@ extension PersistenceControl {
     }
 
     private func saveNow() throws(StorageError) {
-        beginCheckpoint()
+        try beginCheckpoint()
         try finishCheckpoint()
         if !lastSaveSucceeded {
             throw StorageError(file: snapshotPath, message: "the checkpoint failed: see the log")

@@ -31,6 +31,8 @@ final class PersistenceControl {
     /// A save waits for the one in progress.
     var isSaveScheduled = false
     var lastSaveSucceeded = true
+    /// What the last one failed with.
+    var saveFailure: String?
     /// Seconds; -1: none yet.
     var lastSaveDuration: Int64 = -1
     /// Checkpoints that succeeded since the start.
@@ -73,8 +75,11 @@ final class PersistenceControl {
     var changesAtCut = 0
     /// The segment that the snapshot names; 0: none.
     var logSegmentOfSnapshot: Int64 = 0
-    /// Writes are refused because the log cannot be written.
+    /// Writes are refused because the log cannot be written, or because the last checkpoint failed.
     var isRefusingForLog = false
+    var isRefusingForSave = false
+    /// What the directory's record says, or will.
+    var noted: DataRecord?
     /// Monotonic nanoseconds before which no checkpoint is tried again by itself.
     var retryAfter: UInt64 = 0
     /// Where the log stood after each turn, against the propagator's count: what tells replies that may leave.
@@ -93,11 +98,11 @@ final class PersistenceControl {
     func save() throws(CommandError) {
         do throws(StorageError) {
             try finishCheckpoint()
-            beginCheckpoint()
+            try beginCheckpoint()
             try finishCheckpoint()
         } catch {
-            server.log.warning("\(error)")
-            lastSaveSucceeded = false
+            checkpointFailed(error)
+            updateGuard()
         }
         if !lastSaveSucceeded { throw CommandError("ERR") }
     }
@@ -150,7 +155,7 @@ final class PersistenceControl {
         }
         try loadAgain { () throws(StorageError) in
             if log == nil { return }
-            _ = try replayLog(from: max(1, logSegmentOfSnapshot))
+            _ = try replayLog(from: max(1, logSegmentOfSnapshot), through: log?.segment)
         }
     }
 

@@ -9,7 +9,12 @@ extension PersistenceControl {
         self.server = server
         let settings = server.config.settings
         let directory = settings.directory
-        lock = try DirectoryLock(directory: directory)
+        let lock = try DirectoryLock(directory: directory)
+        self.lock = lock
+        noted = lock.record
+        if lock.isUnreadable {
+            server.log.warning("swiftlet.lock cannot be read: what is in \(directory) is taken for all that was")
+        }
         isLoading = true
         loadingStarted = wallClockMilliseconds() / 1000
         defer { isLoading = false }
@@ -48,6 +53,7 @@ extension PersistenceControl {
             recovered = try replayLog(from: 1)
         } else {
             try refuseForeignLog(directory, settings)
+            try refuseEmptyDirectory(directory)
             serverID = PersistenceControl.makeServerID()
         }
         if settings.replicaOf != nil {
@@ -103,6 +109,22 @@ extension PersistenceControl {
         }
     }
 
+    /// Neither snapshot nor log, where there was one of them.
+    private func refuseEmptyDirectory(_ directory: String) throws(StorageError) {
+        guard let noted else { return }
+        throw StorageError(
+            file: directory,
+            message: "snapshot and log are missing, though this directory held data (of server \(noted.server), as "
+                + "swiftlet.lock says): put them back, or remove swiftlet.lock to start empty")
+    }
+
+    /// Writes down, durably, that the log of this server is whole up to `segment`.
+    func noteNow(_ segment: Int64) throws(StorageError) {
+        let record = DataRecord(server: serverID, segment: segment)
+        try lock?.write(record)
+        noted = record
+    }
+
     @discardableResult func loadSnapshot() throws(StorageError) -> Meta {
         let meta = try SnapshotLoading.load(snapshotPath, into: server.keyspace)
         serverID = meta.server
@@ -124,16 +146,21 @@ extension PersistenceControl {
         )
     }
 
-    func replayLog(from segment: Int64) throws(StorageError) -> RecoveredLog {
+    /// `last`: the running log's segment, when it is read while the server runs.
+    func replayLog(from segment: Int64, through last: Int64? = nil) throws(StorageError) -> RecoveredLog {
         let settings = server.config.settings
         let logger = server.log
         let reader = LogReader(
             directory: settings.directory, baseName: settings.appendFileName, server: serverID,
-            mayCutTail: settings.appendLoadTruncated, warn: { logger.warning($0) })
+            mayCutTail: settings.appendLoadTruncated, durable: noted?.server == serverID ? noted?.segment : nil,
+            warn: { logger.warning($0) })
         let replayer = LogReplayer(server)
+        defer { replayer.end() }
         server.propagator.isEnabled = false
         defer { server.propagator.isEnabled = log != nil }
-        return try reader.recover(from: segment) { (arguments) throws(StorageError) in try replayer.apply(arguments) }
+        return try reader.recover(from: segment, through: last ?? .max) { (arguments) throws(StorageError) in
+            try replayer.apply(arguments)
+        }
     }
 
     private func openLog(
@@ -149,15 +176,17 @@ extension PersistenceControl {
         if let recovered, !recovered.isEmpty {
             log.removeSegments(through: logSegmentOfSnapshot - 1)
             try log.resume(recovered)
+            try noteNow(recovered.segment)
             self.log = log
             logPositionAtCut = 0
         } else {
             // No snapshot, or one from a time without a log: segments that lie about were never promised.
             LogWriter.removeSegments(directory: log.directory, baseName: log.baseName, through: .max)
             try log.openSegment(1, previous: SegmentEnd())
+            try noteNow(1)
             self.log = log
             if hasSnapshot {
-                beginCheckpoint()
+                try beginCheckpoint()
                 try finishCheckpoint()
                 guard lastSaveSucceeded else {
                     throw StorageError(file: snapshotPath, message: "the first checkpoint failed: see the log above")

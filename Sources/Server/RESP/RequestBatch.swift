@@ -16,7 +16,8 @@ final class RequestBatch {
         /// Where the request begins in the input, and its length there.
         var offset = 0
         var length = 0
-        var isInline = false
+        /// Its bytes are exactly what the log's reader takes, so that they can be logged as they came.
+        var isCanonical = false
         /// The hash of its key, once asked for.
         var hash: UInt64 = 0
         var hasHash = false
@@ -70,11 +71,11 @@ final class RequestBatch {
     }
 
     /// Closes the request whose arguments were appended since `firstArgument`.
-    @inline(__always) func endRequest(firstArgument: Int, offset: Int, length: Int, isInline: Bool) {
+    @inline(__always) func endRequest(firstArgument: Int, offset: Int, length: Int, isCanonical: Bool) {
         precondition(count < Self.maximumRequests)
         requests[count] = Request(
             firstArgument: firstArgument, argumentCount: argumentCount &- firstArgument, offset: offset, length: length,
-            isInline: isInline)
+            isCanonical: isCanonical)
         count &+= 1
     }
 

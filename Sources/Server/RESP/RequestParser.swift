@@ -41,6 +41,8 @@ struct RequestParser {
     static let maximumLine = 64 << 10
     /// Arguments of one request.
     static let maximumArguments = Int(Int32.max)
+    /// CR LF as it lies in memory.
+    private static let lineEnd = UInt16(littleEndian: 0x0a0d)
 
     enum Outcome {
         /// A request was added to the batch; `consumed` bytes were used up in all.
@@ -60,6 +62,8 @@ struct RequestParser {
     private var scanned = 0
     /// The arguments before `cursor`, once the request did not come in one piece.
     private var found: [(offset: Int, count: Int)] = []
+    /// The request at hand so far is what `RESPEncoder` would make of its arguments: plain numbers, CR LF everywhere.
+    private var isCanonical = true
 
     init() {}
 
@@ -102,6 +106,7 @@ struct RequestParser {
         _ p: UnsafePointer<UInt8>, _ count: Int, _ position: inout Int, _ batch: RequestBatch, _ maximumBulk: Int
     ) throws(ProtocolError) -> Outcome? {
         let isResumed = remaining > 0
+        if !isResumed { isCanonical = true }
         let firstArgument = batch.argumentCount
         if !isResumed {
             guard let length = try number(p, count, from: 1, tooLong: .bigMultibulkCount, bad: .invalidMultibulkLength)
@@ -129,8 +134,10 @@ struct RequestParser {
                 guard length >= 0 && length <= maximumBulk else { throw .invalidBulkLength }
                 bulkLength = length
             }
-            // The two bytes behind are the line end; what they are is not checked, as Redis does not.
+            // The two bytes behind are the line end. Redis does not check what they are, but its log's reader and ours do.
             guard bulkLength <= count &- cursor &- 2 else { break }
+            let end = UnsafeRawPointer(p + cursor + bulkLength).loadUnaligned(as: UInt16.self)
+            if end != Self.lineEnd { isCanonical = false }
             if isResumed {
                 found.append((cursor, bulkLength))
             } else {
@@ -148,7 +155,7 @@ struct RequestParser {
             for argument in found { batch.append(Bytes(p + argument.offset, argument.count)) }
             found.removeAll(keepingCapacity: found.capacity <= 64)
         }
-        batch.endRequest(firstArgument: firstArgument, offset: position, length: cursor, isInline: false)
+        batch.endRequest(firstArgument: firstArgument, offset: position, length: cursor, isCanonical: isCanonical)
         position &+= cursor
         cursor = 0
         return .request
@@ -169,7 +176,7 @@ struct RequestParser {
             value = value &* 10 &+ Int(digit)
             i &+= 1
         }
-        if i > start, i &+ 1 < count, p[i] == 13, p[start] != 48 || i == start &+ 1 {
+        if i > start, i &+ 1 < count, p[i] == 13, p[i &+ 1] == 10, p[start] != 48 || i == start &+ 1 {
             cursor = i &+ 2
             scanned = 0
             return value
@@ -196,6 +203,7 @@ struct RequestParser {
             return nil
         }
         guard let value = Bytes(p + start, end - start).integer else { throw bad }
+        isCanonical = false
         cursor = end + 2
         scanned = 0
         return Int(value)
@@ -248,7 +256,7 @@ struct RequestParser {
         let start = position
         position += lineEnd + 1
         if batch.argumentCount == first { return nil }
-        batch.endRequest(firstArgument: first, offset: start, length: lineEnd + 1, isInline: true)
+        batch.endRequest(firstArgument: first, offset: start, length: lineEnd + 1, isCanonical: false)
         return .request
     }
 }

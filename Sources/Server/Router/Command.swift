@@ -89,6 +89,9 @@ struct CommandFlags: OptionSet, Sendable {
     static let noMulti = CommandFlags(rawValue: 1 << 17)
     /// Allowed while a script has run for too long.
     static let allowBusy = CommandFlags(rawValue: 1 << 18)
+    /// Only removes, which is what is needed where writes are refused because a disk is full. Ours: COMMAND does not
+    /// name it.
+    static let frees = CommandFlags(rawValue: 1 << 19)
 
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [

@@ -72,11 +72,12 @@ struct CommandError: Error, Equatable {
     static let busy = CommandError(
         "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
     /// A checkpoint failed and `stop-writes-on-bgsave-error` is on.
-    static let misconfigured = CommandError(
-        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands "
-            + "that may modify the data set are disabled, because this instance is configured to report errors during "
-            + "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
-            + "details about the RDB error.")
+    static let misconfigured = CommandError("MISCONF \(unableToSave)")
+    static let unableToSave =
+        "Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands "
+        + "that may modify the data set are disabled, because this instance is configured to report errors during "
+        + "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
+        + "details about the RDB error."
     static let passwordNotSet = CommandError(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
             + "configuration is correct?")

@@ -4,7 +4,7 @@ struct Guards: OptionSet, Sendable {
     let rawValue: UInt8
 
     static let loading = Guards(rawValue: 1 << 0)
-    /// The last save failed, or the log cannot be written.
+    /// The last save failed, or the log cannot be written. Commands that only remove are not refused.
     static let misconfigured = Guards(rawValue: 1 << 1)
     static let readOnlyReplica = Guards(rawValue: 1 << 2)
     static let staleReplica = Guards(rawValue: 1 << 3)
@@ -20,7 +20,8 @@ struct Guards: OptionSet, Sendable {
     init(refusing flags: CommandFlags) {
         var found: Guards = .pausedAll
         if !flags.contains(.loading) { found.insert(.loading) }
-        if flags.contains(.write) { found.formUnion([.misconfigured, .readOnlyReplica]) }
+        if flags.contains(.write) { found.insert(.readOnlyReplica) }
+        if flags.contains(.write) && !flags.contains(.frees) { found.insert(.misconfigured) }
         if !flags.contains(.stale) { found.insert(.staleReplica) }
         if flags.contains(.denyoom) { found.insert(.outOfMemory) }
         if !flags.contains(.allowBusy) { found.insert(.busyScript) }

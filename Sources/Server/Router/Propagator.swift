@@ -61,7 +61,7 @@ final class Propagator {
     @inline(__always) func beginCommand() { isRewritten = false }
 
     /// The command at hand changed something: logs it as it came, unless its handler said something else. `request` is
-    /// its RESP form, if it came in that.
+    /// its RESP form, if it came in exactly the one that the log's reader takes.
     @inline(__always) func endCommand(_ db: Int, _ args: Arguments, request: Bytes?) {
         if isRewritten || !isEnabled { return }
         if let request {

@@ -62,10 +62,9 @@ extension Server {
             if count > 1 { prefetch(client) }
             for i in 0..<count {
                 let request = batch.requests[i]
-                let isVerbatim = !request.isInline
                 run(
                     client, batch.arguments(of: request),
-                    request: isVerbatim ? input[request.offset..<request.offset + request.length] : nil)
+                    request: request.isCanonical ? input[request.offset..<request.offset + request.length] : nil)
                 if client.flags.isDisjoint(with: [.closeAfterReply, .blocked, .closed]) { continue }
                 if client.flags.contains(.closeAfterReply) || client.flags.contains(.closed) { return input.count }
                 // Put off, not executed, where it is to be parsed again; blocked in it otherwise.
@@ -110,7 +109,7 @@ extension Server {
 
     // MARK: - One command
 
-    /// Guards, then executes or queues. `request`: its bytes, if they are RESP.
+    /// Guards, then executes or queues. `request`: its bytes, if they are canonical RESP.
     @inline(__always)
     private func run(_ client: Client, _ args: Arguments, request: Bytes?) {
         let start = client.output.count
@@ -287,7 +286,8 @@ extension Server {
             statistics.writes &+= 1
         }
         propagator.endUnit()
-        if propagator.position != logged || holdsReads { client.ackPosition = propagator.position }
+        if propagator.position != logged { client.ackPosition = propagator.position }
+        if holdsReads { holdBack(client, command, args, hasWritten: propagator.position != logged) }
         let ended = monotonicNanoseconds()
         clock = ended
         let elapsed = ended &- began
@@ -298,6 +298,19 @@ extension Server {
         }
         statistics.count(command.statistics, nanoseconds: elapsed, failed: failed)
         noteIfSlow(client, command, args, elapsed)
+    }
+
+    /// The reply waits for the writes that it may show.
+    @inline(never)
+    func holdBack(_ client: Client, _ command: CommandEntry, _ args: Arguments, hasWritten: Bool) {
+        // Each command of the transaction was asked itself.
+        if command.kind == .exec { return }
+        if hasWritten {
+            recentWrites.note(command.row.keys, args, at: propagator.position)
+        } else {
+            let shown = recentWrites.position(shownBy: command, args, end: propagator.position)
+            client.ackPosition = max(client.ackPosition, shown)
+        }
     }
 
     @inline(__always)

@@ -55,8 +55,10 @@ final class Server {
     var acknowledgedPosition = Int.max
     /// Clients that got replies since the log was last written.
     var clientsWithReplies = 0
-    /// Replies to reads wait too, as they may show a write that is not safe yet: appendfsync always.
+    /// Replies to reads wait too where they may show a write that is not safe yet: appendfsync always.
     var holdsReads = false
+    /// What those are.
+    var recentWrites = RecentWrites()
     /// May be called from any thread: on the loop, `acknowledge` runs, and what waited leaves.
     var flushAcknowledged: @Sendable () -> Void = {}
     /// On the loop, before waiting replies are looked at: brings `acknowledgedPosition` up to date.
@@ -97,6 +99,13 @@ final class Server {
             settingsChanged()
             try onSettingChange?(effect, old)
         }
+    }
+
+    /// For replay: what a command was allowed once it is allowed again, whatever the settings say by now. Until
+    /// `settingsChanged`.
+    func liftLimits() {
+        maximumBulkLength = max(maximumBulkLength, 1 << 40)
+        slowlogNanoseconds = .max
     }
 
     /// Copies out of the settings what is looked at often.

@@ -35,24 +35,3 @@ func syncDirectory(_ path: String) throws(StorageError) {
     close(descriptor)
     if failed { throw .system(path, "cannot sync the directory", code: code) }
 }
-
-/// One server a directory: a lock on a file of our own, held until the process ends.
-public final class DirectoryLock {
-    private let descriptor: Int32
-
-    /// Throws when another process holds the lock.
-    public init(directory: String) throws(StorageError) {
-        let path = directory + "/swiftlet.lock"
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        if descriptor < 0 { throw .system(path, "cannot open the lock file") }
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            let code = errno
-            close(descriptor)
-            if code == EWOULDBLOCK {
-                throw StorageError(file: path, message: "another server uses this directory: give each its own `dir`")
-            }
-            throw .system(path, "cannot lock", code: code)
-        }
-    }
-    deinit { close(descriptor) }
-}

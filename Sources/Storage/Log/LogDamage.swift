@@ -5,13 +5,13 @@ extension Bytes {
         if count != LogFormat.headerSize { return false }
         var parser = LogParser(bytes: self)
         guard parser.next() == .command, parser.arguments.count == 2,
-            LogFormat.header(in: parser.arguments[1]) != nil, parser.next() == .command
+            let header = LogFormat.header(in: parser.arguments[1]), parser.next() == .command
         else { return false }
         let end = parser.offset
         guard parser.next() == .command, parser.offset == count, parser.arguments.count == 2,
             let check = LogFormat.check(in: parser.arguments[1])
         else { return false }
-        return LogFormat.crc(self[0..<end]) == check
+        return header.version.check(self[0..<end], after: 0, at: Int64(end)) == check
     }
 
     // MARK: Pages that a power cut lost

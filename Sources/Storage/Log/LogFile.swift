@@ -1,36 +1,7 @@
 import Glibc
 
-/// A segment's file, as the writing end sees it: made durable, then only ever appended to in whole batches.
+/// Writing whole batches to a file, or nothing.
 enum LogFile {
-    /// A segment that could not be made, with errno.
-    struct CreationFailure: Error {
-        let error: StorageError
-        let code: Int32
-    }
-
-    /// Creates a segment's file with its header; file and name are durable when it returns the descriptor. What it
-    /// leaves when it throws is no longer than a header and counts as unfinished when the log is read.
-    static func create(
-        _ directory: String, _ base: String, _ number: Int64, _ header: OutputBuffer, _ files: FileOperations
-    ) throws(CreationFailure) -> Int32 {
-        let path = directory + "/" + LogFormat.fileName(base, number)
-        let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        if file < 0 { throw failure(path, "cannot create a log segment", lastError()) }
-        var end: Int64 = 0
-        var code = append(header, to: file, end: &end, files)
-        if code == 0 && files.sync(file) != 0 { code = lastError() }
-        if code == 0 {
-            do { try syncDirectory(directory) } catch { code = lastError() }
-        }
-        if code == 0 { return file }
-        close(file)
-        unlink(path)
-        throw failure(path, "cannot write a log segment", code)
-    }
-    private static func failure(_ path: String, _ what: String, _ code: Int32) -> CreationFailure {
-        CreationFailure(error: .system(path, what, code: code), code: code)
-    }
-
     /// Appends whole batches behind `end`, which moves on. After a failed or short write the file is cut back to `end`;
     /// should that fail too, the next call does it before it writes, so that half a batch never has one behind it.
     /// Returns errno or 0.

@@ -2,20 +2,23 @@ import CShims
 import Glibc
 
 /// The log's format: plain RESP commands, which `redis-cli --pipe` or Redis itself reads, in batches that check
-/// themselves.
+/// themselves and what came before them.
 ///
 /// A batch is what one turn of the server's loop appended, followed by a check record, a command that does nothing:
 ///
 ///     *2 $4 ECHO $19 swiftlet:b:xxxxxxxx
 ///
-/// where x is the CRC32C, in hex, of the bytes since the check record before (or the file's start). A segment's first
-/// batch holds its header, `ECHO swiftlet:s:1:UUID:SEGMENT:PREVIOUS_END:PREVIOUS_CHECK`, all of fixed width, and
-/// SELECT 0: where the segment before ended and its last checksum, so that none can be missing or foreign.
+/// where x, in hex, is the batch's check. In version 2 that is the CRC32C of the batch's bytes, begun from the check
+/// before (0 for a segment's first batch), and of the check record's own offset in the file, as 8 bytes, least
+/// significant first: no batch can be taken out, repeated or moved. In version 1 it is the CRC32C of the batch alone.
+///
+/// A segment's first batch holds its header, `ECHO swiftlet:s:2:UUID:SEGMENT:PREVIOUS_END:PREVIOUS_CHECK`, all of fixed
+/// width, and SELECT 0: where the segment before ended and its last check, so that none can be missing or foreign.
 enum LogFormat {
     static let checkPrefix: StaticString = "*2\r\n$4\r\nECHO\r\n$19\r\nswiftlet:b:"
     /// Bytes of a check record.
     static let checkSize = 40
-    static let headerTag: StaticString = "swiftlet:s:1:"
+    static let headerTag: StaticString = "swiftlet:s:"
     static let checkTag: StaticString = "swiftlet:b:"
     /// Bytes of the header's tag: 13 + 36 + 1 + 10 + 1 + 20 + 1 + 8.
     static let headerTagSize = 90
@@ -24,6 +27,22 @@ enum LogFormat {
     static let headerSize = 174
     /// Bytes of a server's uuid, on which the header's offsets rest.
     static let serverSize = 36
+
+    /// How a segment's batches check themselves.
+    enum Version: UInt8, Sendable {
+        case alone = 49
+        case chained = 50
+
+        /// The check of the batch `bytes`, whose record stands at `offset` in the file.
+        func check(_ bytes: Bytes, after previous: UInt32, at offset: Int64) -> UInt32 {
+            switch self {
+            case .alone: return cshims_crc32c(0, bytes.base, bytes.count)
+            case .chained:
+                var position = offset.littleEndian
+                return cshims_crc32c(cshims_crc32c(previous, bytes.base, bytes.count), &position, 8)
+            }
+        }
+    }
 
     static func appendCheck(_ crc: UInt32, to out: OutputBuffer) {
         out.append(checkPrefix)
@@ -34,6 +53,8 @@ enum LogFormat {
     static func appendHeader(server: String, segment: Int64, previous: SegmentEnd, to out: OutputBuffer) {
         out.append("*2\r\n$4\r\nECHO\r\n$90\r\n")
         out.append(headerTag)
+        out.append(byte: Version.chained.rawValue)
+        out.append(":")
         out.append(text: server)
         out.append(":")
         appendDigits(segment, width: 10, to: out)
@@ -74,20 +95,21 @@ enum LogFormat {
     }
 
     struct Header: Equatable {
+        var version: Version
         var server: String
         var segment: Int64
         var previous: SegmentEnd
     }
     static func header(in tag: Bytes) -> Header? {
-        guard tag.count == headerTagSize, tag[0..<13] == Bytes(headerTag), tag[49] == 58, tag[60] == 58, tag[81] == 58,
-            let segment = Int64(tag[50..<60].string), let offset = Int64(tag[61..<81].string),
+        guard tag.count == headerTagSize, tag[0..<11] == Bytes(headerTag), let version = Version(rawValue: tag[11]),
+            tag[12] == 58, tag[49] == 58, tag[60] == 58, tag[81] == 58, let segment = Int64(tag[50..<60].string),
+            let offset = Int64(tag[61..<81].string),
             let check = hex(tag[82..<90])
         else { return nil }
         return Header(
-            server: tag[13..<49].string, segment: segment, previous: SegmentEnd(offset: offset, check: check))
+            version: version, server: tag[13..<49].string, segment: segment,
+            previous: SegmentEnd(offset: offset, check: check))
     }
-
-    static func crc(_ bytes: Bytes) -> UInt32 { cshims_crc32c(0, bytes.base, bytes.count) }
 
     /// A segment's file name.
     static func fileName(_ base: String, _ segment: Int64) -> String {
@@ -117,7 +139,7 @@ enum LogFormat {
     }
 }
 
-/// Where a segment ends: its length in bytes and the checksum of its last batch. Zeros before the first segment.
+/// Where a segment ends: its length in bytes and the check of its last batch. Zeros before the first segment.
 public struct SegmentEnd: Equatable, Sendable {
     public var offset: Int64
     public var check: UInt32

@@ -1,7 +1,4 @@
-import CShims
 import Glibc
-
-// Invariant of this file: a segment is mapped read-only while it is read; `Bytes` that are handed out lie in the map.
 
 /// What reading the log found.
 public struct RecoveredLog: Sendable {
@@ -11,6 +8,8 @@ public struct RecoveredLog: Sendable {
     public var commands = 0
     /// No segment at all was there.
     public var isEmpty = false
+    /// How the last segment's batches check themselves: it goes on like that.
+    var version = LogFormat.Version.chained
 }
 
 /// Reads the log at start: checks every batch, hands its commands out, cuts a torn tail and refuses all other damage.
@@ -20,15 +19,20 @@ public struct LogReader {
     let server: String
     /// Whether a torn tail may be cut (aof-load-truncated).
     let mayCutTail: Bool
+    /// The last segment that is known to have been whole on disk with all before it, from the directory's record; nil:
+    /// there is no record, as in a restored backup.
+    let durable: Int64?
     let warn: (String) -> Void
 
     public init(
-        directory: String, baseName: String, server: String, mayCutTail: Bool = true, warn: @escaping (String) -> Void
+        directory: String, baseName: String, server: String, mayCutTail: Bool = true, durable: Int64? = nil,
+        warn: @escaping (String) -> Void
     ) {
         self.directory = directory
         self.baseName = baseName
         self.server = server
         self.mayCutTail = mayCutTail
+        self.durable = durable
         self.warn = warn
     }
 
@@ -57,13 +61,15 @@ public struct LogReader {
         return nil
     }
 
-    /// Replays the segments from `first` on: `apply` gets each command's arguments, valid during the call. ECHO of our
-    /// records is not handed out, MULTI and EXEC are; a transaction comes whole or not at all. Throws for damage other
-    /// than a torn tail, for missing and foreign segments, saying what the user can do, and what `apply` throws.
+    /// Replays the segments from `first` on, up to `last`, behind which there is only what a running server prepares:
+    /// `apply` gets each command's arguments, valid during the call. ECHO of our records is not handed out, MULTI and
+    /// EXEC are; a transaction comes whole or not at all. Throws for damage other than what a crash leaves, for missing
+    /// and foreign segments, and for what `apply` throws, with segment, offset and what the user can do.
     public func recover(
-        from first: Int64, apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
+        from first: Int64, through last: Int64 = .max,
+        apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
     ) throws(StorageError) -> RecoveredLog {
-        var numbers = try LogFormat.segments(directory: directory, base: baseName).filter { $0 >= first }
+        var numbers = try LogFormat.segments(directory: directory, base: baseName).filter { $0 >= first && $0 <= last }
         while let last = numbers.last, numbers.count > 1 || last > first, try discardUnfinished(last) {
             numbers.removeLast()
         }
@@ -72,31 +78,74 @@ public struct LogReader {
             result.isEmpty = true
             return result
         }
+        try checkNumbers(numbers, first)
         for (index, number) in numbers.enumerated() {
-            let expected = first + Int64(index)
-            if number != expected {
-                throw StorageError(
-                    file: path(expected),
-                    message:
-                        "this log segment is missing, though later ones exist: put it back, or move the later ones "
-                        + "away to start with what was written before it")
+            let map = try MappedFile(path(number))
+            defer { map.unmap() }
+            var segment = SegmentReading(path: path(number), number: number, bytes: map.bytes)
+            let previous = index == 0 ? nil : result
+            let later = numbers[(index + 1)...]
+            switch try read(&segment, previous, &result.commands, apply) {
+            case .whole: break
+            case .torn(let offset):
+                guard later.isEmpty || isUnproven(later.startIndex, numbers) else {
+                    throw segment.damage(at: offset)
+                }
+                try checkMayCut(segment)
+                try setAside(later)
+                try cut(segment)
+                result.take(segment)
+                return result
+            case .behindALostEnd:
+                try checkMayCut(segment)
+                try setAside(numbers[index...])
+                return result
             }
-            let previous = index == 0 ? nil : result.end
-            result.end = try read(number, previous, isLast: number == numbers.last, &result.commands, apply)
-            result.segment = number
+            result.take(segment)
         }
         return result
     }
 
     private func path(_ number: Int64) -> String { directory + "/" + LogFormat.fileName(baseName, number) }
 
-    /// A crash while a segment was made leaves an empty file or part of its header. Only a header that is whole and
-    /// durable ever has something behind it, so that a longer file is damaged, not unfinished.
+    /// Every segment from `first` to the last that was made is there.
+    private func checkNumbers(_ numbers: [Int64], _ first: Int64) throws(StorageError) {
+        for (index, number) in numbers.enumerated() where number != first + Int64(index) {
+            throw StorageError(
+                file: path(first + Int64(index)),
+                message: "this log segment is missing, though later ones exist: put it back, or move the later ones "
+                    + "away to start with what was written before it")
+        }
+        if let durable, let last = numbers.last, last < durable {
+            throw StorageError(
+                file: path(last + 1),
+                message: "this log segment is missing, though it was written (swiftlet.lock names segment \(durable)): "
+                    + "put it back, or remove swiftlet.lock to start with what was written before it")
+        }
+    }
+
+    /// Whether the segment at `index` was begun before the one in front of it was known to be on disk: a power cut may
+    /// have left it without the end of that one.
+    private func isUnproven(_ index: Int, _ numbers: [Int64]) -> Bool {
+        guard let durable, index > 0, index < numbers.count else { return false }
+        return numbers[index] > durable
+    }
+
+    /// A crash while a segment was made leaves an empty file or part of its header.
     private func discardUnfinished(_ number: Int64) throws(StorageError) -> Bool {
         let map = try MappedFile(path(number))
         defer { map.unmap() }
         if map.bytes.count > LogFormat.headerSize || map.bytes.isWholeHeader { return false }
-        warn("The log segment \(path(number)) was being made when the server stopped: discarded")
+        if let durable, durable >= number {
+            throw StorageError(
+                file: path(number), offset: Int64(map.bytes.count),
+                message: "this log segment was written further: bring the file back from a backup, or remove it and "
+                    + "swiftlet.lock to give up all that it held")
+        }
+        // One that was prepared and not begun is empty.
+        if !map.bytes.isEmpty {
+            warn("The log segment \(path(number)) was being made when the server stopped: discarded")
+        }
         if unlink(path(number)) != 0 { throw .system(path(number), "cannot delete the unfinished segment") }
         try syncDirectory(directory)
         return true
@@ -104,107 +153,133 @@ public struct LogReader {
 
     // MARK: One segment
 
+    private enum Outcome {
+        case whole
+        /// What follows `end` is what a crash leaves of a batch; the damage is at this offset.
+        case torn(Int)
+        /// The segment was begun behind an end of the one before that a power cut took.
+        case behindALostEnd
+    }
+
     private func read(
-        _ number: Int64, _ previous: SegmentEnd?, isLast: Bool, _ commands: inout Int,
+        _ segment: inout SegmentReading, _ previous: RecoveredLog?, _ commands: inout Int,
         _ apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
-    ) throws(StorageError) -> SegmentEnd {
-        let path = path(number)
-        let map = try MappedFile(path)
-        defer { map.unmap() }
-        var parser = LogParser(bytes: map.bytes)
-        var end = SegmentEnd()
+    ) throws(StorageError) -> Outcome {
+        let bytes = segment.bytes
+        var parser = LogParser(bytes: bytes)
         var batch = LogBatch()
-        var hasHeader = false
         while true {
             let start = parser.offset
             let step = parser.next()
             guard step == .command else {
-                if step == .end && end.offset == Int64(start) { break }
-                let isLost = map.bytes.isLostPage(at: parser.damage, behind: Int(end.offset))
-                return try tornTail(path, map, end, isLast: isLast, isLost: isLost, at: parser.damage)
+                if step == .end && segment.end.offset == Int64(start) && segment.hasHeader { return .whole }
+                let damage = step == .end ? start : parser.damage
+                return try judge(
+                    segment, previous, damage, step == .end || parser.isCutShort ? .cutShort : .malformed)
             }
-            guard parser.arguments.count == 2, parser.arguments[0].equals(ignoringCase: "echo"),
-                let check = LogFormat.check(in: parser.arguments[1])
-            else {
-                batch.append(parser.arguments)
+            guard parser.arguments.count == 2, parser.arguments[0].equals(ignoringCase: "echo") else {
+                batch.append(parser.arguments, at: start)
                 continue
             }
-            if LogFormat.crc(map.bytes[Int(end.offset)..<start]) != check {
-                let isLost = map.bytes.holdsLostPage(in: Int(end.offset)..<start)
-                return try tornTail(path, map, end, isLast: isLast, isLost: isLost, at: Int(end.offset))
+            guard let check = LogFormat.check(in: parser.arguments[1]) else {
+                if segment.hasHeader && LogFormat.header(in: parser.arguments[1]) != nil {
+                    throw segment.damage(
+                        at: start, "another segment's header: two files were put together, or one was repeated")
+                }
+                batch.append(parser.arguments, at: start)
+                continue
             }
-            if !hasHeader {
-                try checkHeader(batch, number, previous, path)
-                hasHeader = true
+            let header = segment.hasHeader ? nil : batch.first(argument: 1).flatMap { LogFormat.header(in: $0) }
+            if let header { segment.version = header.version }
+            let begin = Int(segment.end.offset)
+            if segment.version.check(bytes[begin..<start], after: segment.end.check, at: Int64(start)) != check {
+                return try judge(segment, previous, begin, .mismatch(until: start))
+            }
+            if !segment.hasHeader {
+                if try isBehindALostEnd(header, segment, previous) { return .behindALostEnd }
+                segment.hasHeader = true
             }
             guard batch.isWhole else {
-                throw StorageError(
-                    file: path, offset: end.offset, message: "a transaction that is not whole, in a batch that is")
+                throw segment.damage(at: begin, "a transaction that is not whole, in a batch that is")
             }
-            try batch.forEach { (arguments) throws(StorageError) in
-                try apply(arguments)
+            try batch.forEach { (arguments, offset) throws(StorageError) in
+                do throws(StorageError) {
+                    try apply(arguments)
+                } catch {
+                    throw segment.damage(at: offset, error.message)
+                }
                 commands += 1
             }
             batch.removeAll()
-            end = SegmentEnd(offset: Int64(parser.offset), check: check)
+            segment.end = SegmentEnd(offset: Int64(parser.offset), check: check)
         }
-        if !hasHeader { throw StorageError(file: path, offset: 0, message: "no log segment of this server") }
-        return end
     }
 
-    private func checkHeader(
-        _ batch: LogBatch, _ number: Int64, _ previous: SegmentEnd?, _ path: String
-    ) throws(StorageError) {
-        guard let tag = batch.first(argument: 1), let header = LogFormat.header(in: tag) else {
-            throw StorageError(
-                file: path, offset: 0, message: "this log segment has no header: it is not this server's")
+    /// Checks a header; true when it was begun behind an end of the segment before that a power cut took.
+    private func isBehindALostEnd(
+        _ header: LogFormat.Header?, _ segment: SegmentReading, _ previous: RecoveredLog?
+    ) throws(StorageError) -> Bool {
+        func failure(_ message: String) -> StorageError {
+            StorageError(file: segment.path, offset: 0, message: message)
         }
+        guard let header else { throw failure("this log segment has no header: it is not this server's") }
         if header.server != server {
-            throw StorageError(
-                file: path, offset: 0,
-                message:
-                    "this log was written by server \(header.server), the snapshot by \(server): they do not belong "
+            throw failure(
+                "this log was written by server \(header.server), the snapshot by \(server): they do not belong "
                     + "together; bring the snapshot or the log that goes with the other")
         }
-        if header.segment != number {
-            throw StorageError(file: path, offset: 0, message: "this is segment \(header.segment) under another's name")
+        if header.segment != segment.number {
+            throw failure("this is segment \(header.segment) under another's name: give it its own name back")
         }
-        if let previous, previous != header.previous {
-            throw StorageError(
-                file: path, offset: 0,
-                message:
-                    "the segment before ends at byte \(previous.offset), but ended at \(header.previous.offset) when "
-                    + "this one was begun: bring back the whole one")
-        }
+        guard let previous, previous.end != header.previous else { return false }
+        if let durable, segment.number > durable, previous.end.offset < header.previous.offset { return true }
+        throw failure(
+            "the segment before ends at byte \(previous.end.offset), but ended at \(header.previous.offset) when this "
+                + "one was begun: bring back the whole one, or move this one and later ones away, and swiftlet.lock, to "
+                + "start with what was written before")
     }
 
     // MARK: Damage
 
-    /// What follows the last whole batch is damaged. In the last segment, with no sign that more was written behind
-    /// it, that is what a crash leaves: cut. Anything else is refused, as replaying on would leave a hole. `isLost`: the
-    /// damage is a page that a power cut lost, which may have one batch's end behind it.
-    private func tornTail(
-        _ path: String, _ map: MappedFile, _ end: SegmentEnd, isLast: Bool, isLost: Bool, at offset: Int
-    ) throws(StorageError) -> SegmentEnd {
-        let tail = map.bytes[Int(end.offset)..<map.bytes.count]
-        if !isLast || end.offset == 0 || tail.checkRecords > (isLost ? 1 : 0) {
-            throw StorageError(
-                file: path, offset: Int64(offset),
-                message:
-                    "the log is damaged here, and was written further: bring the file back from a backup, or cut it "
-                    + "at byte \(end.offset) to give up all that was written after it")
+    /// What follows the last whole batch is damaged. With no sign that more was written behind it, that is what a crash
+    /// leaves. Anything else is refused, as replaying on would leave a hole.
+    private func judge(
+        _ segment: SegmentReading, _ previous: RecoveredLog?, _ offset: Int, _ kind: LogTail.Damage
+    ) throws(StorageError) -> Outcome {
+        if segment.hasHeader {
+            let tail = LogTail(bytes: segment.bytes, end: segment.end, version: segment.version)
+            if tail.isLeftByACrash(kind, at: offset) { return .torn(offset) }
+        } else if previous != nil, let durable, segment.number > durable,
+            segment.bytes.isEmpty || segment.bytes.isLostPage(at: 0, behind: 0)
+        {
+            // Its first page never reached the disk.
+            return .behindALostEnd
         }
-        if !mayCutTail {
-            throw StorageError(
-                file: path, offset: end.offset,
-                message: "the log ends in the middle of a batch; `aof-load-truncated yes` cuts it here")
-        }
-        try cut(path, tail, at: end.offset)
-        warn("\(path) ended in \(tail.count) bytes of an unfinished batch: cut at byte \(end.offset), kept as .torn")
-        return end
+        if segment.bytes.isEmpty { throw segment.damage(at: 0, "this log segment is empty") }
+        throw segment.damage(at: offset)
     }
 
-    private func cut(_ path: String, _ tail: Bytes, at offset: Int64) throws(StorageError) {
+    private func checkMayCut(_ segment: SegmentReading) throws(StorageError) {
+        if mayCutTail { return }
+        throw StorageError(
+            file: segment.path, offset: segment.end.offset,
+            message: "the log ends in the middle of a batch; `aof-load-truncated yes` cuts it here")
+    }
+
+    /// Takes segments out of the log that a power cut left without the end of the one before; they are kept.
+    private func setAside(_ numbers: ArraySlice<Int64>) throws(StorageError) {
+        for number in numbers.reversed() {
+            if rename(path(number), path(number) + ".torn") != 0 { throw .system(path(number), "cannot set aside") }
+            warn(
+                "\(path(number)) was begun before the end of the segment before it was on disk, and that end is lost: "
+                    + "kept as .torn")
+        }
+        if !numbers.isEmpty { try syncDirectory(directory) }
+    }
+
+    private func cut(_ segment: SegmentReading) throws(StorageError) {
+        let path = segment.path
+        let tail = segment.bytes[Int(segment.end.offset)..<segment.bytes.count]
         let aside = path + ".torn"
         let copy = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         if copy < 0 { throw .system(aside, "cannot keep the torn tail") }
@@ -219,103 +294,42 @@ public struct LogReader {
         try syncDirectory(directory)
         let file = open(path, O_WRONLY | O_CLOEXEC)
         if file < 0 { throw .system(path, "cannot open the log") }
-        let isCut = ftruncate(file, off_t(offset)) == 0 && fsync(file) == 0
+        let isCut = ftruncate(file, off_t(segment.end.offset)) == 0 && fsync(file) == 0
         let cutCode = errno
         close(file)
         if !isCut { throw .system(path, "cannot cut the torn tail", code: cutCode) }
+        warn(
+            "\(path) ended in \(tail.count) bytes of an unfinished batch: cut at byte \(segment.end.offset), kept as .torn"
+        )
     }
 }
 
-extension Bytes {
-    /// Check records, well formed, whether what they check is sound or not; at most 2 are counted.
-    fileprivate var checkRecords: Int {
-        let prefix = Bytes(LogFormat.checkPrefix)
-        var found = 0
-        var offset = 0
-        while offset + LogFormat.checkSize <= count, found < 2 {
-            guard let hit = cshims_find(base + offset, count - offset, prefix.base, prefix.count) else { break }
-            let at = hit - base
-            if at + LogFormat.checkSize <= count, LogFormat.check(in: self[at + 19..<at + 38]) != nil,
-                self[at + 38] == 13, self[at + 39] == 10
-            {
-                found += 1
-            }
-            offset = at + 1
-        }
-        return found
-    }
-}
-
-/// A file's bytes, mapped.
-struct MappedFile {
+/// A segment that is being read.
+private struct SegmentReading {
+    let path: String
+    let number: Int64
     let bytes: Bytes
+    var version = LogFormat.Version.alone
+    var hasHeader = false
+    /// Behind the last whole batch.
+    var end = SegmentEnd()
 
-    init(_ path: String) throws(StorageError) {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        if file < 0 { throw .system(path, "cannot open") }
-        defer { close(file) }
-        var info = stat()
-        if fstat(file, &info) != 0 { throw .system(path, "cannot read its size") }
-        if info.st_size == 0 {
-            bytes = Bytes()
-            return
-        }
-        let size = Int(info.st_size)
-        guard let map = mmap(nil, size, PROT_READ, MAP_PRIVATE, file, 0), map != MAP_FAILED else {
-            throw .system(path, "cannot map")
-        }
-        madvise(map, size, MADV_SEQUENTIAL)
-        bytes = Bytes(map, size)
-    }
-    func unmap() {
-        if !bytes.isEmpty { munmap(UnsafeMutableRawPointer(mutating: bytes.base), bytes.count) }
+    /// Damage that no crash explains. `what` goes before what the user can do.
+    func damage(
+        at offset: Int, _ what: String = "the log is damaged here, and was written further"
+    ) -> StorageError {
+        let remedy =
+            hasHeader
+            ? "bring the file back from a backup, or cut it at byte \(end.offset) to give up all that was written after it"
+            : "bring the file back from a backup, or move it and later ones away to give up all that they hold"
+        return StorageError(file: path, offset: Int64(offset), message: "\(what): \(remedy)")
     }
 }
 
-/// The commands of a batch, until its check has been seen.
-struct LogBatch {
-    private var arguments: [Bytes] = []
-    private var counts: [Int] = []
-
-    mutating func append(_ command: [Bytes]) {
-        arguments.append(contentsOf: command)
-        counts.append(command.count)
-    }
-    mutating func removeAll() {
-        arguments.removeAll(keepingCapacity: true)
-        counts.removeAll(keepingCapacity: true)
-    }
-    func first(argument: Int) -> Bytes? {
-        guard let count = counts.first, argument < count else { return nil }
-        return arguments[argument]
-    }
-    /// Every MULTI has its EXEC.
-    var isWhole: Bool {
-        var isOpen = false
-        var at = 0
-        for count in counts {
-            defer { at += count }
-            if count != 1 { continue }
-            if arguments[at].equals(ignoringCase: "multi") { isOpen = true }
-            if arguments[at].equals(ignoringCase: "exec") { isOpen = false }
-        }
-        return !isOpen
-    }
-    /// Each command but our own records.
-    func forEach(_ body: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void) throws(StorageError) {
-        var at = 0
-        for count in counts {
-            defer { at += count }
-            if count == 2 && arguments[at].equals(ignoringCase: "echo") { continue }
-            let failure: StorageError? = arguments.withUnsafeBufferPointer { all in
-                do throws(StorageError) {
-                    try body(UnsafeBufferPointer(rebasing: all[at..<at + count]))
-                    return nil
-                } catch {
-                    return error
-                }
-            }
-            if let failure { throw failure }
-        }
+extension RecoveredLog {
+    fileprivate mutating func take(_ read: SegmentReading) {
+        segment = read.number
+        end = read.end
+        version = read.version
     }
 }

@@ -14,7 +14,8 @@ public final class LogWriter {
     /// Whether what is appended reaches the file.
     public enum State: Sendable, Equatable {
         case ok
-        /// No space, or another failed write: the file ends with a whole batch, the bytes are kept and tried again.
+        /// No space, or another failed write: the file ends with a whole batch, the bytes are kept and tried again. When the
+        /// disk is full, what is appended still reaches the file for as long as the reserve lasts.
         case writeFailed(Int32)
         /// An fsync failed: the kernel may have dropped what it held, so that this file is never trusted again, and
         /// nothing more is acknowledged. A cut, its checkpoint and `removeSegments` bring the log back.
@@ -26,11 +27,15 @@ public final class LogWriter {
     private let server: String
     private let syncer: LogSyncer
     private let files: FileOperations
+    private let reserve: Reserve
+    private let onProgress: @Sendable () -> Void
 
     public private(set) var policy: FsyncPolicy
-    public private(set) var segment: Int64 = 0
-    private var segmentOffset: Int64 = 0
-    private var lastCheck: UInt32 = 0
+    private var file: SegmentFile?
+    public var segment: Int64 { file?.number ?? 0 }
+    /// Where the segment ends, what this thread still holds and what is on its way included; and the last check.
+    private var end = SegmentEnd()
+    private var version = LogFormat.Version.chained
     private var lastDatabase: Int32 = -1
 
     /// Bytes accepted since the start, over all segments; those of the turn under way count.
@@ -42,10 +47,12 @@ public final class LogWriter {
     private var writeError: Int32 = 0
     private var firstUnsynced: UInt64?
     private var lastSyncRequest: UInt64 = 0
-    /// Segments asked for. While one is being made nothing is written by this thread.
+    private var lastRefill: UInt64 = 0
     private var rotations: UInt64 = 0
-    /// A cut's segment is not there yet: no snapshot may name it.
-    public private(set) var isRotating = false
+    /// The last segment that was whole on disk, with all before it.
+    public private(set) var durableSegment: Int64 = 0
+    /// The next segment's file, made ahead of the cut.
+    private var next: PreparedSegment?
 
     /// The turn's commands as RESP.
     private let buffer = OutputBuffer(capacity: 1 << 16)
@@ -53,6 +60,8 @@ public final class LogWriter {
     /// How old the oldest byte that is not on disk may be under `everysec` before replies wait, in nanoseconds.
     private static let maxUnsyncedAge: UInt64 = 2_000_000_000
     private static let syncInterval: UInt64 = 1_000_000_000
+    /// How often it is tried to set the reserve aside again.
+    private static let refillInterval: UInt64 = 100_000_000
 
     /// `server` is a uuid of 36 characters. `onProgress` is called on the syncer's thread when `acknowledged` or `state`
     /// may have changed.
@@ -65,7 +74,9 @@ public final class LogWriter {
         self.server = server
         self.policy = policy
         self.files = files
-        syncer = LogSyncer(files: files, onProgress: onProgress)
+        self.onProgress = onProgress
+        reserve = Reserve(directory: directory)
+        syncer = LogSyncer(files: files, reserve: reserve, onProgress: onProgress)
     }
     deinit { syncer.mailbox.close() }
 
@@ -76,37 +87,35 @@ public final class LogWriter {
     public func resume(_ recovered: RecoveredLog) throws(StorageError) {
         let path = directory + "/" + LogFormat.fileName(baseName, recovered.segment)
         try checkServer(path)
-        let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-        if file < 0 { throw .system(path, "cannot open the log") }
-        if Int64(lseek(file, 0, SEEK_END)) != recovered.end.offset {
-            close(file)
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        if descriptor < 0 { throw .system(path, "cannot open the log") }
+        let file = SegmentFile(descriptor, number: recovered.segment, path: path, end: recovered.end.offset)
+        if Int64(lseek(descriptor, 0, SEEK_END)) != recovered.end.offset {
             throw StorageError(
                 file: path, offset: recovered.end.offset, message: "the log has changed since it was read")
         }
-        if files.sync(file) != 0 {
-            let code = lastError()
-            close(file)
-            throw .system(path, "cannot sync the log", code: code)
-        }
-        segment = recovered.segment
-        segmentOffset = recovered.end.offset
-        lastCheck = recovered.end.check
+        if files.sync(descriptor) != 0 { throw .system(path, "cannot sync the log", code: lastError()) }
+        self.file = file
+        end = recovered.end
+        version = recovered.version
         lastDatabase = -1
-        syncer.use(file, segment: segment, end: segmentOffset)
+        durableSegment = file.number
+        reserve.fill()
     }
 
     /// Starts the log with a new segment, durably: for the start of a server, as it waits for the disk.
     public func openSegment(_ number: Int64, previous: SegmentEnd) throws(StorageError) {
         try checkServer(directory + "/" + LogFormat.fileName(baseName, number))
         let header = header(number, previous)
-        let file: Int32
-        do throws(LogFile.CreationFailure) {
-            file = try LogFile.create(directory, baseName, number, header, files)
-        } catch {
-            throw error.error
+        let file = try SegmentFile.prepare(directory: directory, baseName: baseName, number: number)
+        let code = file.append(header, files)
+        if code != 0 || files.sync(file.descriptor) != 0 {
+            unlink(file.path)
+            throw .system(file.path, "cannot write a log segment", code: code != 0 ? code : lastError())
         }
-        begin(number, header)
-        syncer.use(file, segment: number, end: segmentOffset)
+        begin(file, header)
+        durableSegment = number
+        reserve.fill()
     }
 
     /// A header with another name for the server could not be read back.
@@ -115,49 +124,117 @@ public final class LogWriter {
             throw StorageError(file: path, message: "the server's name \(server) is no uuid: the snapshot is damaged")
         }
     }
-    private func begin(_ number: Int64, _ header: OutputBuffer) {
-        segment = number
-        segmentOffset = Int64(header.count)
-        lastCheck = LogFormat.crc(header.bytes[0..<header.count - LogFormat.checkSize])
+    private func begin(_ file: SegmentFile, _ header: OutputBuffer) {
+        self.file = file
+        let record = header.bytes[header.count - 21..<header.count - 2]
+        end = SegmentEnd(offset: Int64(header.count), check: LogFormat.check(in: record) ?? 0)
+        version = .chained
         lastDatabase = 0
     }
     private func header(_ number: Int64, _ previous: SegmentEnd) -> OutputBuffer {
         let header = OutputBuffer()
         LogFormat.appendHeader(server: server, segment: number, previous: previous, to: header)
-        LogFormat.appendCheck(LogFormat.crc(header.bytes), to: header)
+        let check = LogFormat.Version.chained.check(header.bytes, after: 0, at: Int64(header.count))
+        LogFormat.appendCheck(check, to: header)
         return header
     }
 
-    /// The cut: ends the segment here and goes on in the next, whose number is returned. What is appended before the
-    /// old segment is on disk and the new one made waits, as a later segment must not outlive the end of an earlier one.
-    public func cut() -> Int64 {
+    // MARK: The cut
+
+    /// Has the next segment's file made, durably, on a thread in the background, which then calls `onProgress`. True once
+    /// it is there: `cut` then waits for nothing. Throws, once, when it cannot be made.
+    public func prepareCut() throws(StorageError) -> Bool {
+        guard let next else {
+            next = PreparedSegment(directory: directory, baseName: baseName, number: segment + 1, onProgress)
+            return false
+        }
+        switch next.result {
+        case nil: return false
+        case .success: return true
+        case .failure(let error):
+            self.next = nil
+            throw error
+        }
+    }
+
+    /// The cut: ends the segment here and goes on in the next, whose number is returned. Under `everysec` and `no` what is
+    /// appended from here on is written at once, though the old segment's end may not be on disk: a power cut then takes
+    /// the new segment with it, which the reader knows. Waits for nothing after `prepareCut` when no other cut is under
+    /// way, else for the disk. Throws when what was appended before cannot be written; then nothing has changed.
+    public func cut() throws(StorageError) -> Int64 {
+        while try !prepareCut() { usleep(200) }
+        guard let old = file, case .success(let file)? = next?.result else {
+            throw StorageError(file: directory, message: "the log has not begun")
+        }
+        try waitForSegment()
         seal()
-        let previous = SegmentEnd(offset: segmentOffset, check: lastCheck)
-        let header = header(segment + 1, previous)
-        // What the loop holds goes to the old segment first, through the syncer, which has the order.
+        let isGivenUp = syncer.poisonedBy != 0
+        if policy != .always && held.count > 0 { writeHeld() }
+        let failed = writeError != 0 ? writeError : syncer.failedWrite
+        if failed != 0 && !isGivenUp { throw .system(old.path, "cannot write the log", code: failed) }
+        let header = header(file.number, end)
         let tail = OutputBuffer(capacity: max(held.count, 16))
-        tail.append(held.bytes)
+        let rest = OutputBuffer(capacity: 256)
+        if policy == .always {
+            tail.append(held.bytes)
+            rest.append(header.bytes)
+        } else {
+            let code = file.append(header, files)
+            if code != 0 { throw .system(file.path, "cannot write the log", code: code) }
+            // A file that is given up gets nothing behind what it could not take: the snapshot will have it.
+            written = sealed
+        }
         held.removeAll(keepingAtMost: 1 << 20)
         writeError = 0
-        begin(segment + 1, header)
-        isRotating = true
+        next = nil
+        begin(file, header)
         rotations += 1
-        syncer.mailbox.send(
-            .rotate(tail: Parcel(tail), upTo: sealed, directory, baseName, segment, header: Parcel(header)))
-        return segment
+        syncer.mailbox.send(.rotate(from: old, tail: Parcel(tail), upTo: sealed, to: file, header: Parcel(rest)))
+        return file.number
     }
 
-    /// Deletes the segments up to `number`, durably, on the syncer's thread. Call it only when a snapshot that holds
-    /// all of theirs is durable: it also ends `.poisoned`, if the failed sync was of one of them.
+    /// The last cut's segment is not known to be on disk yet: no snapshot may name it.
+    public var isRotating: Bool { syncer.rotationsDone != rotations }
+
+    /// Waits until the last cut's segment is on disk. Throws when it cannot be written.
+    public func waitForSegment() throws(StorageError) {
+        while isRotating {
+            endTurn()
+            let code = syncer.failedWrite
+            if code != 0 { throw .system(path, "cannot write the log", code: code) }
+            usleep(200)
+        }
+    }
+
+    // MARK: Deleting
+
+    /// Deletes the segments up to `number` in the background. Call it only when a snapshot that holds all of theirs is
+    /// durable: it also ends `.poisoned`, if the failed sync was of one of them.
     public func removeSegments(through number: Int64) {
         syncer.release(through: number)
-        syncer.mailbox.send(.remove(directory, baseName, through: number))
+        LogWriter.removeInBackground(directory: directory, baseName: baseName, through: number)
     }
 
-    /// The same without a writer, waiting for the disk; what cannot be deleted is below the snapshot's segment, and is
-    /// ignored and deleted at the next start.
+    /// The same without a writer.
+    public static func removeInBackground(directory: String, baseName: String, through number: Int64) {
+        BackgroundFiles.shared.run {
+            forEachSegment(directory, baseName, through: number) { BackgroundFiles.remove($0) }
+        }
+    }
+
+    /// The same, waiting for the disk, and for what is being deleted in the background: names may come again after this.
     public static func removeSegments(directory: String, baseName: String, through number: Int64) {
-        LogSyncer.remove(directory, baseName, number)
+        BackgroundFiles.shared.drain()
+        forEachSegment(directory, baseName, through: number) { unlink($0) }
+    }
+
+    /// What cannot be deleted is below the snapshot's segment, and is ignored and deleted at the next start.
+    private static func forEachSegment(
+        _ directory: String, _ baseName: String, through number: Int64, _ remove: (String) -> Void
+    ) {
+        guard let numbers = try? LogFormat.segments(directory: directory, base: baseName) else { return }
+        for found in numbers where found <= number { remove(directory + "/" + LogFormat.fileName(baseName, found)) }
+        try? syncDirectory(directory)
     }
     /// A segment's file name.
     public static func fileName(_ baseName: String, _ segment: Int64) -> String {
@@ -186,18 +263,15 @@ public final class LogWriter {
     /// call it regularly. `waiters`: clients that wait for what the turn appended, at least 1.
     public func endTurn(waiters: Int = 1) {
         seal()
-        if isRotating && syncer.rotationsDone == rotations {
-            isRotating = false
-            written = max(written, syncer.writtenPosition)
-        }
-        if isRotating { return }
+        if durableSegment != segment && !isRotating && syncer.poisonedBy == 0 { durableSegment = segment }
+        if reserve.takenFor != 0 { refillReserve() }
         if policy == .always {
             written = syncer.writtenPosition
-            if held.count > 0 {
+            if held.count > 0, let file {
                 let batch = OutputBuffer(capacity: held.count)
                 batch.append(held.bytes)
                 held.removeAll(keepingAtMost: 1 << 20)
-                syncer.mailbox.send(.write(Parcel(batch), upTo: sealed, waiters: waiters), weight: waiters)
+                syncer.mailbox.send(.write(Parcel(batch), to: file, upTo: sealed, waiters: waiters), weight: waiters)
             }
             return
         }
@@ -207,22 +281,40 @@ public final class LogWriter {
 
     private func seal() {
         if buffer.count == 0 { return }
-        let check = LogFormat.crc(buffer.bytes)
+        let check = version.check(buffer.bytes, after: end.check, at: end.offset + Int64(buffer.count))
         LogFormat.appendCheck(check, to: buffer)
         held.append(buffer.bytes)
         sealed += UInt64(buffer.count)
-        segmentOffset += Int64(buffer.count)
-        lastCheck = check
+        end = SegmentEnd(offset: end.offset + Int64(buffer.count), check: check)
         buffer.removeAll(keepingAtMost: 1 << 20)
     }
 
     private func writeHeld() {
-        writeError = syncer.append(held)
-        if writeError != 0 { return }
+        // The reserve's blocks are on their way behind the file's end.
+        guard let file, !reserve.isBusy else { return }
+        writeError = file.append(held, files)
+        if writeError != 0 {
+            if Reserve.helps(writeError) && reserve.isAvailable {
+                let (code, onProgress) = (writeError, onProgress)
+                reserve.inBackground {
+                    $0.spend(on: file, code)
+                    onProgress()
+                }
+            }
+            return
+        }
         let now = monotonicNanoseconds()
         if firstUnsynced == nil { firstUnsynced = now }
         written = sealed
         held.removeAll(keepingAtMost: 1 << 20)
+    }
+
+    private func refillReserve() {
+        let now = monotonicNanoseconds()
+        if now - lastRefill < LogWriter.refillInterval || held.count > 0 { return }
+        lastRefill = now
+        let onProgress = onProgress
+        reserve.inBackground { if $0.fill() { onProgress() } }
     }
 
     private func requestSync() {
@@ -233,20 +325,7 @@ public final class LogWriter {
         let now = monotonicNanoseconds()
         if policy == .everysec && now - lastSyncRequest >= LogWriter.syncInterval && syncer.mailbox.count == 0 {
             lastSyncRequest = now
-            syncer.mailbox.send(.sync(upTo: written, startedAt: now))
-        }
-    }
-
-    /// Waits until the last cut's segment is there. Throws when it cannot be made.
-    public func waitForSegment() throws(StorageError) {
-        while isRotating {
-            endTurn()
-            let code = syncer.failedWrite
-            if code != 0 {
-                throw .system(
-                    directory + "/" + LogFormat.fileName(baseName, segment), "cannot make a log segment", code: code)
-            }
-            usleep(200)
+            if let file { syncer.mailbox.send(.sync(file, upTo: written, startedAt: now)) }
         }
     }
 
@@ -274,12 +353,14 @@ public final class LogWriter {
         let poisoned = syncer.poisonedBy
         if poisoned != 0 { return .poisoned(poisoned) }
         if writeError != 0 { return .writeFailed(writeError) }
-        let failed = syncer.failedWrite
+        let failed = syncer.failedWrite != 0 ? syncer.failedWrite : reserve.takenFor
         return failed != 0 ? .writeFailed(failed) : .ok
     }
 
     /// Bytes of the current segment, those of the turn under way left out.
-    public var segmentSize: Int64 { segmentOffset }
+    public var segmentSize: Int64 { end.offset }
+    /// The current segment's file.
+    public var path: String { directory + "/" + LogFormat.fileName(baseName, segment) }
 
     /// Changes the policy; what is written is on disk when it returns. Waits for the disk. Throws when that fails.
     public func setPolicy(_ new: FsyncPolicy) throws(StorageError) {
@@ -292,20 +373,16 @@ public final class LogWriter {
         seal()
         let deadline = monotonicNanoseconds() + 30_000_000_000
         var requested = false
-        while syncer.syncedPosition < sealed {
+        while syncer.syncedPosition < sealed || isRotating {
             endTurn()
-            if policy != .always && !isRotating && written == sealed && !requested {
+            if policy != .always && written == sealed && !requested, let file {
                 requested = true
-                syncer.mailbox.send(.sync(upTo: written, startedAt: monotonicNanoseconds()))
+                syncer.mailbox.send(.sync(file, upTo: written, startedAt: monotonicNanoseconds()))
             }
-            let failed: (String, Int32)? =
-                switch state {
-                case .ok: nil
-                case .writeFailed(let code): ("cannot write the log", code)
-                case .poisoned(let code): ("cannot sync the log", code)
-                }
-            let path = directory + "/" + LogFormat.fileName(baseName, segment)
-            if let failed { throw .system(path, failed.0, code: failed.1) }
+            let poisoned = syncer.poisonedBy
+            if poisoned != 0 { throw .system(path, "cannot sync the log", code: poisoned) }
+            let failed = writeError != 0 ? writeError : syncer.failedWrite
+            if failed != 0 && !reserve.isBusy { throw .system(path, "cannot write the log", code: failed) }
             if monotonicNanoseconds() > deadline { throw StorageError(file: path, message: "the disk does not answer") }
             usleep(200)
         }

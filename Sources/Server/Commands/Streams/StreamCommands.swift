@@ -9,10 +9,11 @@ enum StreamCommands {
             "xadd", arity: -5, flags: [.denyoom, .fast], group: .stream, since: "5.0.0",
             complexity: "O(1), and O(N) to trim N entries", summary: "Appends an entry to a stream.", .write(xadd)),
         Command(
-            "xtrim", arity: -4, group: .stream, since: "5.0.0", complexity: "O(N) for N entries removed",
+            "xtrim", arity: -4, flags: [.frees], group: .stream, since: "5.0.0",
+            complexity: "O(N) for N entries removed",
             summary: "Removes the oldest entries of a stream.", .write(xtrim)),
         Command(
-            "xdel", arity: -3, flags: [.fast], group: .stream, since: "5.0.0",
+            "xdel", arity: -3, flags: [.frees, .fast], group: .stream, since: "5.0.0",
             complexity: "O(log(N)) an entry", summary: "Removes entries of a stream; answers how many.", .write(xdel)),
         Command(
             "xlen", arity: 2, flags: [.fast], group: .stream, since: "5.0.0",

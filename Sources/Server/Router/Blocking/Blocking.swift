@@ -99,7 +99,12 @@ extension Server {
         clock = monotonicNanoseconds()
         waiter.nanoseconds &+= clock &- began
         if !isServed { return false }
-        if propagator.position != logged || holdsReads { client.ackPosition = propagator.position }
+        if propagator.position != logged { client.ackPosition = propagator.position }
+        if holdsReads {
+            waiter.request.forEach { command, args, _ in
+                holdBack(client, command, args, hasWritten: propagator.position != logged)
+            }
+        }
         finishWaiting(waiter, start, failed: failed)
         return true
     }

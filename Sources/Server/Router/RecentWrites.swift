@@ -1,0 +1,37 @@
+import Storage
+
+/// Which positions of the log writes have, by the keys that they wrote, so that a read waits only for what it may show.
+/// Keys share places by their hash, in all databases: a read may wait for another key's write, never too short.
+///
+/// A key that expires is not noted: it would expire again if its DEL were lost.
+struct RecentWrites {
+    /// Each key of 8,000 that are being written holds back 1 read of 8,192 others.
+    private static let places = 8192
+    /// Empty until needed.
+    private var positions: [Int] = []
+    /// Of the last write whose keys only the arguments or the data tell.
+    private var elsewhere = 0
+
+    /// A command was logged that wrote to `keys` of `args`; the log stands at `position`.
+    mutating func note(_ keys: KeySpec, _ args: Arguments, at position: Int) {
+        guard case .range = keys, keys.forEach(args, { _ in }) else { return noteAny(at: position) }
+        if positions.isEmpty { positions = Array(repeating: 0, count: Self.places) }
+        keys.forEach(args) { positions[Self.place(args[$0])] = position }
+    }
+    /// Something was logged that may have written to any key.
+    mutating func noteAny(at position: Int) { elsewhere = position }
+
+    /// Up to where the log, which stands at `end`, must be safe before the reply of `command`, which wrote nothing, may
+    /// leave. O(keys).
+    func position(shownBy command: CommandEntry, _ args: Arguments, end: Int) -> Int {
+        // What speaks of the server and the connection shows no data.
+        if case .control = command.row.handler { return 0 }
+        guard case .range = command.row.keys, !command.flags.contains(.movablekeys) else { return end }
+        var latest = elsewhere
+        if positions.isEmpty { return latest }
+        command.row.keys.forEach(args) { latest = max(latest, positions[Self.place(args[$0])]) }
+        return latest
+    }
+
+    private static func place(_ key: Bytes) -> Int { Int(truncatingIfNeeded: Hashing.hash(key)) & (places - 1) }
+}

@@ -1,0 +1,84 @@
+import Glibc
+
+/// What a directory is known to have held, durably: so that files which went missing are noticed.
+public struct DataRecord: Sendable, Equatable {
+    public let server: String
+    /// The last log segment that was whole on disk, with all before it; 0: there was a snapshot alone.
+    public let segment: Int64
+
+    public init(server: String, segment: Int64) {
+        self.server = server
+        self.segment = segment
+    }
+
+    // One sector, always as long, so that it is replaced as a whole.
+    private static let tag = "swiftlet:d:1:"
+    static let size = 13 + LogFormat.serverSize + 1 + 19 + 1
+
+    var text: OutputBuffer {
+        let out = OutputBuffer(capacity: DataRecord.size)
+        out.append(text: DataRecord.tag + server + ":")
+        LogFormat.appendDigits(segment, width: 19, to: out)
+        out.append(byte: 10)
+        return out
+    }
+    init?(text: Bytes) {
+        guard text.count == DataRecord.size, text[0..<13].string == DataRecord.tag, text[49] == 58,
+            let segment = Int64(text[50..<69].string), segment >= 0
+        else { return nil }
+        self.init(server: text[13..<49].string, segment: segment)
+    }
+}
+
+/// One server a directory: a lock on a file of our own, held until the process ends. The file also tells what the
+/// directory held; without it, as in a restored backup, whatever is there is taken for all that was.
+public final class DirectoryLock: Sendable {
+    private let descriptor: Int32
+    private let path: String
+    /// What the file said when it was opened; nil when it said nothing.
+    public let record: DataRecord?
+
+    /// The file said something else: a power cut during its first writing, or another program.
+    public let isUnreadable: Bool
+
+    /// Throws when another process holds the lock.
+    public init(directory: String) throws(StorageError) {
+        path = directory + "/swiftlet.lock"
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        if descriptor < 0 { throw .system(path, "cannot open the lock file") }
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            let code = errno
+            close(descriptor)
+            if code == EWOULDBLOCK {
+                throw StorageError(file: path, message: "another server uses this directory: give each its own `dir`")
+            }
+            throw .system(path, "cannot lock", code: code)
+        }
+        let (found, count) = DirectoryLock.read(descriptor)
+        record = found
+        isUnreadable = found == nil && count != 0
+    }
+    deinit { close(descriptor) }
+
+    private static func read(_ descriptor: Int32) -> (DataRecord?, Int) {
+        withUnsafeTemporaryAllocation(byteCount: DataRecord.size + 1, alignment: 1) { buffer in
+            guard let base = buffer.baseAddress else { return (nil, -1) }
+            let count = pread(descriptor, base, DataRecord.size + 1, 0)
+            return (count > 0 ? DataRecord(text: Bytes(base, count)) : nil, count)
+        }
+    }
+
+    /// Replaces the record, durably. Waits for the disk.
+    public func write(_ record: DataRecord) throws(StorageError) {
+        let text = record.text
+        if pwrite(descriptor, text.base, text.count, 0) != text.count || fdatasync(descriptor) != 0 {
+            throw .system(path, "cannot write what the directory holds", code: lastError())
+        }
+    }
+    /// The same on a thread in the background. A failure leaves the record as it was: then less is noticed.
+    public func writeInBackground(_ record: DataRecord, onFailure: @escaping @Sendable (StorageError) -> Void) {
+        BackgroundFiles.shared.run { [self] in
+            do throws(StorageError) { try write(record) } catch { onFailure(error) }
+        }
+    }
+}
