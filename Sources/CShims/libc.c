@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CShims.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -27,6 +28,10 @@ void cshims_run_in_short_slices(void) {
     } attributes = {.size = sizeof attributes, .policy = SCHED_OTHER, .runtime = 100000};
     attributes.nice = getpriority(PRIO_PROCESS, 0);
     syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void cshims_begin_writeback(int file, int64_t offset, int64_t length) {
+    sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length) {
