@@ -33,6 +33,9 @@ PRAGMA trusted_schema = OFF;
 -- name: writer.wal
 PRAGMA journal_mode = WAL;
 
+-- name: writer.no_wal
+PRAGMA journal_mode = DELETE;
+
 -- name: reader.settings
 PRAGMA query_only = ON;
 PRAGMA synchronous = FULL;

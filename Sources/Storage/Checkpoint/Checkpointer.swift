@@ -146,7 +146,7 @@ public final class Checkpointer {
                     try snapshot.begin(known, whole: whole)
                 case .batch(let batch):
                     if failure != nil { continue }
-                    try snapshot.writer?.apply(batch)
+                    try snapshot.apply(batch)
                     if shared.mailbox.count == maxBacklog / 2 { shared.wake() }
                 case .commit(let meta):
                     if let error = failure { throw error }

@@ -36,6 +36,12 @@ func syncDirectory(_ path: String) throws(StorageError) {
     if failed { throw .system(path, "cannot sync the directory", code: code) }
 }
 
+/// Makes the names in a file's directory durable.
+func syncDirectory(of path: String) throws(StorageError) {
+    let slash = path.lastIndex(of: "/")
+    try syncDirectory(slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".")
+}
+
 /// One server a directory: a lock on a file of our own, held until the process ends.
 public final class DirectoryLock {
     private let descriptor: Int32

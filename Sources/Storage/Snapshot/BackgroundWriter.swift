@@ -44,7 +44,8 @@ final class BackgroundWriter {
             case .function(let name, let code):
                 writer.put(function: name.buffer.bytes, code.buffer.bytes)
             case .finish(let meta):
-                return try writer.finish(meta)
+                try writer.finish(meta)
+                return
             }
         }
     }

@@ -3,6 +3,8 @@ import schema
 
 /// What `SnapshotWriter.commit` has to tell after the snapshot is durable. None of it undoes the commit.
 public struct SnapshotCommit: Sendable {
+    /// Rows in all tables.
+    public var rows: Int64
     /// The size of the -wal file in bytes: 0, unless another program's reader held it.
     public let walBytes: Int64
     /// Another program's reader kept the WAL from being emptied; the next commit tries again, and it grows meanwhile.
@@ -123,7 +125,8 @@ public final class SnapshotWriter {
         try connection.execute(named: "commit")
         identity = meta.identity
         forgetTransaction()
-        return isScratch ? SnapshotCommit(walBytes: 0, isWALHeld: false, warning: nil) : tidy()
+        return isScratch
+            ? SnapshotCommit(rows: rowCounts.total, walBytes: 0, isWALHeld: false, warning: nil) : tidy()
     }
 
     /// Drops the open transaction: the file, and what this object knows of it, are as before the first `apply`.
@@ -151,16 +154,7 @@ extension SnapshotWriter {
         try connection.execute(Schema.create)
         try connection.execute(named: "commit")
         // The new name in the directory must survive a power cut as the data in it does.
-        let slash = path.lastIndex(of: "/")
-        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        let isSynced = descriptor >= 0 && fsync(descriptor) == 0
-        let code = errno
-        if descriptor >= 0 { close(descriptor) }
-        if !isSynced {
-            let reason = String(cString: strerror(code))
-            throw StorageError(file: directory, message: "cannot sync the directory: \(reason)")
-        }
+        try syncDirectory(of: path)
     }
 
     private func begin() throws(StorageError) {
@@ -195,7 +189,7 @@ extension SnapshotWriter {
             warning = error
         }
         return SnapshotCommit(
-            walBytes: Snapshot.fileSize(path + "-wal") ?? 0, isWALHeld: isHeld, warning: warning)
+            rows: rowCounts.total, walBytes: Snapshot.fileSize(path + "-wal") ?? 0, isWALHeld: isHeld, warning: warning)
     }
 }
 

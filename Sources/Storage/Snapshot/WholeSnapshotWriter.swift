@@ -120,13 +120,15 @@ final class WholeSnapshotWriter {
     }
 
     /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name.
-    func finish(_ meta: Meta) throws(StorageError) {
+    /// Returns the number of rows.
+    @discardableResult func finish(_ meta: Meta) throws(StorageError) -> Int64 {
         if writer == nil { try goOnWithSQLite() }
         for (name, code) in functions {
             try writer?.put(function: name.bytes, code.bytes)
         }
-        try writer?.commit(meta)
+        let rows = try writer?.commit(meta).rows ?? 0
         writer = nil
         try OutputFile.sync(path)
+        return rows
     }
 }
