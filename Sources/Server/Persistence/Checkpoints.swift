@@ -54,7 +54,8 @@ extension PersistenceControl {
                 server.flushAcknowledged()
             }
         } else if wantsSave {
-            beginCheckpoint()
+            checkpointer.prepare()
+            if !checkpointer.isMarking { beginCheckpoint() }
             server.flushAcknowledged()
         }
     }

@@ -275,7 +275,8 @@ extension SnapshotGuard {
             if writer.connection.hasMoved { throw replaced("was moved, removed or replaced") }
             if Snapshot.fileSize(path + "-wal") != nil { throw locked() }
         }
-        try OutputFile.publish(newPath, as: path, overwrite: writer != nil)
+        // An empty file is nobody's; one with something in it that was not there before is not replaced.
+        try OutputFile.publish(newPath, as: path, overwrite: writer != nil || Snapshot.fileSize(path) == 0)
         close()
         var commit = SnapshotCommit(rows: rows, walBytes: 0, isWALHeld: false, warning: nil)
         do throws(StorageError) {

@@ -67,7 +67,8 @@ public final class SnapshotWriter {
         if isBlank { try createTables() }
 
         versionAtOpening = try connection.integer(named: "data_version")
-        let meta = try Meta.read(connection)
+        // A file that is not whole yet has rows and no meta.
+        let meta = counts == nil ? try Meta.read(connection) : nil
         identity = meta?.identity
         for table in SnapshotTable.allCases {
             let count = recount ? nil : (counts ?? meta?.rowCounts)?[table] ?? 0

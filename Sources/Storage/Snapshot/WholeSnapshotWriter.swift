@@ -71,8 +71,10 @@ final class WholeSnapshotWriter {
 
     /// False for a row that must wait.
     private func append(_ row: Row) throws(StorageError) -> Bool {
+        if let problem = row.problem { throw StorageError(file: path, message: problem) }
         if case .owner(.stream, let id, let db, let key, let expiresMs) = row {
             try writeStream(StreamState())
+            guard id > tables[SnapshotTable.streams.rawValue].lastID else { return false }
             stream = StreamOwner(id: id, db: db, key: OutputBuffer(copying: key), expiresMs: expiresMs)
             return true
         }
@@ -82,7 +84,6 @@ final class WholeSnapshotWriter {
             return true
         }
         guard let place = row.place else { return true }
-        if let problem = row.problem { throw StorageError(file: path, message: problem) }
         let table = tables[place.table.rawValue]
         guard place.id > table.lastID else { return false }
         record.begin(columns: table.columns)
