@@ -30,6 +30,10 @@ void cshims_run_in_short_slices(void) {
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
+void cshims_begin_writeback(int file, int64_t offset, int64_t length) {
+    sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length) {
     return memmem(data, length, needle, needle_length);
 }

@@ -161,7 +161,7 @@ import Testing
         try stranger.execute("UPDATE raw_strings SET value = 'theirs' WHERE id = 1; COMMIT")
         #expect(StorageErrorReason { try file.begin(known, whole: false) } == .replaced)
         try file.begin(known, whole: true)
-        try file.writer?.apply(batch([string(1, "a", "1"), string(3, "c", "1")]))
+        try file.apply(batch([string(1, "a", "1"), string(3, "c", "1")]))
         _ = try file.commit(meta(2))
         #expect(try contents(path) == [string(1, "a", "1"), string(3, "c", "1")])
         // Ours, so that it is emptied and not put aside.

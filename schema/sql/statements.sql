@@ -33,6 +33,9 @@ PRAGMA trusted_schema = OFF;
 -- name: writer.wal
 PRAGMA journal_mode = WAL;
 
+-- name: writer.no_wal
+PRAGMA journal_mode = DELETE;
+
 -- name: reader.settings
 PRAGMA query_only = ON;
 PRAGMA synchronous = FULL;
@@ -71,6 +74,10 @@ SELECT l.name, l."unique", l.partial,
     (SELECT count(*) FROM pragma_index_xinfo(l.name) x
         WHERE x.key AND (x.cid = -2 OR upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')))
     FROM pragma_index_list(?1) l WHERE l.origin = 'c';
+
+-- name: roots
+SELECT s.name, s.rootpage, (SELECT count(*) FROM pragma_table_info(s.name)) FROM sqlite_schema s
+    WHERE s.type = 'table';
 
 -- name: quick_check
 PRAGMA quick_check(1);

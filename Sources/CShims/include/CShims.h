@@ -29,6 +29,10 @@ void cshims_yield_to_others(void);
 /// and where the system refuses it, nothing changes.
 void cshims_run_in_short_slices(void);
 
+/// Asks the kernel to begin writing `length` bytes from `offset` to the disk, and does not wait. Nothing becomes durable by
+/// it; what the system refuses is left as it is.
+void cshims_begin_writeback(int file, int64_t offset, int64_t length);
+
 /// Where `needle` first occurs in `data`, or NULL.
 const void *cshims_find(const void *data, size_t length, const void *needle, size_t needle_length);
 

@@ -55,9 +55,10 @@ extension PersistenceControl {
                 server.flushAcknowledged()
             }
         } else if wantsSave {
+            checkpointer.prepare()
             do throws(StorageError) {
                 if let log, try !log.prepareCut() { return }
-                try beginCheckpoint()
+                if !checkpointer.isMarking { try beginCheckpoint() }
             } catch {
                 wantsSave = false
                 checkpointFailed(error)

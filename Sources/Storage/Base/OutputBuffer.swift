@@ -15,6 +15,12 @@ public final class OutputBuffer {
     }
     deinit { free(base) }
 
+    /// A buffer that holds a copy of `bytes`.
+    public convenience init(copying bytes: Bytes) {
+        self.init(capacity: bytes.count)
+        append(bytes)
+    }
+
     public var bytes: Bytes { Bytes(base, count) }
 
     @inline(__always) public func reserve(_ more: Int) {

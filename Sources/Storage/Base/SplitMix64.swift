@@ -6,6 +6,9 @@ public struct SplitMix64: RandomNumberGenerator {
     /// the kernel for each command that picks.
     public init() { state = Hashing.seed &+ monotonicNanoseconds() &* 0x9e37_79b9_7f4a_7c15 }
 
+    /// The same numbers for the same seed.
+    public init(seed: UInt64) { state = seed }
+
     public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var z = state

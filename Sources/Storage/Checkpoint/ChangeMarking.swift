@@ -75,6 +75,19 @@ extension Keyspace {
         self.marking = marking
     }
 
+    /// Rows below which a snapshot is not worth a second thought.
+    private static let fewRows: Int64 = 100_000
+
+    /// Whether so much has changed since the last checkpoint that a new file is written sooner than the old one changed. A
+    /// key is known to have changed, and how many changes there were: a few fields of each of many hashes are not most of
+    /// the rows, nor are many changes of a few keys. O(buckets / 64).
+    var isMostlyChanged: Bool {
+        if snapshot == nil || isAllMarked || snapshotRows < Keyspace.fewRows { return false }
+        if Int64(changes - changesAtSnapshot) < snapshotRows / 2 { return false }
+        let tables = databases.map(\.contents.table)
+        return tables.reduce(0) { $0 + $1.changedBucketCount } * 2 > tables.reduce(0) { $0 + $1.bucketCount }
+    }
+
     /// The next checkpoint is to write every key.
     func markAll() {
         isAllMarked = true

@@ -55,6 +55,9 @@ public final class Checkpointer {
     public var isMarking: Bool { keyspace.marking != nil }
     /// The snapshot may not hold what was loaded: the next checkpoint writes every key.
     public func writeAllNext() { keyspace.markAll() }
+    /// Where a checkpoint would change most rows of a large snapshot, it writes all keys into a new file instead, which takes
+    /// less time and writes each row once: marks them, then. Call before a cut that may still wait for `mark`.
+    public func prepare() { if keyspace.isMostlyChanged { keyspace.markAll() } }
     /// Marks for about `budgetNanoseconds`. True while there is more to do.
     public func mark(budgetNanoseconds: UInt64) -> Bool { keyspace.mark(budgetNanoseconds: budgetNanoseconds) }
     /// Keys handed over so far by the running checkpoint.
@@ -66,8 +69,10 @@ public final class Checkpointer {
     public func begin(_ meta: Meta) {
         while keyspace.mark(budgetNanoseconds: .max) {}
         let mailbox = shared.mailbox
-        mailbox.send(.begin(keyspace.snapshot, whole: keyspace.isAllMarked))
-        handover = Handover(keyspace, sink: RowSink { mailbox.send(.batch($0)) })
+        // Nothing of a keyspace that has no snapshot counts as unchanged.
+        let isWhole = keyspace.isAllMarked || keyspace.snapshot == nil
+        mailbox.send(.begin(keyspace.snapshot, whole: isWhole))
+        handover = Handover(keyspace, isWhole: isWhole, sink: RowSink { mailbox.send(.batch($0)) })
         self.meta = meta
         isHandingOver = true
         isComplete = false
@@ -103,9 +108,11 @@ public final class Checkpointer {
         }
         guard let taken else { return nil }
         switch taken {
-        case .success:
+        case .success(let commit):
             handover.finish(committed: true)
             keyspace.snapshot = meta.identity
+            keyspace.snapshotRows = commit.rows
+            keyspace.changesAtSnapshot = handover.changesAtCut
             keyspace.isAllMarked = false
         case .failure(let error):
             handover.finish(committed: false)
@@ -146,7 +153,7 @@ public final class Checkpointer {
                     try snapshot.begin(known, whole: whole)
                 case .batch(let batch):
                     if failure != nil { continue }
-                    try snapshot.writer?.apply(batch)
+                    try snapshot.apply(batch)
                     if shared.mailbox.count == maxBacklog / 2 { shared.wake() }
                 case .commit(let meta):
                     if let error = failure { throw error }

@@ -19,17 +19,21 @@ final class Handover {
     /// Keys handed over so far.
     private(set) var keys = 0
 
-    /// The cut: O(1) in the number of keys, but for the list of removed rows.
-    init(_ keyspace: Keyspace, sink: RowSink) {
+    /// Every key is handed over, for a new file: rows get new ids, in the order in which they come.
+    private let isWhole: Bool
+
+    /// The cut: O(1) in the number of keys, but for the list of removed rows. `isWhole`: every key is marked as changed.
+    init(_ keyspace: Keyspace, isWhole: Bool, sink: RowSink) {
         precondition(keyspace.handover == nil, "one checkpoint at a time")
         self.keyspace = keyspace
         self.sink = sink
         changesAtCut = keyspace.changes
         sources = keyspace.databases.map(\.contents)
-        removed = keyspace.changeSet
+        self.isWhole = isWhole
+        removed = isWhole ? ChangeSet() : keyspace.changeSet
         keyspace.changeSet = ChangeSet()
-        // No key has an id then, unless an attempt that failed has given it one.
-        if removed.flushesAll && !keyspace.lastCheckpointFailed { keyspace.ids = RowIDs() }
+        // No key has an id after a flush, unless an attempt that failed has given it one.
+        if isWhole || removed.flushesAll && !keyspace.lastCheckpointFailed { keyspace.ids = RowIDs() }
         Swift.swap(&keyspace.currentFlag, &keyspace.pendingFlag)
         for (index, contents) in sources.enumerated() {
             contents.indexAtCut = Int32(index)
@@ -76,9 +80,10 @@ final class Handover {
     /// Hands one entry over: a row or, of a small collection, its rows. A large one is frozen here and drained later.
     func handOver(_ entry: Entry, of contents: Contents) {
         entry.flags.remove(keyspace.pendingFlag)
-        contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key)))
+        // A failure makes the next one whole as well: all keys are marked again then.
+        if !isWhole { contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key))) }
         keys += 1
-        let isNew = entry.id == 0
+        let isNew = isWhole || entry.id == 0
         if isNew { entry.id = keyspace.ids.take(entry.type) }
         let db = contents.indexAtCut
         if entry.type == .string {
@@ -104,7 +109,7 @@ final class Handover {
         if committed {
             for (type, id) in removed.removedIDs { keyspace.ids.give(type, id) }
         } else {
-            keyspace.markAgain(drained, walked)
+            if isWhole { keyspace.markAll() } else { keyspace.markAgain(drained, walked) }
             removed.merge(keyspace.changeSet)
             keyspace.changeSet = removed
         }

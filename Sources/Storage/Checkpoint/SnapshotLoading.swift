@@ -46,6 +46,8 @@ public enum SnapshotLoading {
                     throw StorageError(file: path, message: "\(error)", reason: .unusable)
                 }
                 keyspace.snapshot = meta.identity
+                keyspace.snapshotRows = meta.rowCounts.total
+                keyspace.changesAtSnapshot = keyspace.changes
                 return meta
             }
         }

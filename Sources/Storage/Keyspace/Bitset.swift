@@ -47,5 +47,11 @@ struct Bitset {
         memset(words, 0xff, full * 8)
         if count % 64 != 0 && full < wordCount { words[full] |= (1 << UInt64(count % 64)) - 1 }
     }
+    /// How many bits are set. O(words).
+    var population: Int {
+        var sum = 0
+        for i in 0..<wordCount { sum &+= words[i].nonzeroBitCount }
+        return sum
+    }
     func removeAll() { memset(words, 0, wordCount * 8) }
 }

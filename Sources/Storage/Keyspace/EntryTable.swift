@@ -277,6 +277,9 @@ struct EntryTable {
         }
     }
 
+    /// Buckets with an entry that changed since the last cut. O(buckets / 64).
+    var changedBucketCount: Int { (main.changed?.population ?? 0) + (next?.changed?.population ?? 0) }
+
     /// The cut: what changed becomes what is to be handed over.
     mutating func cut() {
         main.cut()

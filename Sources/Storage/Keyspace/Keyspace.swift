@@ -81,6 +81,9 @@ public final class Keyspace {
     var lastCheckpointFailed = false
     /// What the snapshot must hold for the keys that count as unchanged to be in it; nil: none does.
     var snapshot: SnapshotIdentity?
+    /// Rows that it has, and `changes` when it was cut or loaded.
+    var snapshotRows: Int64 = 0
+    var changesAtSnapshot = 0
     /// Every key counts as changed, or will once `marking` is done, as the snapshot's file is not what it was.
     var isAllMarked = false
     /// Keys that are still to be marked as changed.
@@ -124,6 +127,8 @@ public final class Keyspace {
         ids = RowIDs()
         lastCheckpointFailed = false
         snapshot = nil
+        snapshotRows = 0
+        changesAtSnapshot = 0
         isAllMarked = false
         marking = nil
     }

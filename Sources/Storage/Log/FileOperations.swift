@@ -35,3 +35,9 @@ func syncDirectory(_ path: String) throws(StorageError) {
     close(descriptor)
     if failed { throw .system(path, "cannot sync the directory", code: code) }
 }
+
+/// Makes the names in a file's directory durable.
+func syncDirectory(of path: String) throws(StorageError) {
+    let slash = path.lastIndex(of: "/")
+    try syncDirectory(slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".")
+}

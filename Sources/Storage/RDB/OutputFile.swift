@@ -41,12 +41,12 @@ enum OutputFile {
             guard link(temporary, path) == 0 else { throw failure("cannot be created") }
             unlink(temporary)
         }
-        let slash = path.lastIndex(of: "/")
-        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("its directory cannot be opened") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure("its directory cannot be made durable") }
+        try syncDirectory(of: path)
+    }
+
+    /// Removes a database of ours that did not become whole, with what SQLite left beside it.
+    static func removeDatabase(_ path: String) {
+        for suffix in [""] + companions { unlink(path + suffix) }
     }
 
     private static func exists(_ path: String) -> Bool {

@@ -29,14 +29,14 @@ public enum RDBImporter {
     ) throws(StorageError) -> RDBSummary {
         try OutputFile.checkFree(destination, overwrite: options.overwrite)
         let temporary = "\(destination).importing.\(getpid())"
-        removeDatabase(temporary)
+        OutputFile.removeDatabase(temporary)
         let summary: RDBSummary
         do {
             summary = try write(source, temporary, options)
             try OutputFile.checkFree(destination, overwrite: options.overwrite)
             try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite)
         } catch {
-            removeDatabase(temporary)
+            OutputFile.removeDatabase(temporary)
             throw error
         }
         return summary
@@ -66,14 +66,7 @@ public enum RDBImporter {
             writer.cancel()
             throw error
         }
-        try OutputFile.sync(path)
         return reader.summary
-    }
-
-    // MARK: - Files
-
-    private static func removeDatabase(_ path: String) {
-        for suffix in [""] + OutputFile.companions { unlink(path + suffix) }
     }
 
     // MARK: - Identities

@@ -34,7 +34,7 @@ final class BackgroundWriter {
     private static func write(
         _ path: String, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>
     ) throws(StorageError) {
-        let writer = try SnapshotWriter(path: path, isScratch: true)
+        let writer = try WholeSnapshotWriter(path: path)
         while let message = filled.receive() {
             switch message {
             case .rows(let batch):
@@ -42,9 +42,9 @@ final class BackgroundWriter {
                 batch.removeAll()
                 empty.send(batch)
             case .function(let name, let code):
-                try writer.put(function: name.buffer.bytes, code.buffer.bytes)
+                writer.put(function: name.buffer.bytes, code.buffer.bytes)
             case .finish(let meta):
-                try writer.commit(meta)
+                try writer.finish(meta)
                 return
             }
         }
@@ -60,15 +60,11 @@ final class BackgroundWriter {
     func write(_ batch: RowBatch) { filled.send(.rows(batch)) }
 
     func put(function name: Bytes, _ code: Bytes) {
-        func copy(_ bytes: Bytes) -> Parcel {
-            let buffer = OutputBuffer(capacity: bytes.count)
-            buffer.append(bytes)
-            return Parcel(buffer)
-        }
+        func copy(_ bytes: Bytes) -> Parcel { Parcel(OutputBuffer(copying: bytes)) }
         filled.send(.function(name: copy(name), code: copy(code)))
     }
 
-    /// Writes the rest and `meta`, and closes the database; it is not synced.
+    /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name.
     func finish(_ meta: Meta) throws(StorageError) {
         filled.send(.finish(meta))
         try join()

@@ -9,6 +9,8 @@ import Glibc
 final class SnapshotGuard {
     let path: String
     private(set) var writer: SnapshotWriter?
+    /// While every key is written into a new file, which then takes the place of the one that `writer` holds locked.
+    private var whole: WholeSnapshotWriter?
     /// Only reads; outlives a writer that is dropped after an error, and tells the next one whether somebody else wrote in
     /// between.
     private var witness: SQLiteConnection?
@@ -60,11 +62,12 @@ final class SnapshotGuard {
     }
 
     /// Before the rows of a checkpoint: the file must hold `known` and nothing else (nil: no checkpoint). With `whole` all
-    /// keys follow: the file is made, or emptied within the transaction where it is ours.
+    /// keys follow, and go into a new file; where other programs have the old one open, that is emptied within the
+    /// transaction instead.
     func begin(_ known: SnapshotIdentity?, whole: Bool) throws(StorageError) {
-        if whole { return try beginWhole(known) }
+        if whole || known == nil { return try beginWhole(known) }
         if writer == nil {
-            if known != nil, Snapshot.fileSize(path) ?? 0 == 0 { throw replaced("is missing or empty") }
+            if Snapshot.fileSize(path) ?? 0 == 0 { throw replaced("is missing or empty") }
             do throws(StorageError) {
                 try open(create: true)
             } catch {
@@ -79,8 +82,14 @@ final class SnapshotGuard {
         }
     }
 
+    /// Takes over the rows of `batch`.
+    func apply(_ batch: RowBatch) throws(StorageError) {
+        if let whole { try whole.apply(batch) } else { try writer?.apply(batch) }
+    }
+
     /// Commits what was applied. After it the lock is held again; a warning says where it is not.
     func commit(_ meta: Meta) throws(StorageError) -> SnapshotCommit {
+        if whole != nil { return try commitWhole(meta) }
         guard let writer else { throw StorageError(file: path, message: "the snapshot is not open") }
         try check()
         var commit = try writer.commit(meta)
@@ -102,6 +111,10 @@ final class SnapshotGuard {
     /// After an error: the open transaction is dropped, and what SQLite holds in memory after an I/O error is not trusted:
     /// the next attempt opens anew. The lock is taken again where that is possible at once.
     func failed(_ error: StorageError) {
+        if whole != nil {
+            whole = nil
+            OutputFile.removeDatabase(newPath)
+        }
         writer?.rollback()
         // The connection still reads the file that the name does not lead to any more: see `beginWhole`.
         if error.reason == .replaced { return }
@@ -213,12 +226,69 @@ extension SnapshotGuard {
             close()
             try putAside()
         }
-        if writer == nil { try open(create: true) }
+        if let writer {
+            try hold(SnapshotGuard.lockTimeout)
+            // From here on the lock is held: what others wrote goes with the rest.
+            isForeign = false
+            if try !leaveWAL() {
+                try writer.clear()
+                for (name, code) in functions { try writer.put(function: name.bytes, code.bytes) }
+                return
+            }
+        }
+        OutputFile.removeDatabase(newPath)
+        let new = try WholeSnapshotWriter(path: newPath)
+        for (name, code) in functions { new.put(function: name.bytes, code.bytes) }
+        whole = new
+    }
+
+    /// Where a snapshot is written that is to take this one's place.
+    private var newPath: String { path + SnapshotGuard.newSuffix }
+    static let newSuffix = ".new"
+
+    /// Makes the file one that can be replaced: a WAL belongs to a name, so that a database that still has one, under a name
+    /// that leads to another by now, would be mixed with it. False where another program has the file open. The lock is
+    /// held afterwards as before.
+    private func leaveWAL() throws(StorageError) -> Bool {
+        guard let writer else { return true }
+        writer.rollback()
+        witness = nil
+        let connection = writer.connection
+        let mode = try connection.withBusyTimeout(0) { () throws(StorageError) in
+            do throws(StorageError) {
+                return try connection.string(named: "writer.no_wal")
+            } catch {
+                if error.reason == .busy { return "wal" }
+                throw error
+            }
+        }
         try hold(SnapshotGuard.lockTimeout)
-        // From here on the lock is held: what others wrote goes with the rest.
-        isForeign = false
-        try writer?.clear()
-        for (name, code) in functions { try writer?.put(function: name.bytes, code.bytes) }
+        return mode == "delete"
+    }
+
+    /// Finishes the new file and gives it its name. Readers of the old one go on reading that.
+    private func commitWhole(_ meta: Meta) throws(StorageError) -> SnapshotCommit {
+        guard let whole else { throw StorageError(file: path, message: "the snapshot is not open") }
+        let rows = try whole.finish(meta)
+        self.whole = nil
+        if let writer {
+            if writer.connection.hasMoved { throw replaced("was moved, removed or replaced") }
+            if Snapshot.fileSize(path + "-wal") != nil { throw locked() }
+        }
+        // An empty file is nobody's; one with something in it that was not there before is not replaced.
+        try OutputFile.publish(newPath, as: path, overwrite: writer != nil || Snapshot.fileSize(path) == 0)
+        close()
+        var commit = SnapshotCommit(rows: rows, walBytes: 0, isWALHeld: false, warning: nil)
+        do throws(StorageError) {
+            try open(create: false)
+            // The WAL is there now: its name must survive a power cut before what it will hold counts.
+            try syncDirectory(of: path)
+            try hold(SnapshotGuard.lockTimeout)
+            if isForeign { commit.warning = changed() }
+        } catch {
+            commit.warning = error
+        }
+        return commit
     }
 
     /// The libraries of functions, which only the file holds.

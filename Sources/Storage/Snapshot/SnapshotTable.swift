@@ -48,6 +48,9 @@ public struct RowCounts: Equatable, Sendable {
         get { counts[table.rawValue] }
         set { counts[table.rawValue] = newValue }
     }
+    /// Rows in all tables.
+    public var total: Int64 { counts.reduce(0, &+) }
+
     /// For readers that each counted a part.
     public mutating func add(_ other: RowCounts) {
         for table in SnapshotTable.allCases { self[table] += other[table] }

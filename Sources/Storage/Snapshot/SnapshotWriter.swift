@@ -3,6 +3,8 @@ import schema
 
 /// What `SnapshotWriter.commit` has to tell after the snapshot is durable. None of it undoes the commit.
 public struct SnapshotCommit: Sendable {
+    /// Rows in all tables.
+    public var rows: Int64
     /// The size of the -wal file in bytes: 0, unless another program's reader held it.
     public let walBytes: Int64
     /// Another program's reader kept the WAL from being emptied; the next commit tries again, and it grows meanwhile.
@@ -33,16 +35,15 @@ public final class SnapshotWriter {
     /// By type's raw number: strings and owners that this transaction has rows of.
     private var written = [IDSet](repeating: IDSet(), count: Int(ValueType.stream.rawValue) + 1)
     private var hasRows = false
-    /// For the fields of streams' entries.
-    var pairs: [Bytes] = []
-    let entryText = OutputBuffer(capacity: 1024)
+    private let texts = EntryTexts()
 
     /// Opens the snapshot; makes it, with its tables, where it is missing or empty, unless `create` is false. `recount`
     /// counts all rows instead of trusting meta: for a snapshot whose counts did not hold and that was accepted anyway.
-    /// `isScratch`: the file is new, is thrown away on any failure, and is synced by the caller once it is closed; then
-    /// SQLite need not write everything twice. Throws for a file that is not a snapshot, is newer than this code, damaged or being written elsewhere.
+    /// `isScratch`: the file is nobody else's yet, is thrown away on any failure, and is synced by the caller once it is
+    /// closed; then SQLite need not write everything twice. `counts`: the rows that are there, where meta cannot say.
+    /// Throws for a file that is not a snapshot, is newer than this code, damaged or being written elsewhere.
     public init(
-        path: String, create: Bool = true, recount: Bool = false, isScratch: Bool = false
+        path: String, create: Bool = true, recount: Bool = false, isScratch: Bool = false, counts: RowCounts? = nil
     ) throws(StorageError) {
         self.path = path
         self.isScratch = isScratch
@@ -55,7 +56,6 @@ public final class SnapshotWriter {
             try Snapshot.checkIdentity(connection)
         }
         if isScratch {
-            guard isBlank else { throw connection.error("is there already") }
             try connection.execute(named: "writer.scratch")
         } else {
             let mode = try connection.string(named: "writer.wal")
@@ -67,10 +67,11 @@ public final class SnapshotWriter {
         if isBlank { try createTables() }
 
         versionAtOpening = try connection.integer(named: "data_version")
-        let meta = try Meta.read(connection)
+        // A file that is not whole yet has rows and no meta.
+        let meta = counts == nil ? try Meta.read(connection) : nil
         identity = meta?.identity
         for table in SnapshotTable.allCases {
-            let count = recount ? nil : meta?.rowCounts[table] ?? 0
+            let count = recount ? nil : (counts ?? meta?.rowCounts)?[table] ?? 0
             tables.append(try TableWriter(table, count: count, connection))
         }
     }
@@ -125,7 +126,8 @@ public final class SnapshotWriter {
         try connection.execute(named: "commit")
         identity = meta.identity
         forgetTransaction()
-        return isScratch ? SnapshotCommit(walBytes: 0, isWALHeld: false, warning: nil) : tidy()
+        return isScratch
+            ? SnapshotCommit(rows: rowCounts.total, walBytes: 0, isWALHeld: false, warning: nil) : tidy()
     }
 
     /// Drops the open transaction: the file, and what this object knows of it, are as before the first `apply`.
@@ -153,16 +155,7 @@ extension SnapshotWriter {
         try connection.execute(Schema.create)
         try connection.execute(named: "commit")
         // The new name in the directory must survive a power cut as the data in it does.
-        let slash = path.lastIndex(of: "/")
-        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        let isSynced = descriptor >= 0 && fsync(descriptor) == 0
-        let code = errno
-        if descriptor >= 0 { close(descriptor) }
-        if !isSynced {
-            let reason = String(cString: strerror(code))
-            throw StorageError(file: directory, message: "cannot sync the directory: \(reason)")
-        }
+        try syncDirectory(of: path)
     }
 
     private func begin() throws(StorageError) {
@@ -197,7 +190,7 @@ extension SnapshotWriter {
             warning = error
         }
         return SnapshotCommit(
-            walBytes: Snapshot.fileSize(path + "-wal") ?? 0, isWALHeld: isHeld, warning: warning)
+            rows: rowCounts.total, walBytes: Snapshot.fileSize(path + "-wal") ?? 0, isWALHeld: isHeld, warning: warning)
     }
 }
 
@@ -212,41 +205,19 @@ extension SnapshotWriter {
         while offset < batch.byteCount {
             let start = offset
             let row = batch.decode(at: &offset)
-            let type: ValueType
-            let id: Int64
-            switch row {
-            case .removeString(let string):
-                // A row of this checkpoint took the id over.
-                if !removals || written[Int(ValueType.string.rawValue)].contains(string) { continue }
-                (type, id) = (.string, string)
-            case .removeOwner(let ownerType, let owner):
-                if !removals { continue }
-                try check(ownerType, owner)
-                if written[Int(ownerType.rawValue)].contains(owner) {
+            guard let (type, id) = row.subject, row.isRemovalOfKey == removals else { continue }
+            if let problem = row.problem { throw connection.error(problem) }
+            if removals {
+                let isTaken = written[Int(type.rawValue)].contains(id)
+                // A string's row of this checkpoint took the id over.
+                if isTaken && type == .string { continue }
+                if isTaken {
                     throw connection.error(
-                        "the removal of a \(ownerType.name) (id \(owner)) came after its rows in one checkpoint")
+                        "the removal of a \(type.name) (id \(id)) came after its rows in one checkpoint")
                 }
-                (type, id) = (ownerType, owner)
-            case .string(let string, _, _, _, _):
-                if removals { continue }
-                guard SnapshotTable.strings.ids.contains(string) else {
-                    throw connection.error("the snapshot cannot hold a string with id \(string)")
-                }
-                (type, id) = (.string, string)
-            case .owner(let ownerType, let owner, _, _, _),
-                .element(let ownerType, let owner, _, _, _, _, _),
-                .removeElements(let ownerType, let owner, _):
-                if removals { continue }
-                try check(ownerType, owner)
-                (type, id) = (ownerType, owner)
-            case .stream(let owner, _):
-                if removals { continue }
-                try check(.stream, owner)
-                (type, id) = (.stream, owner)
-            case .flushAll, .flushDatabase, .swapDatabases:
-                continue
+            } else {
+                written[Int(type.rawValue)].insert(id)
             }
-            if !removals { written[Int(type.rawValue)].insert(id) }
             if pending.byteCount + (offset - start) > PendingRows.limit { try drain() }
             if offset - start > PendingRows.limit / 4 {
                 // A copy of such a row would cost more memory than its place in the order is worth.
@@ -255,13 +226,6 @@ extension SnapshotWriter {
             } else {
                 pending.append(type, id: id, batch.encoded(start..<offset))
             }
-        }
-    }
-
-    /// Refuses types that have no tables, and ids that would run into another owner's elements.
-    private func check(_ type: ValueType, _ owner: Int64) throws(StorageError) {
-        guard CollectionTables.of(type) != nil, CollectionTables.ownerIDs.contains(owner) else {
-            throw connection.error("the snapshot cannot hold a \(type.name) with id \(owner)")
         }
     }
 
@@ -276,23 +240,16 @@ extension SnapshotWriter {
 
     @inline(__always)
     private func write(_ row: Row) throws(StorageError) {
+        if let place = row.place {
+            try table(place.table).upsert(place) { row.bindColumns(to: $0, texts) }
+        } else {
+            try writeChange(row)
+        }
+    }
+
+    /// An operation that is no whole row.
+    private func writeChange(_ row: Row) throws(StorageError) {
         switch row {
-        case .string(let id, let db, let key, let value, let expiresMs):
-            try table(.strings).upsert(id) { statement in
-                statement.bind(2, Int64(db))
-                statement.bind(3, key)
-                statement.bind(4, value)
-                statement.bind(5, expiresMs)
-            }
-        case .owner(let type, let id, let db, let key, let expiresMs):
-            guard let tables = CollectionTables.of(type) else { return }
-            try table(tables.owners).upsert(id) { statement in
-                statement.bind(2, Int64(db))
-                statement.bind(3, key)
-                statement.bind(4, expiresMs)
-            }
-        case .element(let type, let owner, let slot, let first, let second, let score, let expiresMs):
-            try writeElement(type, owner, slot, first, second, score, expiresMs)
         case .removeString(let id):
             try table(.strings).remove(id)
         case .removeOwner(let type, let id):
@@ -300,46 +257,26 @@ extension SnapshotWriter {
             try table(tables.owners).remove(id)
             try table(tables.elements).removeElements(id, 0...CollectionTables.lastSlot)
             if type == .stream { try removeStreamParts(id) }
-        case .stream(let owner, let row):
-            try write(stream: owner, row)
         case .removeElements(let type, let owner, let slots):
             guard let tables = CollectionTables.of(type), !slots.isEmpty else { return }
             let lower = min(Int64(clamping: slots.lowerBound), CollectionTables.lastSlot)
             let upper = min(Int64(clamping: slots.upperBound) - 1, CollectionTables.lastSlot)
             try table(tables.elements).removeElements(owner, lower...max(lower, upper))
-        case .flushAll, .flushDatabase, .swapDatabases:
+        case .stream(let owner, .state(let state)):
+            let statement = try connection.prepare(named: "raw_streams.state")
+            statement.bind(1, owner)
+            state.bindColumns(to: statement, from: 2)
+            try statement.run()
+        case .stream(let owner, .remove(let part, let slots)):
+            try table(part.table).removeElements(owner, Int64(slots.lowerBound)...Int64(slots.upperBound))
+        case .string, .owner, .element, .stream, .flushAll, .flushDatabase, .swapDatabases:
             break
         }
     }
 
-    @inline(__always)
-    private func writeElement(
-        _ type: ValueType, _ owner: Int64, _ slot: UInt32, _ first: Bytes, _ second: Bytes, _ score: Double,
-        _ expiresMs: Int64?
-    ) throws(StorageError) {
-        switch type {
-        case .list:
-            try table(.listItems).upsertElement(owner, slot) { $0.bind(2, first) }
-        case .hash:
-            try table(.hashFields).upsertElement(owner, slot) { statement in
-                statement.bind(2, first)
-                statement.bind(3, second)
-                statement.bind(4, expiresMs)
-            }
-        case .set:
-            try table(.setMembers).upsertElement(owner, slot) { $0.bind(2, first) }
-        case .zset:
-            if score.isNaN { throw connection.error("a sorted set's score is not a number") }
-            try table(.zsetMembers).upsertElement(owner, slot) { statement in
-                statement.bind(2, first)
-                statement.bind(3, score)
-                statement.bind(4, score == 0 && score.sign == .minus ? 1 : nil)
-            }
-        case .stream:
-            try writeStreamEntry(owner, slot, first, second)
-        case .string:
-            break
-        }
+    /// All rows of a stream but its own and its entries'.
+    private func removeStreamParts(_ owner: Int64) throws(StorageError) {
+        for part in StreamPart.allCases { try table(part.table).removeElements(owner, 0...CollectionTables.lastSlot) }
     }
 
     private func applyBarrier(_ row: Row) throws(StorageError) {

@@ -37,29 +37,13 @@ final class TableWriter {
 
     func restore(_ state: State) { self.state = state }
 
-    /// A row of a table of strings or owners. `bind` binds all columns but the id.
+    /// Writes a row. `bind` binds all columns but the id. Once an element of an owner was not found, its last one is looked
+    /// up, so that a new collection among older ones is inserted without a search for each row.
     @inline(__always)
-    func upsert(_ id: Int64, _ bind: (SQLiteStatement) -> Void) throws(StorageError) {
-        if id > state.lastID {
-            try run(insert, id, bind)
-            state.lastID = id
-            state.count += 1
-        } else {
-            try run(update, id, bind)
-            if connection.changes == 0 {
-                try run(insert, id, bind)
-                state.count += 1
-            }
-        }
-    }
-
-    /// A row of a table of elements. Once an element of an owner was not found, its last one is looked up, so that a
-    /// new collection among older ones is inserted without a search for each row.
-    @inline(__always)
-    func upsertElement(_ owner: Int64, _ slot: UInt32, _ bind: (SQLiteStatement) -> Void) throws(StorageError) {
-        let id = CollectionTables.elementID(owner, Int64(slot))
-        if owner != state.owner {
-            state.owner = owner
+    func upsert(_ place: RowPlace, _ bind: (SQLiteStatement) -> Void) throws(StorageError) {
+        let id = place.id
+        if place.owner != state.owner {
+            state.owner = place.owner
             state.ownerLastID = nil
         }
         if id > state.lastID {
@@ -69,7 +53,7 @@ final class TableWriter {
             state.count += 1
             return
         }
-        if let ownerLastID = state.ownerLastID, id > ownerLastID {
+        if let ownerLastID = state.ownerLastID, id > ownerLastID, place.owner >= 0 {
             try run(insert, id, bind)
             state.ownerLastID = id
             state.count += 1
@@ -79,9 +63,9 @@ final class TableWriter {
         if connection.changes != 0 { return }
         try run(insert, id, bind)
         state.count += 1
-        if state.ownerLastID == nil {
-            let end = CollectionTables.elementID(owner, CollectionTables.lastSlot)
-            state.ownerLastID = try lastID(CollectionTables.elementID(owner, 0), end)
+        if state.ownerLastID == nil && place.owner >= 0 {
+            let end = CollectionTables.elementID(place.owner, CollectionTables.lastSlot)
+            state.ownerLastID = try lastID(CollectionTables.elementID(place.owner, 0), end)
         }
     }
 
