@@ -10,10 +10,11 @@ import random
 import threading
 import time
 
-from operations import BRIEF_KEYS, KINDS, Requests
+from operations import BRIEF_KEYS, KINDS, OK, QUEUED, Requests, array
 from values import integer, read
 
 WRITERS = 8
+UPHEAVALS = b"upheavals"
 DATABASES = 2
 SHORT, LONG = 40, 1500  # elements of a collection
 LONG_WRITERS = (0, 5)  # the others' collections are short
@@ -35,16 +36,16 @@ class Step:
 
 
 class Upheaval:
-    """FLUSHALL or SWAPDB 0 1, in the place of a request: a step of every writer's history."""
+    """FLUSHALL or SWAPDB 0 1, in the place of a request: a step of every writer's history. It leaves its number in
+    database 0, as a writer without keys would not show whether it is there."""
 
     shared = False
 
-    def __init__(self, *command):
-        self.commands = [command]
-
-    @property
-    def empties(self):
-        return self.commands[0][0] == "FLUSHALL"
+    def __init__(self, number, *command):
+        self.number = number
+        self.empties = command[0] == "FLUSHALL"
+        self.commands = [("MULTI",), command, ("SET", UPHEAVALS, number), ("EXEC",)]
+        self.replies = [OK, QUEUED, QUEUED, array(OK, OK)]
 
 
 class Writer(Requests):
@@ -127,6 +128,7 @@ class Settled:
 
     def __init__(self, writer, fits, keys):
         self.writer, self.fits, self.keys = writer, fits, keys
+        self.history = writer.history
 
     @property
     def least(self):
@@ -144,7 +146,7 @@ class Settled:
     @property
     def lost(self):
         """Acknowledged steps that are not there for sure."""
-        return [step for step in self.writer.history[self.most :] if step.acknowledged is not None]
+        return [step for step in self.history[self.most :] if step.acknowledged is not None]
 
 
 class Model:
@@ -154,6 +156,7 @@ class Model:
         self.seed = seed
         self.writers = [Writer(n) for n in range(WRITERS)]
         self.counters = [0] * DATABASES  # each group's, as found last
+        self.upheavals = self.mark = 0  # sent, and found last
         self.violations = []
         self.round = 0
         self.acknowledged = 0
@@ -183,13 +186,14 @@ class Model:
         for writer in self.writers:
             writer.lock.acquire()
         try:
-            step = Step(Upheaval(*command))
+            self.upheavals += 1
+            step = Step(Upheaval(self.upheavals, *command))
             for writer in self.writers:
                 writer.history.append(step)
-            reply = connection.call(*command)
-            if reply != b"+OK\r\n":
+            replies = connection.pipeline(step.request.commands)
+            if replies != step.request.replies:
                 if not self.is_ending:
-                    self.report(f"{brief(command)}: {reply!r}")
+                    self.report(f"{brief(command)}: {replies!r}")
                 return
             step.acknowledged = time.monotonic()
             for writer in self.writers:
@@ -213,6 +217,9 @@ class Model:
             expiring = sum(1 for key in keys if b":brief:" in key)
             if not len(keys) - expiring <= size <= len(keys) + BRIEF_KEYS * WRITERS - expiring:
                 self.report(f"DBSIZE of database {database} is {size}, and there are {len(keys)} keys")
+        mark = found[0].pop(UPHEAVALS, None)
+        found[1].pop(UPHEAVALS, None)
+        mark = int(mark.content) if mark else 0
         owned = [{} for _ in self.writers]
         counters = {}
         for database, keys in enumerate(found):
@@ -224,22 +231,22 @@ class Model:
                     owned[int(prefix[1:])][database, key] = value
                 else:
                     self.report(f"{key!r} in database {database} was never written")
-        settled = [self.place(writer, owned[writer.index]) for writer in self.writers]
+        settled = [self.place(writer, owned[writer.index], mark) for writer in self.writers]
         if None in settled or self.violations:
             return None
-        self.agree(settled)
         self.compare(settled)
         for group in range(DATABASES):
             self.count(group, [s for s in settled if s.writer.group == group], counters)
         if counters:
             self.report(f"counters where none can be: {counters}")
         self.acknowledged += sum(1 for w in self.writers for step in w.history if step.acknowledged is not None)
+        self.mark = mark
         for s in settled:
             s.writer.start(s.keys, s.database)
         return None if self.violations else settled
 
-    def place(self, writer, found):
-        """The number of steps after which the writer's keys were `found`, as Settled."""
+    def place(self, writer, found, mark):
+        """The numbers of steps after which the writer's keys were `found`, with `mark` upheavals, as Settled."""
         now = time.time() * 1000
         keys, database = dict(writer.base), writer.base_database
 
@@ -255,6 +262,7 @@ class Model:
 
         different = all_that_differ()
         fits, fewest = [], (len(different), 0, set(different))
+        last = self.mark
         for at, step in enumerate([None, *writer.history]):
             if step:
                 database, changed = writer.apply(step.request, keys, database)
@@ -262,7 +270,9 @@ class Model:
                     different = all_that_differ()
                 for key in changed or ():
                     (different.add if differs(key) else different.discard)(key)
-            if not different:
+                if isinstance(step.request, Upheaval):
+                    last = step.request.number
+            if not different and last == mark:
                 fits.append((at, database))
             elif len(different) <= fewest[0]:
                 fewest = (len(different), at, set(different))
@@ -270,19 +280,6 @@ class Model:
             return Settled(writer, fits, {key: value for (_, key), value in found.items()})
         self.explain(writer, found, *fewest[1:])
         return None
-
-    def agree(self, settled):
-        """A writer without keys cannot tell whether a FLUSHALL or SWAPDB was; the others can."""
-        there = {id(step) for s in settled for step in s.writer.history[: s.least]}
-        missing = {id(step) for s in settled for step in s.writer.history[s.most :]}
-        for s in settled:
-            for at in range(s.least, s.most):
-                step = s.writer.history[at]
-                if isinstance(step.request, Upheaval) and id(step) in there:
-                    s.fits = [fit for fit in s.fits if fit[0] > at]
-                elif isinstance(step.request, Upheaval) and id(step) in missing:
-                    s.fits = [fit for fit in s.fits if fit[0] <= at]
-                    break
 
     def explain(self, writer, found, at, different):
         """No prefix of a writer's history makes what was found."""
@@ -308,15 +305,12 @@ class Model:
 
     def compare(self, settled):
         """The writers' prefixes must be one prefix of what the server executed."""
-        present = [step for s in settled for step in s.writer.history[: s.least]]
-        there = {id(step) for step in present}
-        missing = [(s, step) for s in settled for step in s.writer.history[s.most :]]
+        present = [step for s in settled for step in s.history[: s.least]]
+        missing = [(s, step) for s in settled for step in s.history[s.most :]]
         latest = max(present, key=lambda step: step.sent, default=None)
         for s, step in missing:
             shown = "; ".join(map(brief, step.request.commands))
-            if id(step) in there:
-                self.report(f"{shown} is there for some writers and not for {s.writer.name.decode()}")
-            elif latest and step.acknowledged is not None and step.acknowledged < latest.sent:
+            if latest and step.acknowledged is not None and step.acknowledged < latest.sent:
                 later = "; ".join(map(brief, latest.request.commands))
                 self.report(
                     f"a hole: {shown} of {s.writer.name.decode()} is missing, and {later}, sent "
@@ -332,21 +326,17 @@ class Model:
         low = high = self.counters[group]
         for s in settled:
             # After the last FLUSHALL, if any.
-            for at, step in enumerate(s.writer.history[: s.most]):
+            for at, step in enumerate(s.history[: s.most]):
                 if isinstance(step.request, Upheaval) and step.request.empties:
                     low = high = 0
         for s in settled:
             begin = 0
-            for at, step in enumerate(s.writer.history[: s.most]):
+            for at, step in enumerate(s.history[: s.most]):
                 if isinstance(step.request, Upheaval) and step.request.empties:
                     begin = at + 1
-            steps = [at for at in range(begin, s.most) if s.writer.history[at].request.shared]
+            steps = [at for at in range(begin, s.most) if s.history[at].request.shared]
             low += sum(1 for at in steps if at < s.least)
             high += len(steps)
-        # With a FLUSHALL among the steps that cannot be told apart, nothing is sure.
-        vague = any(
-            isinstance(step.request, Upheaval) for s in settled for step in s.writer.history[s.least : s.most]
-        )
-        if not vague and not low <= found <= high:
+        if not low <= found <= high:
             self.report(f"the counter of group {group} is {found}, not from {low} to {high}")
         self.counters[group] = found
