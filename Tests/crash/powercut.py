@@ -7,9 +7,12 @@ synced is gone, as the kernel's memory goes with the power. The server is killed
 replays its journal, and a server started on what is there. Rounds take turns in `appendfsync`; in half of them another
 process holds a read transaction on the snapshot, and so its WAL; in some the kernel's writeback of some file is imitated.
 
-- always: no acknowledged request is lost.
+- always: no request is lost that was acknowledged before the cut.
 - everysec: none that was acknowledged over two seconds before the cut.
 - all: what is there is a prefix of what was executed, never a hole, and transactions are whole.
+
+What is acknowledged after the cut does not count: an fdatasync that is under way when ext4 is shut down may return 0
+though what it was for is lost, as it takes a failed conversion of extents for done.
 
 Needs root; elsewhere it says that it is skipped, and succeeds. The seed decides what is written, not how threads
 interleave.
@@ -134,7 +137,7 @@ class PowerCuts(Harness):
         moment = time.monotonic()
         self.volume.cut()
         figures.cuts += 1
-        # What is still acknowledged now must have been synced before.
+        # The server may see errors for a while, or not.
         time.sleep(rng.choice([0, 0, 0.01]))
         server.process.kill()
         server.process.wait()
@@ -148,17 +151,18 @@ class PowerCuts(Harness):
 
     def judge(self, settled, mode, moment):
         figures = self.figures[mode]
-        allowed = {"always": -1e9, "everysec": MAX_UNSYNCED + SLACK, "no": 1e9}[mode]
+        allowed = {"always": 0, "everysec": MAX_UNSYNCED + SLACK, "no": float("inf")}[mode]
         for s in settled:
-            figures.acknowledged += sum(1 for step in s.history if step.acknowledged is not None)
-            figures.lost += len(s.lost)
-            for step in s.lost[:1]:
+            figures.acknowledged += sum(1 for step in s.history if (step.acknowledged or moment) < moment)
+            lost = [step for step in s.lost if step.acknowledged < moment]
+            figures.lost += len(lost)
+            for step in lost[:1]:
                 age = moment - step.acknowledged
                 figures.oldest = max(figures.oldest, age)
                 if age > allowed:
                     self.model.report(
                         f"appendfsync {mode}: {'; '.join(map(brief, step.request.commands))} was acknowledged "
-                        f"{age * 1000:.1f} ms before the cut and is lost, with {len(s.lost) - 1} after it"
+                        f"{age * 1000:.1f} ms before the cut and is lost, with {len(lost) - 1} after it"
                     )
 
     def run(self, rounds):
