@@ -13,12 +13,12 @@ ARGS ?=
 PYTHON = .venv/bin/python
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev
-TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv
+TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv strace
 PIP_PACKAGES = pytest redis hiredis
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients bench crash differential fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients bench crash powercut differential fuzz lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -57,6 +57,10 @@ test: lint unit clients
 
 crash: test-deps build
 	$(PYTHON) Tests/crash/crash.py --server $(SERVER) --rounds $${ROUNDS:-500}
+
+# As root: power cuts on an ext4 of its own, on a loop device; the seed is printed.
+powercut: test-deps build
+	$(PYTHON) Tests/crash/powercut.py --server $(SERVER) --rounds $${ROUNDS:-500} $${SEED:+--seed $$SEED}
 
 # Random commands compared with redis-server; the seed is printed.
 differential: test-deps build

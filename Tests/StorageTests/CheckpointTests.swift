@@ -125,7 +125,8 @@ struct RandomWriter {
         }
     }
 
-    private mutating func edit(_ db: Database, _ type: Int, _ key: Text, _ element: Text, _ value: Text) throws {
+    /// Changes a collection of the type (5: a stream) in one way of those there are.
+    mutating func edit(_ db: Database, _ type: Int, _ key: Text, _ element: Text, _ value: Text) throws {
         switch type {
         case 0:
             if int(3) == 0 {
