@@ -9,7 +9,7 @@ extension PersistenceControl {
         self.server = server
         let settings = server.config.settings
         let directory = settings.directory
-        lock = try DirectoryLock(directory: directory)
+        try takeDirectory()
         isLoading = true
         loadingStarted = wallClockMilliseconds() / 1000
         defer { isLoading = false }
@@ -45,9 +45,6 @@ extension PersistenceControl {
         } else {
             try refuseForeignLog(directory, settings)
             serverID = PersistenceControl.makeServerID()
-        }
-        if settings.replicaOf != nil {
-            server.log.warning("replicaof is set, but replication is not supported yet: this server is a master")
         }
         server.keyspace.now = wallClockMilliseconds()
         server.propagator.isEnabled = settings.appendOnly
@@ -127,7 +124,7 @@ extension PersistenceControl {
         let settings = server.config.settings
         if !settings.appendOnly {
             // What the log held is in memory only now; it stays until a checkpoint has it.
-            if recovered != nil { requestSave() }
+            if recovered != nil && lock != nil { requestSave() }
             return
         }
         let log = makeLog(wake)
