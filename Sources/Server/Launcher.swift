@@ -3,7 +3,7 @@ import Storage
 
 /// From the command line to a server that accepts connections.
 enum Launcher {
-    static func run(_ arguments: [String]) -> Never {
+    static func run(_ arguments: [ByteString]) -> Never {
         if let text = ConfigLoader.information(arguments) {
             print(text)
             exit(0)
@@ -12,7 +12,7 @@ enum Launcher {
         do throws(ConfigError) {
             config = try ConfigLoader.load(arguments: arguments)
         } catch {
-            fail(error.description)
+            fail(error.text)
         }
         do throws(SettingError) {
             try config.enterDirectory()
@@ -25,8 +25,15 @@ enum Launcher {
         log.notice("\(Version.name) is starting")
         log.notice("\(Version.name) version=\(Version.number), pid=\(getpid()), just started")
         writeProcessID(settings.pidFile, log)
+        let manager = ServiceManager(settings.supervised) { log.warning("\($0)") }
 
         let server = Server(config: config, log: log)
+        server.reportSettings()
+        if let manager {
+            server.onSupervisorNews = { lines in
+                if let reason = manager.notify(lines) { log.warning("Cannot notify the service manager: \(reason)") }
+            }
+        }
         do throws(StorageError) {
             let loop = try EventLoop(server)
             log.setRole(.master)
@@ -34,32 +41,36 @@ enum Launcher {
             log.notice("Port: \(settings.port), PID: \(getpid())")
             log.notice("Server initialized")
             try loop.listen()
+            server.onSupervisorNews?("STATUS=Loading the data")
             try server.persistence.start(server)
             server.persistence.attach()
             server.requestShutdown = { [unowned server] in server.persistence.signalled($0) }
             server.followSettings(listenersChanged: { _ throws(SettingError) in try loop.listenAgain() })
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
+            server.onSupervisorNews?("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {
             log.warning("\(error)")
+            // Once: the log may be what is on the screen.
+            if log.isStandardOutput { exit(1) }
             fail("\(error)")
         }
         exit(0)
     }
 
-    private static func writeProcessID(_ path: String, _ log: Logger) {
+    private static func writeProcessID(_ path: ByteString, _ log: Logger) {
         if path.isEmpty { return }
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let file = path.withCString { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
         var text = "\(getpid())\n"
         let isWritten = file >= 0 && text.withUTF8 { write(file, $0.baseAddress, $0.count) } > 0
-        if !isWritten { log.warning("Cannot write the pid file \(path)") }
+        if !isWritten { log.warning("Cannot write the pid file \(path): \(systemReason())") }
         if file >= 0 { close(file) }
     }
 
-    private static func fail(_ message: String) -> Never {
-        var text = message + "\n"
-        text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
+    private static func fail(_ message: ByteString) -> Never {
+        let text = message.bytes + [10]
+        _ = write(2, text, text.count)
         exit(1)
     }
 }

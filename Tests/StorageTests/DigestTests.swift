@@ -8,6 +8,25 @@ private func sha1(_ text: String) -> String {
     return SHA1(of: out.bytes).hex
 }
 
+@Suite struct SHA256Tests {
+    /// From FIPS 180-4's examples, and lengths around a block's end as sha256sum has them.
+    @Test(arguments: [
+        (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (3, "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0"),
+        (55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"),
+        (56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"),
+        (63, "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34"),
+        (64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"),
+        (65, "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0"),
+        (119, "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb"),
+        (1000, "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3"),
+    ])
+    func digests(count: Int, hexadecimal: String) {
+        let digest = SHA256.hexadecimal(of: [UInt8](repeating: UInt8(ascii: "a"), count: count))
+        #expect(String(decoding: digest, as: UTF8.self) == hexadecimal)
+    }
+}
+
 @Suite struct SHA1Tests {
     /// The vectors of FIPS 180-4's examples.
     @Test(arguments: [

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from oracle import Pair, start_redis, start_swiftlet  # noqa: E402
+from process import Starter  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +56,11 @@ def protocols(request, both):
     for connection in (both.swiftlet, both.oracle):
         connection.call("HELLO", request.param)
     return both
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts servers of the test's own, as processes; see process.py."""
+    starter = Starter(tmp_path)
+    yield starter
+    starter.stop()

@@ -70,7 +70,7 @@ enum ClientCommand {
         } else if c.args[2].equals(ignoringCase: "lib-ver") {
             c.client.libraryVersion = try checkedName(c.args[3], "lib-ver")
         } else {
-            throw CommandError("ERR Unrecognized option '\(c.args[2].string)'")
+            throw CommandError(parts: Bytes("ERR Unrecognized option '"), c.args[2], Bytes("'"))
         }
         c.reply.ok()
     }
@@ -150,7 +150,9 @@ enum ClientCommand {
     }
 
     private static func clientType(_ name: Bytes) throws(CommandError) -> ClientType {
-        guard let type = ClientType(name) else { throw CommandError("ERR Unknown client type '\(name.string)'") }
+        guard let type = ClientType(name) else {
+            throw CommandError(parts: Bytes("ERR Unknown client type '"), name, Bytes("'"))
+        }
         return type
     }
 
@@ -197,7 +199,9 @@ enum ClientCommand {
         } else if name.equals(ignoringCase: "laddr") {
             filters.append(.localAddress(value.string))
         } else if name.equals(ignoringCase: "user") {
-            guard value == Bytes("default") else { throw CommandError("ERR No such user '\(value.string)'") }
+            guard value == Bytes("default") else {
+                throw CommandError(parts: Bytes("ERR No such user '"), value, Bytes("'"))
+            }
             filters.append(.user(value.string))
         } else if name.equals(ignoringCase: "skipme") {
             if value.equals(ignoringCase: "yes") {

@@ -41,22 +41,15 @@ enum ConfigCommands {
 
     private static func set(_ c: ReadContext) throws(CommandError) {
         guard c.args.count.isMultiple(of: 2) else { throw .syntax }
-        var pairs: [(name: String, value: String)] = []
-        for i in stride(from: 2, to: c.args.count, by: 2) {
-            // Settings are text: what is none would come back changed from CONFIG GET and from the file.
-            guard let value = String(validating: c.args[i + 1].buffer, as: UTF8.self) else {
-                throw CommandError(
-                    "ERR CONFIG SET failed (possibly related to argument '\(c.args[i].string)') - "
-                        + "the value must be valid UTF-8")
-            }
-            pairs.append((c.args[i].string, value))
+        let pairs = stride(from: 2, to: c.args.count, by: 2).map {
+            (name: ByteString(c.args[$0]), value: ByteString(c.args[$0 + 1]))
         }
         let config = c.server.config
         let isTrusted = config.settings.enableProtectedConfigs.allows(c.client)
         do {
             try config.set(pairs, isTrusted: isTrusted, isLoading: c.server.persistence.isLoading)
         } catch {
-            throw CommandError("ERR " + error.message)
+            throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)
         }
         c.reply.ok()
     }
@@ -75,7 +68,7 @@ enum ConfigCommands {
             try ConfigRewriter.rewrite(file, server.config.settings, all: all)
         } catch {
             server.log.warning("CONFIG REWRITE failed: \(error.message)")
-            throw CommandError("ERR " + error.message)
+            throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)
         }
         server.log.notice("CONFIG REWRITE executed with success.")
     }

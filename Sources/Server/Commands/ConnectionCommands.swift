@@ -76,7 +76,7 @@ enum ConnectionCommands {
 
     private static func auth(_ c: ReadContext) throws(CommandError) {
         guard c.args.count <= 3 else { throw .syntax }
-        if c.args.count == 2 && c.server.config.settings.requirePass.isEmpty { throw .passwordNotSet }
+        if c.args.count == 2 && !c.server.config.settings.isPasswordRequired { throw .passwordNotSet }
         let user = c.args.count == 3 ? c.args[1] : Bytes("default")
         try c.server.authenticate(c.client, user, c.args[c.args.count - 1])
         c.reply.ok()
@@ -102,7 +102,7 @@ enum ConnectionCommands {
                 name = try ClientCommand.checkedName(c.args[i + 1], "Client names")
                 i += 2
             } else {
-                throw CommandError("ERR Syntax error in HELLO option '\(c.args[i].string)'")
+                throw CommandError(parts: Bytes("ERR Syntax error in HELLO option '"), c.args[i], Bytes("'"))
             }
         }
         if c.client.flags.contains(.unauthenticated) { throw .helloNeedsAuth }
@@ -129,26 +129,17 @@ enum ConnectionCommands {
 extension Server {
     /// Until ACLs come, there is one user, `default`, with `requirepass` for a password or with any.
     func authenticate(_ client: Client, _ user: Bytes, _ password: Bytes) throws(CommandError) {
-        let wanted = config.settings.requirePass
-        guard user == Bytes("default"), wanted.isEmpty || Self.equal(password, wanted) else { throw .wrongPassword }
+        guard user == Bytes("default"), config.settings.accepts(password) else { throw .wrongPassword }
         client.flags.remove(.unauthenticated)
         client.user = "default"
     }
 
     /// A new connection, or one that is reset, has to give the password where there is one.
     func requireAuthentication(_ client: Client) {
-        if config.settings.requirePass.isEmpty {
-            client.flags.remove(.unauthenticated)
-        } else {
+        if config.settings.isPasswordRequired {
             client.flags.insert(.unauthenticated)
+        } else {
+            client.flags.remove(.unauthenticated)
         }
-    }
-
-    /// In a time that tells nothing about how much of the password is right.
-    private static func equal(_ given: Bytes, _ wanted: String) -> Bool {
-        let wanted = Array(wanted.utf8)
-        var difference = given.count ^ wanted.count
-        for i in 0..<given.count { difference |= Int(given[i] ^ (wanted.isEmpty ? 0 : wanted[i % wanted.count])) }
-        return difference == 0
     }
 }

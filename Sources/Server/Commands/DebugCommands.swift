@@ -69,8 +69,7 @@ enum DebugCommands {
             guard action.arguments.contains(c.args.count - 2) else { break }
             return try action.run(c)
         }
-        throw CommandError(
-            "ERR unknown subcommand or wrong number of arguments for '\(c.args[1].string)'. Try DEBUG HELP.")
+        throw .subcommandSyntax(c.args)
     }
 
     @Sendable private static func accept(_ c: WriteContext) throws(CommandError) { c.reply.ok() }
@@ -247,7 +246,7 @@ enum DebugCommands {
     }
 
     @Sendable private static func error(_ c: WriteContext) throws(CommandError) {
-        throw CommandError(c.args[2].string)
+        throw CommandError(parts: c.args[2])
     }
 
     @Sendable private static func log(_ c: WriteContext) throws(CommandError) {

@@ -81,8 +81,7 @@ enum DiagnosticCommands {
 
     private static func slowlogGet(_ c: ReadContext) throws(CommandError) {
         guard c.args.count <= 3 else {
-            throw CommandError(
-                "ERR unknown subcommand or wrong number of arguments for '\(c.args[1].string)'. Try SLOWLOG HELP.")
+            throw .subcommandSyntax(c.args)
         }
         var wanted = 10
         if c.args.count == 3 {
@@ -132,7 +131,7 @@ enum DiagnosticCommands {
     private static func latencyReset(_ c: ReadContext) throws(CommandError) { c.reply.integer(0) }
 
     private static func latencyGraph(_ c: ReadContext) throws(CommandError) {
-        throw CommandError("ERR No samples available for event '\(c.args[2].string)'")
+        throw CommandError(parts: Bytes("ERR No samples available for event '"), c.args[2], Bytes("'"))
     }
 
     private static func latencyDoctor(_ c: ReadContext) throws(CommandError) {

@@ -57,7 +57,7 @@ enum ExpiryCommands {
                 } else if args[i].equals(ignoringCase: "lt") {
                     lt = true
                 } else {
-                    throw CommandError("ERR Unsupported option \(args[i].string)")
+                    throw CommandError(parts: Bytes("ERR Unsupported option "), args[i])
                 }
             }
             if nx && (xx || gt || lt) {

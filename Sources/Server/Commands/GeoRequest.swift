@@ -98,10 +98,11 @@ struct GeoRequest {
         }
         if isSearch, !area.hasCenter {
             throw CommandError(
-                "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for \(args[0].string)")
+                parts: Bytes("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for "), args[0])
         }
         if isSearch, area.extent == nil {
-            throw CommandError("ERR exactly one of BYRADIUS and BYBOX can be specified for \(args[0].string)")
+            throw CommandError(
+                parts: Bytes("ERR exactly one of BYRADIUS and BYBOX can be specified for "), args[0])
         }
         if takesAny, count == .max { throw CommandError("ERR the ANY argument requires COUNT argument") }
     }

@@ -5,26 +5,33 @@ import Storage
 final class Config {
     private(set) var settings: Settings
     /// The absolute path of the file that was read, for CONFIG REWRITE.
-    let file: String?
-    /// Settings without use that somebody set; the log has named those up to now.
-    private(set) var unusedInUse: [String]
+    let file: ByteString?
+    /// What the log should say at start.
+    let remarks: [String]
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
     var apply: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
-    /// Says that a setting without use was set, once for each.
-    var onUnused: ((String) -> Void)?
+    /// Says that CONFIG SET gave a setting without effect another value than the default.
+    var onWithoutEffect: ((Setting) -> Void)?
 
-    init(_ settings: Settings = Settings(), file: String? = nil, unused: [String] = []) {
+    init(_ settings: Settings = Settings(), file: ByteString? = nil, remarks: [String] = []) {
         self.settings = settings
         self.file = file
-        unusedInUse = unused
+        self.remarks = remarks
+    }
+
+    /// The settings that nothing reads and that are not the default, in the table's order.
+    var withoutEffect: [Setting] {
+        let defaults = Settings()
+        return SettingTable.all.filter { $0.flags.areWithoutEffect && $0.words(settings) != $0.words(defaults) }
     }
 
     /// Goes to `dir`, which from now on is an absolute path. Once, before files are opened.
     func enterDirectory() throws(SettingError) {
-        if !settings.directory.isEmpty, chdir(settings.directory) != 0 {
-            throw SettingError("Can't chdir to '\(settings.directory)': \(String(cString: strerror(errno)))")
+        let path = settings.directoryPath
+        if !path.isEmpty, path.withCString({ chdir($0) }) != 0 {
+            throw SettingError("Can't chdir to '\(path)': \(systemReason())")
         }
-        settings.directory = currentDirectory()
+        settings.directoryPath = currentDirectory()
     }
 
     /// Replication commands change these without CONFIG SET.
@@ -33,11 +40,12 @@ final class Config {
     // MARK: - CONFIG GET
 
     /// Names and values of what any of `patterns` matches, each once, in the table's order.
-    func get(_ patterns: [Bytes]) -> [(name: String, value: String)] {
-        var found: [(name: String, value: String)] = []
+    func get(_ patterns: [Bytes]) -> [(name: ByteString, value: ByteString)] {
+        var found: [(name: ByteString, value: ByteString)] = []
         for setting in SettingTable.all {
-            for name in [setting.name, setting.alias].compactMap({ $0 }) {
-                if patterns.contains(where: { matches($0, name, hidden: setting.flags.contains(.hidden)) }) {
+            let hidden = setting.flags.contains(.hidden)
+            for name in setting.names {
+                if patterns.contains(where: { matches($0, name, hidden: hidden || name == setting.valkeyName) }) {
                     found.append((name, setting.value(in: settings)))
                 }
             }
@@ -45,30 +53,28 @@ final class Config {
         return found
     }
 
-    private func matches(_ pattern: Bytes, _ name: String, hidden: Bool) -> Bool {
-        var name = name
-        return name.withUTF8 { utf8 in
-            guard let base = utf8.baseAddress else { return false }
-            let bytes = Bytes(base, utf8.count)
-            if hidden && pattern.buffer.contains(where: { "*?[".utf8.contains($0) }) { return false }
-            return stringmatch(pattern, bytes, ignoringCase: true)
-        }
+    private func matches(_ pattern: Bytes, _ name: ByteString, hidden: Bool) -> Bool {
+        if hidden && pattern.buffer.contains(where: { "*?[".utf8.contains($0) }) { return false }
+        return name.withBytes { stringmatch(pattern, $0, ignoringCase: true) }
     }
 
     // MARK: - CONFIG SET
 
     /// Sets all of `pairs` or none. `isTrusted`: may change protected settings; `isLoading`: only those that loading
     /// allows. The error's message is the reply, without "ERR ".
-    func set(_ pairs: [(name: String, value: String)], isTrusted: Bool, isLoading: Bool = false)
+    func set(_ pairs: [(name: ByteString, value: ByteString)], isTrusted: Bool, isLoading: Bool = false)
         throws(SettingError)
     {
         var next = settings
         var rows: [Setting] = []
-        var names: Set<String> = []
+        var names: Set<ByteString> = []
         for (name, _) in pairs {
-            let key = name.lowercased()
+            let key = name.lowercased
             guard let setting = SettingTable.byName[key] else {
-                throw SettingError("Unknown option or number of arguments for CONFIG SET - '\(name)'")
+                let known = SettingTable.byName.keys
+                throw SettingError(
+                    "Unknown option or number of arguments for CONFIG SET - '\(name)'\(suggestion(for: name, among: known))"
+                )
             }
             if setting.flags.contains(.startupOnly) { throw Self.failed(name, "can't set immutable config") }
             if setting.flags.contains(.protected) && !isTrusted {
@@ -88,14 +94,14 @@ final class Config {
             }
         }
         try carryOut(next, rows, pairs.map(\.name))
-        for setting in rows where setting.flags.contains(.unused) && !unusedInUse.contains(setting.name) {
-            unusedInUse.append(setting.name)
-            onUnused?(setting.name)
+        let defaults = Settings()
+        for setting in rows where setting.flags.areWithoutEffect && setting.words(settings) != setting.words(defaults) {
+            onWithoutEffect?(setting)
         }
     }
 
     /// Puts `next` in place and tells those whom it concerns; puts the old values back when one of them refuses.
-    private func carryOut(_ next: Settings, _ rows: [Setting], _ names: [String]) throws(SettingError) {
+    private func carryOut(_ next: Settings, _ rows: [Setting], _ names: [ByteString]) throws(SettingError) {
         let old = settings
         settings = next
         var done: [SettingEffect] = []
@@ -115,7 +121,7 @@ final class Config {
         }
     }
 
-    private static func failed(_ name: String, _ message: String) -> SettingError {
+    private static func failed(_ name: ByteString, _ message: ByteString) -> SettingError {
         SettingError("CONFIG SET failed (possibly related to argument '\(name)') - \(message)")
     }
 }

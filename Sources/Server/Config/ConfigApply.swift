@@ -9,8 +9,9 @@ extension Server {
         listenersChanged: @escaping (_ old: Settings) throws(SettingError) -> Void = { (_) throws(SettingError) in }
     ) {
         log.setLevel(config.settings.logLevel)
-        for name in config.unusedInUse { noteUnused(name) }
-        config.onUnused = { [unowned self] in noteUnused($0) }
+        config.onWithoutEffect = { [unowned self] in
+            log.warning("CONFIG SET: \(Self.withoutEffect([$0]))")
+        }
         onSettingChange = { [unowned self] (effect, old) throws(SettingError) in
             switch effect {
             case .log: log.setLevel(config.settings.logLevel)
@@ -19,12 +20,33 @@ extension Server {
                 try config.enterDirectory()
                 try persistence.directoryChanged()
             case .listeners: try listenersChanged(old)
-            case .limits, .slowlog, .clients, .password, .notifications, .replication, .titles: break
+            case .limits, .slowlog, .clients, .notifications, .replication: break
             }
         }
     }
 
-    private func noteUnused(_ name: String) {
-        log.notice("The setting '\(name)' is accepted, but \(Version.name) has no use for it.")
+    /// Says at start which settings are not what they promise: a line for those that are still to come, one for those
+    /// that have nothing to act on.
+    func reportSettings() {
+        for remark in config.remarks { log.warning("\(remark)") }
+        if config.settings.daemonize {
+            log.warning(
+                "daemonize yes has no effect: the server stays in the foreground. Run it under systemd, in a container, "
+                    + "or with nohup and &")
+        }
+        let (later, unused) = config.withoutEffect.reduce(into: ([Setting](), [Setting]())) {
+            if $1.flags.contains(.later) { $0.0.append($1) } else { $0.1.append($1) }
+        }
+        if !later.isEmpty { log.warning("\(Self.withoutEffect(later))") }
+        if !unused.isEmpty { log.notice("\(Self.withoutEffect(unused))") }
+    }
+
+    private static func withoutEffect(_ settings: [Setting]) -> String {
+        let names = settings.map { setting in
+            setting.consequence.map { "\(setting.name) (\($0))" } ?? "\(setting.name)"
+        }
+        let isLater = settings.contains { $0.flags.contains(.later) }
+        return (isLater ? "Without effect yet: " : "Accepted, but \(Version.name) has no use for it: ")
+            + names.joined(separator: ", ")
     }
 }

@@ -1,22 +1,24 @@
 import Glibc
 import Storage
 
-/// Why the server does not start; `description` is what stands on stderr.
+/// Why the server does not start; `text` is what stands on stderr.
 struct ConfigError: Error, CustomStringConvertible {
-    let description: String
+    let text: ByteString
+    var description: String { text.description }
 
     /// The line that was refused, in the form that Redis prints.
-    init(_ place: String, _ text: String, _ message: String) {
-        description = """
+    init(_ place: ByteString, _ line: ByteString, _ message: ByteString) {
+        text = """
 
             *** FATAL CONFIG FILE ERROR (\(Version.name) \(Version.number)) ***
             \(place)
-            >>> '\(text)'
+            >>> '\(line)'
             \(message)
             """
     }
-    init(unreadable file: String, _ code: Int32) {
-        description = "Fatal error, can't open config file '\(file)': \(String(cString: strerror(code)))"
+    init(_ text: ByteString) { self.text = text }
+    init(unreadable file: ByteString, _ reason: ByteString) {
+        text = "Fatal error, can't open config file '\(file)': \(reason)"
     }
 }
 
@@ -24,32 +26,39 @@ struct ConfigError: Error, CustomStringConvertible {
 struct ConfigLoader {
     /// Deep enough for any sane layout; a file that includes itself ends here instead of at the end of memory.
     private static let maximumIncludeDepth = 16
+    /// What a line may say besides a setting.
+    private static let directives: [ByteString] = ["include", "rename-command", "user", "loadmodule"]
 
     private var settings = Settings()
-    private var unused: [String] = []
+    /// Where relative paths begin: the working directory, or what `dir` named last, as in Redis.
+    private var directory = currentDirectory()
 
     /// Loads what `arguments` (without the program's name) ask for: `[file | -] [--name value …]… [-]`.
-    static func load(arguments: [String]) throws(ConfigError) -> Config {
+    static func load(arguments: [ByteString]) throws(ConfigError) -> Config {
         var arguments = arguments[...]
         var loader = ConfigLoader()
-        var file: String?
-        var standardInput = false
+        var file: ByteString?
+        var readsStandardInput = false
         if let first = arguments.first, !first.hasPrefix("-") {
             file = first
             arguments.removeFirst()
+        } else if arguments.first == "-" {
+            readsStandardInput = true
+            arguments.removeFirst()
         }
         if arguments.last == "-" {
-            standardInput = true
+            readsStandardInput = true
             arguments.removeLast()
         }
         if let path = file {
-            let absolute = absolutePath(path)
+            let absolute = absolutePath(path, from: loader.directory)
             file = absolute
-            try loader.read(file: absolute, shown: path, depth: 0)
+            guard let bytes = readFile(absolute) else { throw ConfigError(unreadable: absolute, systemReason()) }
+            try loader.read(bytes, file: absolute, place: "Reading the configuration file", depth: 0)
         }
-        if standardInput {
-            guard let text = readText(0) else { throw ConfigError(unreadable: "-", errno) }
-            try loader.read(text: text, place: "Reading the configuration from standard input", depth: 0)
+        if readsStandardInput {
+            guard let bytes = readAll(0) else { throw ConfigError(unreadable: "-", systemReason()) }
+            try loader.read(bytes, file: "-", place: "Reading the configuration from standard input", depth: 0)
         }
         for directive in Self.directives(arguments) {
             // One argument may hold the name and its values.
@@ -57,24 +66,24 @@ struct ConfigLoader {
             guard let split = splitWords(name) else {
                 throw ConfigError(commandLine, name, "Unbalanced quotes in configuration line")
             }
-            let shown = ([name] + directive.dropFirst().map(quoted)).joined(separator: " ")
             if split.isEmpty && directive.count == 1 { continue }
+            let shown = ([name] + directive.dropFirst().map(quoted)).joined(separator: " ")
             try loader.apply(split + directive.dropFirst(), shown, commandLine, depth: 0)
         }
-        return Config(loader.settings, file: file, unused: loader.unused)
+        let remarks = [loader.settings.settleDefaultUser()].compactMap { $0 }
+        return Config(loader.settings, file: file, remarks: remarks)
     }
 
-    /// What to print instead of starting, when `arguments` is one that asks for it.
-    static func information(_ arguments: [String]) -> String? {
-        guard arguments.count == 1 else { return nil }
-        switch arguments[0] {
+    /// What to print instead of starting, when the first of `arguments` is one that asks for it.
+    static func information(_ arguments: [ByteString]) -> String? {
+        switch arguments.first {
         case "-v", "--version":
             return "\(Version.name) server v=\(Version.number) redis=\(Version.redis) "
                 + "malloc=\(MemoryStatistics.allocator) bits=\(Int.bitWidth)"
         case "-h", "--help":
             return """
                 Usage: swiftlet-server [file] [--setting value ...] [-]
-                       swiftlet-server -                     settings from standard input
+                       swiftlet-server - [--setting value ...]   settings from standard input
                        swiftlet-server -v | --version
                        swiftlet-server -h | --help
 
@@ -85,18 +94,18 @@ struct ConfigLoader {
         }
     }
 
-    private static let commandLine = "Reading the command line"
+    private static let commandLine: ByteString = "Reading the command line"
 
     /// Groups arguments to directives: `--name` opens one, what follows are its values. Right behind a name that stands
     /// alone, a word is its value even when it starts with `--`, except for `save`, which may have none.
-    static func directives(_ arguments: ArraySlice<String>) -> [[String]] {
-        var directives: [[String]] = []
+    static func directives(_ arguments: ArraySlice<ByteString>) -> [[ByteString]] {
+        var directives: [[ByteString]] = []
         var mayTakeDashes = false
         for argument in arguments {
             if argument.hasPrefix("--") && !mayTakeDashes {
-                let name = String(argument.dropFirst(2))
+                let name = argument.dropFirst(2)
                 directives.append([name])
-                mayTakeDashes = splitWords(name)?.count == 1 && name.lowercased() != "save"
+                mayTakeDashes = splitWords(name)?.count == 1 && name.lowercased != "save"
             } else if directives.isEmpty {
                 // Values without a name: Redis takes the first for one.
                 directives.append([argument])
@@ -106,27 +115,29 @@ struct ConfigLoader {
                 mayTakeDashes = false
             }
         }
-        return directives.map { $0.count == 1 && $0[0].lowercased() == "save" ? [$0[0], ""] : $0 }
+        return directives.map { $0.count == 1 && $0[0].lowercased == "save" ? [$0[0], ""] : $0 }
     }
 
     // MARK: - Files
 
-    private mutating func read(file path: String, shown: String, depth: Int) throws(ConfigError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw ConfigError(unreadable: shown, errno) }
-        defer { close(descriptor) }
-        guard let text = readText(descriptor) else { throw ConfigError(unreadable: shown, errno) }
-        let place = depth == 0 ? "Reading the configuration file" : "Reading the included file \(shown)"
-        try read(text: text, place: place, depth: depth)
-    }
-
-    private mutating func read(text: String, place: String, depth: Int) throws(ConfigError) {
-        var number = 0
-        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            number += 1
+    private mutating func read(_ bytes: [UInt8], file: ByteString, place: ByteString, depth: Int)
+        throws(ConfigError)
+    {
+        let lines: [ArraySlice<UInt8>]
+        do throws(SettingError) {
+            lines = try ConfigLines(bytes).lines
+        } catch {
+            throw ConfigError(unreadable: file, error.message)
+        }
+        for (index, line) in lines.enumerated() {
             let trimmed = trim(line)
+            let here: ByteString = "\(place), at line \(index + 1)"
+            if trimmed.bytes.contains(0) {
+                throw ConfigError(
+                    here, ByteString(trimmed.bytes.prefix(100).filter { $0 != 0 }),
+                    "the line holds NUL bytes: the file is damaged, or UTF-16")
+            }
             if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
-            let here = "\(place), at line \(number)"
             guard let words = splitWords(trimmed) else {
                 throw ConfigError(here, trimmed, "Unbalanced quotes in configuration line")
             }
@@ -134,91 +145,60 @@ struct ConfigLoader {
         }
     }
 
-    private mutating func include(_ pattern: String, _ depth: Int) throws(ConfigError) {
-        guard depth < Self.maximumIncludeDepth else { throw ConfigError(unreadable: pattern, ELOOP) }
-        var matches = glob_t()
-        defer { globfree(&matches) }
-        // Without a match: a pattern means no file, a plain name a missing one.
-        guard glob(pattern, 0, nil, &matches) == 0 else {
-            if pattern.contains(where: { "*?[".contains($0) }) { return }
-            throw ConfigError(unreadable: pattern, ENOENT)
+    /// Reads the file, or those that match the pattern, in alphabetical order; `refuse` makes the error that names the
+    /// line.
+    private mutating func include(
+        _ pattern: ByteString, _ depth: Int, _ refuse: (ByteString) -> ConfigError
+    ) throws(ConfigError) {
+        let pattern = absolutePath(pattern, from: directory)
+        guard depth < Self.maximumIncludeDepth else {
+            throw refuse("Can't include '\(pattern)': files include each other more than \(depth) deep")
         }
-        for i in 0..<Int(matches.gl_pathc) {
-            guard let path = matches.gl_pathv[i].map({ String(cString: $0) }) else { continue }
-            try read(file: path, shown: path, depth: depth + 1)
+        for path in pattern.contains(anyOf: "*?[") ? Self.matches(pattern) : [pattern] {
+            guard let bytes = readFile(path) else { throw refuse("Can't open '\(path)': \(systemReason())") }
+            try read(bytes, file: path, place: "Reading the included file \(path)", depth: depth + 1)
         }
+    }
+
+    /// None is no error: a folder of files to include may be empty.
+    private static func matches(_ pattern: ByteString) -> [ByteString] {
+        var found = glob_t()
+        defer { globfree(&found) }
+        guard pattern.withCString({ glob($0, 0, nil, &found) }) == 0 else { return [] }
+        return (0..<Int(found.gl_pathc)).compactMap { found.gl_pathv[$0].map { ByteString(cString: $0) } }
     }
 
     // MARK: - One directive
 
-    private mutating func apply(_ words: [String], _ shown: String, _ place: String, depth: Int) throws(ConfigError) {
-        let name = words[0].lowercased()
-        let values = Array(words.dropFirst())
-        func refuse(_ message: String) -> ConfigError { ConfigError(place, shown, message) }
-        switch name {
-        case "include" where values.count == 1:
-            try include(values[0], depth)
-            return
-        case "rename-command" where values.count == 2:
-            settings.renamedCommands.append(RenamedCommand(from: values[0].lowercased(), to: values[1].lowercased()))
-            return
-        case "user", "loadmodule":
-            if !values.isEmpty { throw refuse("'\(name)' is not supported by \(Version.name)") }
-        default: break
-        }
-        guard let setting = SettingTable.byName[name] else {
-            throw refuse("Bad directive or wrong number of arguments")
-        }
-        do {
+    private mutating func apply(_ words: [ByteString], _ shown: ByteString, _ place: ByteString, depth: Int)
+        throws(ConfigError)
+    {
+        let name = words[0].lowercased
+        var values = Array(words.dropFirst())
+        func refuse(_ message: ByteString) -> ConfigError { ConfigError(place, shown, message) }
+        if name == "include" && values.count == 1 { return try include(values[0], depth, refuse) }
+        do throws(SettingError) {
+            switch name {
+            case "rename-command" where values.count == 2:
+                return try settings.commandNames.rename(values[0], to: values[1])
+            case "user" where !values.isEmpty:
+                return try settings.declareUser(values)
+            case "loadmodule" where !values.isEmpty:
+                throw SettingError("'loadmodule' is not supported by \(Version.name)")
+            default: break
+            }
+            guard let setting = SettingTable.byName[name] else {
+                let known = Array(SettingTable.byName.keys) + Self.directives
+                throw SettingError(
+                    "Bad directive or wrong number of arguments\(suggestion(for: name, among: known))")
+            }
+            if setting.name == "dir", values.count == 1, !values[0].isEmpty {
+                values[0] = absolutePath(values[0], from: directory)
+            }
             try setting.set(&settings, values, .startup)
+            if setting.name == "dir" { directory = values[0] }
         } catch {
             throw refuse(error.message)
         }
-        if setting.flags.contains(.unused), !unused.contains(setting.name) { unused.append(setting.name) }
     }
-}
-
-/// A configuration is text of a human's size; more is a mistake, such as a device.
-private let maximumTextSize = 16 << 20
-
-/// All that `descriptor` has, as UTF-8; nil with errno set when it cannot be read or is no text.
-func readText(_ descriptor: Int32) -> String? {
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while bytes.count <= maximumTextSize {
-        let n = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-        if n < 0 {
-            if errno == EINTR { continue }
-            return nil
-        }
-        if n == 0 {
-            if let text = String(validating: bytes, as: UTF8.self) { return text }
-            errno = EILSEQ
-            return nil
-        }
-        bytes += chunk[..<n]
-    }
-    errno = EFBIG
-    return nil
-}
-
-/// Without blanks at both ends.
-func trim(_ line: Substring) -> String {
-    let blank: (UInt8) -> Bool = { $0 == 32 || ($0 >= 9 && $0 <= 13) }
-    let utf8 = line.utf8
-    guard let first = utf8.firstIndex(where: { !blank($0) }), let last = utf8.lastIndex(where: { !blank($0) }) else {
-        return ""
-    }
-    return String(line[first...last])
-}
-
-/// `path` from the root, without resolving links.
-func absolutePath(_ path: String) -> String {
-    path.hasPrefix("/") ? path : currentDirectory() + "/" + path
-}
-
-func currentDirectory() -> String {
-    guard let path = getcwd(nil, 0) else { return "." }
-    defer { free(path) }
-    return String(cString: path)
 }

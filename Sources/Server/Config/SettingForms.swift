@@ -4,7 +4,7 @@ import Glibc
 enum SettingForms {
     // MARK: save
 
-    static func setSavePoints(_ settings: inout Settings, _ words: [String], _ source: SettingSource)
+    static func setSavePoints(_ settings: inout Settings, _ words: [ByteString], _ source: SettingSource)
         throws(SettingError)
     {
         let none = words.isEmpty || words == [""]
@@ -12,7 +12,8 @@ enum SettingForms {
         if !none {
             guard words.count.isMultiple(of: 2) else { throw SettingError("Invalid save parameters") }
             for i in stride(from: 0, to: words.count, by: 2) {
-                guard let seconds = Int(words[i]), let changes = Int(words[i + 1]), seconds >= 1, changes >= 0 else {
+                guard let seconds = words[i].integer, let changes = words[i + 1].integer, seconds >= 1, changes >= 0
+                else {
                     throw SettingError("Invalid save parameters")
                 }
                 points.append(SavePoint(seconds: seconds, changes: changes))
@@ -24,31 +25,31 @@ enum SettingForms {
         }
     }
 
-    @Sendable static func saveLines(_ settings: Settings) -> [[String]] {
+    @Sendable static func saveLines(_ settings: Settings) -> [[ByteString]] {
         let points = settings.effectiveSavePoints
-        return points.isEmpty ? [[""]] : points.map { [String($0.seconds), String($0.changes)] }
+        return points.isEmpty ? [[""]] : points.map { ["\($0.seconds)", "\($0.changes)"] }
     }
 
     // MARK: client-output-buffer-limit
 
-    private static let bufferClasses: [(names: [String], path: SettingPath<OutputBufferLimits.Limit>)] = [
+    private static let bufferClasses: [(names: [ByteString], path: SettingPath<OutputBufferLimits.Limit>)] = [
         (["normal"], \.outputBufferLimits.normal),
         (["slave", "replica"], \.outputBufferLimits.replica),
         (["pubsub"], \.outputBufferLimits.pubsub),
     ]
 
     /// Sets the classes that `words` name, four words each; the others stay.
-    static func setBufferLimits(_ settings: inout Settings, _ words: [String]) throws(SettingError) {
+    static func setBufferLimits(_ settings: inout Settings, _ words: [ByteString]) throws(SettingError) {
         guard !words.isEmpty, words.count.isMultiple(of: 4) else {
             throw SettingError("Wrong number of arguments in buffer limit configuration.")
         }
         for i in stride(from: 0, to: words.count, by: 4) {
-            guard let row = bufferClasses.first(where: { $0.names.contains(words[i].lowercased()) }) else {
+            guard let row = bufferClasses.first(where: { $0.names.contains(words[i].lowercased) }) else {
                 throw SettingError("Invalid client class specified in buffer limit configuration.")
             }
             guard let hard = parseMemory(words[i + 1]).flatMap(Int.init(exactly:)),
                 let soft = parseMemory(words[i + 2]).flatMap(Int.init(exactly:)),
-                let seconds = Int(words[i + 3]), seconds >= 0
+                let seconds = words[i + 3].integer, seconds >= 0
             else {
                 throw SettingError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
             }
@@ -56,20 +57,20 @@ enum SettingForms {
         }
     }
 
-    @Sendable static func bufferLimitLines(_ settings: Settings) -> [[String]] {
+    @Sendable static func bufferLimitLines(_ settings: Settings) -> [[ByteString]] {
         bufferClasses.map { row in
             let limit = settings[keyPath: row.path]
-            return [row.names[0], String(limit.hard), String(limit.soft), String(limit.softSeconds)]
+            return [row.names[0], "\(limit.hard)", "\(limit.soft)", "\(limit.softSeconds)"]
         }
     }
 
     // MARK: shutdown-on-sig…
 
-    static func shutdownOptions(_ words: [String]) throws(SettingError) -> ShutdownOptions {
+    static func shutdownOptions(_ words: [ByteString]) throws(SettingError) -> ShutdownOptions {
         var options: ShutdownOptions = []
         if words.isEmpty { throw .noneOf(ShutdownOptions.names.map(\.0)) }
         for word in words {
-            guard let row = ShutdownOptions.names.first(where: { $0.0 == word.lowercased() }) else {
+            guard let row = ShutdownOptions.names.first(where: { $0.0 == word.lowercased }) else {
                 throw .noneOf(ShutdownOptions.names.map(\.0))
             }
             options.insert(row.1)
@@ -80,48 +81,59 @@ enum SettingForms {
         return options
     }
 
-    static func words(of options: ShutdownOptions) -> [String] {
+    static func words(of options: ShutdownOptions) -> [ByteString] {
         let words = ShutdownOptions.names.filter { !$0.1.isEmpty && options.contains($0.1) }.map(\.0)
         return words.isEmpty ? ["default"] : words
     }
 
     // MARK: Names and places
 
-    static func master(_ words: [String]) throws(SettingError) -> HostAndPort? {
+    static func master(_ words: [ByteString]) throws(SettingError) -> HostAndPort? {
         guard words.count == 2 else { throw .wrongArgumentCount }
-        if words[0].lowercased() == "no" && words[1].lowercased() == "one" { return nil }
-        guard let port = Int(words[1]), (0...65535).contains(port) else { throw SettingError("Invalid master port") }
+        if words[0].lowercased == "no" && words[1].lowercased == "one" { return nil }
+        guard let port = words[1].integer, (0...65535).contains(port) else { throw SettingError("Invalid master port") }
         return HostAndPort(host: words[0], port: port)
     }
 
-    static func checkFileName(_ name: String, _ setting: String, mayBeEmpty: Bool) throws(SettingError) {
-        if name.utf8.contains(UInt8(ascii: "/")) {
+    /// A name in `dir`, which the engine opens; nil in `text` where it is not UTF-8.
+    static func fileName(_ word: ByteString, _ setting: ByteString, mayBeEmpty: Bool) throws(SettingError) -> String {
+        if word.bytes.contains(UInt8(ascii: "/")) {
             throw SettingError("\(setting) can't be a path, just a filename")
         }
-        if name.isEmpty && !mayBeEmpty { throw SettingError("\(setting) can't be empty") }
+        if word.isEmpty && !mayBeEmpty { throw SettingError("\(setting) can't be empty") }
+        guard let name = word.text else { throw SettingError("\(setting) must be UTF-8") }
+        if name.utf8.contains(0) { throw .holdsNUL }
+        return name
     }
 
-    @Sendable static func checkDirectory(_ path: String) throws(SettingError) {
+    @Sendable static func checkPath(_ path: ByteString) throws(SettingError) {
+        if path.bytes.contains(0) { throw .holdsNUL }
+    }
+
+    @Sendable static func checkDirectory(_ path: ByteString) throws(SettingError) {
+        try checkPath(path)
         var status = stat()
-        guard stat(path, &status) == 0 else { throw SettingError(String(cString: strerror(errno))) }
-        guard status.st_mode & S_IFMT == S_IFDIR else { throw SettingError(String(cString: strerror(ENOTDIR))) }
+        guard path.withCString({ stat($0, &status) }) == 0 else { throw SettingError(systemReason()) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw SettingError(systemReason(ENOTDIR)) }
     }
 
-    @Sendable static func checkTitleTemplate(_ template: String) throws(SettingError) {
-        let known = ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"]
-        var rest = template[...]
-        while let open = rest.firstIndex(of: "{") {
-            guard let close = rest[open...].firstIndex(of: "}"),
-                known.contains(String(rest[rest.index(after: open)..<close]))
+    @Sendable static func checkTitleTemplate(_ template: ByteString) throws(SettingError) {
+        let known: [ByteString] = [
+            "title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file",
+        ]
+        var rest = template.bytes[...]
+        while let open = rest.firstIndex(of: UInt8(ascii: "{")) {
+            guard let close = rest[open...].firstIndex(of: UInt8(ascii: "}")),
+                known.contains(ByteString(rest[(open + 1)..<close]))
             else { throw SettingError("template format is invalid or contains unknown variables") }
-            rest = rest[rest.index(after: close)...]
+            rest = rest[(close + 1)...]
         }
     }
 
-    static func percentiles(_ words: [String]) throws(SettingError) -> [String] {
+    static func percentiles(_ words: [ByteString]) throws(SettingError) -> [String] {
         var percentiles: [String] = []
         for word in words where !word.isEmpty {
-            guard let value = Double(word), value.isFinite else {
+            guard let value = word.text.flatMap(Double.init), value.isFinite else {
                 throw SettingError("Invalid latency-tracking-info-percentiles parameters")
             }
             guard value >= 0, value <= 100 else {

@@ -2,13 +2,13 @@
 enum SettingTable {
     static let all: [Setting] =
         network + general + persistence + memory + values + observability + replication + UnusedSettings.table
+        + ForeignSettings.table
 
-    /// By name and alias, lower case.
-    static let byName: [String: Setting] = {
-        var names: [String: Setting] = [:]
+    /// By all names, in lower case.
+    static let byName: [ByteString: Setting] = {
+        var names: [ByteString: Setting] = [:]
         for setting in all {
-            names[setting.name] = setting
-            if let alias = setting.alias { names[alias] = setting }
+            for name in setting.names { names[name] = setting }
         }
         return names
     }()
@@ -21,12 +21,14 @@ enum SettingTable {
 
     private static let network: [Setting] = [
         .several("bind", [], .listeners) {
-            $0.bind
+            $0.bind.map { ByteString($0) }
         } write: { (settings, words, _) throws(SettingError) in
-            settings.bind = words.filter { !$0.isEmpty }
+            let addresses = words.filter { !$0.isEmpty }.compactMap(\.text)
+            guard addresses.count == words.count(where: { !$0.isEmpty }) else { throw .notUTF8 }
+            settings.bind = addresses
         },
         .integer("port", \.port, port, [], .listeners),
-        .text("unixsocket", \.unixSocket, .startupOnly),
+        .path("unixsocket", \.unixSocketPath, .startupOnly),
         .integer("unixsocketperm", \.unixSocketPermissions, 0...0o777, form: .octal, .startupOnly),
         .integer("tcp-backlog", \.tcpBacklog, int, .startupOnly),
         .integer("tcp-keepalive", \.tcpKeepalive, int, [], .clients),
@@ -46,18 +48,20 @@ enum SettingTable {
         .integer("databases", \.databases, 1...Int(Int32.max), .startupOnly),
         // Out of range is not refused, as in Redis, but brought into 1...500.
         .several("hz", [], .limits) {
-            [String($0.hz)]
+            ["\($0.hz)"]
         } write: { (settings, words, _) throws(SettingError) in
             guard words.count == 1 else { throw .wrongArgumentCount }
             settings.hz = min(500, max(1, try parseInteger(words[0], int, .decimal)))
         },
         .choice("loglevel", \.logLevel, [], .log),
-        .text("logfile", \.logFile, .startupOnly),
-        .text("pidfile", \.pidFile, .startupOnly),
-        .text("dir", \.directory, [.protected, .notWhileLoading], .directory, check: SettingForms.checkDirectory),
+        .path("logfile", \.logFile, .startupOnly),
+        .path("pidfile", \.pidFile, .startupOnly),
+        .text("dir", \.directoryPath, [.protected, .notWhileLoading], .directory, check: SettingForms.checkDirectory),
         .choice("enable-protected-configs", \.enableProtectedConfigs, .startupOnly),
         .choice("enable-debug-command", \.enableDebugCommand, .startupOnly),
-        .integer("shutdown-timeout", \.shutdownTimeout, int),
+        .bool("daemonize", \.daemonize, .startupOnly),
+        .choice("supervised", \.supervised, .startupOnly),
+        .integer("shutdown-timeout", \.shutdownTimeout, int).later(),
         .several("shutdown-on-sigint") {
             SettingForms.words(of: $0.shutdownOnSIGINT)
         } write: { (settings, words, _) throws(SettingError) in
@@ -68,56 +72,53 @@ enum SettingTable {
         } write: { (settings, words, _) throws(SettingError) in
             settings.shutdownOnSIGTERM = try SettingForms.shutdownOptions(words)
         },
-        .text("proc-title-template", \.procTitleTemplate, [], .titles, check: SettingForms.checkTitleTemplate),
-        .text("requirepass", \.requirePass, [], .password),
-        .integer("acllog-max-len", \.aclLogMaxLength, long),
-        .choice("acl-pubsub-default", \.aclPubSubDefault),
+        .text("proc-title-template", \.procTitleTemplate, .unused, check: SettingForms.checkTitleTemplate),
+        .text(
+            "requirepass", \.requirePass,
+            whenSet: { settings, source in
+                // What the file says is settled when all of it is read.
+                if source == .command { settings.defaultUser?.setPassword(settings.requirePass) }
+            }),
+        .integer("acllog-max-len", \.aclLogMaxLength, long).later(),
+        .choice("acl-pubsub-default", \.aclPubSubDefault).later(),
     ]
 
     private static let persistence: [Setting] = [
         .several("save", [], .persistence) {
-            $0.effectiveSavePoints.flatMap { [String($0.seconds), String($0.changes)] }
+            $0.effectiveSavePoints.flatMap { ["\($0.seconds)", "\($0.changes)"] }
         } write: { (settings, words, source) throws(SettingError) in
             try SettingForms.setSavePoints(&settings, words, source)
         }.lines(SettingForms.saveLines),
-        .text("snapshotfilename", \.snapshotFileName, .startupOnly) { (name) throws(SettingError) in
-            try SettingForms.checkFileName(name, "snapshotfilename", mayBeEmpty: false)
-        },
-        .text("dbfilename", \.dbFileName, .protected) { (name) throws(SettingError) in
-            try SettingForms.checkFileName(name, "dbfilename", mayBeEmpty: true)
-        },
+        .fileName("snapshotfilename", \.snapshotFileName, .startupOnly),
+        .fileName("dbfilename", \.dbFileName, .protected, mayBeEmpty: true),
         .bool("appendonly", \.appendOnly, .notWhileLoading, .persistence),
         .choice("appendfsync", \.appendFsync, [], .persistence),
-        .text("appendfilename", \.appendFileName, .startupOnly) { (name) throws(SettingError) in
-            try SettingForms.checkFileName(name, "appendfilename", mayBeEmpty: false)
-        },
-        .text("appenddirname", \.appendDirectoryName, .startupOnly) { (name) throws(SettingError) in
-            try SettingForms.checkFileName(name, "appenddirname", mayBeEmpty: false)
-        },
+        .fileName("appendfilename", \.appendFileName, .startupOnly),
+        .fileName("appenddirname", \.appendDirectoryName, .startupOnly),
         .bool("aof-load-truncated", \.appendLoadTruncated),
         .integer("auto-aof-rewrite-percentage", \.rewritePercentage, int),
         .memory("auto-aof-rewrite-min-size", \.rewriteMinimumSize),
         .bool("stop-writes-on-bgsave-error", \.stopWritesOnSaveError),
         .bool("rdbcompression", \.rdbCompression),
-        .bool("rdbchecksum", \.rdbChecksum, .startupOnly),
-        .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .persistence),
-        .integer("key-load-delay", \.loadDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .persistence),
+        .bool("rdbchecksum", \.rdbChecksum, [.startupOnly, .unused]),
+        .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), [.hidden, .unused]),
+        .integer("key-load-delay", \.loadDelayPerKey, Int(Int32.min)...Int(Int32.max), [.hidden, .unused]),
     ]
 
     private static let memory: [Setting] = [
-        .memory("maxmemory", \.maxMemory, long, [], .limits),
-        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits),
-        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits),
-        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits),
+        .memory("maxmemory", \.maxMemory, long, [], .limits).later("nothing is evicted, and no write refused"),
+        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits).later("it only says what OBJECT FREQ counts"),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits).later(),
+        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits).later(),
         .integer("lfu-log-factor", \.lfuLogFactor, int, [], .limits),
         .integer("lfu-decay-time", \.lfuDecayTime, int, [], .limits),
-        .bool("lazyfree-lazy-eviction", \.lazyEviction),
+        .bool("lazyfree-lazy-eviction", \.lazyEviction).later(),
         .bool("lazyfree-lazy-expire", \.lazyExpire),
         .bool("lazyfree-lazy-server-del", \.lazyServerDelete),
-        .bool("lazyfree-lazy-user-del", \.lazyUserDelete),
-        .bool("lazyfree-lazy-user-flush", \.lazyUserFlush),
-        .integer("active-expire-effort", \.activeExpireEffort, 1...10),
-        .bool("activerehashing", \.activeRehashing),
+        .bool("lazyfree-lazy-user-del", \.lazyUserDelete, .unused),
+        .bool("lazyfree-lazy-user-flush", \.lazyUserFlush, .unused),
+        .integer("active-expire-effort", \.activeExpireEffort, 1...10).later(),
+        .bool("activerehashing", \.activeRehashing, .unused),
     ]
 
     private static let values: [Setting] = [
@@ -139,12 +140,13 @@ enum SettingTable {
     ]
 
     private static let observability: [Setting] = [
-        .integer("slowlog-log-slower-than", \.slowlogThreshold, -1...Int.max, [], .slowlog),
-        .integer("slowlog-max-len", \.slowlogMaxLength, long, [], .slowlog),
-        .integer("latency-monitor-threshold", \.latencyThreshold, long),
+        .integer("slowlog-log-slower-than", \.slowlogThreshold, -1...Int.max, [], .slowlog).valkey(
+            "commandlog-execution-slower-than"),
+        .integer("slowlog-max-len", \.slowlogMaxLength, long, [], .slowlog).valkey("commandlog-slow-execution-max-len"),
+        .integer("latency-monitor-threshold", \.latencyThreshold, long).later(),
         .bool("latency-tracking", \.latencyTracking),
         .several("latency-tracking-info-percentiles") {
-            $0.latencyPercentiles
+            $0.latencyPercentiles.map { ByteString($0) }
         } write: { (settings, words, _) throws(SettingError) in
             settings.latencyPercentiles = try SettingForms.percentiles(words)
         },
@@ -156,33 +158,36 @@ enum SettingTable {
                 throw SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
             }
             settings.notifyKeyspaceEvents = classes
-        },
-        .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long),
-        .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit"),
+        }.later("nobody is notified"),
+        .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long).later(),
+        .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit").later(),
     ]
 
     private static let replication: [Setting] = [
         .several("replicaof", .startupOnly) {
-            $0.replicaOf.map { [$0.host, String($0.port)] } ?? []
+            $0.replicaOf.map { [$0.host, "\($0.port)"] } ?? []
         } write: { (settings, words, _) throws(SettingError) in
             settings.replicaOf = try SettingForms.master(words)
-        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, String($0.port)]] } ?? [] },
-        .text("masteruser", \.masterUser),
-        .text("masterauth", \.masterAuth),
-        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only"),
-        .bool("replica-serve-stale-data", \.replicaServeStaleData).alias("slave-serve-stale-data"),
-        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority"),
-        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip"),
-        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port"),
-        .bool("replica-announced", \.replicaAnnounced),
-        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory"),
-        .bool("replica-lazy-flush", \.replicaLazyFlush).alias("slave-lazy-flush"),
-        .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication),
-        .integer("repl-backlog-ttl", \.backlogTTL, long),
-        .integer("repl-timeout", \.replicationTimeout, 1...Int(Int32.max)),
-        .integer("repl-ping-replica-period", \.pingPeriod, 1...Int(Int32.max)).alias("repl-ping-slave-period"),
-        .integer("min-replicas-to-write", \.minReplicasToWrite, int, [], .replication).alias("min-slaves-to-write"),
-        .integer("min-replicas-max-lag", \.minReplicasMaxLag, int, [], .replication).alias("min-slaves-max-lag"),
-        .integer("repl-diskless-sync-delay", \.disklessSyncDelay, int),
+        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, "\($0.port)"]] } ?? [] }.later(
+            "this server is a master"),
+        .text("masteruser", \.masterUser).later().valkey("primaryuser"),
+        .text("masterauth", \.masterAuth).later().valkey("primaryauth"),
+        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only").later(),
+        .bool("replica-serve-stale-data", \.replicaServeStaleData).alias("slave-serve-stale-data").later(),
+        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority").later(),
+        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip").later(),
+        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port").later(),
+        .bool("replica-announced", \.replicaAnnounced).later(),
+        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory").later(),
+        .bool("replica-lazy-flush", \.replicaLazyFlush).alias("slave-lazy-flush").later(),
+        .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication).later(),
+        .integer("repl-backlog-ttl", \.backlogTTL, long).later(),
+        .integer("repl-timeout", \.replicationTimeout, 1...Int(Int32.max)).later(),
+        .integer("repl-ping-replica-period", \.pingPeriod, 1...Int(Int32.max)).alias("repl-ping-slave-period").later(),
+        .integer("min-replicas-to-write", \.minReplicasToWrite, int, [], .replication).alias("min-slaves-to-write")
+            .later("writes need no replica"),
+        .integer("min-replicas-max-lag", \.minReplicasMaxLag, int, [], .replication).alias("min-slaves-max-lag")
+            .later(),
+        .integer("repl-diskless-sync-delay", \.disklessSyncDelay, int).later(),
     ]
 }

@@ -1,7 +1,7 @@
 /// Why a setting was refused; `message` is Redis's wording where it has one.
 struct SettingError: Error {
-    let message: String
-    init(_ message: String) { self.message = message }
+    let message: ByteString
+    init(_ message: ByteString) { self.message = message }
 
     static let wrongArgumentCount = SettingError("wrong number of arguments")
     static let notBool = SettingError("argument must be 'yes' or 'no'")
@@ -13,7 +13,9 @@ struct SettingError: Error {
     static func outside(_ range: ClosedRange<Int>) -> SettingError {
         SettingError("argument must be between \(range.lowerBound) and \(range.upperBound) inclusive")
     }
-    static func noneOf(_ names: [String]) -> SettingError {
+    static let holdsNUL = SettingError("argument can't hold NUL bytes")
+    static let notUTF8 = SettingError("argument must be UTF-8")
+    static func noneOf(_ names: [ByteString]) -> SettingError {
         SettingError("argument(s) must be one of the following: \(names.joined(separator: ", "))")
     }
 }
@@ -33,12 +35,18 @@ struct SettingFlags: OptionSet, Sendable {
     static let severalWords = SettingFlags(rawValue: 16)
     /// CONFIG SET is refused while data is loading.
     static let notWhileLoading = SettingFlags(rawValue: 32)
+    /// Belongs to a feature that is still to come: accepted and kept, without effect so far.
+    static let later = SettingFlags(rawValue: 128)
 }
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, persistence, directory, slowlog, password, notifications, replication
-    case titles
+    case log, limits, listeners, clients, persistence, directory, slowlog, notifications, replication
+}
+
+extension SettingFlags {
+    /// Nothing reads the value: where it is not the default, the log says so.
+    var areWithoutEffect: Bool { !isDisjoint(with: [.unused, .later]) }
 }
 
 /// Who sets a value: repeated `save` lines of a file add up, while CONFIG SET replaces.
@@ -46,27 +54,32 @@ enum SettingSource: Sendable { case startup, command }
 
 /// One row of the table: a name, how its value is written, and where it lives in `Settings`.
 struct Setting: Sendable {
-    typealias Read = @Sendable (Settings) -> [String]
-    typealias Write = @Sendable (inout Settings, [String], SettingSource) throws(SettingError) -> Void
+    typealias Read = @Sendable (Settings) -> [ByteString]
+    typealias Write = @Sendable (inout Settings, [ByteString], SettingSource) throws(SettingError) -> Void
 
-    let name: String
-    var alias: String?
+    let name: ByteString
+    var alias: ByteString?
+    /// Its name in Valkey, understood but not shown.
+    var valkeyName: ByteString?
+    /// What follows from being without effect, where a user may rely on it.
+    var consequence: String?
     var flags: SettingFlags
     var effect: SettingEffect?
     /// The value as the words of one line.
     let words: Read
     let write: Write
     /// The lines that CONFIG REWRITE writes, for the few settings that take several; else one line of `words`.
-    var lines: (@Sendable (Settings) -> [[String]])?
+    var lines: (@Sendable (Settings) -> [[ByteString]])?
 
+    var names: [ByteString] { [name, alias, valkeyName].compactMap { $0 } }
     /// What CONFIG GET answers.
-    func value(in settings: Settings) -> String { words(settings).joined(separator: " ") }
+    func value(in settings: Settings) -> ByteString { words(settings).joined(separator: " ") }
 
     /// Parses `words`; `settings` may be half changed when this throws.
-    func set(_ settings: inout Settings, _ words: [String], _ source: SettingSource) throws(SettingError) {
+    func set(_ settings: inout Settings, _ words: [ByteString], _ source: SettingSource) throws(SettingError) {
         if flags.contains(.severalWords) {
             // The several words may come as one, quoted: CONFIG SET has no other way.
-            let split = words.count == 1 ? words[0].split(separator: " ").map(String.init) : words
+            let split = words.count == 1 ? words[0].words : words
             try write(&settings, split, source)
         } else {
             guard words.count == 1 else { throw .wrongArgumentCount }
@@ -75,7 +88,8 @@ struct Setting: Sendable {
     }
 
     fileprivate init(
-        _ name: String, _ flags: SettingFlags, _ effect: SettingEffect?, words: @escaping Read, write: @escaping Write
+        _ name: ByteString, _ flags: SettingFlags, _ effect: SettingEffect?, words: @escaping Read,
+        write: @escaping Write
     ) {
         self.name = name
         self.flags = flags
@@ -84,22 +98,34 @@ struct Setting: Sendable {
         self.write = write
     }
 
-    func alias(_ name: String) -> Setting {
+    func alias(_ name: ByteString) -> Setting {
         var copy = self
         copy.alias = name
         return copy
     }
+    func valkey(_ name: ByteString) -> Setting {
+        var copy = self
+        copy.valkeyName = name
+        return copy
+    }
+    /// Marks what belongs to a feature that is still to come.
+    func later(_ consequence: String? = nil) -> Setting {
+        var copy = self
+        copy.flags.insert(.later)
+        copy.consequence = consequence
+        return copy
+    }
     /// Refuses `value`, or all but the default, which ignoring would turn into a wrong promise.
-    func refusing(_ value: String? = nil) -> Setting {
+    func refusing(_ value: ByteString? = nil) -> Setting {
         let harmless = words(Settings()).first ?? ""
         return Setting(name, flags, effect, words: words) { (settings, words, source) throws(SettingError) in
-            if let word = words.first?.lowercased(), value.map({ $0 == word }) ?? (word != harmless) {
-                throw SettingError("'\(name)' is not supported by Swiftlet")
+            if let word = words.first?.lowercased, value.map({ $0 == word }) ?? (word != harmless) {
+                throw SettingError("'\(name)' is not supported by \(Version.name)")
             }
             try write(&settings, words, source)
         }
     }
-    func lines(_ body: @escaping @Sendable (Settings) -> [[String]]) -> Setting {
+    func lines(_ body: @escaping @Sendable (Settings) -> [[ByteString]]) -> Setting {
         var copy = self
         copy.lines = body
         return copy
@@ -115,7 +141,7 @@ enum IntegerForm: Sendable { case decimal, octal, memory }
 
 extension Setting {
     static func bool(
-        _ name: String, _ path: SettingPath<Bool>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+        _ name: ByteString, _ path: SettingPath<Bool>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
         Setting(name, flags, effect) {
             [$0[keyPath: path] ? "yes" : "no"]
@@ -126,7 +152,7 @@ extension Setting {
     }
 
     static func integer(
-        _ name: String, _ path: SettingPath<Int>, _ range: ClosedRange<Int>, form: IntegerForm = .decimal,
+        _ name: ByteString, _ path: SettingPath<Int>, _ range: ClosedRange<Int>, form: IntegerForm = .decimal,
         _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
         Setting(name, flags, effect) {
@@ -139,105 +165,76 @@ extension Setting {
 
     /// Bytes, with a unit or none: `100mb`.
     static func memory(
-        _ name: String, _ path: SettingPath<Int>, _ range: ClosedRange<Int> = 0...Int.max, _ flags: SettingFlags = [],
+        _ name: ByteString, _ path: SettingPath<Int>, _ range: ClosedRange<Int> = 0...Int.max,
+        _ flags: SettingFlags = [],
         _ effect: SettingEffect? = nil
     ) -> Setting {
         integer(name, path, range, form: .memory, flags, effect)
     }
 
     static func choice<Choice: SettingChoice>(
-        _ name: String, _ path: SettingPath<Choice>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+        _ name: ByteString, _ path: SettingPath<Choice>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
         Setting(name, flags, effect) {
-            [$0[keyPath: path].rawValue]
+            [ByteString($0[keyPath: path].rawValue)]
         } write: {
             (settings, words, _) throws(SettingError) in
-            guard let choice = Choice(rawValue: words[0].lowercased()) else {
-                throw .noneOf(Choice.allCases.map(\.rawValue))
+            guard let choice = Choice(rawValue: words[0].lowercased.description) else {
+                throw .noneOf(Choice.allCases.map { ByteString($0.rawValue) })
             }
             settings[keyPath: path] = choice
         }
     }
 
     static func text(
-        _ name: String, _ path: SettingPath<String>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
-        check: @escaping @Sendable (String) throws(SettingError) -> Void = { (_) throws(SettingError) in }
+        _ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
+        check: @escaping @Sendable (ByteString) throws(SettingError) -> Void = { (_) throws(SettingError) in },
+        whenSet: @escaping @Sendable (inout Settings, SettingSource) -> Void = { _, _ in }
     ) -> Setting {
         Setting(name, flags, effect) {
             [$0[keyPath: path]]
-        } write: { (settings, words, _) throws(SettingError) in
+        } write: { (settings, words, source) throws(SettingError) in
             try check(words[0])
             settings[keyPath: path] = words[0]
+            whenSet(&settings, source)
         }
+    }
+
+    /// The name of a file in `dir`.
+    static func fileName(
+        _ name: ByteString, _ path: SettingPath<String>, _ flags: SettingFlags = [], mayBeEmpty: Bool = false
+    ) -> Setting {
+        Setting(name, flags, nil) {
+            [ByteString($0[keyPath: path])]
+        } write: { (settings, words, _) throws(SettingError) in
+            settings[keyPath: path] = try SettingForms.fileName(words[0], name, mayBeEmpty: mayBeEmpty)
+        }
+    }
+
+    /// A path, in whatever encoding the file system has.
+    static func path(_ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = []) -> Setting {
+        text(name, path, flags, check: SettingForms.checkPath)
     }
 
     /// A setting with a form of its own; `write` gets all words of the line.
     static func several(
-        _ name: String, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil, words: @escaping Read,
+        _ name: ByteString, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil, words: @escaping Read,
         write: @escaping Write
     ) -> Setting {
         Setting(name, flags.union(.severalWords), effect, words: words, write: write)
     }
 }
 
-// MARK: - Settings that nothing reads: checked as Redis checks them, and kept as text
-
 extension Setting {
-    private static func unused(
-        _ name: String, _ value: String, _ flags: SettingFlags,
-        _ parse: @escaping @Sendable (String) throws(SettingError) -> String
+    /// A setting that nothing reads, kept as text; `parse` checks it as Redis does.
+    static func unused(
+        _ name: ByteString, _ value: ByteString, _ flags: SettingFlags,
+        _ parse: @escaping @Sendable (ByteString) throws(SettingError) -> ByteString
     ) -> Setting {
         Setting(name, flags.union(.unused), nil) {
             [$0.unused[name] ?? value]
-        } write: {
-            (settings, words, _) throws(SettingError) in
-            settings.unused[name] = try parse(words[0])
-        }
-    }
-    static func unusedBool(_ name: String, _ value: Bool, _ flags: SettingFlags = []) -> Setting {
-        unused(name, value ? "yes" : "no", flags) { (word) throws(SettingError) in try parseBool(word) ? "yes" : "no" }
-    }
-    static func unusedInteger(
-        _ name: String, _ value: Int, _ range: ClosedRange<Int>, form: IntegerForm = .decimal,
-        _ flags: SettingFlags = []
-    ) -> Setting {
-        unused(name, formatInteger(value, form), flags) { (word) throws(SettingError) in
-            formatInteger(try parseInteger(word, range, form), form)
-        }
-    }
-    static func unusedChoice(_ name: String, _ value: String, _ choices: [String], _ flags: SettingFlags = [])
-        -> Setting
-    {
-        unused(name, value, flags) { (word) throws(SettingError) in
-            let lower = word.lowercased()
-            guard choices.contains(lower) else { throw .noneOf(choices) }
-            return lower
-        }
-    }
-    static func unusedText(_ name: String, _ value: String = "", _ flags: SettingFlags = []) -> Setting {
-        unused(name, value, flags) { (word) throws(SettingError) in word }
-    }
-    /// Bytes or a share: `5%`.
-    static func unusedMemoryOrPercent(_ name: String) -> Setting {
-        unused(name, "0", []) { (word) throws(SettingError) in
-            guard word.hasSuffix("%") else {
-                guard let bytes = parseMemory(word) else { throw .notMemoryOrPercent }
-                return String(bytes)
-            }
-            guard let percent = Int(word.dropLast()), percent >= 0 else { throw .notMemoryOrPercent }
-            guard percent <= 100 else { throw .percentTooLarge }
-            return "\(percent)%"
-        }
-    }
-    static func unusedWords(
-        _ name: String, _ value: [String], _ flags: SettingFlags = [],
-        check: @escaping @Sendable ([String]) throws(SettingError) -> Void
-    ) -> Setting {
-        several(name, flags.union(.unused)) {
-            $0.unused[name].map { $0.split(separator: " ").map(String.init) } ?? value
         } write: { (settings, words, _) throws(SettingError) in
-            try check(words)
-            settings.unused[name] = words.joined(separator: " ")
+            settings.unused[name] = try parse(words[0])
         }
     }
 }
@@ -247,23 +244,22 @@ extension Setting {
 /// An enum whose cases are the words a setting allows.
 protocol SettingChoice: RawRepresentable, CaseIterable, Sendable, Equatable where RawValue == String {}
 
-func parseBool(_ word: String) throws(SettingError) -> Bool {
-    switch word.lowercased() {
+func parseBool(_ word: ByteString) throws(SettingError) -> Bool {
+    switch word.lowercased {
     case "yes": true
     case "no": false
     default: throw .notBool
     }
 }
 
-func parseInteger(_ word: String, _ range: ClosedRange<Int>, _ form: IntegerForm) throws(SettingError) -> Int {
+func parseInteger(_ word: ByteString, _ range: ClosedRange<Int>, _ form: IntegerForm) throws(SettingError) -> Int {
     let value: Int
     switch form {
     case .decimal:
-        // Int() takes a leading "+", Redis does not.
-        guard let number = Int(word), !word.hasPrefix("+") else { throw .notInteger }
+        guard let number = word.integer else { throw .notInteger }
         value = number
     case .octal:
-        guard let number = Int(word, radix: 8) else { throw .notOctal }
+        guard let number = Int(word.description, radix: 8) else { throw .notOctal }
         value = number
     case .memory:
         guard let number = parseMemory(word) else { throw .notMemory }
@@ -275,17 +271,17 @@ func parseInteger(_ word: String, _ range: ClosedRange<Int>, _ form: IntegerForm
     return value
 }
 
-func formatInteger(_ value: Int, _ form: IntegerForm) -> String {
-    form == .octal ? String(value, radix: 8) : String(value)
+func formatInteger(_ value: Int, _ form: IntegerForm) -> ByteString {
+    form == .octal ? ByteString(String(value, radix: 8)) : "\(value)"
 }
 
 /// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. nil for anything else, and
 /// above 64 bits.
-func parseMemory(_ word: String) -> UInt64? {
-    let digits = word.utf8.prefix { $0 >= 48 && $0 <= 57 }
+func parseMemory(_ word: ByteString) -> UInt64? {
+    let digits = word.bytes.prefix { $0 >= 48 && $0 <= 57 }
     guard let number = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }
     let unit: UInt64
-    switch word.dropFirst(digits.count).lowercased() {
+    switch word.dropFirst(digits.count).lowercased {
     case "", "b": unit = 1
     case "k": unit = 1000
     case "kb": unit = 1 << 10

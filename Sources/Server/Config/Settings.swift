@@ -6,7 +6,7 @@ struct Settings: Sendable {
     // Network
     var bind = ["*", "-::*"]
     var port = 6379
-    var unixSocket = ""
+    var unixSocketPath: ByteString = ""
     /// 0: as the umask has it.
     var unixSocketPermissions = 0
     var tcpBacklog = 511
@@ -24,19 +24,24 @@ struct Settings: Sendable {
     var databases = 16
     var hz = 10
     var logLevel = LogLevel.notice
-    var logFile = ""
-    var pidFile = ""
-    var directory = ""
+    var logFile: ByteString = ""
+    var pidFile: ByteString = ""
+    /// `dir`; absolute once the server has gone there.
+    var directoryPath: ByteString = ""
+    var daemonize = false
+    var supervised = Supervision.no
     var enableProtectedConfigs = Permission.no
     var enableDebugCommand = Permission.no
     var shutdownTimeout = 10
     var shutdownOnSIGINT = ShutdownOptions()
     var shutdownOnSIGTERM = ShutdownOptions()
-    var procTitleTemplate = "{title} {listen-addr} {server-mode}"
-    var renamedCommands: [RenamedCommand] = []
+    var procTitleTemplate: ByteString = "{title} {listen-addr} {server-mode}"
+    var commandNames = CommandNames()
 
     // Security
-    var requirePass = ""
+    var requirePass: ByteString = ""
+    /// What a line `user default …` says; nil: none, and `requirePass` alone counts.
+    var defaultUser: DefaultUser?
     var aclLogMaxLength = 128
     var aclPubSubDefault = ACLPubSubDefault.resetchannels
 
@@ -104,12 +109,12 @@ struct Settings: Sendable {
 
     // Replication
     var replicaOf: HostAndPort?
-    var masterUser = ""
-    var masterAuth = ""
+    var masterUser: ByteString = ""
+    var masterAuth: ByteString = ""
     var replicaReadOnly = true
     var replicaServeStaleData = true
     var replicaPriority = 100
-    var replicaAnnounceIP = ""
+    var replicaAnnounceIP: ByteString = ""
     var replicaAnnouncePort = 0
     var replicaAnnounced = true
     var replicaIgnoreMaxMemory = true
@@ -123,7 +128,7 @@ struct Settings: Sendable {
     var disklessSyncDelay = 5
 
     /// Text of the settings that nothing reads, where they differ from the default.
-    var unused: [String: String] = [:]
+    var unused: [ByteString: ByteString] = [:]
 }
 
 // MARK: - What they hold
@@ -146,6 +151,9 @@ enum EvictionPolicy: String, SettingChoice {
 /// Who may use DEBUG or change protected settings: nobody, everybody, or clients on this machine.
 enum Permission: String, SettingChoice { case no, yes, local }
 
+/// What started the server and wants to hear when it is ready.
+enum Supervision: String, SettingChoice { case upstart, systemd, auto, no }
+
 enum ACLPubSubDefault: String, SettingChoice { case allchannels, resetchannels }
 
 /// A save point: a checkpoint is due `seconds` after the last one when `changes` or more happened since.
@@ -161,17 +169,19 @@ struct SavePoint: Sendable, Equatable {
 
 extension Settings {
     var effectiveSavePoints: [SavePoint] { savePoints ?? SavePoint.defaults }
+
+    /// The directory as the engine opens it. One that is not UTF-8 is where the process is, as `Config.enterDirectory`
+    /// has gone there.
+    var directory: String { directoryPath.text ?? "." }
+    /// For messages, and to ask whether there is one.
+    var unixSocket: String { unixSocketPath.description }
+    /// Nothing is ever written: no save points, no log.
+    var isPureCache: Bool { !appendOnly && effectiveSavePoints.isEmpty }
 }
 
 struct HostAndPort: Sendable, Equatable {
-    var host: String
+    var host: ByteString
     var port: Int
-}
-
-/// `to` empty: the command is gone.
-struct RenamedCommand: Sendable, Equatable {
-    var from: String
-    var to: String
 }
 
 /// How much unsent output a client may pile up, by class of client; 0: any.
@@ -194,7 +204,7 @@ struct ShutdownOptions: OptionSet, Sendable, Equatable {
     static let now = ShutdownOptions(rawValue: 4)
     static let force = ShutdownOptions(rawValue: 8)
     /// In the order in which CONFIG GET answers them.
-    static let names: [(String, ShutdownOptions)] = [
+    static let names: [(ByteString, ShutdownOptions)] = [
         ("default", []), ("save", .save), ("nosave", .noSave), ("now", .now), ("force", .force),
     ]
 }
@@ -203,7 +213,7 @@ struct ShutdownOptions: OptionSet, Sendable, Equatable {
 struct NotificationClasses: OptionSet, Sendable, Equatable {
     let rawValue: UInt32
     /// Letter and bit. `A` stands for all that are `inAll`.
-    static let letters: [(letter: Character, bit: UInt32, inAll: Bool)] = [
+    static let letters: [(letter: UnicodeScalar, bit: UInt32, inAll: Bool)] = [
         ("K", 1 << 0, false), ("E", 1 << 1, false), ("g", 1 << 2, true), ("$", 1 << 3, true), ("l", 1 << 4, true),
         ("s", 1 << 5, true), ("h", 1 << 6, true), ("z", 1 << 7, true), ("x", 1 << 8, true), ("e", 1 << 9, true),
         ("t", 1 << 10, true), ("m", 1 << 11, false), ("d", 1 << 13, true), ("n", 1 << 14, false),
@@ -225,12 +235,12 @@ struct NotificationClasses: OptionSet, Sendable, Equatable {
     static let all = NotificationClasses(rawValue: letters.reduce(0) { $1.inAll ? $0 | $1.bit : $0 })
 
     /// nil when a letter is none.
-    init?(letters text: String) {
+    init?(letters text: ByteString) {
         var bits: UInt32 = 0
-        for character in text {
-            if character == "A" {
+        for letter in text.bytes.map(UnicodeScalar.init) {
+            if letter == "A" {
                 bits |= Self.all.rawValue
-            } else if let row = Self.letters.first(where: { $0.letter == character }) {
+            } else if let row = Self.letters.first(where: { $0.letter == letter }) {
                 bits |= row.bit
             } else {
                 return nil
@@ -241,14 +251,14 @@ struct NotificationClasses: OptionSet, Sendable, Equatable {
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// The letters, `A` first when it can stand for its classes; K and E come after, as Redis answers.
-    var text: String {
-        var text = ""
+    var text: ByteString {
+        var text = String.UnicodeScalarView()
         if isSuperset(of: .all) {
-            text = "A"
+            text.append("A")
         } else {
             for row in Self.letters where row.inAll && rawValue & row.bit != 0 { text.append(row.letter) }
         }
         for row in Self.letters where !row.inAll && rawValue & row.bit != 0 { text.append(row.letter) }
-        return text
+        return ByteString(String(text))
     }
 }

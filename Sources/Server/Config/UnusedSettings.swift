@@ -9,8 +9,6 @@ enum UnusedSettings {
     static let table: [Setting] = process + persistence + memory + network + cluster + tls
 
     private static let process: [Setting] = [
-        .unusedBool("daemonize", false, .startupOnly),
-        .unusedChoice("supervised", "no", ["upstart", "systemd", "auto", "no"], .startupOnly),
         .unusedBool("always-show-logo", false, .startupOnly),
         .unusedBool("set-proc-title", true, .startupOnly),
         .unusedText("locale-collate"),
@@ -26,7 +24,7 @@ enum UnusedSettings {
         .unusedWords("oom-score-adj-values", ["0", "200", "800"]) { (words) throws(SettingError) in
             guard words.count == 3 else { throw .wrongArgumentCount }
             for word in words {
-                guard let value = Int(word), (-2000...2000).contains(value) else {
+                guard let value = word.integer, (-2000...2000).contains(value) else {
                     throw SettingError("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
                 }
             }
@@ -48,7 +46,7 @@ enum UnusedSettings {
         .unusedBool("aof-use-rdb-preamble", true),
         .unusedBool("aof-timestamp-enabled", false),
         .unusedBool("aof-rewrite-incremental-fsync", true),
-        .unusedBool("aof-disable-auto-gc", false, .hidden),
+        .unusedBool("aof-disable-auto-gc", false),
         .unusedBool("rdb-save-incremental-fsync", true),
         .unusedBool("rdb-del-sync-files", false),
         .unusedChoice("sanitize-dump-payload", "no", ["no", "yes", "clients"]),
@@ -58,7 +56,7 @@ enum UnusedSettings {
     ]
 
     private static let memory: [Setting] = [
-        .unusedMemoryOrPercent("maxmemory-clients"),
+        .unusedMemoryOrPercent("maxmemory-clients").later("no client is closed for it"),
         .unusedInteger("list-compress-depth", 0, int),
         .unusedBool("jemalloc-bg-thread", true),
         .unusedBool("activedefrag", false),

@@ -247,7 +247,7 @@ final class EventLoop {
         connection.client = client
         if listener.isUnix {
             client.flags.insert(.unixSocket)
-            client.address = listener.path + ":0"
+            client.address = "\(listener.path):0"
             client.localAddress = client.address
             client.isLocal = true
         } else {
@@ -257,7 +257,7 @@ final class EventLoop {
             client.isLocal = SocketOptions.isLoopback(client.address)
         }
         let settings = server.config.settings
-        if settings.protectedMode && settings.requirePass.isEmpty && !client.isLocal {
+        if settings.protectedMode && !settings.isPasswordRequired && !client.isLocal {
             server.disconnect(client)
             server.statistics.connectionsRejected += 1
             return refuse(descriptor, .protectedMode)

@@ -7,12 +7,12 @@ import Storage
 struct Listener {
     let descriptor: Int32
     /// Of a Unix socket.
-    let path: String
+    let path: ByteString
     var isUnix: Bool { !path.isEmpty }
 
     func close() {
         Glibc.close(descriptor)
-        if isUnix { unlink(path) }
+        if isUnix { _ = path.withCString { unlink($0) } }
     }
 
     static func open(_ settings: Settings) throws(StorageError) -> [Listener] {
@@ -72,16 +72,18 @@ struct Listener {
     }
 
     private static func openUnix(_ settings: Settings) throws(StorageError) -> Listener {
-        let path = settings.unixSocket
+        let path = settings.unixSocketPath
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let room = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < room else { throw StorageError(file: path, message: "the unixsocket path is too long") }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        guard path.count < room else {
+            throw StorageError(file: path.description, message: "the unixsocket path is too long")
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.bytes) }
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_UNIX, type, 0)
-        if descriptor < 0 { throw .system(path, "cannot make a socket") }
-        unlink(path)
+        if descriptor < 0 { throw .system(path.description, "cannot make a socket") }
+        _ = path.withCString { unlink($0) }
         let bound = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -90,9 +92,11 @@ struct Listener {
         guard bound == 0, Glibc.listen(descriptor, Int32(clamping: settings.tcpBacklog)) == 0 else {
             let code = errno
             Glibc.close(descriptor)
-            throw .system(path, "cannot listen", code: code)
+            throw .system(path.description, "cannot listen", code: code)
         }
-        if settings.unixSocketPermissions != 0 { chmod(path, mode_t(settings.unixSocketPermissions)) }
+        if settings.unixSocketPermissions != 0 {
+            _ = path.withCString { chmod($0, mode_t(settings.unixSocketPermissions)) }
+        }
         return Listener(descriptor: descriptor, path: path)
     }
 }

@@ -120,8 +120,10 @@ struct Info {
         field("hz", settings.hz)
         field("configured_hz", settings.hz)
         field("lru_clock", Int(server.keyspace.now / 1000) & 0xff_ffff)
-        field("executable", CommandLine.arguments.first.map(absolutePath) ?? "")
-        field("config_file", server.config.file ?? "")
+        field(
+            "executable",
+            CommandLine.arguments.first.map { "\(absolutePath(ByteString($0), from: currentDirectory()))" } ?? "")
+        field("config_file", server.config.file?.description ?? "")
         field("io_threads_active", 0)
     }
 

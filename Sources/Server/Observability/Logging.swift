@@ -13,11 +13,11 @@ final class Logger: Sendable {
     }
 
     /// Empty: standard output.
-    private let path: String
+    private let path: ByteString
     private let threshold: Atomic<Int>
     private let role = Atomic<UInt8>(Role.starting.rawValue)
 
-    init(path: String = "", level: LogLevel = .notice) {
+    init(path: ByteString = "", level: LogLevel = .notice) {
         self.path = path
         threshold = Atomic(Self.rank(level))
     }
@@ -30,11 +30,14 @@ final class Logger: Sendable {
     func notice(_ message: @autoclosure () -> String) { write(.notice, "*", message) }
     func warning(_ message: @autoclosure () -> String) { write(.warning, "#", message) }
 
+    /// Lines go to standard output.
+    var isStandardOutput: Bool { path.isEmpty }
+
     /// Whether the file can be written; startup refuses one that cannot. nil or the reason.
-    func check() -> String? {
+    func check() -> ByteString? {
         if path.isEmpty { return nil }
         let descriptor = openFile()
-        guard descriptor >= 0 else { return "Can't open the log file: \(String(cString: strerror(errno)))" }
+        guard descriptor >= 0 else { return "Can't open the log file '\(path)': \(systemReason())" }
         close(descriptor)
         return nil
     }
@@ -53,7 +56,7 @@ final class Logger: Sendable {
         if !path.isEmpty { close(descriptor) }
     }
 
-    private func openFile() -> Int32 { open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644) }
+    private func openFile() -> Int32 { path.withCString { open($0, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644) } }
 
     /// Local time, milliseconds: `23 Nov 2026 01:02:03.456`.
     private static func timestamp() -> String {

@@ -26,7 +26,7 @@ final class LogReplayer {
         let args = Arguments(base, arguments.count)
         // What belongs together was checked to be whole when it was read.
         if args.count == 1 && (args[0].equals(ignoringCase: "multi") || args[0].equals(ignoringCase: "exec")) { return }
-        guard let command = server.command(args), command.accepts(argumentCount: args.count) else {
+        guard let command = server.loggedCommand(args), command.accepts(argumentCount: args.count) else {
             throw failure(args, "this program does not know it")
         }
         server.call(client, command, args, request: nil)

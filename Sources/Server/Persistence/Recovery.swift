@@ -9,12 +9,7 @@ extension PersistenceControl {
         self.server = server
         let settings = server.config.settings
         let directory = settings.directory
-        let lock = try DirectoryLock(directory: directory)
-        self.lock = lock
-        noted = lock.record
-        if lock.isUnreadable {
-            server.log.warning("swiftlet.lock cannot be read: what is in \(directory) is taken for all that was")
-        }
+        try takeDirectory()
         isLoading = true
         loadingStarted = wallClockMilliseconds() / 1000
         defer { isLoading = false }
@@ -55,9 +50,6 @@ extension PersistenceControl {
             try refuseForeignLog(directory, settings)
             try refuseEmptyDirectory(directory)
             serverID = PersistenceControl.makeServerID()
-        }
-        if settings.replicaOf != nil {
-            server.log.warning("replicaof is set, but replication is not supported yet: this server is a master")
         }
         server.keyspace.now = wallClockMilliseconds()
         server.propagator.isEnabled = settings.appendOnly
@@ -169,7 +161,7 @@ extension PersistenceControl {
         let settings = server.config.settings
         if !settings.appendOnly {
             // What the log held is in memory only now; it stays until a checkpoint has it.
-            if recovered != nil { requestSave() }
+            if recovered != nil && lock != nil { requestSave() }
             return
         }
         let log = makeLog(wake)

@@ -11,6 +11,7 @@ extension PersistenceControl {
             options.contains(.save)
             || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
         server.log.warning("User requested shutdown...")
+        server.onSupervisorNews?("STOPPING=1\nSTATUS=Saving the data")
         var isClean = true
         writeTurn()
         do throws(StorageError) {
@@ -29,11 +30,11 @@ extension PersistenceControl {
         }
         if !isClean && !options.contains(.force) {
             server.log.warning("Error trying to save the data, can't exit.")
+            server.onSupervisorNews?("STATUS=Cannot save the data, and stays up")
             throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
         }
         server.log.warning("Swiftlet is now ready to exit, bye bye...")
-        let settingsPid = settings.pidFile
-        if !settingsPid.isEmpty { unlink(settingsPid) }
+        if !settings.pidFile.isEmpty { _ = settings.pidFile.withCString { unlink($0) } }
         exit(isClean ? 0 : 1)
     }
 

@@ -18,21 +18,26 @@ final class CommandEntry {
     /// Commands that the router itself must tell apart.
     enum Kind: UInt8 { case ordinary, exec, discard, multi, watch, quit, reset, ping, subscription }
 
+    /// Clients call it, or its container, by another name than the log does.
+    let isRenamed: Bool
+
     /// The number under which `Statistics` counts it.
     let statistics: Int
 
-    init(_ row: Command, _ statistics: Statistics, container: CommandEntry? = nil) {
+    init(_ row: Command, _ statistics: Statistics, container: CommandEntry? = nil, isRenamed: Bool = false) {
         self.row = row
         self.container = container
         fullName = container.map { "\($0.fullName)|\(row.name)" } ?? "\(row.name)"
         self.statistics = statistics.register(fullName)
+        self.isRenamed = isRenamed
         flags = row.flags
         arity = row.arity
         refusedBy = Guards(refusing: row.flags)
         firstKey = row.keys.positions.first
         kind = container == nil ? Self.kind(row.name) : .ordinary
         if !row.subcommands.isEmpty {
-            subcommands = CommandIndex(row.subcommands.map { CommandEntry($0, statistics, container: self) })
+            subcommands = CommandIndex(
+                row.subcommands.map { CommandEntry($0, statistics, container: self, isRenamed: isRenamed) })
         }
     }
 

@@ -5,25 +5,33 @@ import Storage
 /// Commands by name, whatever its case: open addressing over names folded into three words, so that a look-up hashes
 /// and compares words and neither makes a String nor allocates.
 final class CommandIndex {
-    /// In the order in which they were declared.
+    /// Those that can be found, in the order in which they were declared.
     let entries: [CommandEntry]
     private let slots: [Slot]
     private let mask: Int
+    /// Commands that were given a name too long to be folded.
+    private let longNames: [ByteString: CommandEntry]
 
     private struct Slot {
         var name = FoldedName()
         var entry: CommandEntry?
     }
 
-    init(_ entries: [CommandEntry]) {
-        self.entries = entries
+    /// Indexes by the commands' own names, or by those that `names` gives them: what has none is not found.
+    init(_ declared: [CommandEntry], names: CommandNames = CommandNames()) {
+        let named = declared.compactMap { entry in
+            names.name(of: ByteString("\(entry.row.name)")).map { (name: $0, entry: entry) }
+        }
+        entries = named.map(\.entry)
         var size = 8
         while size < entries.count * 4 { size *= 2 }
         mask = size - 1
         var slots = Array(repeating: Slot(), count: size)
-        for entry in entries {
-            guard let name = FoldedName(Bytes(entry.row.name)) else {
-                preconditionFailure("The name of command \(entry.fullName) is too long for the index")
+        var longNames: [ByteString: CommandEntry] = [:]
+        for (text, entry) in named {
+            guard let name = text.withBytes({ FoldedName($0) }) else {
+                longNames[text] = entry
+                continue
             }
             var i = name.hash & mask
             while slots[i].entry != nil {
@@ -33,10 +41,11 @@ final class CommandIndex {
             slots[i] = Slot(name: name, entry: entry)
         }
         self.slots = slots
+        self.longNames = longNames
     }
 
     @inline(__always) func find(_ name: Bytes) -> CommandEntry? {
-        guard let name = FoldedName(name) else { return nil }
+        guard let name = FoldedName(name) else { return longNames.isEmpty ? nil : findLong(name) }
         var i = name.hash & mask
         while let entry = slots[i].entry {
             if slots[i].name == name { return entry }
@@ -44,6 +53,8 @@ final class CommandIndex {
         }
         return nil
     }
+
+    @inline(never) private func findLong(_ name: Bytes) -> CommandEntry? { longNames[ByteString(name).lowercased] }
 }
 
 /// Up to 24 bytes in lower case, padded with zeros; equal only to names of the same length.

@@ -13,4 +13,6 @@ enum CommandTable {
         ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
         ConfigCommands.table, ServerCommands.table, DebugCommands.table, DiagnosticCommands.table,
     ].flatMap { $0 }
+
+    static let names = Set(all.map { ByteString("\($0.name)") })
 }

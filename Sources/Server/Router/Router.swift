@@ -131,7 +131,7 @@ extension Server {
             return dispatch(client, command, args, request: request, start)
         }
         guard let subcommand = subcommands.find(args[1]) else {
-            reject(client, nil, .unknownSubcommand(args[1], of: command.fullName))
+            reject(client, nil, .unknownSubcommand(args[1], of: args[0].string))
             return finish(client, start)
         }
         dispatch(client, subcommand, args, request: request, start)
@@ -281,7 +281,11 @@ extension Server {
         }
         if command.flags.contains(.write) {
             if keyspace.changes &- changes > expiredInCommand {
-                propagator.endCommand(db, args, request: request)
+                if command.isRenamed {
+                    propagateRenamed(command, db, args)
+                } else {
+                    propagator.endCommand(db, args, request: request)
+                }
             }
             statistics.writes &+= 1
         }
@@ -313,6 +317,17 @@ extension Server {
         }
     }
 
+    /// The log has the command's own name: it must be readable when the configuration is another.
+    @inline(never)
+    private func propagateRenamed(_ command: CommandEntry, _ db: Int, _ args: Arguments) {
+        let name = (command.container ?? command).row.name
+        let renamed = [Bytes(name)] + (1..<args.count).map { args[$0] }
+        renamed.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            propagator.endCommand(db, Arguments(base, buffer.count), request: nil)
+        }
+    }
+
     @inline(__always)
     func noteIfSlow(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
         if nanoseconds >= slowlogNanoseconds { noteSlow(client, command, args, nanoseconds) }
@@ -327,7 +342,14 @@ extension Server {
     }
 
     /// Finds the command that `args` name, a subcommand too; nil when there is none.
-    func command(_ args: Arguments) -> CommandEntry? {
+    func command(_ args: Arguments) -> CommandEntry? { find(args, in: commands) }
+
+    /// As `command`, for arguments that came out of a log. A log of Redis has the names that were in force there.
+    func loggedCommand(_ args: Arguments) -> CommandEntry? {
+        find(args, in: declaredCommands) ?? find(args, in: commands)
+    }
+
+    private func find(_ args: Arguments, in commands: CommandIndex) -> CommandEntry? {
         guard args.count > 0, let command = commands.find(args[0]) else { return nil }
         guard args.count > 1, let subcommands = command.subcommands else { return command }
         return subcommands.find(args[1])

@@ -7,7 +7,10 @@ final class Server {
     let keyspace: Keyspace
     let config: Config
     let log: Logger
+    /// By the names that clients use.
     let commands: CommandIndex
+    /// By their own names, which the log has: the same index but where `rename-command` was used.
+    let declaredCommands: CommandIndex
     let propagator = Propagator()
     let slowlog = Slowlog()
     let persistence: PersistenceControl
@@ -69,6 +72,8 @@ final class Server {
     var onDisconnect: ((Client) -> Void)?
     /// SIGTERM or SIGINT came. The default stops at once.
     var requestShutdown: ((_ signal: Int32) -> Void)?
+    /// What the service manager that started the server should hear, in its form; nil: there is none.
+    var onSupervisorNews: ((String) -> Void)?
     /// Closes listeners and connections and ends the loop: the network's.
     var stop: () -> Void = {}
     /// A setting changed that another part must hear of; see `Config.apply`.
@@ -82,7 +87,13 @@ final class Server {
         self.log = log
         self.persistence = persistence
         let statistics = statistics
-        self.commands = CommandIndex(commands.map { CommandEntry($0, statistics) })
+        let names = config.settings.commandNames
+        declaredCommands = CommandIndex(
+            commands.map { row in
+                let name = ByteString("\(row.name)")
+                return CommandEntry(row, statistics, isRenamed: names.name(of: name) != name)
+            })
+        self.commands = names.isEmpty ? declaredCommands : CommandIndex(declaredCommands.entries, names: names)
         keyspace = Keyspace(databases: config.settings.databases)
         keyspace.now = wallClockMilliseconds()
         blocked = BlockedClients(keyspace)

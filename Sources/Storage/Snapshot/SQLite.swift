@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import schema
 
 // Invariant of this file: a connection and its statements are used by one thread at a time (NOMUTEX); a statement keeps
@@ -30,7 +31,13 @@ final class SQLiteConnection {
 
     init(path: String, mode: Mode) throws(StorageError) {
         var opened: OpaquePointer?
-        let status = sqlite3_open_v2(path, &opened, mode.flags | SQLITE_OPEN_NOMUTEX, nil)
+        var name = path
+        var flags = mode.flags
+        if mode != .create, try SQLiteConnection.isFixed(path) {
+            name = SQLiteConnection.fixedURI(path)
+            flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+        }
+        let status = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_NOMUTEX, nil)
         guard status == SQLITE_OK, let opened else {
             let reason = String(cString: sqlite3_errstr(status))
             sqlite3_close_v2(opened)
@@ -42,6 +49,29 @@ final class SQLiteConnection {
         sqlite3_busy_timeout(handle, SQLiteConnection.busyTimeout)
     }
     deinit { sqlite3_close_v2(handle) }
+
+    /// Whether the file lies where nothing can be written and nobody has it open. SQLite, which makes a WAL index beside
+    /// every WAL database that it opens, then has to be told that the file does not change. Throws where a WAL would have
+    /// to be recovered first.
+    private static func isFixed(_ path: String) throws(StorageError) -> Bool {
+        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        if access(directory, W_OK) == 0 || access(path, F_OK) != 0 || access(path + "-shm", F_OK) == 0 { return false }
+        if Snapshot.fileSize(path + "-wal") ?? 0 > 0 {
+            throw StorageError(
+                file: path + "-wal",
+                message:
+                    "the directory cannot be written, and the end of the last save is in this file: open the snapshot "
+                    + "once where it can be written")
+        }
+        return true
+    }
+
+    private static func fixedURI(_ path: String) -> String {
+        let escaped = path.utf8.map { byte in
+            byte >= 128 || "?#%".utf8.contains(byte) ? "%" + String(byte, radix: 16) : String(UnicodeScalar(byte))
+        }
+        return "file:\(escaped.joined())?immutable=1"
+    }
 
     /// The error for SQLite's last failure on this connection.
     func failure(_ what: String) -> StorageError {

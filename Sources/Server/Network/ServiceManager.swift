@@ -1,0 +1,53 @@
+import Glibc
+
+// Invariant of this file: a socket's address is handed to the system with its true length.
+
+/// systemd, or who speaks its sd_notify protocol: datagrams of `NAME=value` lines to the Unix socket that the
+/// environment's NOTIFY_SOCKET names.
+struct ServiceManager {
+    private let address: ByteString
+
+    /// nil where `supervised` does not ask for it, or nobody listens; `complain` hears what the user should know.
+    init?(_ supervised: Supervision, complain: (String) -> Void) {
+        let variable = getenv("NOTIFY_SOCKET").map { ByteString(cString: $0) } ?? ""
+        switch supervised {
+        case .no: return nil
+        case .upstart:
+            complain("supervised upstart has no effect: use systemd")
+            return nil
+        case .auto where variable.isEmpty: return nil
+        case .systemd where variable.isEmpty:
+            complain("supervised systemd is set, but there is no NOTIFY_SOCKET to notify")
+            return nil
+        case .auto, .systemd: break
+        }
+        guard variable.hasPrefix("/") || variable.hasPrefix("@"), variable.count > 1,
+            variable.count < MemoryLayout<sockaddr_un>.size - MemoryLayout<sa_family_t>.size
+        else {
+            complain("NOTIFY_SOCKET is neither the path of a socket nor an abstract name: '\(variable)'")
+            return nil
+        }
+        address = variable
+    }
+
+    /// Sends `lines`; returns why that failed, or nil. Does not wait.
+    func notify(_ lines: String) -> String? {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return "\(systemReason())" }
+        defer { close(descriptor) }
+        var name = sockaddr_un()
+        name.sun_family = sa_family_t(AF_UNIX)
+        // An abstract name begins with NUL, and its length counts; `@` stands for the NUL.
+        var path = address.bytes
+        if path[0] == UInt8(ascii: "@") { path[0] = 0 }
+        withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path) }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
+        let text = Array(lines.utf8)
+        let sent = withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(descriptor, text, text.count, Int32(MSG_NOSIGNAL), $0, length)
+            }
+        }
+        return sent == text.count ? nil : "\(systemReason())"
+    }
+}
