@@ -70,7 +70,7 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
             var cursor: UInt64 = 0
             var n = 0
             repeat {
-                cursor = db.scan(cursor) { seen.insert($0.key.string) }
+                cursor = db.scan(cursor, count: 1) { seen.insert($0.key.string) }
                 for _ in 0..<20 {
                     if grows { set("extra:\(n)", "x") } else { _ = withBytes("extra:\(n)") { db.remove($0) } }
                     n += 1

@@ -140,6 +140,7 @@ enum ServerCommands {
     private static func flushall(_ c: WriteContext) throws(CommandError) {
         try checkFlushMode(c.args)
         c.server.keyspace.flushAll()
+        if !c.client.flags.contains(.internal) { c.server.persistence.saveAfterFlush() }
         c.propagate(Bytes("FLUSHALL"))
         c.reply.ok()
     }
@@ -154,6 +155,7 @@ enum ServerCommands {
         let all = Int32(clamping: c.server.keyspace.databases.count)
         guard (0..<all).contains(first), (0..<all).contains(second) else { throw .databaseOutOfRange }
         if first != second { c.server.keyspace.swap(Int(first), Int(second)) }
+        c.count(as: 1)
         c.propagate(c.args[0], c.args[1], c.args[2])
         c.reply.ok()
     }
@@ -161,7 +163,7 @@ enum ServerCommands {
     // MARK: - Persistence
 
     private static func save(_ c: ReadContext) throws(CommandError) {
-        if c.server.persistence.isSaving { throw CommandError("ERR Background save already in progress") }
+        if c.server.persistence.isSaving { throw .saveInProgress }
         try c.server.persistence.save()
         c.reply.ok()
     }

@@ -34,7 +34,7 @@ extension PersistenceControl {
         let meta = Meta(
             server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
             segmentOffset: 0, replicationID: replicationID, replicationOffset: 0)
-        changesAtCut = server.keyspace.changes
+        changesAtCut = server.keyspace.dirty
         checkpointer?.begin(meta)
     }
 
@@ -83,14 +83,17 @@ extension PersistenceControl {
             if let warning = commit.warning { server.log.warning("\(warning)") }
         case .failure(let error):
             lastSaveSucceeded = false
+            changesAtFlush = 0
             retryAfter = monotonicNanoseconds() + PersistenceControl.retryDelay
             server.log.warning("Background saving error: \(error)")
         }
-        isLogRewriteScheduled = false
+        isRewritingLog = false
         updateGuard()
         if isSaveScheduled {
             isSaveScheduled = false
             requestSave()
+            isRewritingLog = isLogRewriteScheduled
+            isLogRewriteScheduled = false
         }
     }
 
@@ -108,7 +111,7 @@ extension PersistenceControl {
     func cron() {
         let settings = server.config.settings
         if isSaving || monotonicNanoseconds() < retryAfter { return }
-        let changes = server.keyspace.changes - changesAtLastSave
+        let changes = unsavedChanges
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
             server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")

@@ -53,7 +53,7 @@ extension PersistenceControl {
         server.propagator.isEnabled = settings.appendOnly
         keysLoaded = server.keyspace.count
         lastSaveTime = wallClockMilliseconds() / 1000
-        changesAtLastSave = recovered == nil ? server.keyspace.changes : 0
+        changesAtLastSave = recovered == nil ? server.keyspace.dirty : 0
 
         let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
         checkpointer = Checkpointer(keyspace: server.keyspace, path: snapshotPath, wake: wake)
@@ -96,6 +96,7 @@ extension PersistenceControl {
         replicationID = meta.replicationID
         // Loading counts changes from 0.
         changesAtLastSave = 0
+        changesAtFlush = 0
         return meta
     }
 

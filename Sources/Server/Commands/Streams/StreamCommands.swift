@@ -130,6 +130,7 @@ enum StreamCommands {
         let trimmed = trim.apply(stream, nodeEntries: c.server.config.settings.streamNodeMaxEntries)
         c.reply.integer(trimmed)
         if trimmed == 0 { return }
+        c.count(as: trimmed)
         withDecimal(Int64(stream.view.count)) {
             c.propagate(c.args[0], c.args[1], Bytes("MAXLEN"), Bytes("="), $0)
         }
