@@ -78,6 +78,9 @@ enum ServerCommands {
         Command(
             "wait", arity: 3, flags: [.noscript], keys: .none, group: .connection, since: "3.0.0",
             summary: "Waits until replicas have what this client wrote.", .control(wait)),
+        Command(
+            "waitaof", arity: 4, flags: [.noscript], keys: .none, group: .connection, since: "7.2.0",
+            summary: "Waits until what this client wrote is on disk, here and at replicas.", .control(waitaof)),
     ]
 
     // MARK: - About the server
@@ -239,16 +242,43 @@ enum ServerCommands {
         throw CommandError("ERR Replication is not supported yet")
     }
 
-    private static func wait(_ c: ReadContext) throws(CommandError) {
-        let wanted = try c.args.integer(1)
-        guard let timeout = c.args[2].integer else {
+    /// In milliseconds; 0: for ever.
+    private static func timeout(_ text: Bytes) throws(CommandError) -> Int64 {
+        guard let timeout = text.integer else {
             throw CommandError("ERR timeout is not an integer or out of range")
         }
         if timeout < 0 { throw CommandError("ERR timeout is negative") }
+        return timeout
+    }
+
+    private static func wait(_ c: ReadContext) throws(CommandError) {
+        let wanted = try c.args.integer(1)
+        let timeout = try timeout(c.args[2])
         // There are no replicas, so that waiting for some ends with the time alone.
         if wanted <= 0 { return c.reply.integer(0) }
         c.wait(
             for: 0..<0, orAnswer: .zero,
             Wait(timeout: timeout, answerAtTimeout: .zero, attempt: .none))
+    }
+
+    /// WAITAOF numlocal numreplicas timeout. Answers whether what this client wrote is on disk here, and at how many
+    /// replicas, of which there are none.
+    private static func waitaof(_ c: ReadContext) throws(CommandError) {
+        let local = try c.args.integer(1, in: 0...1)
+        let replicas = try c.args.integer(2)
+        if replicas < 0 { throw .mustBePositive }
+        let timeout = try timeout(c.args[3])
+        let client = c.client
+        let persistence = c.server.persistence
+        if local > 0 && persistence.log == nil { throw PersistenceControl.needsLog }
+        let answer = EmptyReply.written { reply in
+            reply.array(2)
+            reply.integer(persistence.isSynced(client) ? 1 : 0)
+            reply.integer(0)
+        }
+        if replicas == 0 && (local == 0 || persistence.isSynced(client)) { return answer.write(to: c.reply) }
+        c.wait(for: 0..<0, orAnswer: answer, Wait(timeout: timeout, answerAtTimeout: answer, attempt: .none))
+        // Replicas that there are none of are waited for until the time is up.
+        if replicas == 0, let waiter = client.waiter { persistence.syncWaiters.append(waiter) }
     }
 }

@@ -89,6 +89,9 @@ final class PersistenceControl {
         return (0..<40).map { _ in String(UInt8.random(in: 0...15, using: &generator), radix: 16) }.joined()
     }
 
+    /// Clients in WAITAOF.
+    var syncWaiters = SyncWaiters()
+
     // MARK: Requests
 
     /// SAVE: a checkpoint, complete when this returns.

@@ -82,6 +82,7 @@ enum StreamCommands {
         c.reply.bulk(id)
         let trimmed = trim.apply(stream, nodeEntries: c.server.config.settings.streamNodeMaxEntries)
         propagate(c, id, first, trimmed > 0 ? stream.view.count : nil)
+        c.count(as: 1)
     }
 
     /// The id that an entry gets; nil where it would not be above `last`.
