@@ -55,20 +55,13 @@ enum ObjectCommands {
     }
 
     private static func help(_ c: ReadContext) throws(CommandError) {
-        let lines: [StaticString] = [
-            "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "ENCODING <key>",
-            "    How the value of <key> lies in memory.",
-            "FREQ <key>",
-            "    How often <key> is used, on a logarithmic scale. Needs an LFU policy.",
-            "IDLETIME <key>",
-            "    Seconds since <key> was last used.",
-            "REFCOUNT <key>",
-            "    How many references to the value of <key> there are.",
-            "HELP",
-            "    This text.",
-        ]
-        c.reply.array(lines.count)
-        for line in lines { c.reply.simple(line) }
+        c.reply.help(
+            "OBJECT",
+            [
+                "ENCODING <key>", "    How the value of <key> lies in memory.", "FREQ <key>",
+                "    How often <key> is used, on a logarithmic scale. Needs an LFU policy.", "IDLETIME <key>",
+                "    Seconds since <key> was last used.", "REFCOUNT <key>",
+                "    How many references to the value of <key> there are.",
+            ])
     }
 }

@@ -15,14 +15,6 @@ enum ServerCommands {
             Command(
                 "lolwut", arity: -1, flags: [.fast], keys: .none, group: .server, since: "5.0.0",
                 summary: "Draws, and answers the version.", .read(lolwut)),
-            Command(
-                "acl", arity: -2, keys: .none, group: .server, since: "6.0.0", complexity: "Depends on subcommand.",
-                summary: "Who may do what.",
-                subcommands: [
-                    Command(
-                        "whoami", arity: 2, flags: [.noscript, .loading, .stale], keys: .none, group: .server,
-                        since: "6.0.0", summary: "Answers the user's name.", .control(whoAmI))
-                ]),
         ]
 
     private static let keyspace: [Command] = [
@@ -117,8 +109,6 @@ enum ServerCommands {
         text.append(text: "Redis ver. \(Version.redis), \(Version.name) \(Version.number)\n")
         c.reply.verbatim(text.bytes, "txt")
     }
-
-    private static func whoAmI(_ c: ReadContext) throws(CommandError) { c.reply.bulk("default") }
 
     // MARK: - Keyspace
 

@@ -11,6 +11,7 @@ enum CommandTable {
         StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
         StreamInfoCommands.table,
         ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
-        ConfigCommands.table, ServerCommands.table, DebugCommands.table, DiagnosticCommands.table,
+        ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,
+        DebugCommands.table, DiagnosticCommands.table,
     ].flatMap { $0 }
 }
