@@ -111,7 +111,7 @@ extension PersistenceControl {
     func cron() {
         let settings = server.config.settings
         if isSaving || monotonicNanoseconds() < retryAfter { return }
-        let changes = unsavedChanges
+        let changes = unsaved(server.keyspace.dirty)
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
             server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")

@@ -24,8 +24,8 @@ final class PersistenceControl {
     var changesAtLastSave = 0
     /// The keyspace's `dirty` after a FLUSHALL whose own save is still to come; what was before does not count.
     var changesAtFlush = 0
-    /// Changes that no snapshot has, as INFO and the save points count them.
-    var unsavedChanges: Int { max(0, server.keyspace.dirty - max(changesAtLastSave, changesAtFlush)) }
+    /// How many of the keyspace's `dirty` changes no snapshot has, for INFO and the save points.
+    func unsaved(_ dirty: Int) -> Int { max(0, dirty - max(changesAtLastSave, changesAtFlush)) }
     /// Seconds since 1970.
     var lastSaveTime: Int64 = 0
     /// A checkpoint was asked for and is not done.
