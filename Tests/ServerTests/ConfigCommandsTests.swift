@@ -14,7 +14,8 @@ private struct Harness {
         change(&settings)
         server = Server(
             config: Config(settings),
-            commands: ConfigCommands.table + ServerCommands.table + DiagnosticCommands.table + DebugCommands.table)
+            commands: ConfigCommands.table + ServerCommands.table + ACLCommands.table + DiagnosticCommands.table
+                + DebugCommands.table)
         server.followSettings()
         client = server.makeClient()
     }
@@ -48,7 +49,7 @@ private struct Harness {
                 case .read(let body), .control(let body):
                     try body(
                         ReadContext(args: args, client: client, countsLookups: false))
-                case .write(let body):
+                case .write(let body), .admin(let body):
                     try body(WriteContext(args: args, client: client))
                 case .container: break
                 }

@@ -20,7 +20,7 @@ import Testing
         #expect(database.frequency(of: entry) == 99)
         keyspace.now += 17 * 60_000
         #expect(database.frequency(of: entry) == 90)
-        keyspace.commandNumber += 1
+        keyspace.beginCommand()
         // A use takes the 10 off for good, and adds one.
         _ = database.find(Bytes("k"))
         #expect(database.frequency(of: entry) == 91)
@@ -42,7 +42,7 @@ import Testing
         keyspace.accessTracking = .frequency(logFactor: 10, decayMinutes: 0)
         let entry = try #require(newEntry())
         for _ in 0..<100_000 {
-            keyspace.commandNumber += 1
+            keyspace.beginCommand()
             _ = database.find(Bytes("k"))
             _ = database.find(Bytes("k"))
         }

@@ -86,7 +86,8 @@ import Testing
 
     @Test func footer() throws {
         with("k") { key in with("value") { db.setString(key, $0, expiry: .clear) } }
-        let whole = try #require(payloads().first?.bytes)
+        let payload = try #require(payloads().first)
+        let whole = payload.bytes
         for length in 0..<whole.count {
             #expect(throws: DumpPayload.Failure.self) { try read(Array(whole[..<length]), as: "k") }
         }

@@ -1,17 +1,27 @@
+import Synchronization
 import Testing
 
 @testable import Storage
 
-/// Bytes with a life of their own, for tests.
-final class Text {
-    let buffer = OutputBuffer()
-    init(_ text: String) { buffer.append(text: text) }
-    var bytes: Bytes { buffer.bytes }
+/// A text whose bytes are never freed, so that those of a temporary can be passed on.
+struct Text {
+    /// Keeps them reachable, for leak checkers.
+    private static let addresses = Mutex<[UInt]>([])
+    let bytes: Bytes
+
+    init(_ text: String) {
+        let utf8 = Array(text.utf8)
+        let block = UnsafeMutableRawPointer.allocate(byteCount: max(utf8.count, 1), alignment: 1)
+        block.copyMemory(from: utf8, byteCount: utf8.count)
+        bytes = Bytes(block, utf8.count)
+        Text.addresses.withLock { $0.append(UInt(bitPattern: block)) }
+    }
 }
 
 func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
-    let text = Text(text)
-    return try withExtendedLifetime(text) { try body(text.bytes) }
+    let buffer = OutputBuffer(capacity: text.utf8.count)
+    buffer.append(text: text)
+    return try withExtendedLifetime(buffer) { try body(buffer.bytes) }
 }
 
 @Suite struct KeyspaceTests {
@@ -70,7 +80,7 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
             var cursor: UInt64 = 0
             var n = 0
             repeat {
-                cursor = db.scan(cursor) { seen.insert($0.key.string) }
+                cursor = db.scan(cursor, count: 1) { seen.insert($0.key.string) }
                 for _ in 0..<20 {
                     if grows { set("extra:\(n)", "x") } else { _ = withBytes("extra:\(n)") { db.remove($0) } }
                     n += 1

@@ -293,16 +293,6 @@ def test_object(protocols):
     protocols("XGROUP", b"\xff" * 200, "s")
 
 
-def test_asking_is_not_using(both):
-    both("SET", "k", 1)
-    time.sleep(2.1)
-    for command in ("TYPE k", "TTL k", "EXISTS k", "OBJECT ENCODING k"):
-        both(*command.split())
-    assert both.near("OBJECT", "IDLETIME", "k", slack=1) >= 1
-    both("TOUCH", "k")
-    assert both.near("OBJECT", "IDLETIME", "k", slack=1) <= 1
-
-
 @pytest.mark.parametrize("command", ["SORT", "SORT_RO"])
 def test_sort(protocols, command):
     protocols.each(

@@ -59,6 +59,10 @@ UNSAFE = re.compile(
     r"\bUnsafeMutableRawPointer\b|\bUnsafeMutablePointer\b|\bUnsafeRawPointer\b|\bUnsafePointer\b|\bUnmanaged\b"
     r"|unowned\(unsafe\)|@unchecked\b"
 )
+# The bytes of a temporary: its buffer may be freed before they are read.
+TEMPORARY_BYTES = re.compile(r"[)\]}?!]\.bytes\b")
+# Tests' helpers whose bytes are never freed, and how their calls may look where the pattern finds them.
+NEVER_FREED = re.compile(r"(?<!\w)(?:Text|text|command)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\.bytes\b")
 # File: why it needs no `Invariant of this file`. Keep it short.
 BACK_REFERENCE = "unowned(unsafe) only, to an object that outlives this one"
 NO_INVARIANT_NEEDED = {
@@ -187,9 +191,25 @@ def test_exempt_files_exist():
     assert set(NO_INVARIANT_NEEDED) <= {name(path) for path in FILES}
 
 
+def test_no_bytes_of_a_temporary():
+    """`make().bytes` borrows from a buffer that nobody holds: give it a name first."""
+    assert [hit for path in FILES for hit in hits(path, TEMPORARY_BYTES)] == []
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "Tests").rglob("*.swift"))
+        for number, line in code(path)
+        if TEMPORARY_BYTES.search(NEVER_FREED.sub("", line))
+    ]
+    assert wrong == []
+
+
 def test_the_rules_catch_what_they_forbid():
     assert SQL.search("SELECT id FROM raw_strings") and SQL.search("PRAGMA page_size")
     assert not SQL.search("SELECT 0 selects a database")
     assert SOCKET_CALL.search("let fd = socket(AF_INET, 1, 0)") and SOCKET_CALL.search("epoll_wait(fd)")
     assert not SOCKET_CALL.search("bind(address)")
+    for line in ("f(decoded(value).bytes)", "all[0].bytes", "list.map { $0 }.bytes", "made?.bytes", "made!.bytes"):
+        assert TEMPORARY_BYTES.search(line)
+    assert not TEMPORARY_BYTES.search("let n = buffer.bytes.count + self.byteCount")
+    assert not TEMPORARY_BYTES.search(NEVER_FREED.sub("", 'push(Text("a\\(f(i))").bytes, base.command("GET", k).bytes)'))
     assert UNSAFE.search("unowned(unsafe) var x") and not UNSAFE.search("unowned let x")

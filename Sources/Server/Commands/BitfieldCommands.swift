@@ -90,10 +90,11 @@ enum BitfieldCommands {
             end = max(end, operation.field.end)
         }
         guard end > 0 else { return answer(operations, value, c.reply) }
-        let changes = c.server.keyspace.changes
+        var changes = 0
         // The string reaches to the last field that is written, even where an overflow then forbids it.
         var bytes: UnsafeMutableRawBufferPointer?
-        if value.count < end { bytes = try mutable(c, end) }
+        let grows = value.count < end
+        if grows { bytes = try mutable(c, end) }
         c.reply.array(operations.count)
         for operation in operations {
             let field = operation.field
@@ -116,11 +117,12 @@ enum BitfieldCommands {
                 continue
             }
             if case .set = operation.action { c.reply.integer(old) } else { c.reply.integer(new) }
+            if grows || new != old { changes += 1 }
             if new == old { continue }
             if bytes == nil { bytes = try mutable(c, end) }
             if let bytes { field.write(new, bytes) }
         }
-        c.server.keyspace.countAsOne(since: changes)
+        c.count(as: changes)
     }
 
     private static func mutable(_ c: WriteContext, _ end: Int) throws(CommandError) -> UnsafeMutableRawBufferPointer? {

@@ -97,7 +97,7 @@ enum CommandCommand {
         for name in names { c.reply.bulk(name) }
     }
 
-    private static func withSubcommands(_ server: Server) -> [CommandEntry] {
+    static func withSubcommands(_ server: Server) -> [CommandEntry] {
         server.commands.entries.flatMap { [$0] + ($0.subcommands?.entries ?? []) }
     }
 

@@ -106,9 +106,9 @@ extension ReplyWriter {
     /// The reply of a container's HELP: a line on its form, `lines`, and HELP itself.
     func help(_ container: String, _ lines: [String]) {
         array(lines.count + 3)
-        bulk("\(container) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
-        for line in lines { bulk(line) }
-        bulk("HELP")
-        bulk("    Print this help.")
+        simple(text: "\(container) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+        for line in lines { simple(text: line) }
+        simple("HELP")
+        simple("    Print this help.")
     }
 }

@@ -7,7 +7,7 @@ enum DebugCommands {
         Command(
             "debug", arity: -2, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .server,
             since: "1.0.0", complexity: "Depends on subcommand.", summary: "For testing and debugging the server.",
-            .write(debug))
+            .admin(debug))
     ]
 
     /// A subcommand: how many arguments may follow its name, and what it does.
@@ -63,8 +63,6 @@ enum DebugCommands {
                     + "from a local connection, otherwise you need to set this option in the configuration file, and "
                     + "then restart the server.")
         }
-        // Nothing of this is for the log, but what a subcommand says itself.
-        c.propagateNothing()
         for action in actions where c.args[1].equals(ignoringCase: action.name) {
             guard action.arguments.contains(c.args.count - 2) else { break }
             return try action.run(c)
@@ -88,7 +86,7 @@ enum DebugCommands {
     }
 
     @Sendable private static func object(_ c: WriteContext) throws(CommandError) {
-        guard let entry = c.db.find(c.args[2]) else { throw .noSuchKey }
+        guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         let size = entry.memoryUsage
         let idle = c.db.idleSeconds(of: entry)
         let clock = (Int(c.now / 1000) - idle) & 0xff_ffff
@@ -118,7 +116,7 @@ enum DebugCommands {
             key.append(c.args.count > 3 ? c.args[3] : Bytes("key"))
             key.append(byte: UInt8(ascii: ":"))
             key.append(decimal: i)
-            if c.db.find(key.bytes) != nil { continue }
+            if c.db.peek(key.bytes) != nil { continue }
             value.removeAll()
             value.append("value:")
             value.append(decimal: i)
@@ -135,7 +133,7 @@ enum DebugCommands {
     }
 
     @Sendable private static func stringLengths(_ c: WriteContext) throws(CommandError) {
-        guard let entry = c.db.find(c.args[2]) else { throw .noSuchKey }
+        guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         guard entry.type == .string else { throw CommandError("ERR Not an sds encoded string.") }
         let value = c.db.string(of: entry).count
         c.reply.simple(
@@ -145,7 +143,7 @@ enum DebugCommands {
 
     /// Redis prints the elements to its standard output; here only whether there is such a form.
     @Sendable private static func listpack(_ c: WriteContext) throws(CommandError) {
-        guard let entry = c.db.find(c.args[2]) else { throw .noSuchKey }
+        guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         guard entry.encoding == .listpack || Bytes(entry.encodingName) == Bytes("listpackex") else {
             throw CommandError("ERR Not a listpack encoded object.")
         }
@@ -174,7 +172,7 @@ enum DebugCommands {
     }
 
     @Sendable private static func valueTableStatistics(_ c: WriteContext) throws(CommandError) {
-        guard let entry = c.db.find(c.args[2]) else { throw .noSuchKey }
+        guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         guard entry.encoding == .hashtable || entry.encoding == .skiplist else {
             throw CommandError("ERR The value stored at the specified key is not represented using an hash table")
         }

@@ -109,7 +109,7 @@ enum ExpiryCommands {
 
     /// -2 where there is no such key, -1 where it does not expire.
     private static func answer(_ c: ReadContext, relative: Bool, seconds: Bool) {
-        guard let entry = c.peek(c.args[1]) else { return c.reply.integer(-2) }
+        guard let entry = c.db.peek(c.args[1]) else { return c.reply.integer(-2) }
         guard let when = c.db.expiry(of: entry) else { return c.reply.integer(-1) }
         let milliseconds = relative ? max(0, when &- c.now) : when
         // Rounded to the nearest second, as Redis does.

@@ -80,6 +80,7 @@ enum GeoSearch {
         let result = c.db.replaceWithNewZSet(target)
         found.forEach { member, place in result.set(member, request.storesDistance ? place.distance : place.score) }
         c.db.removeIfEmpty(result.entry)
+        c.count(as: found.count)
         c.reply.integer(found.count)
     }
 

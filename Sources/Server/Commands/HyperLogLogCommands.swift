@@ -47,27 +47,30 @@ enum HyperLogLogCommands {
         let old = try sketch(c.reading, c.args[1])
         if let old, HyperLogLog.isDense(old) { return try addToDense(c, old) }
         var sketch = old.map { HyperLogLog($0) } ?? HyperLogLog()
-        var changed = old == nil
+        // The key itself counts as one, as in Redis.
+        var changes = old == nil ? 1 : 0
         let limit = c.server.config.settings.hllSparseMaxBytes
         for i in 2..<max(2, c.args.count) {
             let (register, value) = HyperLogLog.place(c.args[i])
             switch sketch.raise(register, to: value, sparseLimit: limit) {
             case .none: break
-            case .raised: changed = true
+            case .raised: changes += 1
             case .corrupt: throw corrupt
             }
         }
-        if changed {
+        if changes > 0 {
             sketch.invalidateCardinality()
             store(c, c.args[1], sketch)
+            c.count(as: changes)
         }
-        c.reply.integer(changed ? 1 : 0)
+        c.reply.integer(changes > 0 ? 1 : 0)
     }
 
     /// The same in place, as most elements change nothing.
     private static func addToDense(_ c: WriteContext, _ value: Bytes) throws(CommandError) {
         var bytes: UnsafeMutableRawBufferPointer?
         var value = value
+        var changes = 0
         for i in 2..<max(2, c.args.count) {
             let (register, wanted) = HyperLogLog.place(c.args[i])
             if HyperLogLog.register(register, of: value) >= wanted { continue }
@@ -77,8 +80,12 @@ enum HyperLogLogCommands {
                 if let bytes, let base = bytes.baseAddress { value = Bytes(base, bytes.count) }
             }
             if let bytes { HyperLogLog.store(wanted, register, in: bytes) }
+            changes += 1
         }
-        if let bytes { bytes[15] |= 0x80 }
+        if let bytes {
+            bytes[15] |= 0x80
+            c.count(as: changes)
+        }
         c.reply.integer(bytes == nil ? 0 : 1)
     }
 
@@ -162,7 +169,8 @@ enum HyperLogLogCommands {
             }
         } else if c.args[1].equals(ignoringCase: "decode") {
             if wasDense { throw CommandError("ERR HLL encoding is not sparse") }
-            c.reply.bulk(decoded(value).bytes)
+            let text = decoded(value)
+            c.reply.bulk(text.bytes)
         } else if c.args[1].equals(ignoringCase: "encoding") {
             c.reply.simple(wasDense ? "dense" : "sparse")
         } else if c.args[1].equals(ignoringCase: "todense") {

@@ -69,14 +69,3 @@ func withCopy(_ bytes: Bytes, _ body: (Bytes) -> Void) {
         body(Bytes(base, bytes.count))
     }
 }
-
-extension ReadContext {
-    /// The entry, without counting as a use of the key: what only asks about a key leaves its idle time alone.
-    func peek(_ key: Bytes) -> Entry? {
-        let keyspace = server.keyspace
-        let touches = keyspace.touchesOnAccess
-        keyspace.touchesOnAccess = false
-        defer { keyspace.touchesOnAccess = touches }
-        return db.find(key)
-    }
-}

@@ -52,7 +52,7 @@ enum KeyCommands {
 
     private static func exists(_ c: ReadContext) throws(CommandError) {
         var count: Int64 = 0
-        for i in 1..<c.args.count where c.peek(c.args[i]) != nil { count += 1 }
+        for i in 1..<c.args.count where c.db.peek(c.args[i]) != nil { count += 1 }
         c.reply.integer(count)
     }
 
@@ -63,12 +63,13 @@ enum KeyCommands {
     }
 
     private static func type(_ c: ReadContext) throws(CommandError) {
-        c.reply.simple(c.peek(c.args[1])?.type.name ?? "none")
+        c.reply.simple(c.db.peek(c.args[1])?.type.name ?? "none")
     }
 
     private static func rename(_ c: WriteContext) throws(CommandError) {
         if c.db.find(c.args[1]) == nil { throw .noSuchKey }
         c.db.rename(c.args[1], to: c.args[2])
+        c.count(as: c.args[1] == c.args[2] ? 0 : 1)
         c.reply.ok()
     }
 
@@ -76,6 +77,7 @@ enum KeyCommands {
         if c.db.find(c.args[1]) == nil { throw .noSuchKey }
         if c.db.find(c.args[2]) != nil { return c.reply.integer(0) }
         c.db.rename(c.args[1], to: c.args[2])
+        c.count(as: 1)
         c.reply.integer(1)
     }
 
@@ -97,13 +99,16 @@ enum KeyCommands {
         if target === c.db && c.args[1] == c.args[2] { throw .sameObject }
         if c.db.find(c.args[1]) == nil || !replaces && target.find(c.args[2]) != nil { return c.reply.integer(0) }
         c.db.copy(c.args[1], to: target, as: c.args[2])
+        c.count(as: 1)
         c.reply.integer(1)
     }
 
     private static func move(_ c: WriteContext) throws(CommandError) {
         let target = try database(c, 2)
         if target === c.db { throw .sameObject }
-        c.reply.integer(c.db.move(c.args[1], to: target) ? 1 : 0)
+        let isMoved = c.db.move(c.args[1], to: target)
+        if isMoved { c.count(as: 1) }
+        c.reply.integer(isMoved ? 1 : 0)
     }
 
     /// The database that an argument gives the number of.

@@ -180,6 +180,7 @@ enum ListCommands {
         let kept = elements(start, end, count: count)
         if kept.isEmpty {
             c.db.remove(c.args[1])
+            c.count(as: count)
         } else if kept.count == count {
             // Nothing to log, but for who watches the key it was written, as in Redis.
             c.server.keyspace.onTouched?(c.db.index, c.args[1])

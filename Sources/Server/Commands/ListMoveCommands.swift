@@ -92,8 +92,6 @@ enum ListMoveCommands {
     /// Moves an element from the first key to the second and answers it; false where there is none.
     private static func move(_ c: WriteContext, _ from: ListEnd, _ to: ListEnd) throws(CommandError) -> Bool {
         guard let source = try c.editList(c.args[1], create: false), source.view.count > 0 else { return false }
-        let before = c.server.keyspace.changes
-        defer { c.server.keyspace.countAsOne(since: before) }
         let isSameKey = c.args[1] == c.args[2]
         guard let target = isSameKey ? source : try c.editList(c.args[2], create: true) else { return false }
         withCopy(source.view[from == .head ? 0 : source.view.count - 1]) { element in
@@ -102,6 +100,7 @@ enum ListMoveCommands {
             target.push(element, to)
         }
         if !isSameKey { c.db.removeIfEmpty(source.entry) }
+        c.count(as: 1)
         return true
     }
 

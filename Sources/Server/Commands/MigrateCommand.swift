@@ -4,7 +4,7 @@ import Storage
 enum MigrateCommand {
     static let table: [Command] = [
         Command(
-            "migrate", arity: -6, flags: [.noMulti], keys: .function(keys), group: .generic, since: "2.6.0",
+            "migrate", arity: -6, flags: [.repliesLater], keys: .function(keys), group: .generic, since: "2.6.0",
             complexity: "O(N) for values of N elements or bytes together; writes wait until it is done",
             summary: "Moves keys to another server.", categories: [.keyspace, .dangerous], .write(migrate))
     ]

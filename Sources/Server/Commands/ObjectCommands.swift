@@ -17,16 +17,16 @@ enum ObjectCommands {
             complexity: "O(1)", summary: "How many references to the value there are.", .read(refcount)),
         Command(
             "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .generic, since: "6.2.0",
-            complexity: "O(1)", summary: "Tells what the subcommands do.", .read(help)),
+            complexity: "O(1)", summary: "Tells what the subcommands do.", .control(help)),
     ]
 
     private static func encoding(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
         c.reply.bulk(Bytes(entry.encodingName))
     }
 
     private static func freq(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
         if c.server.keyspace.accessTracking == .recency {
             throw wrongPolicy("An LFU maxmemory policy is not selected, access frequency not tracked.")
         }
@@ -34,7 +34,7 @@ enum ObjectCommands {
     }
 
     private static func idletime(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
         if c.server.keyspace.accessTracking != .recency {
             throw wrongPolicy("An LFU maxmemory policy is selected, idle time not tracked.")
         }
@@ -48,27 +48,20 @@ enum ObjectCommands {
     }
 
     private static func refcount(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
         // Redis shares one object for each small integer, and answers this for them; nothing is shared here.
         let isSmallInteger = entry.integer.map { (0..<10000).contains($0) } ?? false
         c.reply.integer(isSmallInteger ? Int64(Int32.max) : 1)
     }
 
     private static func help(_ c: ReadContext) throws(CommandError) {
-        let lines: [StaticString] = [
-            "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "ENCODING <key>",
-            "    How the value of <key> lies in memory.",
-            "FREQ <key>",
-            "    How often <key> is used, on a logarithmic scale. Needs an LFU policy.",
-            "IDLETIME <key>",
-            "    Seconds since <key> was last used.",
-            "REFCOUNT <key>",
-            "    How many references to the value of <key> there are.",
-            "HELP",
-            "    This text.",
-        ]
-        c.reply.array(lines.count)
-        for line in lines { c.reply.simple(line) }
+        c.reply.help(
+            "OBJECT",
+            [
+                "ENCODING <key>", "    How the value of <key> lies in memory.", "FREQ <key>",
+                "    How often <key> is used, on a logarithmic scale. Needs an LFU policy.", "IDLETIME <key>",
+                "    Seconds since <key> was last used.", "REFCOUNT <key>",
+                "    How many references to the value of <key> there are.",
+            ])
     }
 }

@@ -60,24 +60,15 @@ enum ScanCommands {
     }
 
     private static func scan(_ c: ReadContext) throws(CommandError) {
-        guard var cursor = ElementScan.cursor(c.args[1]) else { throw .invalidCursor }
+        guard let cursor = ElementScan.cursor(c.args[1]) else { throw .invalidCursor }
         let options = try Options(c.args)
         var found = MemberList()
-        var seen: Int64 = 0
-        // Sparse tables are mostly empty chains: those end the call as well, only later.
-        var steps = options.count.multipliedReportingOverflow(by: stepsPerKey).partialValue
-        if steps < options.count { steps = .max }
-        repeat {
-            cursor = c.db.scan(cursor) { entry in
-                seen += 1
-                if options.accepts(entry) { found.append(entry.key) }
-            }
-            steps -= 1
-        } while cursor != 0 && seen < options.count && steps > 0
+        let next = c.db.scan(cursor, count: Int(clamping: options.count)) { entry in
+            if options.accepts(entry) { found.append(entry.key) }
+        }
         c.reply.array(2)
-        c.reply.bulk(String(cursor))
+        c.reply.bulk(String(next))
         c.reply.array(found.count)
         for i in 0..<found.count { c.reply.bulk(found[i]) }
     }
-    private static let stepsPerKey: Int64 = 10
 }

@@ -15,14 +15,6 @@ enum ServerCommands {
             Command(
                 "lolwut", arity: -1, flags: [.fast], keys: .none, group: .server, since: "5.0.0",
                 summary: "Draws, and answers the version.", .read(lolwut)),
-            Command(
-                "acl", arity: -2, keys: .none, group: .server, since: "6.0.0", complexity: "Depends on subcommand.",
-                summary: "Who may do what.",
-                subcommands: [
-                    Command(
-                        "whoami", arity: 2, flags: [.noscript, .loading, .stale], keys: .none, group: .server,
-                        since: "6.0.0", summary: "Answers the user's name.", .control(whoAmI))
-                ]),
         ]
 
     private static let keyspace: [Command] = [
@@ -80,6 +72,9 @@ enum ServerCommands {
         Command(
             "wait", arity: 3, flags: [.noscript], keys: .none, group: .connection, since: "3.0.0",
             summary: "Waits until replicas have what this client wrote.", .control(wait)),
+        Command(
+            "waitaof", arity: 4, flags: [.noscript], keys: .none, group: .connection, since: "7.2.0",
+            summary: "Waits until what this client wrote is on disk, here and at replicas.", .control(waitaof)),
     ]
 
     // MARK: - About the server
@@ -117,8 +112,6 @@ enum ServerCommands {
         c.reply.verbatim(text.bytes, "txt")
     }
 
-    private static func whoAmI(_ c: ReadContext) throws(CommandError) { c.reply.bulk("default") }
-
     // MARK: - Keyspace
 
     private static func dbsize(_ c: ReadContext) throws(CommandError) { c.reply.integer(c.db.count) }
@@ -142,6 +135,7 @@ enum ServerCommands {
     private static func flushall(_ c: WriteContext) throws(CommandError) {
         try checkFlushMode(c.args)
         c.server.keyspace.flushAll()
+        if !c.client.flags.contains(.internal) { c.server.persistence.saveAfterFlush() }
         c.propagate(Bytes("FLUSHALL"))
         c.reply.ok()
     }
@@ -156,6 +150,7 @@ enum ServerCommands {
         let all = Int32(clamping: c.server.keyspace.databases.count)
         guard (0..<all).contains(first), (0..<all).contains(second) else { throw .databaseOutOfRange }
         if first != second { c.server.keyspace.swap(Int(first), Int(second)) }
+        c.count(as: 1)
         c.propagate(c.args[0], c.args[1], c.args[2])
         c.reply.ok()
     }
@@ -163,7 +158,7 @@ enum ServerCommands {
     // MARK: - Persistence
 
     private static func save(_ c: ReadContext) throws(CommandError) {
-        if c.server.persistence.isSaving { throw CommandError("ERR Background save already in progress") }
+        if c.server.persistence.isSaving { throw .saveInProgress }
         try c.server.persistence.save()
         c.reply.ok()
     }
@@ -239,16 +234,43 @@ enum ServerCommands {
         throw CommandError("ERR Replication is not supported yet")
     }
 
-    private static func wait(_ c: ReadContext) throws(CommandError) {
-        let wanted = try c.args.integer(1)
-        guard let timeout = c.args[2].integer else {
+    /// In milliseconds; 0: for ever.
+    private static func timeout(_ text: Bytes) throws(CommandError) -> Int64 {
+        guard let timeout = text.integer else {
             throw CommandError("ERR timeout is not an integer or out of range")
         }
         if timeout < 0 { throw CommandError("ERR timeout is negative") }
+        return timeout
+    }
+
+    private static func wait(_ c: ReadContext) throws(CommandError) {
+        let wanted = try c.args.integer(1)
+        let timeout = try timeout(c.args[2])
         // There are no replicas, so that waiting for some ends with the time alone.
         if wanted <= 0 { return c.reply.integer(0) }
         c.wait(
             for: 0..<0, orAnswer: .zero,
             Wait(timeout: timeout, answerAtTimeout: .zero, attempt: .none))
+    }
+
+    /// WAITAOF numlocal numreplicas timeout. Answers whether what this client wrote is on disk here, and at how many
+    /// replicas, of which there are none.
+    private static func waitaof(_ c: ReadContext) throws(CommandError) {
+        let local = try c.args.integer(1, in: 0...1)
+        let replicas = try c.args.integer(2)
+        if replicas < 0 { throw .mustBePositive }
+        let timeout = try timeout(c.args[3])
+        let client = c.client
+        let persistence = c.server.persistence
+        if local > 0 && persistence.log == nil { throw PersistenceControl.needsLog }
+        let answer = EmptyReply.written { reply in
+            reply.array(2)
+            reply.integer(persistence.isSynced(client) ? 1 : 0)
+            reply.integer(0)
+        }
+        if replicas == 0 && (local == 0 || persistence.isSynced(client)) { return answer.write(to: c.reply) }
+        c.wait(for: 0..<0, orAnswer: answer, Wait(timeout: timeout, answerAtTimeout: answer, attempt: .none))
+        // Replicas that there are none of are waited for until the time is up.
+        if replicas == 0, let waiter = client.waiter { persistence.syncWaiters.append(waiter) }
     }
 }

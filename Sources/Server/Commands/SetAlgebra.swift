@@ -167,6 +167,7 @@ enum SetAlgebra {
         } else {
             let set = c.db.replaceWithNewSet(c.args[1])
             for i in 0..<members.count { set.insert(members[i]) }
+            c.count(as: 1)
         }
         c.reply.integer(members.count)
     }

@@ -96,6 +96,7 @@ enum SetCommands {
                 return true
             }
             c.db.remove(c.args[1])
+            c.count(as: size)
             let isLazy = c.server.config.settings.lazyServerDelete
             return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
         }

@@ -7,12 +7,12 @@ enum SortCommands {
             "sort", arity: -2, flags: [.denyoom, .movablekeys], keys: .function(sortKeys), group: .generic,
             since: "1.0.0", complexity: "O(N+M*log(M)) for N elements, M answered",
             summary: "Answers the elements of a list, set or sorted set in order, or keeps them in a list.",
-            categories: [.set, .sortedset, .list, .dangerous], .write(sort)),
+            categories: [.set, .sortedset, .list, .dangerous], isInGroupCategory: false, .write(sort)),
         Command(
             "sort_ro", arity: -2, flags: [.movablekeys], group: .generic, since: "7.0.0",
             complexity: "O(N+M*log(M)) for N elements, M answered",
             summary: "Answers the elements of a list, set or sorted set in order.",
-            categories: [.set, .sortedset, .list, .dangerous], .read(sortReadOnly)),
+            categories: [.set, .sortedset, .list, .dangerous], isInGroupCategory: false, .read(sortReadOnly)),
     ]
 
     /// The key and, where there are several STORE, the last one's: that is the one that counts.
@@ -58,6 +58,7 @@ enum SortCommands {
         }
         let list = c.db.replaceWithNewList(target)
         for i in 0..<output.count { list.push(output[i], .tail) }
+        c.count(as: output.count)
     }
 }
 

@@ -236,5 +236,6 @@ extension WriteContext {
         }
         let zset = db.replaceWithNewZSet(key)
         for (i, score) in scores.enumerated() { zset.set(members[i], score) }
+        count(as: 1)
     }
 }

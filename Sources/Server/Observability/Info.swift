@@ -200,7 +200,7 @@ struct Info {
         field("current_fork_perc", "0.00")
         field("current_save_keys_processed", 0)
         field("current_save_keys_total", 0)
-        field("rdb_changes_since_last_save", max(0, server.keyspace.changes - persistence.changesAtLastSave))
+        field("rdb_changes_since_last_save", persistence.unsaved(server.keyspace.dirty))
         field("rdb_bgsave_in_progress", persistence.isSaving)
         field("rdb_last_save_time", persistence.lastSaveTime)
         field("rdb_last_bgsave_status", ok: persistence.lastSaveSucceeded)

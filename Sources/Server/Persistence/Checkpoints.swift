@@ -38,7 +38,7 @@ extension PersistenceControl {
         let meta = Meta(
             server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
             segmentOffset: 0, replicationID: replicationID, replicationOffset: 0)
-        changesAtCut = server.keyspace.changes
+        changesAtCut = server.keyspace.dirty
         checkpointer?.begin(meta)
     }
 
@@ -125,6 +125,7 @@ extension PersistenceControl {
         let isLocked = error.reason == .busy
         lastSaveSucceeded = false
         isWritingAll = false
+        changesAtFlush = 0
         saveFailure = "\(error)"
         lockedSince = isLocked ? lockedSince ?? time : nil
         retryAfter = time + (isLocked ? PersistenceControl.lockRetryDelay : PersistenceControl.retryDelay)
@@ -132,11 +133,13 @@ extension PersistenceControl {
     }
 
     private func checkpointEnded() {
-        isLogRewriteScheduled = false
+        isRewritingLog = false
         updateGuard()
         if isSaveScheduled {
             isSaveScheduled = false
             requestSave()
+            isRewritingLog = isLogRewriteScheduled
+            isLogRewriteScheduled = false
         }
     }
 
@@ -172,7 +175,7 @@ extension PersistenceControl {
         let settings = server.config.settings
         if isSaving || monotonicNanoseconds() < retryAfter { return }
         if lockedSince != nil { return requestSave() }
-        let changes = server.keyspace.changes - changesAtLastSave
+        let changes = unsaved(server.keyspace.dirty)
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
             server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")

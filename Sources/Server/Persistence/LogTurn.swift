@@ -62,6 +62,7 @@ extension PersistenceControl {
 
     /// Lets replies go whose commands are safe by the policy.
     func updateAcknowledged() {
+        answerSyncWaiters()
         server.holdsReads = log?.policy == .always
         guard let log else {
             server.acknowledgedPosition = .max

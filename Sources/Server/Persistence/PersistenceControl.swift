@@ -20,8 +20,12 @@ final class PersistenceControl {
     var loadingStarted: Int64 = 0
     var loadingTotalBytes = 0
     var loadingLoadedBytes = 0
-    /// The keyspace's `changes` at the cut of the last checkpoint that succeeded.
+    /// The keyspace's `dirty` at the cut of the last checkpoint that succeeded.
     var changesAtLastSave = 0
+    /// The keyspace's `dirty` after a FLUSHALL whose own save is still to come; what was before does not count.
+    var changesAtFlush = 0
+    /// How many of the keyspace's `dirty` changes no snapshot has, for INFO and the save points.
+    func unsaved(_ dirty: Int) -> Int { max(0, dirty - max(changesAtLastSave, changesAtFlush)) }
     /// Seconds since 1970.
     var lastSaveTime: Int64 = 0
     /// A checkpoint was asked for and is not done.
@@ -38,6 +42,8 @@ final class PersistenceControl {
     /// Checkpoints that succeeded since the start.
     var saves = 0
     var isLogRewriteScheduled = false
+    /// BGREWRITEAOF asked for the save in progress.
+    var isRewritingLog = false
     /// The last write to the log reached the kernel.
     var lastAppendSucceeded: Bool { log.map { $0.state == .ok } ?? true }
     /// An fsync failed: the segment is not trusted any more, and writes are refused until a checkpoint is done.
@@ -71,7 +77,7 @@ final class PersistenceControl {
     /// Where the last committed checkpoint's segment begins, and the running one's, in the log's positions.
     var logPositionAtCut: UInt64 = 0
     var logPositionAtNextCut: UInt64 = 0
-    /// The keyspace's `changes` at the running checkpoint's cut.
+    /// The keyspace's `dirty` at the running checkpoint's cut.
     var changesAtCut = 0
     /// The segment that the snapshot names; 0: none.
     var logSegmentOfSnapshot: Int64 = 0
@@ -92,6 +98,9 @@ final class PersistenceControl {
         return (0..<40).map { _ in String(UInt8.random(in: 0...15, using: &generator), radix: 16) }.joined()
     }
 
+    /// Clients in WAITAOF.
+    var syncWaiters = SyncWaiters()
+
     // MARK: Requests
 
     /// SAVE: a checkpoint, complete when this returns.
@@ -110,7 +119,7 @@ final class PersistenceControl {
     /// BGSAVE. `mayWait`: when one is in progress, another after it instead of the error.
     func backgroundSave(mayWait: Bool) throws(CommandError) -> Start {
         if isSaving {
-            guard mayWait else { throw CommandError("ERR Background save already in progress") }
+            guard mayWait else { throw isRewritingLog ? .rewriteInTheWay : .saveInProgress }
             isSaveScheduled = true
             return .scheduled
         }
@@ -121,7 +130,7 @@ final class PersistenceControl {
     /// BGREWRITEAOF: the same checkpoint, which lets go of the log behind it.
     func rewriteLog() throws(CommandError) -> Start {
         if isSaving {
-            if isLogRewriteScheduled || isSaveScheduled {
+            if isRewritingLog {
                 throw CommandError("ERR Background append only file rewriting already in progress")
             }
             isLogRewriteScheduled = true
@@ -129,7 +138,16 @@ final class PersistenceControl {
             return .scheduled
         }
         requestSave()
+        isRewritingLog = true
         return .started
+    }
+
+    /// FLUSHALL where there are save points: the snapshot is emptied too, as in Redis, and what was not saved yet does not
+    /// count any more.
+    func saveAfterFlush() {
+        if checkpointer == nil || server.config.settings.effectiveSavePoints.isEmpty { return }
+        changesAtFlush = server.keyspace.dirty
+        if isSaving { isSaveScheduled = true } else { requestSave() }
     }
 
     /// DEBUG RELOAD: save (unless not wanted), empty the keyspace, and load the snapshot.

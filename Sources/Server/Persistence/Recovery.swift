@@ -55,7 +55,7 @@ extension PersistenceControl {
         server.propagator.isEnabled = settings.appendOnly
         keysLoaded = server.keyspace.count
         lastSaveTime = wallClockMilliseconds() / 1000
-        changesAtLastSave = recovered == nil ? server.keyspace.changes : 0
+        changesAtLastSave = recovered == nil ? server.keyspace.dirty : 0
 
         try openLog(recovered, state == .ready, wake)
         if keysLoaded > 0 || recovered != nil {
@@ -125,6 +125,7 @@ extension PersistenceControl {
         replicationID = meta.replicationID
         // Loading counts changes from 0.
         changesAtLastSave = 0
+        changesAtFlush = 0
         return meta
     }
 

@@ -9,6 +9,9 @@ enum Handler: Sendable {
     case write(@Sendable (WriteContext) throws(CommandError) -> Void)
     /// Concerns the connection or the server, not the data: PING, CLIENT, CONFIG.
     case control(@Sendable (ReadContext) throws(CommandError) -> Void)
+    /// An administrator's tool that gets at the keyspace, which is no write for guards, ACLs and replicas: DEBUG. What it
+    /// changes is logged only where the handler says so.
+    case admin(@Sendable (WriteContext) throws(CommandError) -> Void)
     /// Only its subcommands do something.
     case container
 }
@@ -31,17 +34,18 @@ struct Command: Sendable {
     let subcommands: [Command]
     let handler: Handler
 
-    /// `keys` is the first argument unless said otherwise. `categories` are those that neither flags nor group imply.
+    /// `keys` is the first argument unless said otherwise. `categories` are those that neither flags nor group imply;
+    /// `isInGroupCategory` false: the group implies none.
     init(
         _ name: StaticString, arity: Int, flags: CommandFlags = [], keys: KeySpec = .first, group: CommandGroup,
         since: StaticString, complexity: StaticString = "O(1)", summary: StaticString, categories: Categories = [],
-        subcommands: [Command] = [], _ handler: Handler = .container
+        isInGroupCategory: Bool = true, subcommands: [Command] = [], _ handler: Handler = .container
     ) {
         var flags = flags
         switch handler {
         case .read: flags.insert(.readonly)
         case .write: flags.insert(.write)
-        case .control, .container: break
+        case .control, .admin, .container: break
         }
         if keys.isMovable { flags.insert(.movablekeys) }
         self.name = name
@@ -53,9 +57,9 @@ struct Command: Sendable {
         self.complexity = complexity
         self.summary = summary
         // A container does nothing itself: its subcommands are in their group's category.
-        var isContainer = false
-        if case .container = handler { isContainer = true }
-        self.categories = categories.union(Categories(flags, isContainer ? nil : group))
+        var isInGroupCategory = isInGroupCategory
+        if case .container = handler { isInGroupCategory = false }
+        self.categories = categories.union(Categories(flags, isInGroupCategory ? group : nil))
         self.subcommands = subcommands
         self.handler = handler
     }
@@ -82,11 +86,14 @@ struct CommandFlags: OptionSet, Sendable {
     static let asking = CommandFlags(rawValue: 1 << 11)
     static let fast = CommandFlags(rawValue: 1 << 12)
     static let noAuth = CommandFlags(rawValue: 1 << 13)
+    /// Reads, but what it caches in the value is logged and replicated. Not shown by COMMAND, as in Redis.
     static let mayReplicate = CommandFlags(rawValue: 1 << 14)
     /// Where the keys are depends on the arguments.
     static let movablekeys = CommandFlags(rawValue: 1 << 15)
     static let noAsyncLoading = CommandFlags(rawValue: 1 << 16)
     static let noMulti = CommandFlags(rawValue: 1 << 17)
+    /// Answers when another server has, for which a transaction does not wait. Not shown by COMMAND.
+    static let repliesLater = CommandFlags(rawValue: 1 << 19)
     /// Allowed while a script has run for too long.
     static let allowBusy = CommandFlags(rawValue: 1 << 18)
     /// Only removes, which is what is needed where writes are refused because a disk is full. Ours: COMMAND does not
@@ -98,7 +105,7 @@ struct CommandFlags: OptionSet, Sendable {
         (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
         (.noscript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
         (.skipMonitor, "skip_monitor"), (.skipSlowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
-        (.noAuth, "no_auth"), (.mayReplicate, "may_replicate"), (.movablekeys, "movablekeys"),
+        (.noAuth, "no_auth"), (.movablekeys, "movablekeys"),
         (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"), (.allowBusy, "allow_busy"),
     ]
 }

@@ -11,7 +11,8 @@ enum CommandTable {
         StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
         StreamInfoCommands.table,
         ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
-        ConfigCommands.table, ServerCommands.table, DebugCommands.table, DiagnosticCommands.table,
+        ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,
+        DebugCommands.table, DiagnosticCommands.table,
     ].flatMap { $0 }
 
     static let names = Set(all.map { ByteString("\($0.name)") })

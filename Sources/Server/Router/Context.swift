@@ -35,6 +35,9 @@ struct WriteContext {
     /// says otherwise and something changed. May be called several times; the commands take effect together.
     func propagate(_ args: Bytes...) { propagate(args) }
     func propagate(_ args: [Bytes]) { server.propagator.append(db.index, rewritten: args) }
+    /// Said after its last change, this command counts as so many changes in INFO and for the save points, where Redis counts otherwise than by keys
+    /// and elements written.
+    func count(as changes: Int) { server.keyspace.countCommand(as: changes) }
     /// Logs nothing, though something changed.
     func propagateNothing() { server.propagator.suppress() }
 }
@@ -56,6 +59,8 @@ struct ReadDatabase {
     var expiringCount: Int { database.expiringCount }
 
     @inline(__always) func find(_ key: Bytes) -> Entry? { counted(database.find(key)) }
+    /// As `find`, without counting as a use of the key.
+    func peek(_ key: Bytes) -> Entry? { counted(database.peek(key)) }
     @inline(__always) func string(_ key: Bytes) throws(WrongType) -> Bytes? { counted(try database.string(key)) }
     func list(_ key: Bytes) throws(WrongType) -> ListView? { counted(try database.list(key)) }
     func hash(_ key: Bytes) throws(WrongType) -> HashView? { counted(try database.hash(key)) }
@@ -76,6 +81,8 @@ struct ReadDatabase {
     /// The hash as it is after that; not counted as a look-up.
     func hashAgain(_ key: Bytes) -> HashView? { try? database.hash(key) }
     func randomKey() -> Entry? { database.randomKey() }
-    func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 { database.scan(cursor, body) }
+    func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
+        database.scan(cursor, count: count, body)
+    }
     func forEach(_ body: (Entry) -> Bool) { database.forEach(body) }
 }

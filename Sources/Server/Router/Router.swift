@@ -175,7 +175,7 @@ extension Server {
             return true
         }
         let isInMulti = client.flags.contains(.multi)
-        if isInMulti && command.flags.contains(.noMulti) {
+        if isInMulti && !command.flags.isDisjoint(with: [.noMulti, .repliesLater]) {
             reject(client, command, .notAllowedInMulti)
             return true
         }
@@ -258,7 +258,7 @@ extension Server {
         var failed = false
         let db = client.db
         expiredInCommand = 0
-        keyspace.commandNumber &+= 1
+        keyspace.beginCommand()
         propagator.beginUnit()
         propagator.beginCommand()
         do throws(CommandError) {
@@ -268,7 +268,7 @@ extension Server {
                 try handler(ReadContext(args: args, client: client, countsLookups: true))
             case .control(let handler):
                 try handler(ReadContext(args: args, client: client, countsLookups: false))
-            case .write(let handler):
+            case .write(let handler), .admin(let handler):
                 try handler(WriteContext(args: args, client: client))
             case .container:
                 throw .wrongArity(command.fullName)

@@ -44,7 +44,7 @@ public struct DataDigest {
     /// 40 hexadecimal digits for the value at `key`, without the key's name; zeros when there is no such key.
     public static func hex(ofValueAt key: Bytes, in database: Database) -> String {
         var one = DataDigest()
-        if let entry = database.find(key) { one.mix(value: entry, in: database) }
+        if let entry = database.peek(key) { one.mix(value: entry, in: database) }
         return one.sum.hex
     }
 

@@ -22,6 +22,14 @@ public final class Database {
     /// The key's entry; nil when missing or expired (an expired one is removed).
     @inline(__always) public func find(_ key: Bytes) -> Entry? { locate(key, Hashing.hash(key))?.entry }
 
+    /// The key's entry, without counting as a use: what only asks about a key leaves idle time and frequency alone.
+    public func peek(_ key: Bytes) -> Entry? {
+        let touches = keyspace.touchesOnAccess
+        keyspace.touchesOnAccess = false
+        defer { keyspace.touchesOnAccess = touches }
+        return find(key)
+    }
+
     /// Where the live key stands; expired ones are removed. Moves the rehash on by a bucket.
     @inline(__always) func locate(_ key: Bytes, _ hash: UInt64) -> Slot? {
         stepTable()
@@ -76,10 +84,10 @@ public final class Database {
         return nil
     }
 
-    /// One step of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed.
-    public func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 {
+    /// One call of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed.
+    public func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
         var due: [Entry] = []
-        let next = contents.table.scan(cursor) { if isExpired($0) { due.append($0) } else { body($0) } }
+        let next = contents.table.scan(cursor, count: count) { if isExpired($0) { due.append($0) } else { body($0) } }
         for entry in due { expire(entry) }
         return next
     }
@@ -110,6 +118,7 @@ public final class Database {
         keyspace.onExpired?(index, entry.key)
         keyspace.expired += 1
         remove(slot)
+        keyspace.dirtyCorrection -= 1
     }
 
     public func flush() {
@@ -139,7 +148,7 @@ public final class Database {
         }
     }
     /// Removes watched keys that have expired.
-    func expireWatched() { keyspace.watchedKeys?(index) { _ = find($0) } }
+    func expireWatched() { keyspace.watchedKeys?(index) { _ = peek($0) } }
     /// Whether a key that has not expired is there; removes none.
     public func holds(_ key: Bytes) -> Bool {
         guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
@@ -192,13 +201,11 @@ public final class Database {
         other.noteFieldExpiries(copy)
     }
 
-    /// Puts in an entry that `DumpPayload` made; an old one of its key is removed. Counts as one change.
+    /// Puts in an entry that `DumpPayload` made; an old one of its key is removed.
     public func restore(_ entry: Entry) {
-        let before = keyspace.changes
         remove(entry.key)
         insert(entry, Hashing.hash(entry.key))
         noteFieldExpiries(entry)
-        keyspace.countAsOne(since: before)
     }
     /// Frees such an entry instead.
     public func discard(_ entry: Entry) { Database.free(entry) }

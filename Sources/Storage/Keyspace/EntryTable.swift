@@ -326,6 +326,25 @@ struct EntryTable {
         return v
     }
 
+    /// Steps of `scan` until about `count` entries are visited, at least one; bounded where the table is mostly empty.
+    /// Returns the next cursor, 0 at the end.
+    func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
+        var cursor = cursor
+        var left = count
+        // Sparse tables are mostly empty chains: those end the call as well, only later.
+        var steps = count.multipliedReportingOverflow(by: EntryTable.stepsPerEntry).partialValue
+        if steps < count { steps = .max }
+        repeat {
+            cursor = scan(cursor) { entry in
+                left &-= 1
+                body(entry)
+            }
+            steps &-= 1
+        } while cursor != 0 && left > 0 && steps > 0
+        return cursor
+    }
+    private static let stepsPerEntry = 10
+
     /// Every entry, for walks that are meant to be whole (KEYS, freeing, digests). False from `body` stops.
     func forEach(_ body: (Entry) -> Bool) {
         for i in 0..<main.buckets where !main.forEach(in: i, while: body) { return }

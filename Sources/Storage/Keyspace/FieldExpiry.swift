@@ -84,6 +84,7 @@ extension Database {
         keyspace.onFieldExpired?(index, entry.key, field.key)
         keyspace.expiredFields += 1
         willChange(entry)
+        keyspace.dirtyCorrection -= 1
         entry.tableValue.remove(field)
         fieldExpiriesChanged(entry)
         removeIfEmpty(entry)

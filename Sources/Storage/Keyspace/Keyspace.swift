@@ -39,10 +39,21 @@ public final class Keyspace {
     public var now: Int64 = 0 {
         didSet { updateAccessClock() }
     }
-    /// Number of elements changed since the start: Redis's `dirty`.
+    /// Goes up with each key and element that is written or removed: tells whether a command is to be logged.
     public internal(set) var changes = 0
-    /// Several changes just made count as one: a move is one change to whoever counts.
-    public func countAsOne(since before: Int) { if changes > before { changes = before + 1 } }
+    /// Changes as Redis counts them, for INFO and the save points: `changes`, without what expired, and with the count
+    /// that a command gave for itself.
+    public var dirty: Int { changes &+ dirtyCorrection }
+    var dirtyCorrection = 0
+    /// `dirty` when the command began that is executed.
+    private var dirtyAtCommand = 0
+    /// A command begins.
+    @inline(__always) public func beginCommand() {
+        commandNumber &+= 1
+        dirtyAtCommand = dirty
+    }
+    /// The command that is executed counts as so many changes, however many it has made.
+    public func countCommand(as count: Int) { dirtyCorrection &+= dirtyAtCommand &+ count &- dirty }
     /// Told about each key that expires, before it is removed.
     public var onExpired: ((_ db: Int, _ key: Bytes) -> Void)?
     /// Told about each field of a hash that expires, before it is removed.
@@ -66,7 +77,7 @@ public final class Keyspace {
     var newAccess: UInt32 = 0
     var accessRandom = SplitMix64()
     /// Goes up with each command, which counts as one use of a key however often it looks.
-    public var commandNumber: UInt64 = 0
+    private(set) var commandNumber: UInt64 = 0
     /// The command and the hash of the key whose use was counted last.
     var lastCounted: (command: UInt64, hash: UInt64) = (0, 0)
     /// Whether look-ups note the time of access (CLIENT NO-TOUCH, OBJECT).

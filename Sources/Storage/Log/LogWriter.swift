@@ -331,6 +331,9 @@ public final class LogWriter {
 
     // MARK: What is safe
 
+    /// What stands before this is on disk.
+    public var synced: UInt64 { syncer.syncedPosition }
+
     /// Replies to commands up to this position may go out.
     public var acknowledged: UInt64 {
         let isSafeOnlyOnDisk =

@@ -4,7 +4,7 @@ import Glibc
 // index in `slots`. Bits at or above `slots.count` mean nothing.
 
 /// A large hash, set or sorted set: a hash table of entries, the same entries in a dense array (whose index is the
-/// element's slot in the snapshot, and what random picks and scans go by), and for a sorted set their order.
+/// element's slot in the snapshot, and what random picks go by), and for a sorted set their order.
 /// A removed element's place is taken by the last one.
 final class TableValue: LargeValue {
     let type: ValueType
@@ -35,18 +35,10 @@ final class TableValue: LargeValue {
 
     @inline(__always) func find(_ key: Bytes) -> Entry? { table.find(key, hash: Hashing.hash(key))?.entry }
 
-    /// Visits elements downwards from the one before `cursor` (0: from the last), `count` of them. Returns the cursor to
-    /// go on with, 0 at the end. As a removal fills the gap with the last element, which a downward walk has seen unless
-    /// it is still ahead, an element that is there all the time is visited.
-    func scan(_ cursor: UInt64, count wanted: Int, _ body: (Entry) -> Void) -> UInt64 {
-        var index = cursor == 0 ? count : Int(clamping: min(cursor, UInt64(count)))
-        var left = wanted
-        while index > 0 && left > 0 {
-            index -= 1
-            left -= 1
-            body(slots[index])
-        }
-        return UInt64(index)
+    /// Visits about `count` elements from `cursor` on (0: the first call), bucket by bucket, as a removal moves elements
+    /// in the dense array but not in the table. Returns the next cursor, 0 at the end; see `EntryTable.scan`.
+    func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
+        table.scan(cursor, count: count, body)
     }
 
     // MARK: Change

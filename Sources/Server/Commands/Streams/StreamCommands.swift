@@ -83,6 +83,7 @@ enum StreamCommands {
         c.reply.bulk(id)
         let trimmed = trim.apply(stream, nodeEntries: c.server.config.settings.streamNodeMaxEntries)
         propagate(c, id, first, trimmed > 0 ? stream.view.count : nil)
+        c.count(as: 1)
     }
 
     /// The id that an entry gets; nil where it would not be above `last`.
@@ -131,6 +132,7 @@ enum StreamCommands {
         let trimmed = trim.apply(stream, nodeEntries: c.server.config.settings.streamNodeMaxEntries)
         c.reply.integer(trimmed)
         if trimmed == 0 { return }
+        c.count(as: trimmed)
         withDecimal(Int64(stream.view.count)) {
             c.propagate(c.args[0], c.args[1], Bytes("MAXLEN"), Bytes("="), $0)
         }

@@ -55,13 +55,13 @@ extension Server {
 
     private func serve(_ db: Int, _ key: Bytes, _ queue: WaitQueue) {
         let database = keyspace.databases[db]
-        var type = database.find(key)?.type
+        var type = database.peek(key)?.type
         var last = 0
         // Those whom a removal serves are looked for among all; the others need not be asked when nothing is left.
         while type != nil || queue.removalCount > 0, let waiter = queue.next(after: last) {
             last = waiter.sequence
             guard type == waiter.wait.type || waiter.wait.isServedByRemoval else { continue }
-            if attempt(waiter, key) { type = database.find(key)?.type }
+            if attempt(waiter, key) { type = database.peek(key)?.type }
         }
     }
 
@@ -74,6 +74,7 @@ extension Server {
         var isServed = false
         var failed = false
         expiredInCommand = 0
+        keyspace.beginCommand()
         propagator.beginUnit()
         propagator.beginCommand()
         waiter.request.forEach { _, args, _ in

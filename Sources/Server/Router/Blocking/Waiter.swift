@@ -13,12 +13,15 @@ enum Attempt {
 /// What a blocking command answers when there is nothing.
 enum EmptyReply {
     case null, nullArray, zero
+    /// What it is depends on the time of the answer.
+    case written((ReplyWriter) -> Void)
 
     func write(to reply: ReplyWriter) {
         switch self {
         case .null: reply.null()
         case .nullArray: reply.nullArray()
         case .zero: reply.integer(0)
+        case .written(let write): write(reply)
         }
     }
 }

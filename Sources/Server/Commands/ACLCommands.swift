@@ -1,0 +1,204 @@
+import Storage
+
+/// ACL, as far as there is one user, `default`, who may do everything and whose password is `requirepass`.
+enum ACLCommands {
+    static let table: [Command] = [
+        Command(
+            "acl", arity: -2, keys: .none, group: .server, since: "6.0.0", complexity: "Depends on subcommand.",
+            summary: "Who may do what.",
+            subcommands: [
+                own("whoami", 2, "Answers the name of this connection's user.", whoAmI),
+                own("cat", -2, "Lists the categories of commands, or the commands of one.", cat),
+                own("genpass", -2, "Makes up a password.", generatePassword),
+                admin("list", 2, "Describes all users, as in a configuration file.", list),
+                admin("users", 2, "Names all users.", users),
+                admin("getuser", 3, "Describes a user.", getUser),
+                admin("setuser", -3, "Changes a user.", setUser),
+                admin("deluser", -3, "Deletes users.", deleteUsers),
+                admin("dryrun", -4, "Tells whether a user may execute a command.", dryRun, since: "7.0.0"),
+                admin("log", -2, "Lists what was refused to users.", log),
+                admin("load", 2, "Reads the file of users.", file),
+                admin("save", 2, "Writes the file of users.", file),
+                Command(
+                    "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "6.0.0",
+                    summary: "Answers what ACL can do.", .control(help)),
+            ])
+    ]
+
+    private typealias Body = @Sendable (ReadContext) throws(CommandError) -> Void
+
+    private static func own(
+        _ name: StaticString, _ arity: Int, _ summary: StaticString, _ body: @escaping Body
+    ) -> Command {
+        Command(
+            name, arity: arity, flags: [.noscript, .loading, .stale], keys: .none, group: .server, since: "6.0.0",
+            summary: summary, .control(body))
+    }
+    private static func admin(
+        _ name: StaticString, _ arity: Int, _ summary: StaticString, _ body: @escaping Body,
+        since: StaticString = "6.0.0"
+    ) -> Command {
+        Command(
+            name, arity: arity, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .server,
+            since: since, complexity: "O(N) for N arguments", summary: summary, .control(body))
+    }
+
+    // MARK: - The one user
+
+    private static var userName: Bytes { Bytes("default") }
+    private static let rights = "~* &* +@all"
+
+    /// SHA-256 of each password, 64 hexadecimal digits; none: any password will do.
+    private static func passwords(_ server: Server) -> [[UInt8]] {
+        let password = server.config.settings.requirePass
+        return password.isEmpty ? [] : [SHA256.hexadecimal(of: Array(password.utf8))]
+    }
+
+    private static func whoAmI(_ c: ReadContext) throws(CommandError) { c.reply.bulk(c.client.user) }
+
+    private static func users(_ c: ReadContext) throws(CommandError) {
+        c.reply.array(1)
+        c.reply.bulk(userName)
+    }
+
+    private static func list(_ c: ReadContext) throws(CommandError) {
+        let line = OutputBuffer()
+        line.append("user default on ")
+        let passwords = passwords(c.server)
+        if passwords.isEmpty { line.append("nopass ") }
+        for hash in passwords {
+            line.append(byte: UInt8(ascii: "#"))
+            for digit in hash { line.append(byte: digit) }
+            line.append(byte: UInt8(ascii: " "))
+        }
+        line.append(text: rights)
+        c.reply.array(1)
+        c.reply.bulk(line.bytes)
+    }
+
+    private static func getUser(_ c: ReadContext) throws(CommandError) {
+        guard c.args[2] == userName else { return c.reply.null() }
+        let passwords = passwords(c.server)
+        c.reply.map(6)
+        c.reply.bulk("flags")
+        c.reply.set(passwords.isEmpty ? 2 : 1)
+        c.reply.bulk("on")
+        if passwords.isEmpty { c.reply.bulk("nopass") }
+        c.reply.bulk("passwords")
+        c.reply.array(passwords.count)
+        for hash in passwords { c.reply.bulk(array: hash) }
+        for (name, value) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
+            c.reply.bulk(name)
+            c.reply.bulk(value)
+        }
+        c.reply.bulk("selectors")
+        c.reply.array(0)
+    }
+
+    /// Rules that say what is so anyway are taken; all others would change what cannot be changed yet.
+    private static func setUser(_ c: ReadContext) throws(CommandError) {
+        guard c.args[2] == userName else {
+            throw CommandError("ERR ACL users are not supported yet: 'default' is the only one")
+        }
+        let hasPassword = !passwords(c.server).isEmpty
+        for i in 3..<max(3, c.args.count) {
+            let rule = c.args[i]
+            let isSo =
+                ["on", "~*", "allkeys", "&*", "allchannels", "+@all", "allcommands"].contains {
+                    (rule.equals(ignoringCase: $0))
+                } || (!hasPassword && rule.equals(ignoringCase: "nopass"))
+            if !isSo {
+                throw CommandError(
+                    "ERR The user 'default' cannot be changed by ACL yet: it may do everything, and its password is "
+                        + "set by CONFIG SET requirepass")
+            }
+        }
+        c.reply.ok()
+    }
+
+    private static func deleteUsers(_ c: ReadContext) throws(CommandError) {
+        for i in 2..<c.args.count where c.args[i] == userName {
+            throw CommandError("ERR The 'default' user cannot be removed")
+        }
+        c.reply.integer(0)
+    }
+
+    private static func dryRun(_ c: ReadContext) throws(CommandError) {
+        guard c.args[2] == userName else {
+            throw CommandError(parts: Bytes("ERR User '"), c.args[2], Bytes("' not found"))
+        }
+        let args = c.args.dropFirst(3)
+        guard let command = c.server.command(args) else {
+            throw CommandError(parts: Bytes("ERR Command '"), args[0], Bytes("' not found"))
+        }
+        guard command.accepts(argumentCount: args.count) else { throw .wrongArity(command.fullName) }
+        c.reply.ok()
+    }
+
+    /// Nothing is refused to the one user.
+    private static func log(_ c: ReadContext) throws(CommandError) {
+        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
+        if c.args.count == 3 {
+            if c.args[2].equals(ignoringCase: "reset") { return c.reply.ok() }
+            _ = try c.args.integer(2)
+        }
+        c.reply.array(0)
+    }
+
+    /// LOAD and SAVE: `aclfile` is not supported.
+    private static func file(_ c: ReadContext) throws(CommandError) {
+        throw CommandError(
+            "ERR This server is not configured to use an ACL file: the user 'default' is the only one, and its password "
+                + "is set by requirepass")
+    }
+
+    // MARK: - Categories and passwords
+
+    private static func cat(_ c: ReadContext) throws(CommandError) {
+        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
+        if c.args.count == 2 {
+            c.reply.array(Categories.names.count)
+            for (_, name) in Categories.names { c.reply.bulk(Bytes(name)) }
+            return
+        }
+        guard let category = Categories.names.first(where: { c.args[2].equals(ignoringCase: $0.1) })?.0 else {
+            throw CommandError(parts: Bytes("ERR Unknown category '"), c.args[2], Bytes("'"))
+        }
+        let found = CommandCommand.withSubcommands(c.server).filter { $0.row.categories.contains(category) }
+        c.reply.array(found.count)
+        for command in found { c.reply.bulk(command.fullName) }
+    }
+
+    /// Bits of a password of GENPASS, and at most.
+    private static let passwordBits: Int64 = 256
+    private static let maximumPasswordBits: Int64 = 4096
+
+    private static func generatePassword(_ c: ReadContext) throws(CommandError) {
+        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
+        let bits = c.args.count == 3 ? try c.args.integer(2) : passwordBits
+        guard (1...maximumPasswordBits).contains(bits) else {
+            throw CommandError(
+                "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to "
+                    + "\(maximumPasswordBits)")
+        }
+        var random = SystemRandomNumberGenerator()
+        var password = ""
+        for _ in 0..<(bits + 3) / 4 { password += String(UInt8.random(in: 0...15, using: &random), radix: 16) }
+        c.reply.bulk(password)
+    }
+
+    private static func help(_ c: ReadContext) throws(CommandError) {
+        c.reply.help(
+            "ACL",
+            [
+                "CAT [<category>]", "    The categories of commands, or the commands of one.",
+                "DELUSER <username> [<username> ...]", "    Delete users.",
+                "DRYRUN <username> <command> [<arg> ...]", "    Whether a user may execute a command.",
+                "GENPASS [<bits>]", "    A new password, of 256 bits unless said otherwise.",
+                "GETUSER <username>", "    What a user may do.", "LIST", "    All users, as in a configuration file.",
+                "LOAD", "    Read the file of users.", "LOG [<count> | RESET]", "    What was refused to users.",
+                "SAVE", "    Write the file of users.", "SETUSER <username> [<rule> ...]", "    Change a user.",
+                "USERS", "    The names of all users.", "WHOAMI", "    The name of this connection's user.",
+            ])
+    }
+}
