@@ -50,8 +50,7 @@ enum ACLCommands {
 
     /// SHA-256 of each password, 64 hexadecimal digits; none: any password will do.
     private static func passwords(_ server: Server) -> [[UInt8]] {
-        let password = server.config.settings.requirePass
-        return password.isEmpty ? [] : [SHA256.hexadecimal(of: Array(password.utf8))]
+        server.config.settings.passwordHashes.map(\.bytes)
     }
 
     private static func whoAmI(_ c: ReadContext) throws(CommandError) { c.reply.bulk(c.client.user) }
@@ -63,7 +62,7 @@ enum ACLCommands {
 
     private static func list(_ c: ReadContext) throws(CommandError) {
         let line = OutputBuffer()
-        line.append("user default on ")
+        line.append(c.server.config.settings.isDefaultUserEnabled ? "user default on " : "user default off ")
         let passwords = passwords(c.server)
         if passwords.isEmpty { line.append("nopass ") }
         for hash in passwords {
@@ -82,7 +81,7 @@ enum ACLCommands {
         c.reply.map(6)
         c.reply.bulk("flags")
         c.reply.set(passwords.isEmpty ? 2 : 1)
-        c.reply.bulk("on")
+        c.reply.bulk(c.server.config.settings.isDefaultUserEnabled ? "on" : "off")
         if passwords.isEmpty { c.reply.bulk("nopass") }
         c.reply.bulk("passwords")
         c.reply.array(passwords.count)

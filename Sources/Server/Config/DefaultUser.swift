@@ -103,6 +103,12 @@ extension Settings {
         return "The passwords of the line 'user default' count, not requirepass"
     }
 
+    /// SHA-256 of each password of the default user, 64 hexadecimal digits; none: any password will do.
+    var passwordHashes: [ByteString] {
+        defaultUser?.passwords ?? (requirePass.isEmpty ? [] : [DefaultUser.hash(requirePass)])
+    }
+    var isDefaultUserEnabled: Bool { defaultUser?.isEnabled ?? true }
+
     /// Whether a client has to log in before anything else.
     var isPasswordRequired: Bool {
         guard let user = defaultUser else { return !requirePass.isEmpty }
