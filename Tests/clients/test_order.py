@@ -52,6 +52,14 @@ def calls(trace):
                 yield pid, phase, name, rest
 
 
+def is_commit(rest):
+    """Whether what is written to the WAL is the header of a frame that commits: 24 bytes, of which the second four are the
+    size of the database after it, else zero (SQLite's file format, "WAL Frame Header")."""
+    text = re.search(r'"((?:[^"\\]|\\.)*)"', rest)
+    data = text.group(1).encode().decode("unicode_escape").encode("latin-1") if text else b""
+    return len(data) == 24 and data[4:8] != bytes(4)
+
+
 class File:
     """What was written to a file, and how much of it a sync has reached."""
 
@@ -139,6 +147,9 @@ class Order:
                 file.synced = file.begun
                 return
             self.is_wal_in_use = True
+            if not is_commit(rest):
+                # Frames of a transaction that is not committed yet: the next one may be under way.
+                return
         if begins:
             file.begun += 1
         else:
@@ -200,37 +211,48 @@ def traced(directory, trace, appendfsync):
     return Server(str(wrapper), ("--appendonly", "yes", "--appendfsync", appendfsync, "--dir", str(directory / "data")))
 
 
-def idle(connection):
-    """Waits until no snapshot is being made; the last one succeeded."""
+def segments(data):
+    return sorted(p.name for p in data.glob("appendonly.aof.*") if SEGMENT.match(p.name))
+
+
+def idle(connection, data, old=()):
+    """Waits until no snapshot is being made and the segments `old` are gone: that is another thread's work, and what the
+    next snapshot writes to the WAL meanwhile is not what they stand for. The last snapshot succeeded."""
     while b"rdb_bgsave_in_progress:1" in (info := connection.call("INFO", "persistence")):
         time.sleep(0.002)
     assert b"rdb_last_bgsave_status:ok\r" in info
+    deadline = time.monotonic() + 20
+    # One is in use, and the next may be there.
+    while len(now := segments(data)) > 2 or set(old) & set(now):
+        assert time.monotonic() < deadline, now
+        time.sleep(0.002)
 
 
-def snapshot(connection):
+def snapshot(connection, data, *command):
     # The log's switching makes one, too.
-    idle(connection)
-    assert connection.call("BGSAVE").startswith(b"+Background saving")
-    idle(connection)
+    idle(connection, data)
+    old = segments(data)[:1]
+    assert connection.call(*command)[:1] == b"+"
+    idle(connection, data, old)
 
 
 def work(server, held):
     """Writes, snapshots, and the log switched off and on."""
     connection = server.connect()
-    data, reader = connection.call("CONFIG", "GET", "dir").split(b"\r\n")[-2].decode(), None
+    data, reader = pathlib.Path(connection.call("CONFIG", "GET", "dir").split(b"\r\n")[-2].decode()), None
     for i in range(160):
         assert connection.call("SET", f"k{i % 50}", f"v{i}") == b"+OK\r\n"
         if i % 40 == 20:
-            snapshot(connection)
+            snapshot(connection, data, "BGSAVE")
         if i == 70 and held:
             reader = sqlite3.connect(f"file:{data}/{SNAPSHOT}?mode=ro", uri=True, isolation_level=None)
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM meta").fetchall()
-    assert connection.call("SAVE") == b"+OK\r\n"
+    snapshot(connection, data, "SAVE")
     for appendonly in ("no", "yes"):
         assert connection.call("CONFIG", "SET", "appendonly", appendonly) == b"+OK\r\n"
         assert connection.call("SET", "k", appendonly) == b"+OK\r\n"
-        snapshot(connection)
+        snapshot(connection, data, "BGSAVE")
     connection.send("SHUTDOWN")
     server.process.wait(timeout=30)
     if reader:

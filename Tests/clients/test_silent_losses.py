@@ -223,7 +223,7 @@ def test_every_way_to_write_is_logged(directory):
                 kill(server)
                 server = start(directory, "--appendfsync", "no")
                 connection = server.connect()
-                while connection.call("PING").startswith(b"-LOADING"):
+                while connection.call("DBSIZE").startswith(b"-LOADING"):
                     time.sleep(0.001)
                 assert digests(connection) == before, f"{name}: {'the snapshot' if saved else 'the log'} differs"
     finally:
@@ -251,6 +251,16 @@ def test_expiry_by_the_clock_is_logged(directory):
         server.stop()
 
 
+def save(connection, directory):
+    """A snapshot; the segments before it go on another thread, which is waited for."""
+    old = min(directory.glob("appendonly.aof.*"))
+    assert connection.call("SAVE") == b"+OK\r\n"
+    deadline = time.monotonic() + 20
+    while old.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
 def prepared(directory):
     """A directory with a snapshot, segments behind it, and copies of both as they were before the last checkpoint; what
     another server's looks like; and a copy of the snapshot without its WAL."""
@@ -261,18 +271,23 @@ def prepared(directory):
     kill(server)
     server = start(directory)
     connection = server.connect()
-    connection.pipeline([("SET", f"k{i}", i) for i in range(100)] + [("SAVE",)])
+    connection.pipeline([("SET", f"k{i}", i) for i in range(2000)])
+    save(connection, directory)
     shutil.copytree(directory, old)
     reader = sqlite3.connect(f"file:{directory}/dump.sqlite?mode=ro", uri=True, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM meta").fetchall()
-    connection.pipeline([("SET", f"k{i}", "new") for i in range(50)] + [("SAVE",)])
+    # Few enough that they are written to the WAL.
+    connection.pipeline([("SET", f"k{i}", "new") for i in range(5)])
+    save(connection, directory)
     alone.mkdir()
     shutil.copy(directory / "dump.sqlite", alone)
     for segment in directory.glob("appendonly.aof.*"):
         shutil.copy(segment, alone)
     reader.close()
-    connection.pipeline([("SET", "last", 1), ("SAVE",), ("SET", "last", 2)])
+    connection.call("SET", "last", 1)
+    save(connection, directory)
+    connection.call("SET", "last", 2)
     kill(server)
     return old, foreign, alone
 
@@ -285,7 +300,7 @@ def refuses(directory):
         return str(error)
     try:
         connection = server.connect()
-        while connection.call("PING").startswith(b"-LOADING"):
+        while connection.call("DBSIZE").startswith(b"-LOADING"):
             time.sleep(0.002)
         return None
     except OSError:

@@ -37,7 +37,7 @@ class Harness:
             return None
         try:
             connection = server.connect()
-            while connection.call("PING").startswith(b"-LOADING"):
+            while connection.call("DBSIZE").startswith(b"-LOADING"):
                 time.sleep(0.002)
             connection.close()
         except OSError as error:
