@@ -163,7 +163,8 @@ enum ACLCommands {
         guard let category = Categories.names.first(where: { c.args[2].equals(ignoringCase: $0.1) })?.0 else {
             throw CommandError(parts: Bytes("ERR Unknown category '"), c.args[2], Bytes("'"))
         }
-        let found = CommandCommand.withSubcommands(c.server).filter { $0.row.categories.contains(category) }
+        let all = CommandCommand.withSubcommands(c.server.declaredCommands)
+        let found = all.filter { $0.row.categories.contains(category) }
         c.reply.array(found.count)
         for command in found { c.reply.bulk(command.fullName) }
     }

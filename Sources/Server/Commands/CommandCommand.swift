@@ -77,10 +77,11 @@ enum CommandCommand {
                 // There are no modules.
             } else if c.args[3].equals(ignoringCase: "aclcat") {
                 if let category = Categories.names.first(where: { value.equals(ignoringCase: $0.1) })?.0 {
-                    names = withSubcommands(c.server).filter { $0.row.categories.contains(category) }.map(\.fullName)
+                    names = withSubcommands(c.server.commands).filter { $0.row.categories.contains(category) }.map(
+                        \.fullName)
                 }
             } else if c.args[3].equals(ignoringCase: "pattern") {
-                names = withSubcommands(c.server).map(\.fullName).filter { name in
+                names = withSubcommands(c.server.commands).map(\.fullName).filter { name in
                     var name = name
                     return name.withUTF8 { utf8 in
                         guard let base = utf8.baseAddress else { return false }
@@ -97,8 +98,8 @@ enum CommandCommand {
         for name in names { c.reply.bulk(name) }
     }
 
-    static func withSubcommands(_ server: Server) -> [CommandEntry] {
-        server.commands.entries.flatMap { [$0] + ($0.subcommands?.entries ?? []) }
+    static func withSubcommands(_ commands: CommandIndex) -> [CommandEntry] {
+        commands.entries.flatMap { [$0] + ($0.subcommands?.entries ?? []) }
     }
 
     // MARK: - GETKEYS

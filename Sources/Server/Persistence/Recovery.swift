@@ -70,6 +70,8 @@ extension PersistenceControl {
     /// From before it is loaded on nobody else writes to the snapshot. A server that never saves by itself runs without the
     /// lock where it cannot be had, as in a directory that it may only read; its SAVE then writes everything.
     private func lockSnapshot(_ settings: Settings) throws(StorageError) -> Bool {
+        // Said already: the directory cannot be written.
+        if lock == nil { return false }
         do throws(StorageError) {
             try checkpointer?.lock()
             return true

@@ -32,9 +32,9 @@ struct CommandNames: Sendable, Equatable {
 
     /// Commands that a redis.conf may rename and that need not be here yet: `rename-command EVAL ""` is no mistake.
     private static let namesInRedis: Set<ByteString> = [
-        "asking", "cluster", "eval", "eval_ro", "evalsha", "evalsha_ro", "failover", "fcall", "fcall_ro", "function",
-        "hgetdel", "hgetex", "hsetex", "module", "monitor", "psubscribe", "psync", "publish", "pubsub", "punsubscribe",
-        "readonly", "readwrite", "replconf", "script", "spublish", "ssubscribe", "stralgo", "subscribe",
-        "sunsubscribe", "sync", "unsubscribe", "waitaof",
+        "asking", "eval", "eval_ro", "evalsha", "evalsha_ro", "failover", "fcall", "fcall_ro",
+        "hgetdel", "hgetex", "hsetex", "monitor", "psubscribe", "psync", "publish", "punsubscribe",
+        "readonly", "readwrite", "replconf", "spublish", "ssubscribe", "stralgo", "subscribe",
+        "sunsubscribe", "sync", "unsubscribe",
     ]
 }
