@@ -8,7 +8,7 @@ struct ToSQLite: ParsableCommand {
         commandName: "to-sqlite",
         abstract: "Makes a snapshot out of an RDB file.",
         discussion: """
-            Reads RDB versions 1 to 12. Keys that have expired by now are left out, as redis-server leaves them out \
+            Reads RDB versions 1 to 12, and those of Valkey 9. Keys that have expired by now are left out, as redis-server leaves them out \
             when it loads the file. The snapshot appears under its name when it is complete; on failure nothing does.
             """)
 
@@ -63,6 +63,7 @@ struct ToSQLite: ParsableCommand {
         if summary.functions > 0 { print("libraries of functions: \(summary.functions)") }
         if summary.expired > 0 { print("left out: \(summary.expired) expired keys (--keep-expired keeps them)") }
         if summary.empty > 0 { print("left out: \(summary.empty) empty collections") }
+        for line in summary.mendings { print(line) }
         let tail = summary.fileSize - summary.endOffset
         if tail > 0 { print("left out: \(tail) bytes after the end of the RDB data, which are no commands") }
         for reason in RDBUnsupported.allCases {

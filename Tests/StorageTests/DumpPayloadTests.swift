@@ -108,7 +108,9 @@ import Testing
 
     static let damaged: [(String, [UInt8])] = [
         ("no value", [0]), ("no such type", [8, 1, 97]), ("a module", [7, 1, 0]), ("a stream", [15, 0]),
-        ("more after the value", [0, 1, 97, 0]), ("a long string", [0, 0x80, 0x7F, 255, 255, 255, 97]),
+        ("a long string", [0, 0x80, 0x7F, 255, 255, 255, 97]),
+        ("an empty node", [18, 1, 1, 0]), ("an empty node behind another", [18, 2, 1, 1, 97, 1, 0]),
+        ("a listpack's field twice", [16, 19] + RDBBuilder.listpack(["a", "1", "a", "2"])),
         ("an LZF string that would be too long", [0, 0xC3, 3, 0x80, 0x7F, 255, 255, 255, 0, 97, 97]),
         ("an empty list", [1, 0]), ("an empty quicklist", [18, 0]), ("an empty set", [2, 0]),
         ("an empty hash", [4, 0]), ("an empty sorted set", [5, 0]), ("a member twice", [2, 2, 1, 97, 1, 97]),

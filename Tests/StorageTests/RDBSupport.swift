@@ -2,20 +2,12 @@ import Foundation
 
 @testable import Storage
 
-/// RDB files that other servers wrote: in SWIFTLET_RDB, or in ../shared/rdb beside the package.
+/// RDB files that other servers wrote: Tests/Fixtures/rdb.
 enum RDBFiles {
-    static let directory: String? = {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let candidates: [String?] = [
-            ProcessInfo.processInfo.environment["SWIFTLET_RDB"],
-            root.deletingLastPathComponent().appendingPathComponent("shared/rdb").path,
-        ]
-        return candidates.compactMap { $0 }.first { FileManager.default.fileExists(atPath: $0 + "/encodings.rdb") }
-    }()
-    static let missing = "set SWIFTLET_RDB to a directory of RDB files to run this"
+    private static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("Fixtures/rdb").path
 
-    static func path(_ name: String) -> String { (directory ?? "") + "/" + name }
+    static func path(_ name: String) -> String { directory + "/" + name }
     static func bytes(_ name: String) throws -> [UInt8] {
         [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name))))
     }

@@ -67,8 +67,8 @@ import schema
         let text = directory.path + "/text"
         try "not a database, but long enough to look at: \(String(repeating: "x", count: 5000))"
             .write(toFile: text, atomically: true, encoding: .utf8)
-        #expect(refusal { _ = try SnapshotReader(path: text) }.contains("damaged"))
-        #expect(refusal { _ = try SnapshotWriter(path: text) }.contains("damaged"))
+        #expect(refusal { _ = try SnapshotReader(path: text) }.contains("is no SQLite database"))
+        #expect(refusal { _ = try SnapshotWriter(path: text) }.contains("is no SQLite database"))
         #expect(refusal { _ = try SnapshotWriter(path: directory.path + "/none/x") }.contains("cannot open"))
     }
 

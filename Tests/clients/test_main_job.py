@@ -1,7 +1,7 @@
 """The main job: an RDB file becomes a snapshot, Swiftlet starts on it, and keeps the data through SAVE and kill -9.
 
 DEBUG DIGEST, a hash over all keys, values and expiries, is compared with that of redis-server 7.0.15 on the same file.
-The corpus is in SWIFTLET_RDB, or in ../shared/rdb beside the package.
+The corpus is Tests/Fixtures/rdb.
 """
 
 import os
@@ -16,21 +16,19 @@ import pytest
 
 from oracle import ROOT, Server, bulk, bulks, new_seed, start_redis, swiftlet_binary
 
-CORPUS = pathlib.Path(os.environ.get("SWIFTLET_RDB") or ROOT.parent / "shared" / "rdb")
+CORPUS = ROOT / "Tests" / "Fixtures" / "rdb"
 
 # Refused, with and without --skip-unsupported: damage, and an append-only file that is no RDB file.
 REFUSED = ["corrupt_ziplist.rdb", "rdb-preamble.aof"]
 # Modules: read with --skip-unsupported only.
 PARTLY_SUPPORTED = ["redis_40_with_module.rdb", "redis_60_with_module_aux.rdb"]
 # In versions that the oracle does not read: see test_all_types.py.
-NEWER = ["all_types_v11.rdb", "all_types_v12.rdb"]
+NEWER = ["small_v11.rdb", "small_v12.rdb"]
 FILES = sorted(p.name for p in CORPUS.glob("*") if p.suffix in (".rdb", ".aof"))
 SUPPORTED = [name for name in FILES if name not in REFUSED + PARTLY_SUPPORTED + NEWER]
 
 FAR = 4_000_000_000_000  # ms since 1970: expiries are after it
 TYPES = ["string", "list", "hash", "set", "zset", "stream"]
-
-in_corpus = pytest.mark.skipif(not FILES, reason="set SWIFTLET_RDB to a directory of RDB files to run this")
 
 
 def migrate_binary():
@@ -160,13 +158,11 @@ def save_write_kill_restart(life):
     assert life.digest() == before
 
 
-@in_corpus
 def test_corpus_is_known():
     missing = [name for name in REFUSED + PARTLY_SUPPORTED + NEWER if name not in FILES]
     assert not missing
 
 
-@in_corpus
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_file(name, life, tmp_path):
     run = migrate(CORPUS / name, life.directory / "dump.sqlite")
@@ -178,7 +174,6 @@ def test_file(name, life, tmp_path):
     save_write_kill_restart(life)
 
 
-@in_corpus
 @pytest.mark.parametrize("name", PARTLY_SUPPORTED)
 def test_partly_supported_file(name, life):
     output = life.directory / "dump.sqlite"
@@ -191,7 +186,6 @@ def test_partly_supported_file(name, life):
     save_write_kill_restart(life)
 
 
-@in_corpus
 @pytest.mark.parametrize("options", [[], ["--skip-unsupported"]], ids=["plain", "skip-unsupported"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_file(name, options, tmp_path):
@@ -285,7 +279,6 @@ def test_rdb_is_imported_at_start(mixed, life):
     save_write_kill_restart(life)
 
 
-@in_corpus
 def test_damaged_rdb_is_not_imported_at_start(life):
     shutil.copy(CORPUS / "corrupt_ziplist.rdb", life.directory / "dump.rdb")
     # It may listen before it looks at the file.

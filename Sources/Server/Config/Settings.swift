@@ -50,7 +50,12 @@ struct Settings: Sendable {
     var savePoints: [SavePoint]?
     var snapshotFileName = "dump.sqlite"
     var dbFileName = "dump.rdb"
-    var appendOnly = true
+    /// nil: nothing configured. Redis's default is no; ours is yes.
+    var appendOnlyChoice: Bool?
+    var appendOnly: Bool {
+        get { appendOnlyChoice ?? true }
+        set { appendOnlyChoice = newValue }
+    }
     var appendFsync = AppendFsync.everysec
     var appendFileName = "appendonly.aof"
     var appendDirectoryName = "appendonlydir"

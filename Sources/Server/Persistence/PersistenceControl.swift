@@ -185,7 +185,7 @@ final class PersistenceControl {
             keyspace.now = 0
             defer { keyspace.now = now }
             // Before the first checkpoint the log holds everything.
-            if try Snapshot.state(path: snapshotPath) == .ready { try loadSnapshot() }
+            if try Snapshot.state(path: snapshotPath) == .ready { try loadSnapshot(from: snapshotPath) }
             try more()
         } catch {
             throw failed(error)

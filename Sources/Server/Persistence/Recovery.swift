@@ -17,18 +17,24 @@ extension PersistenceControl {
 
         server.propagator.isEnabled = false
         server.keyspace.now = 0
+        NewSnapshot.removeLeftovers(of: snapshotPath, isOurs: true)
+        RDBExporter.removeLeftovers(of: directory + "/" + settings.dbFileName)
         var state = try Snapshot.state(path: snapshotPath)
         let owner = try LogReader.owner(directory: directory, baseName: settings.appendFileName)
-        if state != .ready && owner == nil && FileStatus.exists(directory + "/" + settings.dbFileName) {
-            try importRDB(directory + "/" + settings.dbFileName)
-            state = .ready
-        }
+        let imported = state == .ready ? nil : try importRedisData(hasLog: owner != nil)
+        if imported != nil { state = .ready }
         let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
         checkpointer = Checkpointer(keyspace: server.keyspace, path: snapshotPath, wake: wake)
         var recovered: RecoveredLog?
         if state == .ready {
             let isLocked = try lockSnapshot(settings)
-            let meta = try loadSnapshot()
+            let meta: Meta
+            if let imported {
+                meta = imported
+            } else {
+                meta = try loadSnapshot(from: snapshotPath)
+                warnOfNewerRedisData(meta)
+            }
             if !isLocked { checkpointer?.writeAllNext() }
             if meta.segment > 0, let owner, owner.server != meta.server {
                 throw StorageError(
@@ -47,7 +53,6 @@ extension PersistenceControl {
             serverID = owner.server
             recovered = try replayLog(from: 1)
         } else {
-            try refuseForeignLog(directory, settings)
             try refuseEmptyDirectory(directory)
             serverID = PersistenceControl.makeServerID()
         }
@@ -82,27 +87,6 @@ extension PersistenceControl {
         }
     }
 
-    private func importRDB(_ path: String) throws(StorageError) {
-        server.log.notice("Importing \(path) into \(snapshotPath)")
-        var options = RDBImporter.Options()
-        options.reading.dropExpiredAt = wallClockMilliseconds()
-        options.reading.databases = Int32(clamping: server.config.settings.databases)
-        let summary = try RDBImporter.run(from: path, to: snapshotPath, options: options)
-        server.log.notice("Imported \(summary.keys) keys; \(path) is not needed any more")
-    }
-
-    /// Redis's own multi-part log is not read: starting empty beside it would look like a loss.
-    private func refuseForeignLog(_ directory: String, _ settings: Settings) throws(StorageError) {
-        let path = directory + "/" + settings.appendDirectoryName
-        if FileStatus.exists(path + "/" + settings.appendFileName + ".manifest") {
-            throw StorageError(
-                file: path,
-                message:
-                    "this is Redis's append only file: let redis-server load it and SAVE, remove the folder, and start "
-                    + "again to import the RDB file")
-        }
-    }
-
     /// Neither snapshot nor log, where there was one of them.
     private func refuseEmptyDirectory(_ directory: String) throws(StorageError) {
         guard let noted else { return }
@@ -119,8 +103,8 @@ extension PersistenceControl {
         noted = record
     }
 
-    @discardableResult func loadSnapshot() throws(StorageError) -> Meta {
-        let meta = try SnapshotLoading.load(snapshotPath, into: server.keyspace)
+    @discardableResult func loadSnapshot(from path: String) throws(StorageError) -> Meta {
+        let meta = try SnapshotLoading.load(path, into: server.keyspace)
         serverID = meta.server
         checkpointNumber = meta.checkpoint
         logSegmentOfSnapshot = meta.segment
@@ -204,8 +188,4 @@ extension PersistenceControl {
         let hex = (0..<32).map { _ in String(Int.random(in: 0..<16), radix: 16) }
         return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { hex[$0].joined() }.joined(separator: "-")
     }
-}
-
-enum FileStatus {
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 }

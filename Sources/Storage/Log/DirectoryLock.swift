@@ -41,9 +41,12 @@ public final class DirectoryLock: Sendable {
     /// The file said something else: a power cut during its first writing, or another program.
     public let isUnreadable: Bool
 
+    /// The lock's file.
+    static func path(_ directory: String) -> String { directory + "/swiftlet.lock" }
+
     /// Throws when another process holds the lock.
     public init(directory: String) throws(StorageError) {
-        path = directory + "/swiftlet.lock"
+        path = DirectoryLock.path(directory)
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         if descriptor < 0 { throw .system(path, "cannot open the lock file") }
         if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {

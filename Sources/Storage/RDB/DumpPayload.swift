@@ -37,6 +37,7 @@ public enum DumpPayload {
         else { throw .foreign }
         var options = RDBOptions()
         options.longestString = longest
+        options.mends = false
         let reader = RDBReader(
             payload: payload[0..<end], options: options, visitor: EntryVisitor(limits: limits))
         do throws(StorageError) {

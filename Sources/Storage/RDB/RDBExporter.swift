@@ -40,9 +40,13 @@ public enum RDBExporter {
     public static func run(
         from source: String, to destination: String, options: Options = Options()
     ) throws(StorageError) -> Summary {
+        let destination = OutputFile.resolved(destination)
         try OutputFile.checkFree(destination, overwrite: options.overwrite)
-        let temporary = "\(destination).exporting.\(getpid())"
-        unlink(temporary)
+        if FileForm.isDatabase(destination) {
+            throw StorageError(file: destination, message: "is a database, which an RDB file does not replace")
+        }
+        removeLeftovers(of: destination)
+        let temporary = OutputFile.temporary(destination, verb)
         let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw StorageError(
@@ -62,6 +66,11 @@ public enum RDBExporter {
             throw error
         }
     }
+
+    private static let verb = "exporting"
+
+    /// Deletes what processes that were killed have left of writing `path`.
+    public static func removeLeftovers(of path: String) { OutputFile.removeLeftovers(of: path, verb) }
 
     private static func write(
         _ source: String, _ output: RDBOutput, _ options: Options

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Makes a snapshot out of an RDB file: what `redis-migrate to-sqlite` does, and a server that finds an RDB file and no
 /// snapshot.
 public enum RDBImporter {
@@ -22,46 +20,36 @@ public enum RDBImporter {
 
     /// Reads `source` and writes the snapshot `destination`, whose ids ascend in the file's order. It is written under
     /// another name in the same directory and moved into place when it is whole and durable; on any failure nothing
-    /// is left of it, and what stood there before stands. O(file size), on two threads, in memory of a few times
-    /// the largest string in the file.
+    /// is left of it, and what stood there before stands. Refuses what a server refuses: a key twice, for one. O(file
+    /// size), on two threads, in memory of a few times the largest string in the file and 8 bytes a key.
     public static func run(
         from source: String, to destination: String, options: Options = Options()
     ) throws(StorageError) -> RDBSummary {
-        try OutputFile.checkFree(destination, overwrite: options.overwrite)
-        let temporary = "\(destination).importing.\(getpid())"
-        OutputFile.removeDatabase(temporary)
-        let summary: RDBSummary
-        do {
-            summary = try write(source, temporary, options)
-            try OutputFile.checkFree(destination, overwrite: options.overwrite)
-            try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite)
-        } catch {
-            OutputFile.removeDatabase(temporary)
-            throw error
+        let visit = try DirectoryVisit(beside: destination)
+        defer { visit.end() }
+        return try NewSnapshot.make(destination, overwrite: options.overwrite) { (path) throws(StorageError) in
+            try build(from: source, at: path, options)
         }
-        return summary
     }
 
-    /// Returns with the database closed, so that no log of SQLite's is left beside it.
-    private static func write(
-        _ source: String, _ path: String, _ options: Options
+    /// Reads `source` into a new database at `path`, a name that is nobody's yet, and closes it; it is not synced.
+    public static func build(
+        from source: String, at path: String, _ options: Options
     ) throws(StorageError) -> RDBSummary {
         let writer = BackgroundWriter(path: path)
         let reader: RDBReader<RowVisitor>
-        do {
+        do throws(StorageError) {
             reader = try RDBReader(
                 path: source, options: options.reading,
                 visitor: RowVisitor(
                     writer: writer, batch: try writer.next(), source: source, progress: options.progress))
             try reader.read()
+            if let twice = try reader.visitor.digests.findRepeated(in: source, options.reading) { throw twice }
             writer.write(reader.visitor.batch)
-            var now = timespec()
-            clock_gettime(CLOCK_REALTIME, &now)
             try writer.finish(
                 Meta(
-                    server: randomUUID(), checkpoint: 1,
-                    savedAtMs: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
-                    segment: 0, segmentOffset: 0, replicationID: randomHex(40), replicationOffset: 0))
+                    server: randomUUID(), checkpoint: 1, savedAtMs: wallClockMilliseconds(), segment: 0,
+                    segmentOffset: 0, replicationID: randomHex(40), replicationOffset: 0))
         } catch {
             writer.cancel()
             throw error
@@ -99,6 +87,7 @@ private struct RowVisitor: RDBVisitor {
     private var slot: UInt32 = 0
     private var full = false
     private var keys = 0
+    private(set) var digests = KeyDigests()
 
     init(
         writer: BackgroundWriter, batch: RowBatch, source: String,
@@ -112,6 +101,7 @@ private struct RowVisitor: RDBVisitor {
 
     mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError) {
         keys += 1
+        digests.insert(key)
         batch.appendString(id: nextString, db: key.database, key: key.key, value: value, expiresMs: key.expiresMs)
         nextString += 1
         try flushIfLarge()
@@ -119,6 +109,7 @@ private struct RowVisitor: RDBVisitor {
 
     mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError) {
         keys += 1
+        digests.insert(key)
         self.type = type
         let index =
             switch type {

@@ -45,10 +45,15 @@ final class RDBInput {
     /// Whether the file begins as an RDB file does. Throws when it cannot be opened.
     static func isRDB(_ path: String) throws(StorageError) -> Bool {
         let input = try RDBInput(path: path)
-        let magic = Bytes(RDBFormat.magic)
-        guard input.size >= magic.count else { return false }
-        for i in 0..<magic.count where try input.byte() != magic[i] { return false }
-        return true
+        let header = OutputBuffer()
+        try input.bytes(UInt64(min(input.size, Int64(RDBFormat.headerSize))), into: header)
+        // The first letters of a file that was cut within them count.
+        return header.count > 0
+            && [RDBFormat.magic, RDBFormat.valkeyMagic].contains {
+                let magic = Bytes($0)
+                let count = min(magic.count, header.count)
+                return header.bytes[0..<count] == magic[0..<count]
+            }
     }
 
     /// Reads `bytes`, which must outlive this object.
@@ -74,6 +79,11 @@ final class RDBInput {
         StorageError(file: path, offset: offset ?? self.offset, message: message)
     }
 
+    /// What is announced goes beyond the end.
+    func cut(_ what: String, at offset: Int64? = nil) -> StorageError {
+        damage("ends in the middle of \(what): the file is incomplete", at: offset)
+    }
+
     // MARK: - Reading
 
     @inline(__always) func byte() throws(StorageError) -> UInt8 {
@@ -92,7 +102,7 @@ final class RDBInput {
     /// Appends the next `count` bytes to `out`. Throws, before any memory is taken, when the file has not that many.
     func bytes(_ count: UInt64, into out: OutputBuffer) throws(StorageError) {
         guard let left = Int64(exactly: count), left <= remaining else {
-            throw damage("the file ends within a value of \(count) bytes (\(remaining) are left)")
+            throw cut("a value of \(count) bytes, of which \(remaining) are left")
         }
         var missing = Int(left)
         out.reserve(missing)
@@ -108,7 +118,7 @@ final class RDBInput {
     /// Goes past the next `count` bytes.
     func skip(_ count: UInt64) throws(StorageError) {
         guard let left = Int64(exactly: count), left <= remaining else {
-            throw damage("the file ends within a value of \(count) bytes (\(remaining) are left)")
+            throw cut("a value of \(count) bytes, of which \(remaining) are left")
         }
         var missing = Int(left)
         while missing > 0 {
@@ -132,7 +142,7 @@ final class RDBInput {
 
     /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
     @inline(never) private func fill(_ count: Int) throws(StorageError) {
-        if descriptor < 0 { throw damage("the payload ends in the middle of a record") }
+        if descriptor < 0 { throw cut("a record") }
         check()
         let kept = filled - position
         memmove(buffer, buffer + position, kept)
@@ -145,7 +155,7 @@ final class RDBInput {
             if n > 0 {
                 filled += n
             } else if n == 0 {
-                throw damage("the file ends in the middle of a record", at: bufferOffset + Int64(filled))
+                throw cut("a record", at: bufferOffset + Int64(filled))
             } else if errno != EINTR {
                 throw damage("reading failed: \(String(cString: strerror(errno)))")
             }

@@ -9,7 +9,9 @@ extension RDBReader {
         case .listZiplist:
             try walkZiplist(at: offset) { element throws(StorageError) in try self.report(.list, element) }
         case .setListpack:
-            try walkListpack(at: offset) { element throws(StorageError) in try self.report(.set, element) }
+            try walkListpack(at: offset) { element throws(StorageError) in
+                try self.report(.set, element, isFlat: true)
+            }
         // Unlike other empty collections, these two are damage to redis-server.
         case .setIntset:
             try walkIntset(at: offset) { member throws(StorageError) in try self.report(.set, member) }
@@ -19,12 +21,12 @@ extension RDBReader {
             if !began { throw damage("the zipmap is empty", at: offset) }
         case .hashZiplist, .hashListpack:
             try walkPairs(kind == .hashListpack, at: offset) { field, value throws(StorageError) in
-                try self.report(field, value)
+                try self.report(field, value, isFlat: kind == .hashListpack)
             }
         case .zsetZiplist, .zsetListpack:
             try walkPairs(kind == .zsetListpack, at: offset) { member, text throws(StorageError) in
                 guard let score = text.double else { throw self.damage("a score is not a number", at: offset) }
-                try self.report(member, score: score)
+                try self.report(member, score: score, isFlat: kind == .zsetListpack)
             }
         case .hashListpackExPreGA, .hashListpackEx: try walkFieldsWithExpiry(earliest: earliest, at: offset)
         default: throw damage("a value of type \(kind.rawValue) is not one string", at: offset)

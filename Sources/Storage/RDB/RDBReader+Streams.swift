@@ -15,6 +15,7 @@ extension RDBReader {
     /// `version` 2 added the first id, the largest deleted one and counts, 3 a consumer's active time.
     func readStream(version: Int) throws(StorageError) {
         var nodes = try elementCount(bytesEach: 2)
+        let hasNodes = nodes > 0
         // An empty stream is a key like others.
         try beginStream()
         var entries: Int64 = 0
@@ -31,8 +32,10 @@ extension RDBReader {
         }
         let offset = input.offset
         let length = try length()
-        guard length == UInt64(entries) else {
-            throw damage("a stream of \(length) entries holds \(entries)", at: offset)
+        if length != UInt64(entries) {
+            // Redis 5 counted wrong when it trimmed; entries are what is there.
+            if length > 0 && !hasNodes { throw damage("a stream of \(length) entries has no node", at: offset) }
+            mended(.streamLength)
         }
         var state = StreamState()
         state.lastID = try streamID()
@@ -46,7 +49,10 @@ extension RDBReader {
             }
             state.entriesAdded = added
         }
-        if let last = ends?.last, last > state.lastID { throw damage("a stream's last id is not its last", at: offset) }
+        if let last = ends?.last, last > state.lastID {
+            state.lastID = last
+            mended(.streamLastID)
+        }
         try report(.state(state))
         try readGroups(version, state, entries, ends?.first ?? .zero)
     }
@@ -104,7 +110,9 @@ extension RDBReader {
         for _ in 0..<fields { guard elements.take() != nil else { throw damaged("lacks fields") } }
         guard elements.integer() == 0 else { throw damaged("has no end of its fields") }
         var found = 0
-        for _ in 0..<live + deleted {
+        var all = 0
+        while elements.next != nil {
+            all += 1
             guard let flags = elements.integer(), let ms = elements.integer(), let seq = elements.integer() else {
                 throw damaged("lacks an entry")
             }
@@ -132,7 +140,10 @@ extension RDBReader {
             summary.elements += 1
             if !dropped { try visitor.streamEntry(id, second.bytes) }
         }
-        if found != live || elements.next != nil { throw damaged("does not hold what it counts") }
+        if found != live || all != live + deleted {
+            if !options.mends { throw damaged("does not hold what it counts") }
+            mended(.streamNode)
+        }
     }
 
     // MARK: - Groups
@@ -162,25 +173,26 @@ extension RDBReader {
 
     /// What is pending in a group, which stands before the consumers that it belongs to.
     private func readPending(_ version: Int, _ slots: inout Slots, at offset: Int64) throws(StorageError) {
-        var pending: [StreamID: (deliveredMs: Int64, deliveries: Int64)] = [:]
+        var pending: [StreamID: Delivery] = [:]
         var count = try elementCount(bytesEach: 25)
         while count > 0 {
             count -= 1
             let id = try rawStreamID()
-            let deliveredMs = try input.fixed(Int64.self)
-            let deliveries = Int64(bitPattern: try length())
-            if pending.updateValue((deliveredMs, deliveries), forKey: id) != nil {
+            let delivery = Delivery(ms: try input.fixed(Int64.self), count: Int64(bitPattern: try length()))
+            if pending.updateValue(delivery, forKey: id) != nil {
                 throw damage("an entry is pending twice in the group that begins here", at: offset)
             }
         }
         var consumers = try elementCount(bytesEach: 10)
         var names = DuplicateFilter()
+        var nameless: UInt32?
         while consumers > 0 {
             consumers -= 1
             try string(into: first)
             if !names.insert(first.bytes) {
                 throw damage("a consumer comes twice in the group that begins here", at: offset)
             }
+            if first.count == 0 { nameless = slots.consumer }
             let seenMs = try input.fixed(Int64.self)
             // Version 3; -1 for never. Before, to be seen was to be active.
             let activeMs = version >= 3 ? try input.fixed(Int64.self) : seenMs
@@ -192,20 +204,44 @@ extension RDBReader {
             while owned > 0 {
                 owned -= 1
                 let id = try rawStreamID()
-                guard let (deliveredMs, deliveries) = pending.removeValue(forKey: id) else {
+                guard let delivery = pending.removeValue(forKey: id) else {
                     throw damage("a consumer has an entry that its group, which begins here, has not", at: offset)
                 }
-                try report(
-                    .pending(
-                        slot: slots.pending, group: slots.group, consumer: slots.consumer, id: id,
-                        deliveredMs: deliveredMs, deliveries: deliveries))
-                slots.pending += 1
+                try report(id, delivery, &slots, slots.consumer)
             }
             slots.consumer += 1
         }
-        if !pending.isEmpty {
+        if pending.isEmpty { return }
+        if !options.mends {
             throw damage("entries are pending for no consumer in the group that begins here", at: offset)
         }
+        // A consumer that nobody is, from which XCLAIM and XAUTOCLAIM take them.
+        if nameless == nil {
+            try report(
+                .consumer(slot: slots.consumer, group: slots.group, name: Bytes(), seenMs: 0, activeMs: nil))
+        }
+        for (id, delivery) in pending.sorted(by: { $0.key < $1.key }) {
+            try report(id, delivery, &slots, nameless ?? slots.consumer)
+            mended(.pendingOfNobody)
+        }
+        if nameless == nil { slots.consumer += 1 }
+    }
+
+    /// An entry's last one, in a group.
+    private struct Delivery {
+        /// Since 1970.
+        let ms: Int64
+        let count: Int64
+    }
+
+    private func report(
+        _ id: StreamID, _ delivery: Delivery, _ slots: inout Slots, _ consumer: UInt32
+    ) throws(StorageError) {
+        try report(
+            .pending(
+                slot: slots.pending, group: slots.group, consumer: consumer, id: id, deliveredMs: delivery.ms,
+                deliveries: delivery.count))
+        slots.pending += 1
     }
 
     private func rawStreamID() throws(StorageError) -> StreamID {

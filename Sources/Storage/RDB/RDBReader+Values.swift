@@ -16,6 +16,7 @@ extension RDBReader {
         case .list, .set: try readElements(kind == .list ? .list : .set)
         case .hash: try readPairs()
         case .zset, .zset2: try readScored(binary: kind == .zset2)
+        case .hashMetadataPreGA where isValkey: try readPairsBeforeExpiry()
         case .hashMetadataPreGA, .hashMetadata: try readPairsWithExpiry(relative: kind == .hashMetadata)
         case .streamListpacks: try readStream(version: 1)
         case .streamListpacks2: try readStream(version: 2)
@@ -47,23 +48,39 @@ extension RDBReader {
         guard seen.insert(element) else { throw damage("a \(what) comes twice in the value that ends here") }
     }
 
-    func report(_ type: ValueType, _ element: Bytes, hint: UInt64 = 0) throws(StorageError) {
-        if type == .set { try unique(element, "member") }
+    func mended(_ kind: RDBMending) { if !dropped { summary.mended[kind, default: 0] += 1 } }
+
+    /// False for an element that is there already and is left out, where redis-server does not look for it. `isFlat`: it
+    /// comes from a form in which elements stand one after the other in memory, too.
+    private func isNew(_ element: Bytes, _ what: StaticString, _ isFlat: Bool) throws(StorageError) -> Bool {
+        if !isFlat || !options.mends {
+            try unique(element, what)
+        } else if !seen.insert(element) {
+            mended(.repeated)
+            return false
+        }
+        return true
+    }
+
+    func report(_ type: ValueType, _ element: Bytes, hint: UInt64 = 0, isFlat: Bool = false) throws(StorageError) {
+        if type == .set, !(try isNew(element, "member", isFlat)) { return }
         try begin(type, hint)
         summary.elements += 1
         if !dropped { try visitor.element(element) }
     }
 
-    func report(_ field: Bytes, _ value: Bytes, expiresMs: Int64? = nil, hint: UInt64 = 0) throws(StorageError) {
-        try unique(field, "field")
+    func report(
+        _ field: Bytes, _ value: Bytes, expiresMs: Int64? = nil, hint: UInt64 = 0, isFlat: Bool = false
+    ) throws(StorageError) {
+        if !(try isNew(field, "field", isFlat)) { return }
         if isDue(expiresMs) { return }
         try begin(.hash, hint)
         summary.elements += 1
         if !dropped { try visitor.pair(field, value, expiresMs: expiresMs) }
     }
 
-    func report(_ member: Bytes, score: Double, hint: UInt64 = 0) throws(StorageError) {
-        try unique(member, "member")
+    func report(_ member: Bytes, score: Double, hint: UInt64 = 0, isFlat: Bool = false) throws(StorageError) {
+        if !(try isNew(member, "member", isFlat)) { return }
         if score.isNaN { throw damage("a score is not a number") }
         try begin(.zset, hint)
         summary.elements += 1
@@ -89,9 +106,13 @@ extension RDBReader {
             left -= 1
             try string(into: first)
             try string(into: second)
-            try report(first.bytes, second.bytes, hint: count)
+            // redis-server makes a listpack of a small one.
+            try report(first.bytes, second.bytes, hint: count, isFlat: count <= Self.smallHash)
         }
     }
+
+    /// hash-max-listpack-entries.
+    private static var smallHash: UInt64 { UInt64(Limits().hashMaxListpackEntries) }
 
     /// Redis 7.4. Each field is preceded by its expiry: 0 for none, else milliseconds since 1970; relative: since one
     /// before the earliest, which stands in front.
@@ -113,6 +134,21 @@ extension RDBReader {
             try string(into: first)
             try string(into: second)
             try report(first.bytes, second.bytes, expiresMs: expiry, hint: count)
+        }
+    }
+
+    /// Valkey 9. Each pair is followed by its expiry in ms since 1970; -1 for none.
+    private func readPairsBeforeExpiry() throws(StorageError) {
+        let count = try elementCount(bytesEach: 10)
+        var left = count
+        while left > 0 {
+            left -= 1
+            try string(into: first)
+            try string(into: second)
+            let offset = input.offset
+            let expiry = try input.fixed(Int64.self)
+            guard expiry >= -1 else { throw damage("a field's expiry is not a time", at: offset) }
+            try report(first.bytes, second.bytes, expiresMs: expiry == -1 ? nil : expiry, hint: count)
         }
     }
 
@@ -162,7 +198,9 @@ extension RDBReader {
             let container = try length()
             try string(into: blob)
             switch container {
-            case RDBFormat.plainNode: try report(.list, blob.bytes)
+            case RDBFormat.plainNode:
+                if blob.count == 0 { throw damage("a node of a list is empty", at: offset) }
+                try report(.list, blob.bytes)
             case RDBFormat.packedNode:
                 try walkListpack(at: offset) { element throws(StorageError) in try self.report(.list, element) }
             default: throw damage("\(container) is no container of a list's node", at: offset)

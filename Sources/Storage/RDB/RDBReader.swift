@@ -1,4 +1,4 @@
-/// Reads an RDB file of version 1 to 12 and tells a visitor what is in it, a key after the other. Memory is bounded by
+/// Reads an RDB file of Redis or Valkey and tells a visitor what is in it, a key after the other. Memory is bounded by
 /// the largest string or compact collection in the file (large collections are reported as they are read). Nothing in
 /// the file is trusted: every damage is a `StorageError` that says where.
 ///
@@ -19,6 +19,9 @@ public final class RDBReader<Visitor: RDBVisitor> {
     /// `begin` was called for the collection in hand.
     var began = false
     var seen = DuplicateFilter()
+    /// Valkey 9 and newer: some types are others.
+    var isValkey = false
+    private var writtenBy: String?
 
     // Scratch, kept from key to key.
     let first = OutputBuffer()
@@ -46,7 +49,8 @@ public final class RDBReader<Visitor: RDBVisitor> {
         summary.fileSize = input.size
     }
 
-    /// Reads one value without its key, type first, which must be all there is. Throws for an empty collection, too.
+    /// Reads one value without its key, type first; what follows it is not looked at, as in redis-server. Throws for an
+    /// empty collection, too.
     func readPayload(key name: Bytes, expiresMs expiry: Int64?) throws(StorageError) {
         key.append(name)
         expiresMs = expiry
@@ -55,7 +59,6 @@ public final class RDBReader<Visitor: RDBVisitor> {
             throw input.damage("\(code) is no type of value that can be kept", at: 0)
         }
         guard try readValue(kind) else { throw damage("is empty") }
-        guard input.remaining == 0 else { throw damage("\(input.remaining) bytes follow the value") }
     }
 
     /// Reads the whole file. Throws `StorageError` for damage, for what is not supported, and what the visitor throws.
@@ -86,12 +89,15 @@ public final class RDBReader<Visitor: RDBVisitor> {
             case RDBFormat.Opcode.auxiliary:
                 try string(into: first)
                 try string(into: second)
+                if first.bytes == Bytes("redis-ver") { writtenBy = "Redis \(second.bytes.string)" }
+                if first.bytes == Bytes("valkey-ver") { writtenBy = "Valkey \(second.bytes.string)" }
                 try visitor.auxiliary(first.bytes, second.bytes)
             case RDBFormat.Opcode.moduleAuxiliary: try skipModuleAuxiliary()
             case RDBFormat.Opcode.function:
                 try string(into: first)
                 try readFunction()
             case RDBFormat.Opcode.functionPreGA: try skipFunctions()
+            case RDBFormat.Opcode.slotImport where isValkey: try skipSlotImport()
             default: try readKey(code)
             }
         }
@@ -99,28 +105,57 @@ public final class RDBReader<Visitor: RDBVisitor> {
 
     // MARK: - Records
 
+    /// A cluster's slots on their way: the job's name, then ranges.
+    private func skipSlotImport() throws(StorageError) {
+        try skipString()
+        var ranges = try elementCount(bytesEach: 2)
+        while ranges > 0 {
+            ranges -= 1
+            _ = try length()
+            _ = try length()
+        }
+    }
+
     private func readHeader() throws(StorageError) {
-        let magic = Bytes(RDBFormat.magic)
-        let headerLength = magic.count + 4
-        guard input.size >= headerLength else { throw input.damage("is too short to be an RDB file") }
+        guard input.size > 0 else { throw input.damage("is empty: no RDB file is") }
+        let headerLength = RDBFormat.headerSize
+        guard input.size >= headerLength else { throw input.cut("the header of an RDB file") }
         try input.bytes(UInt64(headerLength), into: first)
         let header = first.bytes
-        guard header[0..<magic.count] == magic else {
-            throw input.damage("is not an RDB file: it does not begin with \(magic.string)", at: 0)
+        let redis = Bytes(RDBFormat.magic)
+        let valkey = Bytes(RDBFormat.valkeyMagic)
+        isValkey = header[0..<valkey.count] == valkey
+        if header[0] == UInt8(ascii: "*") {
+            throw input.damage(
+                "is an append-only file, not an RDB file: a server that starts beside it imports it", at: 0)
         }
+        guard isValkey || header[0..<redis.count] == redis else {
+            throw input.damage("is not an RDB file: it begins with neither \(redis.string) nor \(valkey.string)", at: 0)
+        }
+        let digits = isValkey ? valkey.count : redis.count
         var version = 0
-        for i in magic.count..<headerLength {
+        for i in digits..<headerLength {
             guard header[i] >= 48, header[i] <= 57 else {
                 throw input.damage("is not an RDB file: its version is not a number", at: Int64(i))
             }
             version = version * 10 + Int(header[i] - 48)
         }
-        guard version >= 1, version <= RDBFormat.newestVersion else {
-            throw input.damage(
-                "is of RDB version \(version); versions 1 to \(RDBFormat.newestVersion) can be read",
-                at: Int64(magic.count))
-        }
+        // Newer ones have more types of records, and the same meaning of all others so far.
+        guard version >= 1 else { throw input.damage("is of RDB version \(version)", at: Int64(digits)) }
         summary.version = version
+    }
+
+    /// A record that this reader does not know: a newer server's, or damage.
+    private func unknown(_ code: UInt8) -> StorageError {
+        let known = summary.version <= RDBFormat.newestVersion
+        let server = writtenBy.map { " by \($0)" } ?? ""
+        return input.damage(
+            known
+                ? "\(code) is neither a type of value nor any other record"
+                : "\(code) is no record that this program knows: the file is of RDB version "
+                    + "\(isValkey ? "Valkey " : "")\(summary.version)\(server), and versions up to "
+                    + "\(RDBFormat.newestVersion) are known whole; a server of that kind can send the data with MIGRATE, "
+                    + "or without what is new in it", at: keyOffset)
     }
 
     private func readEnd() throws(StorageError) {
@@ -142,7 +177,7 @@ public final class RDBReader<Visitor: RDBVisitor> {
             throw input.damage(
                 """
                 \(input.remaining + 1) bytes of commands follow the end of the RDB data: this is an append-only file \
-                that begins with an RDB; load it into redis-server and SAVE to get an RDB file
+                that begins with an RDB; a server that starts beside it imports it
                 """, at: summary.endOffset)
         }
     }
@@ -158,7 +193,7 @@ public final class RDBReader<Visitor: RDBVisitor> {
 
     private func readKey(_ code: UInt8) throws(StorageError) {
         guard let kind = RDBFormat.Kind(rawValue: code) else {
-            throw input.damage("\(code) is neither a type of value nor any other record", at: keyOffset)
+            throw unknown(code)
         }
         defer { expiresMs = nil }
         try string(into: key)
@@ -240,7 +275,8 @@ extension RDBReader {
         let count = try length()
         let (least, overflow) = count.multipliedReportingOverflow(by: bytesEach)
         guard !overflow, least <= UInt64(clamping: input.remaining) else {
-            throw damage("\(count) elements are announced, and \(input.remaining) bytes are left", at: offset)
+            throw input.cut(
+                "key \(keyName), which announces \(count) elements where \(input.remaining) bytes are left", at: offset)
         }
         return count
     }

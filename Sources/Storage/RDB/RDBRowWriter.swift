@@ -282,9 +282,8 @@ extension RDBRowWriter {
             return (isAllIntegers && count <= limits.setMaxIntsetEntries)
                 || (!isTooLong && count <= limits.setMaxListpackEntries)
         default:
-            // A server that reads -0 from a listpack keeps it, and else turns it to 0 when it makes one.
+            // A server that reads -0 from a listpack keeps it, and turns it to 0 when it makes one of binary scores.
             return count <= limits.zsetMaxListpackEntries && first.count <= limits.zsetMaxListpackValue
-                && !(score == 0 && score.sign == .minus)
         }
     }
 

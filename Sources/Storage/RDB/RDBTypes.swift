@@ -1,13 +1,20 @@
-/// The bytes of the RDB format, version 1 to 12, as the community's descriptions of it and redis-rdb-tools name them.
+/// The bytes of the RDB format, version 1 to 12, as the community's descriptions of it and redis-rdb-tools name them, and
+/// of Valkey's version 80 (https://github.com/valkey-io/valkey-rfc, hash field expiration).
 enum RDBFormat {
     static let magic: StaticString = "REDIS"
-    /// The newest version that is read.
+    /// Of Valkey from version 80 on: three digits follow.
+    static let valkeyMagic: StaticString = "VALKEY"
+    /// Magic and version.
+    static let headerSize = 9
+    /// The newest version that is known whole.
     static let newestVersion = 12
     /// From this version on a checksum follows the end.
     static let firstVersionWithChecksum = 5
 
     /// What the first byte of a record says when it says no value's type.
     enum Opcode {
+        /// Valkey: a string, a number of ranges of slots, two lengths each.
+        static let slotImport: UInt8 = 243
         /// Three lengths: a cluster's slot, its keys, its keys with an expiry.
         static let slotInfo: UInt8 = 244
         static let function: UInt8 = 245
@@ -48,6 +55,7 @@ enum RDBFormat {
         case streamListpacks2 = 19
         case setListpack = 20
         case streamListpacks3 = 21
+        /// Valkey: fields, values and expiries in ms since 1970 (8 bytes; -1 for none).
         case hashMetadataPreGA = 22
         case hashListpackExPreGA = 23
         case hashMetadata = 24
@@ -76,6 +84,15 @@ public enum RDBUnsupported: String, Sendable, CaseIterable {
     case function = "a library of functions of a release candidate"
 }
 
+/// Contradictions in an RDB file that redis-server lives with, and a snapshot does not hold.
+public enum RDBMending: String, Sendable, CaseIterable {
+    case streamLength = "streams whose length was not the number of their entries"
+    case streamNode = "nodes of streams that did not hold what they counted"
+    case streamLastID = "streams whose last id was below an entry's"
+    case pendingOfNobody = "entries pending for no consumer, now for one without a name"
+    case repeated = "fields and members that came twice, of which the first stays"
+}
+
 public struct RDBOptions: Sendable {
     /// Go past what is unsupported instead of refusing the file.
     public var skipUnsupported = false
@@ -85,6 +102,8 @@ public struct RDBOptions: Sendable {
     public var databases: Int32 = .max
     /// Refuse strings of more bytes.
     public var longestString = Int(UInt32.max)
+    /// Put right what redis-server loads though it contradicts itself, instead of refusing it.
+    public var mends = true
     /// Do not refuse commands after the end of the RDB: somebody reads this AOF on from `RDBSummary.endOffset`.
     public var allowTail = false
 
@@ -143,6 +162,12 @@ public struct RDBSummary: Sendable {
     public internal(set) var expired = 0
     /// Keys left out because they were empty collections, as redis-server leaves them out.
     public internal(set) var empty = 0
+    /// What contradicted itself and was put right as redis-server sees it, how often.
+    public internal(set) var mended: [RDBMending: Int] = [:]
+    /// The same in words, a line for each kind.
+    public var mendings: [String] {
+        RDBMending.allCases.compactMap { kind in mended[kind].map { "mended: \(kind.rawValue) (\($0))" } }
+    }
     /// What was left out because it is not supported.
     public internal(set) var skipped: [RDBUnsupported: Int] = [:]
     /// Of the first byte after the end of the RDB.

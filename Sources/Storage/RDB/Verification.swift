@@ -40,6 +40,10 @@ public enum Verification {
     /// memory of the largest value and 32 to 64 bytes a key, by which keys that come twice are found.
     public static func run(_ path: String, options: Options = Options()) throws(StorageError) -> Report {
         if try RDBInput.isRDB(path) { return try verifyRDB(path, options) }
+        if !FileForm.isDatabase(path) {
+            throw StorageError(
+                file: path, message: "is neither an RDB file nor a snapshot, which is an SQLite database")
+        }
         defer { Snapshot.removeEmptyWAL(path: path) }
         return try verifySnapshot(path, options)
     }

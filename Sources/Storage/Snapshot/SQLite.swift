@@ -78,10 +78,7 @@ final class SQLiteConnection {
         let code = sqlite3_extended_errcode(handle)
         let advice =
             switch code & 0xff {
-            case SQLITE_NOTADB:
-                "; this is no SQLite database, or its beginning is damaged: choose another snapshotfilename or dir, or "
-                    + "restore it from a backup"
-            case SQLITE_CORRUPT: "; the file is damaged: restore it from a backup or a replica"
+            case SQLITE_CORRUPT, SQLITE_NOTADB: "; " + FileForm.fault(path)
             case SQLITE_BUSY, SQLITE_LOCKED: "; another program is writing to it: open it read-only (mode=ro) there"
             case SQLITE_FULL: "; make room on the disk"
             case SQLITE_TOOBIG: "; a row holds at most 1,000,000,000 bytes"

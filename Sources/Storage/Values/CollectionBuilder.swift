@@ -128,7 +128,7 @@ final class CollectionBuilder {
             pack.append(second)
         } else if type == .zset {
             // As in Redis, a listpack knows no -0.
-            pack.append(formatDouble(score == 0 ? 0 : score, into: scratch.0))
+            pack.append(formatDouble(score, into: scratch.0))
         }
         count += 1
         return true

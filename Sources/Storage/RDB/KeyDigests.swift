@@ -1,0 +1,90 @@
+// Invariant of this file: none of its own; keys are hashed while the visitor's call lasts.
+
+/// Finds a key that comes twice in an RDB file, in 8 bytes a key: 64 bits of a keyed hash of each, in buckets. Only where
+/// two are equal, the file is read again to tell a repetition from chance.
+struct KeyDigests {
+    private static let bucketBits: UInt64 = 8
+    private var buckets = [[UInt64]](repeating: [], count: 1 << Int(bucketBits))
+
+    @inline(__always) mutating func insert(_ key: RDBKey) {
+        let digest = KeyDigests.digest(key)
+        buckets[Int(digest >> (64 - KeyDigests.bucketBits))].append(digest)
+    }
+
+    private static func digest(_ key: RDBKey) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(key.database)
+        hasher.combine(bytes: key.key.buffer)
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
+    /// The error for the first key of `path` that comes twice in a database, nil where none does. `self` has the keys of
+    /// a reading of `path` with `options`. O(keys), and where digests are equal O(file size) more.
+    func findRepeated(in path: String, _ options: RDBOptions) throws(StorageError) -> StorageError? {
+        var repeated: Set<UInt64> = []
+        var slots: [UInt64] = []
+        for bucket in buckets {
+            KeyDigests.collectRepeated(bucket, &slots, into: &repeated)
+        }
+        if repeated.isEmpty { return nil }
+        let reader = try RDBReader(path: path, options: options, visitor: Finder(wanted: repeated))
+        try reader.read()
+        guard let key = reader.visitor.found else { return nil }
+        return StorageError(
+            file: path, offset: key.offset,
+            message:
+                "the key \(key.name) comes twice in database \(key.database), before this offset the second time: no server "
+                + "writes that; find the file it was made from")
+    }
+
+    /// By an open hash table that is used again for each bucket, which fits a core's cache.
+    private static func collectRepeated(_ bucket: [UInt64], _ slots: inout [UInt64], into repeated: inout Set<UInt64>) {
+        var size = 1024
+        while size < bucket.count * 2 { size *= 2 }
+        if slots.count == size {
+            for i in slots.indices { slots[i] = 0 }
+        } else {
+            slots = [UInt64](repeating: 0, count: size)
+        }
+        let mask = UInt64(size - 1)
+        for digest in bucket {
+            // 0 marks an empty slot; digests differ in their low bits enough.
+            let digest = digest | 1
+            var i = (digest >> 1) & mask
+            while slots[Int(i)] != 0 && slots[Int(i)] != digest { i = (i + 1) & mask }
+            if slots[Int(i)] == digest { repeated.insert(digest) }
+            slots[Int(i)] = digest
+        }
+    }
+
+    /// Looks for the first key that is there already among those whose digests are `wanted`.
+    private struct Finder: RDBVisitor {
+        let wanted: Set<UInt64>
+        private(set) var found: (name: String, database: Int32, offset: Int64)?
+        private var seen: Set<[UInt8]> = []
+        private var pending: (name: String, database: Int32)?
+
+        init(wanted: Set<UInt64>) { self.wanted = wanted }
+
+        private mutating func look(_ key: RDBKey) {
+            guard found == nil, wanted.contains(KeyDigests.digest(key) | 1) else { return }
+            let name = withUnsafeBytes(of: key.database) { Array($0) } + key.key.array
+            if !seen.insert(name).inserted { pending = (key.key.quoted, key.database) }
+        }
+
+        mutating func string(_ key: RDBKey, _ value: Bytes) { look(key) }
+        mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) { look(key) }
+        mutating func element(_ value: Bytes) {}
+        mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {}
+        mutating func scored(_ member: Bytes, _ score: Double) {}
+        mutating func streamEntry(_ id: StreamID, _ fields: Bytes) {}
+        mutating func streamRow(_ row: StreamRow) {}
+        mutating func end() {}
+        mutating func reached(_ offset: Int64, of size: Int64) {
+            if let pending {
+                found = (pending.name, pending.database, offset)
+                self.pending = nil
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/// A snapshot that is made under another name, and takes its place when it is whole and durable.
+public enum NewSnapshot {
+    private static let verb = "importing"
+
+    /// Calls `body` with a path in the directory of `path`, which makes a database there and closes it. What it made is
+    /// then synced and put in the place of `path`. On any failure nothing is left of it, and what stood at `path` stands;
+    /// what earlier calls have left that were killed goes first. Throws where something else than a regular file stands
+    /// there, or where a file does and `overwrite` is false.
+    public static func make<Result>(
+        _ path: String, overwrite: Bool, _ body: (String) throws(StorageError) -> Result
+    ) throws(StorageError) -> Result {
+        let path = OutputFile.resolved(path)
+        try OutputFile.checkFree(path, overwrite: overwrite)
+        removeLeftovers(of: path)
+        let temporary = OutputFile.temporary(path, verb)
+        do throws(StorageError) {
+            let result = try body(temporary)
+            try OutputFile.sync(temporary)
+            try OutputFile.checkFree(path, overwrite: overwrite)
+            try OutputFile.publish(temporary, as: path, overwrite: overwrite)
+            return result
+        } catch {
+            OutputFile.removeDatabase(temporary)
+            throw error
+        }
+    }
+
+    /// Deletes what a process that was killed has left of making `path`. `isOurs`: nobody else may be making it.
+    public static func removeLeftovers(of path: String, isOurs: Bool = false) {
+        OutputFile.removeLeftovers(of: path, verb, isOurs: isOurs)
+    }
+}
