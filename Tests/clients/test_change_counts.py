@@ -64,7 +64,7 @@ def test_random_commands_count_as_in_redis(swiftlet_server, oracle_server):
             after = [changes(connection) for connection in connections]
             if None in after:
                 continue
-            assert after[0] - before[0] == after[1] - before[1], executed[-10:]
+            assert after[0] - before[0] == after[1] - before[1], "\n".join(map(str, executed[-14:]))
             before = after
 
 

@@ -59,7 +59,8 @@ LEFT_OUT = {
 NO_DATA = set(
     """
     acl auth bgrewriteaof bgsave client command config debug echo hello info lastsave latency lolwut memory migrate ping quit
-    replicaof reset restore-asking role save select shutdown slaveof slowlog time wait pfselftest
+    replicaof reset restore-asking role save select shutdown slaveof slowlog time wait waitaof pfselftest
+    asking cluster failover function module pubsub readonly readwrite script
     hexpire hexpireat hexpiretime hpersist hpexpire hpexpireat hpexpiretime hpttl httl
     """.split()
 )

@@ -262,7 +262,7 @@ enum ServerCommands {
         let timeout = try timeout(c.args[3])
         let client = c.client
         let persistence = c.server.persistence
-        if local > 0 && persistence.log == nil { throw PersistenceControl.needsLog }
+        if local > 0 && persistence.log == nil { throw .waitsForNoLog }
         let answer = EmptyReply.written { reply in
             reply.array(2)
             reply.integer(persistence.isSynced(client) ? 1 : 0)

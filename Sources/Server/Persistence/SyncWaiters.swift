@@ -41,9 +41,6 @@ struct SyncWaiters {
 }
 
 extension PersistenceControl {
-    static let needsLog = CommandError(
-        "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
-
     /// Whether all that the client wrote is on disk.
     func isSynced(_ client: Client) -> Bool {
         syncWaiters.isSynced(client.ackPosition, log, server.propagator)
@@ -53,7 +50,7 @@ extension PersistenceControl {
     func answerSyncWaiters() {
         if syncWaiters.isEmpty { return }
         for waiter in syncWaiters.takeDone(log, server.propagator) {
-            if log == nil { server.abort(waiter, PersistenceControl.needsLog) } else { server.timeOut(waiter) }
+            if log == nil { server.abort(waiter, .waitsForNoLog) } else { server.timeOut(waiter) }
         }
     }
 }

@@ -93,7 +93,7 @@ struct CommandFlags: OptionSet, Sendable {
     static let noAsyncLoading = CommandFlags(rawValue: 1 << 16)
     static let noMulti = CommandFlags(rawValue: 1 << 17)
     /// Answers when another server has, for which a transaction does not wait. Not shown by COMMAND.
-    static let repliesLater = CommandFlags(rawValue: 1 << 19)
+    static let repliesLater = CommandFlags(rawValue: 1 << 20)
     /// Allowed while a script has run for too long.
     static let allowBusy = CommandFlags(rawValue: 1 << 18)
     /// Only removes, which is what is needed where writes are refused because a disk is full. Ours: COMMAND does not

@@ -36,6 +36,8 @@ struct CommandError: Error, Equatable {
     static let databaseOutOfRange = CommandError("ERR DB index is out of range")
     static let incrementOverflows = CommandError("ERR increment or decrement would overflow")
     static let stringTooLong = CommandError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+    static let waitsForNoLog = CommandError(
+        "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     static let saveInProgress = CommandError("ERR Background save already in progress")
     static let rewriteInTheWay = CommandError(
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a "
