@@ -10,9 +10,8 @@ extension PersistenceControl {
         let settings = server.config.settings
         let directory = settings.directory
         try takeDirectory()
-        isLoading = true
-        loadingStarted = wallClockMilliseconds() / 1000
-        defer { isLoading = false }
+        beginLoading()
+        defer { endLoading() }
         let began = monotonicNanoseconds()
 
         server.propagator.isEnabled = false
@@ -85,7 +84,16 @@ extension PersistenceControl {
         var options = RDBImporter.Options()
         options.reading.dropExpiredAt = wallClockMilliseconds()
         options.reading.databases = Int32(clamping: server.config.settings.databases)
-        let summary = try RDBImporter.run(from: path, to: snapshotPath, options: options)
+        let snapshot = snapshotPath
+        let summary = try loadElsewhere { [options] (progress) throws(StorageError) in
+            var options = options
+            options.progress = {
+                progress.total.store(Int($0.fileSize), ordering: .relaxed)
+                progress.loaded.store(Int($0.bytesRead), ordering: .relaxed)
+                return !progress.isCancelled.load(ordering: .relaxed)
+            }
+            return try RDBImporter.run(from: path, to: snapshot, options: options)
+        }
         server.log.notice("Imported \(summary.keys) keys; \(path) is not needed any more")
     }
 
@@ -118,7 +126,10 @@ extension PersistenceControl {
     }
 
     @discardableResult func loadSnapshot() throws(StorageError) -> Meta {
-        let meta = try SnapshotLoading.load(snapshotPath, into: server.keyspace)
+        expectLoading(bytes: Int(Snapshot.size(path: snapshotPath) ?? 0))
+        let meta = try SnapshotLoading.load(snapshotPath, into: server.keyspace) { [unowned self] in
+            loaded(bytes: $0)
+        }
         serverID = meta.server
         checkpointNumber = meta.checkpoint
         logSegmentOfSnapshot = meta.segment
@@ -147,8 +158,13 @@ extension PersistenceControl {
             directory: settings.directory, baseName: settings.appendFileName, server: serverID,
             mayCutTail: settings.appendLoadTruncated, durable: noted?.server == serverID ? noted?.segment : nil,
             warn: { logger.warning($0) })
+        expectLoading(bytes: reader.size(from: segment))
         let replayer = LogReplayer(server)
-        defer { replayer.end() }
+        isReplaying = true
+        defer {
+            isReplaying = false
+            replayer.end()
+        }
         server.propagator.isEnabled = false
         defer { server.propagator.isEnabled = log != nil }
         return try reader.recover(from: segment, through: last ?? .max) { (arguments) throws(StorageError) in

@@ -1,0 +1,29 @@
+import Glibc
+
+/// The system's limit of open files, `ulimit -n`.
+enum DescriptorLimit {
+    /// Descriptors that are not clients': files, listeners, the loop's own. What is left below them makes sure that a
+    /// snapshot can be written while as many clients are connected as may be.
+    static let reserved = 32
+
+    /// Raises the limit so far that `clients` fit beside what the server needs itself, as far as the system lets it.
+    /// Returns how many clients fit: `clients`, or fewer, 0 and negative too.
+    static func raise(for clients: Int) -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        let wanted = rlim_t(clamping: clients) + rlim_t(reserved)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return clients }
+        if limit.rlim_cur < wanted {
+            let before = limit
+            limit.rlim_cur = wanted
+            limit.rlim_max = max(limit.rlim_max, wanted)
+            // Above the hard limit only root may go; others up to it.
+            if setrlimit(resource, &limit) != 0 {
+                limit.rlim_cur = min(wanted, before.rlim_max)
+                limit.rlim_max = before.rlim_max
+                if setrlimit(resource, &limit) != 0 { limit = before }
+            }
+        }
+        return min(clients, Int(clamping: limit.rlim_cur) - reserved)
+    }
+}
