@@ -54,9 +54,9 @@ enum ConfigCommands {
         c.reply.ok()
     }
 
-    /// What follows the name of a secret setting; all behind it where the count is wrong.
+    /// What follows the name of a secret setting, wherever it stands: a word may be missing before it.
     @Sendable private static func setSecrets(_ args: Arguments, _ body: (Int) -> Void) {
-        for i in stride(from: 2, to: args.count, by: 2) where i + 1 < args.count {
+        for i in 2..<max(2, args.count - 1) {
             guard let setting = SettingTable.byName[ByteString(args[i]).lowercased] else { continue }
             if setting.flags.contains(.secret) { body(i + 1) }
         }

@@ -6,8 +6,7 @@ enum DescriptorLimit {
     /// snapshot can be written while as many clients are connected as may be.
     static let reserved = 32
 
-    /// Raises the limit so far that `clients` fit beside what the server needs itself, as far as the system lets it.
-    /// Returns how many clients fit: `clients`, or fewer, 0 and negative too.
+    /// Raises the soft limit so far that `clients` fit beside what the server needs itself, up to the hard limit. Returns how many clients fit: `clients`, or fewer, 0 and negative too.
     static func raise(for clients: Int) -> Int {
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         let wanted = rlim_t(clamping: clients) + rlim_t(reserved)
@@ -15,14 +14,8 @@ enum DescriptorLimit {
         guard getrlimit(resource, &limit) == 0 else { return clients }
         if limit.rlim_cur < wanted {
             let before = limit
-            limit.rlim_cur = wanted
-            limit.rlim_max = max(limit.rlim_max, wanted)
-            // Above the hard limit only root may go; others up to it.
-            if setrlimit(resource, &limit) != 0 {
-                limit.rlim_cur = min(wanted, before.rlim_max)
-                limit.rlim_max = before.rlim_max
-                if setrlimit(resource, &limit) != 0 { limit = before }
-            }
+            limit.rlim_cur = min(wanted, limit.rlim_max)
+            if setrlimit(resource, &limit) != 0 { limit = before }
         }
         return min(clients, Int(clamping: limit.rlim_cur) - reserved)
     }
