@@ -46,7 +46,9 @@ def test_a_reader_that_does_not_read_is_seen():
         connection.call("SET", "big", b"x" * (10 << 20))
         idle = int(info(connection)["mem_clients_normal"])
         with connect_slow_reader(server) as s:
-            s.sendall(encode(["CLIENT", "SETNAME", "slow"]) + encode(["GET", "big"]) * 5)
+            s.sendall(encode(["CLIENT", "SETNAME", "slow"]))
+            assert s.recv(100) == b"+OK\r\n"
+            s.sendall(encode(["GET", "big"]) * 5)
             wait_until(lambda: int(client(connection, "slow")["omem"]) > 45 << 20)
             line = client(connection, "slow")
             assert line["oll"] == "1" and line["obl"] == "16384" and line["events"] == "rw"
