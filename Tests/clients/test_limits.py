@@ -167,19 +167,26 @@ class TestOutput:
 
 
 class TestInput:
-    def test_queued_commands_count(self):
-        server = start_swiftlet("--client-query-buffer-limit", "1mb")
-        try:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
-                s.sendall(encode(["MULTI"]))
-                with pytest.raises(OSError):
-                    for _ in range(200):
-                        s.sendall(encode(["SET", "a", "x" * 20000]))
-                        time.sleep(0.001)
-            info = server.connect().call("INFO", "stats")
-            assert b"client_query_buffer_limit_disconnections:1\r\n" in info
-        finally:
-            server.stop()
+    @pytest.fixture(params=[start_swiftlet, start_redis], ids=["swiftlet", "redis"])
+    def narrow(self, request):
+        server = request.param("--client-query-buffer-limit", "1mb")
+        yield server
+        server.stop()
+
+    def test_a_request_that_does_not_end_is_cut_at_the_limit(self, narrow):
+        with socket.create_connection(("127.0.0.1", narrow.port), timeout=10) as s, pytest.raises(OSError):
+            s.sendall(b"*2\r\n$4\r\nECHO\r\n$30000000\r\n")
+            for _ in range(200):
+                s.sendall(b"x" * 20000)
+                time.sleep(0.001)
+
+    def test_queued_commands_do_not_count(self, narrow):
+        """As in redis-server 7.0: a transaction may be larger than a request."""
+        connection = narrow.connect()
+        connection.call("MULTI")
+        for _ in range(100):
+            assert connection.call("SET", "a", "x" * 20000) == b"+QUEUED\r\n"
+        assert connection.call("EXEC").startswith(b"*100\r\n+OK\r\n")
 
 
 class TestDescriptors:

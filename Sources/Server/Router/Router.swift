@@ -18,9 +18,7 @@ extension Server {
             executeInput(client)
         }
         statistics.inputMaximum.note(client.input.count)
-        // Commands that MULTI has queued are input that was not executed.
-        let queued = client.flags.contains(.multi) ? client.transaction.bytes.count : 0
-        if client.input.count &+ queued > queryBufferLimit {
+        if client.input.count > queryBufferLimit {
             statistics.queryBufferDisconnections += 1
             log.warning("Closing client that reached max query buffer length: id=\(client.id)")
             client.transport?.close()
