@@ -4,7 +4,7 @@ import re
 import time
 
 from oracle import encode, start_swiftlet
-from process import wait_until
+from launched import wait_until
 from test_limits import connect_slow_reader
 
 
