@@ -42,10 +42,17 @@ enum Launcher {
             log.notice("Server initialized")
             try loop.listen()
             server.onSupervisorNews?("STATUS=Loading the data")
-            try server.persistence.start(server)
-            server.persistence.attach()
             server.requestShutdown = { [unowned server] in server.persistence.signalled($0) }
-            server.followSettings(listenersChanged: { _ throws(SettingError) in try loop.listenAgain() })
+            server.followSettings(
+                listenersChanged: { _ throws(SettingError) in try loop.listenAgain() },
+                clientLimitChanged: { () throws(SettingError) in try loop.clientLimitChanged() })
+            do throws(StorageError) {
+                try server.persistence.start(server)
+            } catch {
+                server.closeListeners()
+                throw error
+            }
+            server.persistence.attach()
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
             server.onSupervisorNews?("READY=1\nSTATUS=Ready to accept connections")

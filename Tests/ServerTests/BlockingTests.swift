@@ -151,7 +151,7 @@ import Testing
 }
 
 /// Repeatable random numbers.
-private struct SplitMix {
+struct SplitMix {
     var state: UInt64
 
     mutating func next(upTo limit: Int) -> Int {

@@ -13,6 +13,7 @@ private struct Feed {
     var verbatim: [String] = []
     var error: ProtocolError?
     var maximumBulk = 512 << 20
+    var isAuthenticated = true
 
     mutating func receive(_ bytes: ArraySlice<UInt8>) {
         if error != nil { return }
@@ -26,7 +27,9 @@ private struct Feed {
         while true {
             batch.removeAll()
             do throws(ProtocolError) {
-                while case .request = try parser.next(available, &position, batch, maximumBulk: maximumBulk) {}
+                while case .request = try parser.next(
+                    available, &position, batch, maximumBulk: maximumBulk, isAuthenticated: isAuthenticated)
+                {}
             } catch {
                 self.error = error
             }
@@ -111,6 +114,23 @@ private func resp(_ words: String...) -> String {
         #expect(pieces.error == error)
     }
 
+    @Test(
+        arguments: [
+            ("*10\r\n", nil), ("*11\r\n", .unauthenticatedMultibulkLength), ("*1\r\n$16384\r\n", nil),
+            ("*1\r\n$16385\r\n", .unauthenticatedBulkLength), ("*99999999999\r\n", .invalidMultibulkLength),
+            ("*1\r\n$-2\r\n", .invalidBulkLength),
+        ] as [(String, ProtocolError?)])
+    func beforeAuthentication(text: String, error: ProtocolError?) {
+        var whole = Feed()
+        whole.isAuthenticated = false
+        whole.receive(text)
+        #expect(whole.error == error)
+        var pieces = Feed()
+        pieces.isAuthenticated = false
+        for byte in text.utf8 { pieces.receive([byte][...]) }
+        #expect(pieces.error == error)
+    }
+
     @Test func faultTexts() {
         func text(_ error: ProtocolError) -> String {
             let reply = ReplyWriter()
@@ -120,6 +140,9 @@ private func resp(_ words: String...) -> String {
         #expect(text(.expectedDollar(80)) == "-ERR Protocol error: expected '$', got 'P'\r\n")
         #expect(text(.invalidMultibulkLength) == "-ERR Protocol error: invalid multibulk length\r\n")
         #expect(text(.invalidBulkLength) == "-ERR Protocol error: invalid bulk length\r\n")
+        #expect(
+            text(.unauthenticatedMultibulkLength) == "-ERR Protocol error: unauthenticated multibulk length\r\n")
+        #expect(text(.unauthenticatedBulkLength) == "-ERR Protocol error: unauthenticated bulk length\r\n")
         #expect(text(.bigMultibulkCount) == "-ERR Protocol error: too big mbulk count string\r\n")
         #expect(text(.bigBulkCount) == "-ERR Protocol error: too big bulk count string\r\n")
         #expect(text(.bigInline) == "-ERR Protocol error: too big inline request\r\n")

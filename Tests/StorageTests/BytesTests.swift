@@ -15,6 +15,23 @@ import Testing
         #expect(back.bytes == out.bytes)
     }
 
+    @Test func bufferWithLimit() {
+        let out = OutputBuffer(capacity: 16)
+        out.limit = 100
+        for _ in 0..<10 { out.append("0123456789") }
+        #expect(out.count == 100 && out.capacity == 100 && !out.isOverflowed)
+        out.append(byte: 1)
+        #expect(out.isOverflowed)
+        // Room is there for whatever comes, and none of it is kept.
+        let large = OutputBuffer()
+        for _ in 0..<100_000 { large.append("0123456789") }
+        for _ in 0..<10 { out.append(large.bytes) }
+        out.append(byte: 1)
+        #expect(out.capacity <= 1 << 20)
+        for _ in 0..<10_000 { out.append("0123456789") }
+        #expect(out.capacity <= 4096)
+    }
+
     @Test(arguments: ["", "-", "-0", "01", "+1", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3"])
     func notIntegers(text: String) {
         let out = OutputBuffer()

@@ -138,14 +138,23 @@ class Server:
         deadline = time.monotonic() + 20
         while True:
             try:
-                self.connect().close()
-                return
+                if self.has_loaded():
+                    return
             except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    text = pathlib.Path(self.log.name).read_text(errors="replace")
-                    self.stop()
-                    raise RuntimeError(f"{command} did not start:\n{text}") from None
-                time.sleep(0.02)
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                text = pathlib.Path(self.log.name).read_text(errors="replace")
+                self.stop()
+                raise RuntimeError(f"{command} did not start:\n{text}")
+            time.sleep(0.02)
+
+    def has_loaded(self):
+        """Whether commands are executed; raises OSError where nobody listens."""
+        connection = self.connect()
+        try:
+            return not connection.call("PING").startswith(b"-LOADING")
+        finally:
+            connection.close()
 
     def connect(self):
         return Connection(self.port)

@@ -50,7 +50,7 @@ enum ClientCommand {
 
     private static func info(_ c: ReadContext) throws(CommandError) {
         let out = OutputBuffer()
-        ClientDescription.append(c.client, c.server, to: out)
+        ClientDescription.append(c.client, c.server, to: out, executing: c.client, current: c.args)
         out.append("\n")
         c.reply.verbatim(out.bytes, "txt")
     }
@@ -143,7 +143,7 @@ enum ClientCommand {
         }
         let out = OutputBuffer()
         for client in clients {
-            ClientDescription.append(client, c.server, to: out)
+            ClientDescription.append(client, c.server, to: out, executing: c.client, current: c.args)
             out.append("\n")
         }
         c.reply.verbatim(out.bytes, "txt")

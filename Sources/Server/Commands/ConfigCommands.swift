@@ -15,7 +15,7 @@ enum ConfigCommands {
                 Command(
                     "set", arity: -4, flags: flags, keys: .none, group: .server, since: "2.0.0",
                     complexity: "O(N) for N settings", summary: "Changes settings, all of those named or none.",
-                    .control(set)),
+                    secrets: setSecrets, .control(set)),
                 Command(
                     "rewrite", arity: 2, flags: flags, keys: .none, group: .server, since: "2.8.0",
                     complexity: "O(N) for a file of N lines",
@@ -52,6 +52,14 @@ enum ConfigCommands {
             throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)
         }
         c.reply.ok()
+    }
+
+    /// What follows the name of a secret setting, wherever it stands: a word may be missing before it.
+    @Sendable private static func setSecrets(_ args: Arguments, _ body: (Int) -> Void) {
+        for i in 2..<max(2, args.count - 1) {
+            guard let setting = SettingTable.byName[ByteString(args[i]).lowercased] else { continue }
+            if setting.flags.contains(.secret) { body(i + 1) }
+        }
     }
 
     private static func rewrite(_ c: ReadContext) throws(CommandError) {

@@ -15,11 +15,11 @@ enum ConnectionCommands {
         Command(
             "hello", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "6.0.0", summary: "Agrees on a protocol, and tells about the server.",
-            .control(hello)),
+            secrets: helloSecrets, .control(hello)),
         Command(
             "auth", arity: -2, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "1.0.0", complexity: "O(N) for N passwords of the user",
-            summary: "Says who is at the other end.", .control(auth)),
+            summary: "Says who is at the other end.", secrets: authSecrets, .control(auth)),
         Command(
             "quit", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "1.0.0", summary: "Ends the connection.", .control(quit)),
@@ -82,6 +82,24 @@ enum ConnectionCommands {
         c.reply.ok()
     }
 
+    @Sendable private static func authSecrets(_ args: Arguments, _ body: (Int) -> Void) {
+        for i in 1..<max(1, args.count) { body(i) }
+    }
+
+    /// The two arguments behind each AUTH, which may stand behind other options.
+    @Sendable private static func helloSecrets(_ args: Arguments, _ body: (Int) -> Void) {
+        var i = 2
+        while i < args.count {
+            if args[i].equals(ignoringCase: "auth") {
+                for secret in i + 1..<max(i + 1, min(i + 3, args.count)) { body(secret) }
+                i += 2
+            } else if args[i].equals(ignoringCase: "setname") {
+                i += 1
+            }
+            i += 1
+        }
+    }
+
     private static func hello(_ c: ReadContext) throws(CommandError) {
         var version = c.client.protocolVersion
         if c.args.count > 1 {
@@ -131,6 +149,7 @@ extension Server {
     func authenticate(_ client: Client, _ user: Bytes, _ password: Bytes) throws(CommandError) {
         guard user == Bytes("default"), config.settings.accepts(password) else { throw .wrongPassword }
         client.flags.remove(.unauthenticated)
+        client.updateOutputLimit()
         client.user = "default"
     }
 
@@ -141,5 +160,6 @@ extension Server {
         } else {
             client.flags.remove(.unauthenticated)
         }
+        client.updateOutputLimit()
     }
 }

@@ -14,6 +14,8 @@ enum DebugCommands {
     private struct Action: Sendable {
         let name: StaticString
         let arguments: ClosedRange<Int>
+        /// Refused while data loads.
+        var usesData = true
         let run: @Sendable (WriteContext) throws(CommandError) -> Void
     }
 
@@ -23,19 +25,19 @@ enum DebugCommands {
         Action(name: "object", arguments: 1...2, run: object),
         Action(name: "reload", arguments: 0...3, run: reload),
         Action(name: "loadaof", arguments: 0...0, run: loadaof),
-        Action(name: "sleep", arguments: 1...1, run: sleep),
-        Action(name: "set-active-expire", arguments: 1...1, run: setActiveExpire),
-        Action(name: "set-skip-checksum-validation", arguments: 1...1, run: setSkipChecksum),
+        Action(name: "sleep", arguments: 1...1, usesData: false, run: sleep),
+        Action(name: "set-active-expire", arguments: 1...1, usesData: false, run: setActiveExpire),
+        Action(name: "set-skip-checksum-validation", arguments: 1...1, usesData: false, run: setSkipChecksum),
         Action(name: "populate", arguments: 1...3, run: populate),
-        Action(name: "error", arguments: 1...1, run: error),
-        Action(name: "log", arguments: 1...1, run: log),
-        Action(name: "protocol", arguments: 1...1, run: DebugProtocol.reply),
-        Action(name: "stringmatch-len", arguments: 2...2, run: stringMatch),
+        Action(name: "error", arguments: 1...1, usesData: false, run: error),
+        Action(name: "log", arguments: 1...1, usesData: false, run: log),
+        Action(name: "protocol", arguments: 1...1, usesData: false, run: DebugProtocol.reply),
+        Action(name: "stringmatch-len", arguments: 2...2, usesData: false, run: stringMatch),
         Action(name: "htstats", arguments: 1...2, run: tableStatistics),
         Action(name: "htstats-key", arguments: 1...2, run: valueTableStatistics),
         Action(name: "listpack", arguments: 1...1, run: listpack),
         Action(name: "sdslen", arguments: 1...1, run: stringLengths),
-        Action(name: "allocated", arguments: 0...0, run: allocated),
+        Action(name: "allocated", arguments: 0...0, usesData: false, run: allocated),
         Action(name: "config-rewrite-force-all", arguments: 0...0, run: rewriteAll),
         Action(name: "change-repl-id", arguments: 0...0, run: changeReplicationID),
         // Of Redis's insides that Swiftlet does not have: accepted, so that suites go on.
@@ -47,8 +49,8 @@ enum DebugCommands {
         Action(name: "dict-resizing", arguments: 1...1, run: accept),
         Action(name: "pause-cron", arguments: 1...1, run: accept),
         Action(name: "client-eviction", arguments: 0...0, run: accept),
-        Action(name: "jmap", arguments: 0...0, run: accept),
-        Action(name: "help", arguments: 0...0, run: help),
+        Action(name: "jmap", arguments: 0...0, usesData: false, run: accept),
+        Action(name: "help", arguments: 0...0, usesData: false, run: help),
     ]
 
     /// Bytes that this thread has asked the allocator for since the start: what tests hold the hot path to.
@@ -65,6 +67,7 @@ enum DebugCommands {
         }
         for action in actions where c.args[1].equals(ignoringCase: action.name) {
             guard action.arguments.contains(c.args.count - 2) else { break }
+            if action.usesData && c.server.guards.contains(.loading) { throw .loading }
             return try action.run(c)
         }
         throw .subcommandSyntax(c.args)

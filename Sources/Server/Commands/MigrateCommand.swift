@@ -6,7 +6,8 @@ enum MigrateCommand {
         Command(
             "migrate", arity: -6, flags: [.repliesLater], keys: .function(keys), group: .generic, since: "2.6.0",
             complexity: "O(N) for values of N elements or bytes together; writes wait until it is done",
-            summary: "Moves keys to another server.", categories: [.keyspace, .dangerous], .write(migrate))
+            summary: "Moves keys to another server.", categories: [.keyspace, .dangerous], secrets: secrets,
+            .write(migrate))
     ]
 
     private struct Options {
@@ -69,15 +70,16 @@ enum MigrateCommand {
             target: MigrationWorker.Target(host: c.args[1].string, port: c.args[2].string), database: database,
             authentication: authentication(c.args, options), requests: requests.bytes.array, count: keys.count,
             timeout: timeout <= 0 ? defaultTimeout : Int(timeout))
-        // The password is not to be seen in SLOWLOG.
-        var shown: [Bytes] = []
-        for i in 0..<c.args.count {
-            shown.append(options.credentials?.contains(i) ?? false ? Bytes("(redacted)") : c.args[i])
-        }
-        shown.withUnsafeBufferPointer {
-            guard let base = $0.baseAddress else { return }
-            c.server.migrations.begin(
-                c.client, Arguments(base, $0.count), job, keys: keys, isCopy: options.isCopy)
+        c.server.migrations.begin(c.client, c.args, job, keys: keys, isCopy: options.isCopy)
+    }
+
+    /// What follows AUTH, and AUTH2; a key or anything else may be called so too, and is not shown then.
+    @Sendable private static func secrets(_ args: Arguments, _ body: (Int) -> Void) {
+        var i = 6
+        while i < args.count, !args[i].equals(ignoringCase: "keys") {
+            let count = args[i].equals(ignoringCase: "auth") ? 1 : args[i].equals(ignoringCase: "auth2") ? 2 : 0
+            for secret in i + 1..<max(i + 1, min(i + 1 + count, args.count)) { body(secret) }
+            i += 1 + count
         }
     }
 

@@ -37,6 +37,9 @@ final class Config {
     /// Replication commands change these without CONFIG SET.
     func setMaster(_ master: HostAndPort?) { settings.replicaOf = master }
 
+    /// The system has no descriptors for as many clients as the settings say.
+    func lowerClientLimit(_ count: Int) { settings.maxClients = count }
+
     // MARK: - CONFIG GET
 
     /// Names and values of what any of `patterns` matches, each once, in the table's order.

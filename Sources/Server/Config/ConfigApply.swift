@@ -4,9 +4,11 @@ import Storage
 extension Server {
     /// Makes CONFIG SET reach the parts that keep what they need of the settings; all others read them when they use
     /// them. Once, when the parts are there. The server itself has taken over its copies before a part is told.
-    /// `listenersChanged` is the network's: it listens on `bind` and `port` as they are now, or throws.
+    /// `listenersChanged` is the network's: it listens on `bind` and `port` as they are now, or throws. So is
+    /// `clientLimitChanged`: it has descriptors for `maxclients`, or throws.
     func followSettings(
-        listenersChanged: @escaping (_ old: Settings) throws(SettingError) -> Void = { (_) throws(SettingError) in }
+        listenersChanged: @escaping (_ old: Settings) throws(SettingError) -> Void = { (_) throws(SettingError) in },
+        clientLimitChanged: @escaping () throws(SettingError) -> Void = { () throws(SettingError) in }
     ) {
         log.setLevel(config.settings.logLevel)
         config.onWithoutEffect = { [unowned self] in
@@ -20,7 +22,9 @@ extension Server {
                 try config.enterDirectory()
                 try persistence.directoryChanged()
             case .listeners: try listenersChanged(old)
-            case .limits, .slowlog, .clients, .notifications, .replication: break
+            case .clients:
+                if config.settings.maxClients > old.maxClients { try clientLimitChanged() }
+            case .limits, .slowlog, .notifications, .replication: break
             }
         }
     }

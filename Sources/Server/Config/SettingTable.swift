@@ -74,7 +74,7 @@ enum SettingTable {
         },
         .text("proc-title-template", \.procTitleTemplate, .unused, check: SettingForms.checkTitleTemplate),
         .text(
-            "requirepass", \.requirePass,
+            "requirepass", \.requirePass, .secret,
             whenSet: { settings, source in
                 // What the file says is settled when all of it is read.
                 if source == .command { settings.defaultUser?.setPassword(settings.requirePass) }
@@ -170,8 +170,8 @@ enum SettingTable {
             settings.replicaOf = try SettingForms.master(words)
         }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, "\($0.port)"]] } ?? [] }.later(
             "this server is a master"),
-        .text("masteruser", \.masterUser).later().valkey("primaryuser"),
-        .text("masterauth", \.masterAuth).later().valkey("primaryauth"),
+        .text("masteruser", \.masterUser, .secret).later().valkey("primaryuser"),
+        .text("masterauth", \.masterAuth, .secret).later().valkey("primaryauth"),
         .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only").later(),
         .bool("replica-serve-stale-data", \.replicaServeStaleData).alias("slave-serve-stale-data").later(),
         .integer("replica-priority", \.replicaPriority, int).alias("slave-priority").later(),

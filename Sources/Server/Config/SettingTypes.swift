@@ -35,6 +35,8 @@ struct SettingFlags: OptionSet, Sendable {
     static let severalWords = SettingFlags(rawValue: 16)
     /// CONFIG SET is refused while data is loading.
     static let notWhileLoading = SettingFlags(rawValue: 32)
+    /// The value is shown to nobody but those who may read the settings.
+    static let secret = SettingFlags(rawValue: 64)
     /// Belongs to a feature that is still to come: accepted and kept, without effect so far.
     static let later = SettingFlags(rawValue: 128)
 }

@@ -17,7 +17,7 @@ final class Migrations {
 
     var connectionCount: Int { worker?.connectionCount ?? 0 }
 
-    /// `client` has its answer when the job is done; `request` is what SLOWLOG shows of it. There is no other migration, as
+    /// `client` has its answer when the job is done; `request` is the command. There is no other migration, as
     /// MIGRATE writes and is put off, but where no pause holds a client up: then it is refused.
     func begin(_ client: Client, _ request: Arguments, _ job: MigrationWorker.Job, keys: [[UInt8]], isCopy: Bool) {
         if current != nil { return client.reply.error(CommandError("ERR another MIGRATE is under way")) }

@@ -13,8 +13,10 @@ final class Connection: Transport {
     private var isFlushScheduled = false
     private var isClosing = false
     private var wantsWritable = false
-    /// Bytes of the client's output that have left.
-    private var sent = 0
+    /// Is among the loop's stalled connections.
+    private var isCountedStalled = false
+    private var sentBytes = 0
+    override var sent: Int { sentBytes }
 
     /// Since when the output has been above the soft limit, in seconds since 1970; 0: it is not.
     private var overSoftLimitSince: Int64 = 0
@@ -53,15 +55,18 @@ final class Connection: Transport {
     }
 
     @inline(__always) private func afterExecution(_ client: Client) {
-        if client.output.count > 0 || client.flags.contains(.closeAfterReply) { scheduleFlush() }
+        if client.output.count > 0 || client.flags.contains(.closeAfterReply) || client.output.isOverflowed {
+            scheduleFlush()
+        }
     }
 
     // MARK: Output
 
     override func scheduleFlush() {
         if isClosing { return }
+        guard let client else { return }
         // While the socket is full, no flush looks at how much has piled up.
-        if wantsWritable, let client, isOverLimit(client) { return closeOverLimit(client) }
+        if client.output.isOverflowed || (wantsWritable && isOverLimit(client)) { return closeOverLimit(client) }
         if isFlushScheduled { return }
         isFlushScheduled = true
         if !wantsWritable { loop.scheduleFlush(self) }
@@ -81,46 +86,46 @@ final class Connection: Transport {
         if client.ackPosition > server.acknowledgedPosition { return loop.waitForLog(self) }
         isFlushScheduled = false
         let output = client.output
-        while sent < output.count {
-            let count = send(socket, output.base + sent, output.count - sent, Int32(MSG_NOSIGNAL))
+        if output.isOverflowed { return closeOverLimit(client) }
+        server.statistics.outputMaximum.note(output.count - sentBytes)
+        while sentBytes < output.count {
+            let count = send(socket, output.base + sentBytes, output.count - sentBytes, Int32(MSG_NOSIGNAL))
             if count < 0 {
                 if errno == EINTR { continue }
                 if errno != EAGAIN { return close() }
                 isFlushScheduled = true
                 wantsWritable = true
                 loop.watchWritable(socket, true)
+                if !isCountedStalled { loop.addStalled(self) }
+                isCountedStalled = true
                 return keepRest(client)
             }
-            sent += count
+            sentBytes += count
             server.statistics.bytesWritten &+= count
         }
-        sent = 0
+        sentBytes = 0
         overSoftLimitSince = 0
         output.removeAll(keepingAtMost: Connection.keptOutput)
+        output.limit = client.outputLimit
         if client.flags.contains(.closeAfterReply) { close() }
     }
 
     /// The socket is full. What has left goes out of the buffer too once it is most of it: a client that never quite
     /// catches up must not have all its output kept.
     private func keepRest(_ client: Client) {
-        if sent > 1 << 20 && sent > client.output.count / 2 {
-            client.output.removeFirst(sent)
-            sent = 0
+        if sentBytes > 1 << 20 && sentBytes > client.output.count / 2 {
+            client.output.removeFirst(sentBytes)
+            sentBytes = 0
         }
+        client.updateOutputLimit()
         if isOverLimit(client) { closeOverLimit(client) }
     }
 
     /// Whether more waits to be sent than `client-output-buffer-limit` has for this class of client.
     private func isOverLimit(_ client: Client) -> Bool {
-        let limits = server.config.settings.outputBufferLimits
-        let limit =
-            switch ClientType(client) {
-            case .normal, .master: limits.normal
-            case .replica: limits.replica
-            case .pubsub: limits.pubsub
-            }
-        let waiting = client.output.count - sent
-        if limit.hard > 0 && waiting > limit.hard { return true }
+        let limit = server.outputBufferLimit(of: client)
+        let waiting = client.output.count - sentBytes
+        if waiting > client.outputLimit { return true }
         guard limit.soft > 0 && waiting > limit.soft else {
             overSoftLimitSince = 0
             return false
@@ -130,7 +135,16 @@ final class Connection: Transport {
         return now - overSoftLimitSince > limit.softSeconds
     }
 
+    /// The socket is full. Called by the timer, which forgets those that are not.
+    func isStillStalled() -> Bool {
+        isCountedStalled = wantsWritable && !isClosing
+        return isCountedStalled
+    }
+    /// The soft limit is one of time too: it is looked at also while nothing is written.
+    func checkOutputLimit() { if let client, isOverLimit(client) { closeOverLimit(client) } }
+
     private func closeOverLimit(_ client: Client) {
+        server.statistics.outputBufferDisconnections += 1
         server.log.warning(
             "Client id=\(client.id) addr=\(client.address) is closed: its output is over client-output-buffer-limit.")
         close()

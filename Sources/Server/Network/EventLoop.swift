@@ -26,11 +26,14 @@ final class EventLoop {
     private var lastAcknowledged = Int.min
     private var closing: [Connection] = []
     private var resumes: [Connection] = []
+    /// Connections whose sockets are full, and some that were.
+    private var stalled: [Connection] = []
 
     /// What a read goes to; a request that lies in it whole is executed in place.
     private let scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.readSize, alignment: 16)
     private static let readSize = 64 << 10
     private static let eventCapacity = 1024
+    private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: EventLoop.eventCapacity)
     /// Connections accepted in one turn, so that a flood of them does not starve the others.
     private static let acceptsPerTurn = 100
 
@@ -40,6 +43,8 @@ final class EventLoop {
         self.server = server
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
+        // A file at the limit of `ulimit -f` is an error of write(2), as a full disk is.
+        signal(SIGXFSZ, SIG_IGN)
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)
@@ -57,55 +62,99 @@ final class EventLoop {
             _ = write(wakeup, &one, 8)
         }
         server.stop = { [unowned self] in isStopping = true }
+        server.turn = { [unowned self] in turn(waiting: $0) }
     }
     deinit {
         for descriptor in [poll, wakeup, signals] { Glibc.close(descriptor) }
         scratch.deallocate()
+        events.deallocate()
     }
 
     // MARK: Listening
 
-    /// Listens as the settings say. Throws when nothing could be bound, or an address is refused for another reason than
-    /// that this machine has none of its kind.
+    /// Listens as the settings say, for as many clients as the limit of descriptors allows. Throws when nothing could be
+    /// bound, an address is refused for another reason than that this machine has none of its kind, or the limit leaves
+    /// nothing for clients.
     func listen() throws(StorageError) {
-        let settings = server.config.settings
-        let opened = try Listener.open(settings)
-        for listener in opened { watch(listener.descriptor, EPOLLIN.rawValue) }
+        try lowerClientLimit()
+        let opened = try Listener.open(server.config.settings, server.log)
+        if opened.isEmpty {
+            throw StorageError(
+                file: "port \(server.config.settings.port)", message: "Configured to not listen anywhere, exiting.")
+        }
         listeners = opened
-        raiseDescriptorLimit(settings.maxClients + EventLoop.reservedDescriptors)
+        watchListeners()
+        server.closeListeners = { [unowned self] in closeListeners() }
     }
 
-    /// Descriptors that are not clients': files, listeners, the loop's own.
-    private static let reservedDescriptors = 32
+    private func watchListeners() { for listener in listeners { watch(listener.descriptor, EPOLLIN.rawValue) } }
+    private func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners = []
+    }
 
-    /// As far as the system allows; says so when that is not far enough.
-    private func raiseDescriptorLimit(_ wanted: Int) {
-        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        var limit = rlimit()
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(wanted) else { return }
-        limit.rlim_cur = min(rlim_t(wanted), limit.rlim_max)
-        setrlimit(resource, &limit)
-        if limit.rlim_cur < rlim_t(wanted) {
-            server.log.warning(
-                "The limit of open files is \(limit.rlim_cur), too low for maxclients: it should be \(wanted)")
+    // MARK: Descriptors
+
+    /// Where `ulimit -n` cannot be raised so far that `maxclients` fit, these are fewer.
+    private func lowerClientLimit() throws(StorageError) {
+        let wanted = server.config.settings.maxClients
+        let allowed = DescriptorLimit.raise(for: wanted)
+        if allowed >= wanted { return }
+        let limit = allowed + DescriptorLimit.reserved
+        if allowed < 1 {
+            throw StorageError(
+                file: "maxclients",
+                message: "Your current 'ulimit -n' of \(limit) is not enough for the server to start. Please increase "
+                    + "your open file limit to at least \(wanted + DescriptorLimit.reserved). Exiting.")
+        }
+        server.log.warning(
+            "maxclients \(wanted) needs \(wanted + DescriptorLimit.reserved) open files, and the limit is \(limit): "
+                + "maxclients is \(allowed) now. A higher 'ulimit -n' allows more.")
+        server.config.lowerClientLimit(allowed)
+    }
+
+    /// `maxclients` changed. Throws, so that the change is undone, when the system does not allow that many.
+    func clientLimitChanged() throws(SettingError) {
+        let wanted = server.config.settings.maxClients
+        let allowed = DescriptorLimit.raise(for: wanted)
+        if allowed < wanted {
+            throw SettingError(
+                "The operating system is not able to handle the specified number of clients, try with \(max(0, allowed))"
+            )
         }
     }
+
+    /// No descriptor is left for another connection: those who want one stay in the kernel's queue, until a connection
+    /// is closed or the timer tries again. Watching the listeners on would wake the loop all the time.
+    private func pauseAccepting() {
+        if isAcceptingPaused { return }
+        isAcceptingPaused = true
+        for listener in listeners { unwatch(listener.descriptor) }
+        server.log.warning("Accepting clients pauses: \(String(cString: strerror(errno)))")
+    }
+    private func resumeAccepting() {
+        if !isAcceptingPaused { return }
+        isAcceptingPaused = false
+        watchListeners()
+    }
+    private var isAcceptingPaused = false
 
     /// `bind` or `port` changed: listens anew, or keeps the old listeners and throws.
     func listenAgain() throws(SettingError) {
         let old = listeners
+        isAcceptingPaused = false
         for listener in old { unwatch(listener.descriptor) }
         do throws(StorageError) {
             // The same port cannot be bound twice: the old sockets go first, and come back if the new are refused.
             for listener in old where !listener.isUnix { listener.close() }
             listeners = old.filter(\.isUnix)
-            let opened = try Listener.openTCP(server.config.settings)
+            let opened = try Listener.openTCP(server.config.settings, server.log)
             listeners += opened
         } catch {
-            for listener in listeners { watch(listener.descriptor, EPOLLIN.rawValue) }
+            watchListeners()
             throw SettingError("Unable to listen on this port. Check server logs.")
         }
-        for listener in listeners { watch(listener.descriptor, EPOLLIN.rawValue) }
+        watchListeners()
     }
 
     private func watch(_ descriptor: Int32, _ events: UInt32) {
@@ -125,28 +174,45 @@ final class EventLoop {
 
     /// Runs until `stop`.
     func run() {
-        let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: EventLoop.eventCapacity)
-        defer { events.deallocate() }
-        var nextCron = monotonicNanoseconds()
         // Where a checkpoint shares the core, the loop takes it back at once.
         cshims_run_in_short_slices()
         while !isStopping {
             let now = monotonicNanoseconds()
-            if now >= nextCron {
-                server.cron()
-                endTurn()
-                nextCron = now + 1_000_000_000 / UInt64(max(1, server.config.settings.hz))
-            }
+            server.statistics.endTurn(now)
+            cronIfDue(now)
             let next = min(nextCron, server.blocked.nextDeadline)
             let wait = resumes.isEmpty ? Int32(clamping: (next - min(now, next)) / 1_000_000 + 1) : 0
             var count: Int32 = wait == 0 ? 0 : linger(events)
             if count == 0 { count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), wait) }
             hadEvents = count > 0
+            server.statistics.beginTurn(monotonicNanoseconds())
             if count > 0 { handle(UnsafeBufferPointer(start: events, count: Int(count))) }
             endTurn()
         }
-        for listener in listeners { listener.close() }
+        closeListeners()
     }
+
+    /// A turn within other work on this thread, which is loading: who is connected hears at once that it has to wait, and
+    /// signals are seen. Waits for `milliseconds` at most for something to happen.
+    func turn(waiting milliseconds: Int32) {
+        cronIfDue(monotonicNanoseconds())
+        let count = epoll_wait(poll, events, Int32(EventLoop.eventCapacity), resumes.isEmpty ? milliseconds : 0)
+        if count > 0 { handle(UnsafeBufferPointer(start: events, count: Int(count))) }
+        endTurn()
+    }
+
+    private func cronIfDue(_ now: UInt64) {
+        if now < nextCron { return }
+        nextCron = now + 1_000_000_000 / UInt64(max(1, server.config.settings.hz))
+        server.cron()
+        resumeAccepting()
+        if !stalled.isEmpty {
+            stalled.removeAll { !$0.isStillStalled() }
+            for connection in stalled { connection.checkOutputLimit() }
+        }
+        endTurn()
+    }
+    private var nextCron: UInt64 = 0
 
     /// Looks for events a little longer before the thread sleeps, as long as that often finds some: being woken costs this
     /// thread and the one that wakes it more than the wait. With 50 clients on the same machine it was 5 % more requests a
@@ -236,8 +302,16 @@ final class EventLoop {
     private func accept(_ listener: Listener) {
         for _ in 0..<EventLoop.acceptsPerTurn {
             let descriptor = cshims_accept(listener.descriptor)
-            if descriptor < 0 { return }
-            open(descriptor, listener)
+            if descriptor >= 0 {
+                open(descriptor, listener)
+                continue
+            }
+            switch errno {
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return pauseAccepting()
+            // The client has gone meanwhile.
+            case ECONNABORTED, EINTR: continue
+            default: return
+            }
         }
     }
 
@@ -282,6 +356,7 @@ final class EventLoop {
     }
     func waitForLog(_ connection: Connection) { waiting.append(connection) }
     func scheduleClose(_ connection: Connection) { closing.append(connection) }
+    func addStalled(_ connection: Connection) { stalled.append(connection) }
     func scheduleResume(_ connection: Connection) { resumes.append(connection) }
     func watchWritable(_ descriptor: Int32, _ isWanted: Bool) {
         rewatch(descriptor, isWanted ? EPOLLIN.rawValue | EPOLLOUT.rawValue : EPOLLIN.rawValue)
@@ -296,5 +371,6 @@ final class EventLoop {
             Glibc.close(connection.socket)
         }
         closing.removeAll(keepingCapacity: true)
+        resumeAccepting()
     }
 }

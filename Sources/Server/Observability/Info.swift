@@ -131,8 +131,14 @@ struct Info {
         field("connected_clients", server.clientCount)
         field("cluster_connections", 0)
         field("maxclients", server.config.settings.maxClients)
-        field("client_recent_max_input_buffer", 0)
-        field("client_recent_max_output_buffer", 0)
+        var input = server.statistics.inputMaximum
+        var output = server.statistics.outputMaximum
+        for client in server.clients.values {
+            input.note(client.input.count)
+            output.note(client.pendingOutput)
+        }
+        field("client_recent_max_input_buffer", input.value)
+        field("client_recent_max_output_buffer", output.value)
         field("blocked_clients", server.blockedClientCount)
         field("tracking_clients", 0)
         field("pubsub_clients", 0)
@@ -179,14 +185,19 @@ struct Info {
         field("mem_fragmentation_bytes", now.residentSetSize - now.allocated)
         field("mem_not_counted_for_evict", 0)
         field("mem_replication_backlog", 0)
-        field("mem_clients_slaves", 0)
-        field("mem_clients_normal", 0)
+        var replicas = 0
+        var others = 0
+        for client in server.clients.values {
+            if ClientType(client) == .replica { replicas += client.memoryUsage } else { others += client.memoryUsage }
+        }
+        field("mem_clients_slaves", replicas)
+        field("mem_clients_normal", others)
         field("mem_cluster_links", 0)
         field("mem_aof_buffer", 0)
         field("mem_allocator", MemoryStatistics.allocator)
         field("active_defrag_running", 0)
         field("lazyfree_pending_objects", Reaper.shared.backlog)
-        field("lazyfreed_objects", 0)
+        field("lazyfreed_objects", max(0, Reaper.shared.freed - server.statistics.freedBase))
     }
 
     private func persistenceSection() {
@@ -299,8 +310,15 @@ struct Info {
         field("total_writes_processed", statistics.writes)
         field("io_threaded_reads_processed", 0)
         field("io_threaded_writes_processed", 0)
+        field("client_query_buffer_limit_disconnections", statistics.queryBufferDisconnections)
+        field("client_output_buffer_limit_disconnections", statistics.outputBufferDisconnections)
         field("reply_buffer_shrinks", 0)
         field("reply_buffer_expands", 0)
+        field("eventloop_cycles", statistics.turns)
+        field("eventloop_duration_sum", statistics.turnNanoseconds / 1000)
+        field("eventloop_duration_cmd_sum", statistics.commandMicroseconds)
+        field("instantaneous_eventloop_cycles_per_sec", statistics.turnsPerSecond)
+        field("instantaneous_eventloop_duration_usec", statistics.microsecondsPerTurn)
     }
 
     private func replicationSection() {
@@ -367,6 +385,8 @@ struct Info {
     }
 
     private func keyspaceSection() {
+        // Half of the data says nothing.
+        if server.persistence.isLoading { return }
         for database in server.keyspace.databases where database.count > 0 {
             out?.append(
                 text:

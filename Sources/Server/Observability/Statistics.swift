@@ -45,10 +45,22 @@ final class Statistics {
     var keyspaceMisses = 0
     var evictedKeys = 0
     var evictedClients = 0
+    /// Connections that were closed by `client-query-buffer-limit` and `client-output-buffer-limit`.
+    var queryBufferDisconnections = 0
+    var outputBufferDisconnections = 0
+    /// The most that waited of one connection's requests and of its replies, in bytes.
+    var inputMaximum = RecentMaximum()
+    var outputMaximum = RecentMaximum()
     /// `expired` of the keyspace at the last CONFIG RESETSTAT.
     var expiredBase = 0
     /// The same of `expiredFields`.
     var expiredFieldsBase = 0
+    /// The same of `Reaper.freed`.
+    var freedBase = 0
+    /// Turns of the loop, and the nanoseconds that they took without waiting for events.
+    private(set) var turns = 0
+    private(set) var turnNanoseconds = 0
+    private var turnBegan: UInt64 = 0
     var errorReplies = 0
     /// How often each error code (the first word) was answered. A client can make up codes with scripts: bounded.
     private(set) var errors: [String: Int] = [:]
@@ -60,6 +72,8 @@ final class Statistics {
     let startupMemory = MemoryStatistics().allocated
 
     private var operations = Rate()
+    private var turnRate = Rate()
+    private var turnTime = Rate()
     private var input = Rate()
     private var output = Rate()
 
@@ -104,6 +118,13 @@ final class Statistics {
         keyspaceMisses = 0
         evictedKeys = 0
         evictedClients = 0
+        queryBufferDisconnections = 0
+        outputBufferDisconnections = 0
+        freedBase = Reaper.shared.freed
+        turns = 0
+        turnNanoseconds = 0
+        turnRate = Rate()
+        turnTime = Rate()
         expiredBase = expired
         expiredFieldsBase = expiredFields
         errorReplies = 0
@@ -114,6 +135,16 @@ final class Statistics {
         output = Rate()
     }
 
+    /// What the loop does between two waits for events. The times are monotonic nanoseconds.
+    @inline(__always) func beginTurn(_ now: UInt64) { turnBegan = now }
+    @inline(__always) func endTurn(_ now: UInt64) {
+        if turnBegan == 0 { return }
+        turns &+= 1
+        turnNanoseconds &+= Int(truncatingIfNeeded: now &- turnBegan)
+    }
+    /// Microseconds that commands took. O(commands in the table).
+    var commandMicroseconds: Int { commands.reduce(0) { $0 &+ $1.microseconds } }
+
     // MARK: Rates
 
     /// Called by the timer, ten times a second or so.
@@ -122,12 +153,22 @@ final class Statistics {
         operations.sample(commandsProcessed, now)
         input.sample(bytesRead, now)
         output.sample(bytesWritten, now)
+        turnRate.sample(turns, now)
+        turnTime.sample(turnNanoseconds, now)
+        inputMaximum.step(now)
+        outputMaximum.step(now)
         peakMemory = max(peakMemory, MemoryStatistics().allocated)
     }
     /// Commands a second, over the last samples.
     var operationsPerSecond: Int { Int(operations.perSecond) }
     var inputKilobytesPerSecond: Double { input.perSecond / 1024 }
     var outputKilobytesPerSecond: Double { output.perSecond / 1024 }
+
+    var turnsPerSecond: Int { Int(turnRate.perSecond) }
+    /// Mean of the last samples.
+    var microsecondsPerTurn: Int {
+        turnRate.perSecond > 0 ? Int(turnTime.perSecond / turnRate.perSecond / 1000) : 0
+    }
 
     var uptimeSeconds: Int { Int((monotonicNanoseconds() - startedNanoseconds) / 1_000_000_000) }
 
@@ -137,6 +178,29 @@ final class Statistics {
         var text = ""
         for _ in 0..<40 { text += String(UInt8.random(in: 0...15, using: &generator), radix: 16) }
         return text
+    }
+}
+
+/// The largest of the values noted in the last 8 seconds.
+struct RecentMaximum {
+    private var seconds: InlineArray<8, Int> = .init(repeating: 0)
+    private var current = 0
+    private var began: UInt64 = 0
+
+    @inline(__always) mutating func note(_ value: Int) { if value > seconds[current] { seconds[current] = value } }
+
+    /// Called by the timer, with the monotonic time in nanoseconds.
+    mutating func step(_ now: UInt64) {
+        if now &- began < 1_000_000_000 { return }
+        began = now
+        current = (current + 1) % seconds.count
+        seconds[current] = 0
+    }
+
+    var value: Int {
+        var largest = 0
+        for i in seconds.indices { largest = max(largest, seconds[i]) }
+        return largest
     }
 }
 

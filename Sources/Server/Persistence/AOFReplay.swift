@@ -26,6 +26,9 @@ final class AOFReplay {
         replayer = LogReplayer(server)
     }
 
+    /// The last file has ended.
+    func end() { replayer.end() }
+
     /// Commands whose times may be relative, in files that were written by hand or by old servers: these count from
     /// now, as in redis-server. For all others the clock stands at 0, so that nothing expires.
     private static let relative: [StaticString] = [

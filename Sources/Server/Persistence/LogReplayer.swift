@@ -34,6 +34,22 @@ final class LogReplayer {
             throw failure(args, client.output.bytes.string)
         }
         client.output.removeAll(keepingAtMost: 1 << 16)
+        replayed &+= bytes(args)
+        if server.clock >= server.persistence.nextTurn || replayed > Self.reportedBytes {
+            server.persistence.loaded(bytes: replayed)
+            replayed = 0
+        }
+    }
+
+    /// Bytes replayed and not yet reported.
+    private var replayed = 0
+    private static let reportedBytes = 1 << 20
+
+    /// Roughly what the command takes in the log.
+    private func bytes(_ args: Arguments) -> Int {
+        var sum = 6
+        for i in 0..<args.count { sum &+= args[i].count &+ 8 }
+        return sum
     }
 
     /// The reader knows the segment and the offset.

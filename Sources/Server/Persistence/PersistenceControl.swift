@@ -20,6 +20,12 @@ final class PersistenceControl {
     var loadingStarted: Int64 = 0
     var loadingTotalBytes = 0
     var loadingLoadedBytes = 0
+    /// Monotonic nanoseconds at which the loop is to have its next turn while data loads; `.max`: none loads.
+    var nextTurn = UInt64.max
+    /// The log is replayed, with the settings' limits lifted.
+    var isReplaying = false
+    /// What another thread loads.
+    var loadingElsewhere: LoadingProgress?
     /// The keyspace's `dirty` at the cut of the last checkpoint that succeeded.
     var changesAtLastSave = 0
     /// The keyspace's `dirty` after a FLUSHALL whose own save is still to come; what was before does not count.
@@ -201,6 +207,8 @@ final class PersistenceControl {
 
     /// `save`, `appendonly`, `appendfsync` or a delay for tests changed. Throwing refuses the change.
     func settingsChanged(_ settings: Settings, old: Settings) throws(SettingError) {
+        // There is no log yet; it will be opened by the settings as they are then.
+        if isLoading { return }
         do throws(StorageError) {
             if settings.appendFsync != old.appendFsync { try log?.setPolicy(settings.appendFsync.policy) }
             if settings.appendOnly && log == nil { try startLog() }

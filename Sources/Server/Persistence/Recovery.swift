@@ -10,9 +10,8 @@ extension PersistenceControl {
         let settings = server.config.settings
         let directory = settings.directory
         try takeDirectory()
-        isLoading = true
-        loadingStarted = wallClockMilliseconds() / 1000
-        defer { isLoading = false }
+        beginLoading()
+        defer { endLoading() }
         let began = monotonicNanoseconds()
 
         server.propagator.isEnabled = false
@@ -21,6 +20,7 @@ extension PersistenceControl {
         RDBExporter.removeLeftovers(of: directory + "/" + settings.dbFileName)
         var state = try Snapshot.state(path: snapshotPath)
         let owner = try LogReader.owner(directory: directory, baseName: settings.appendFileName)
+        if state != .ready && owner == nil { try refuseEmptyDirectory(directory) }
         let imported = state == .ready ? nil : try importRedisData(hasLog: owner != nil)
         if imported != nil { state = .ready }
         let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
@@ -53,7 +53,6 @@ extension PersistenceControl {
             serverID = owner.server
             recovered = try replayLog(from: 1)
         } else {
-            try refuseEmptyDirectory(directory)
             serverID = PersistenceControl.makeServerID()
         }
         server.keyspace.now = wallClockMilliseconds()
@@ -104,7 +103,8 @@ extension PersistenceControl {
     }
 
     @discardableResult func loadSnapshot(from path: String) throws(StorageError) -> Meta {
-        let meta = try SnapshotLoading.load(path, into: server.keyspace)
+        expectLoading(bytes: Int(Snapshot.size(path: path) ?? 0))
+        let meta = try SnapshotLoading.load(path, into: server.keyspace) { [unowned self] in loaded(bytes: $0) }
         serverID = meta.server
         checkpointNumber = meta.checkpoint
         logSegmentOfSnapshot = meta.segment
@@ -133,8 +133,13 @@ extension PersistenceControl {
             directory: settings.directory, baseName: settings.appendFileName, server: serverID,
             mayCutTail: settings.appendLoadTruncated, durable: noted?.server == serverID ? noted?.segment : nil,
             warn: { logger.warning($0) })
+        expectLoading(bytes: reader.size(from: segment))
         let replayer = LogReplayer(server)
-        defer { replayer.end() }
+        isReplaying = true
+        defer {
+            isReplaying = false
+            replayer.end()
+        }
         server.propagator.isEnabled = false
         defer { server.propagator.isEnabled = log != nil }
         return try reader.recover(from: segment, through: last ?? .max) { (arguments) throws(StorageError) in

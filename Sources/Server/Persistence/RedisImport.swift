@@ -84,8 +84,15 @@ extension PersistenceControl {
         options.reading.dropExpiredAt = dropExpiredAt
         options.reading.databases = Int32(clamping: server.config.settings.databases)
         options.reading.allowTail = hasTail
-        loadingTotalBytes = Int(clamping: FileFacts.of(path)?.size ?? 0)
-        return try RDBImporter.build(from: path, at: destination, options)
+        return try loadElsewhere { [options] (progress) throws(StorageError) in
+            var options = options
+            options.progress = {
+                progress.total.store(Int(clamping: $0.fileSize), ordering: .relaxed)
+                progress.loaded.store(Int(clamping: $0.bytesRead), ordering: .relaxed)
+                return !progress.isCancelled.load(ordering: .relaxed)
+            }
+            return try RDBImporter.build(from: path, at: destination, options)
+        }
     }
 
     // MARK: - Append-only files
@@ -118,20 +125,22 @@ extension PersistenceControl {
             base = try loadSnapshot(from: temporary)
             commandsAt = summary.endOffset
         }
-        loadingTotalBytes = Int(clamping: files.bytes)
+        expectLoading(bytes: Int(clamping: files.bytes))
         let logger = server.log
         let replay = AOFReplay(server)
-        var before: Int64 = 0
+        isReplaying = true
+        defer {
+            isReplaying = false
+            replay.end()
+        }
         for (index, path) in files.paths.enumerated() {
             let reader = AOFReader(
                 path: path, isLast: index == files.paths.count - 1,
                 mayLeaveOutTail: server.config.settings.appendLoadTruncated, warn: { logger.warning($0) })
             replay.begin(path)
             try reader.read(from: index == 0 ? commandsAt : 0) { (arguments, offset) throws(StorageError) in
-                loadingLoadedBytes = Int(clamping: before + offset)
                 try replay.apply(arguments, offset)
             }
-            before += FileFacts.of(path)?.size ?? 0
         }
         server.keyspace.now = 0
         if let rdb { try check(files, against: rdb) }

@@ -11,6 +11,7 @@ extension PersistenceControl {
             options.contains(.save)
             || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
         server.log.warning("User requested shutdown...")
+        if isLoading { endWhileLoading() }
         server.onSupervisorNews?("STOPPING=1\nSTATUS=Saving the data")
         var isClean = true
         writeTurn()
@@ -33,9 +34,16 @@ extension PersistenceControl {
             server.onSupervisorNews?("STATUS=Cannot save the data, and stays up")
             throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
         }
+        leave(isClean ? 0 : 1)
+    }
+
+    /// Ends the process; what is to be saved is.
+    func leave(_ code: Int32) -> Never {
+        server.closeListeners()
+        let pidFile = server.config.settings.pidFile
+        if !pidFile.isEmpty { _ = pidFile.withCString { unlink($0) } }
         server.log.warning("Swiftlet is now ready to exit, bye bye...")
-        if !settings.pidFile.isEmpty { _ = settings.pidFile.withCString { unlink($0) } }
-        exit(isClean ? 0 : 1)
+        exit(code)
     }
 
     /// SIGTERM or SIGINT.

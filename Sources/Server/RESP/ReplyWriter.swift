@@ -30,6 +30,8 @@ final class ReplyWriter {
         } else {
             output.append(text: error.text)
         }
+        // A buffer that overflowed meanwhile begins anew.
+        if start > output.count { return }
         let text = output.base.assumingMemoryBound(to: UInt8.self)
         for i in start..<output.count where text[i] == 13 || text[i] == 10 { text[i] = 32 }
         output.appendLineEnd()
@@ -123,6 +125,8 @@ final class ReplyWriter {
         let start = min(mark.offset, end)
         line(type, Int64(count))
         let length = output.count - end
+        // The buffer overflowed meanwhile.
+        if length <= 0 { return }
         // The header was appended; it changes places with the elements before it.
         withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { header in
             guard let header = header.baseAddress else { return }

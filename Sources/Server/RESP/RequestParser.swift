@@ -7,6 +7,7 @@ import Storage
 /// What a client did wrong; the connection ends after the reply.
 enum ProtocolError: Error, Equatable {
     case invalidMultibulkLength, invalidBulkLength, bigMultibulkCount, bigBulkCount, bigInline, unbalancedQuotes
+    case unauthenticatedMultibulkLength, unauthenticatedBulkLength
     case expectedDollar(UInt8)
 
     var text: StaticString {
@@ -17,6 +18,8 @@ enum ProtocolError: Error, Equatable {
         case .bigBulkCount: "too big bulk count string"
         case .bigInline: "too big inline request"
         case .unbalancedQuotes: "unbalanced quotes in request"
+        case .unauthenticatedMultibulkLength: "unauthenticated multibulk length"
+        case .unauthenticatedBulkLength: "unauthenticated bulk length"
         case .expectedDollar: "expected '$', got '"
         }
     }
@@ -43,6 +46,9 @@ struct RequestParser {
     static let maximumArguments = Int(Int32.max)
     /// CR LF as it lies in memory.
     private static let lineEnd = UInt16(littleEndian: 0x0a0d)
+    /// Arguments of a request, and bytes of each, before the client has said who it is: memory is not for strangers.
+    static let unauthenticatedArguments = 10
+    static let unauthenticatedBulk = 16 << 10
 
     enum Outcome {
         /// A request was added to the batch; `consumed` bytes were used up in all.
@@ -71,11 +77,11 @@ struct RequestParser {
     var isWithinRequest: Bool { remaining > 0 || scanned > 0 }
 
     /// Takes requests from `input` on, from `position`, until the batch is full or a request is not complete, and
-    /// moves `position` behind what is used up. `maximumBulk`: `proto-max-bulk-len`. Throws at what is no request,
-    /// after which the connection is of no use.
+    /// moves `position` behind what is used up. `maximumBulk`: `proto-max-bulk-len`; `isAuthenticated`: the narrower
+    /// bounds do not hold. Throws at what is no request, after which the connection is of no use.
     @inline(__always)
     mutating func next(
-        _ input: Bytes, _ position: inout Int, _ batch: RequestBatch, maximumBulk: Int
+        _ input: Bytes, _ position: inout Int, _ batch: RequestBatch, maximumBulk: Int, isAuthenticated: Bool = true
     ) throws(ProtocolError) -> Outcome {
         if batch.isFull { return .batchFull }
         let p = input.base.assumingMemoryBound(to: UInt8.self)
@@ -90,7 +96,7 @@ struct RequestParser {
                 default: continue
                 }
             }
-            switch try multibulk(p + position, input.count - position, &position, batch, maximumBulk) {
+            switch try multibulk(p + position, input.count - position, &position, batch, maximumBulk, isAuthenticated) {
             case .request?: return .request
             case .incomplete?: return .incomplete
             default: continue
@@ -103,7 +109,8 @@ struct RequestParser {
     /// nil: an empty array, which is no request.
     @inline(__always)
     private mutating func multibulk(
-        _ p: UnsafePointer<UInt8>, _ count: Int, _ position: inout Int, _ batch: RequestBatch, _ maximumBulk: Int
+        _ p: UnsafePointer<UInt8>, _ count: Int, _ position: inout Int, _ batch: RequestBatch, _ maximumBulk: Int,
+        _ isAuthenticated: Bool
     ) throws(ProtocolError) -> Outcome? {
         let isResumed = remaining > 0
         if !isResumed { isCanonical = true }
@@ -112,6 +119,7 @@ struct RequestParser {
             guard let length = try number(p, count, from: 1, tooLong: .bigMultibulkCount, bad: .invalidMultibulkLength)
             else { return .incomplete }
             guard length <= Self.maximumArguments else { throw .invalidMultibulkLength }
+            if length > Self.unauthenticatedArguments && !isAuthenticated { throw .unauthenticatedMultibulkLength }
             if length <= 0 {
                 position += cursor
                 cursor = 0
@@ -132,6 +140,7 @@ struct RequestParser {
                         p, count, from: cursor &+ 1, tooLong: .bigBulkCount, bad: .invalidBulkLength)
                 else { break }
                 guard length >= 0 && length <= maximumBulk else { throw .invalidBulkLength }
+                if length > Self.unauthenticatedBulk && !isAuthenticated { throw .unauthenticatedBulkLength }
                 bulkLength = length
             }
             // The two bytes behind are the line end. Redis does not check what they are, but its log's reader and ours do.

@@ -54,6 +54,8 @@ class Transport {
     /// Executes the input that was kept while the client was blocked; called at the end of a turn.
     func scheduleResume() {}
     var descriptor: Int { -1 }
+    /// Bytes at the start of the client's output that have left.
+    var sent: Int { 0 }
     init() {}
 }
 
@@ -64,6 +66,8 @@ final class Client {
     let reply: ReplyWriter
     /// What has come in of a request that is not complete, or not executed yet because the client is blocked.
     let input = OutputBuffer(capacity: 16)
+    /// Bytes that are executed where they came in, and are not in `input`.
+    var inputInPlace = 0
     var parser = RequestParser()
     /// The command at hand was not executed because of CLIENT PAUSE: it will be when the pause ends.
     var isPutOff = false
@@ -106,6 +110,24 @@ final class Client {
         created = now
         lastInteraction = now
     }
+
+    /// Bytes that may wait to be sent, by `client-output-buffer-limit` and the client's class; `.max`: any number. What
+    /// changes the class of a client calls this.
+    func updateOutputLimit() {
+        outputLimit = server.outputLimit(of: self)
+        let sent = transport?.sent ?? 0
+        output.limit = outputLimit < .max - sent ? outputLimit + sent : .max
+    }
+    private(set) var outputLimit = Int.max
+    /// Bytes that this connection takes, roughly: its buffers, and what it has queued or waits with.
+    var memoryUsage: Int {
+        Self.fixedMemory + input.capacity + output.capacity + transaction.memoryUsage
+            + (waiter?.request.memoryUsage ?? 0)
+    }
+    private static let fixedMemory = 1024
+
+    /// Replies that have not left.
+    var pendingOutput: Int { output.count - (transport?.sent ?? 0) }
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
     /// On this machine: over a Unix socket, or from a loopback address.

@@ -53,13 +53,20 @@ enum ClientFilter {
 
 /// A client's line of CLIENT LIST, in the fields and order of Redis 7.2.
 enum ClientDescription {
-    static func append(_ client: Client, _ server: Server, to out: OutputBuffer) {
+    /// `current`: the arguments of the command that this is for; whose they are is `executing`.
+    static func append(
+        _ client: Client, _ server: Server, to out: OutputBuffer, executing: Client? = nil, current: Arguments? = nil
+    ) {
         let now = server.keyspace.now / 1000
-        let input = client.input.count
-        let inputFree = client.input.capacity - input
-        let output = client.output
+        let input = client.input.count + client.inputInPlace
+        let inputFree = client.input.capacity - client.input.count
         let multi = client.flags.contains(.multi) ? client.transaction.queue.count : -1
-        let total = client.input.capacity + output.capacity + client.transaction.memoryUsage + Self.fixedMemory
+        // Redis has a fixed buffer, and a list for what does not fit; here there is one buffer, shown as if it were cut.
+        let pending = client.pendingOutput
+        let inFixed = min(pending, Self.fixedOutput)
+        let inList = pending > inFixed ? max(pending, client.output.capacity) - inFixed : 0
+        var arguments = client.waiter?.request.argumentBytes ?? 0
+        if client === executing, let current { for i in 0..<current.count { arguments += current[i].count } }
         text("id", "\(client.id)", out, first: true)
         text("addr", client.address, out)
         text("laddr", client.localAddress, out)
@@ -75,15 +82,15 @@ enum ClientDescription {
         number("multi", multi, out)
         number("qbuf", input, out)
         number("qbuf-free", inputFree, out)
-        number("argv-mem", 0, out)
+        number("argv-mem", arguments, out)
         number("multi-mem", client.transaction.memoryUsage, out)
-        number("rbs", output.capacity, out)
-        number("rbp", output.count, out)
-        number("obl", output.count, out)
-        number("oll", 0, out)
-        number("omem", 0, out)
-        number("tot-mem", total, out)
-        text("events", output.count > 0 ? "rw" : "r", out)
+        number("rbs", min(client.output.capacity, Self.fixedOutput), out)
+        number("rbp", inFixed, out)
+        number("obl", inFixed, out)
+        number("oll", inList > 0 ? 1 : 0, out)
+        number("omem", inList, out)
+        number("tot-mem", client.memoryUsage, out)
+        text("events", pending > 0 ? "rw" : "r", out)
         text("cmd", client.lastCommand?.fullName ?? "NULL", out)
         text("user", client.user, out)
         number("redir", -1, out)
@@ -92,8 +99,8 @@ enum ClientDescription {
         text("lib-ver", client.libraryVersion, out)
     }
 
-    /// What a connection takes besides its buffers, roughly.
-    private static let fixedMemory = 1024
+    /// Size of Redis's fixed output buffer.
+    private static let fixedOutput = 16 << 10
 
     private static func flags(_ client: Client) -> String {
         let letters = ClientFlags.letters.filter { client.flags.contains($0.0) }.map(\.1)

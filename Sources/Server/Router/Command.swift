@@ -16,6 +16,9 @@ enum Handler: Sendable {
     case container
 }
 
+/// Calls back with the index of each argument that is a secret. The arguments need not make sense.
+typealias SecretArguments = @Sendable (Arguments, (Int) -> Void) -> Void
+
 /// One command, or one subcommand of a container. The only place where anything about a command is declared: COMMAND,
 /// ACL categories, arity errors, key extraction, guards, log and replication derive from it.
 struct Command: Sendable {
@@ -32,6 +35,8 @@ struct Command: Sendable {
     let summary: StaticString
     let categories: Categories
     let subcommands: [Command]
+    /// Which arguments are passwords and the like: they are shown to nobody, whatever becomes of the command.
+    let secrets: SecretArguments?
     let handler: Handler
 
     /// `keys` is the first argument unless said otherwise. `categories` are those that neither flags nor group imply;
@@ -39,7 +44,8 @@ struct Command: Sendable {
     init(
         _ name: StaticString, arity: Int, flags: CommandFlags = [], keys: KeySpec = .first, group: CommandGroup,
         since: StaticString, complexity: StaticString = "O(1)", summary: StaticString, categories: Categories = [],
-        isInGroupCategory: Bool = true, subcommands: [Command] = [], _ handler: Handler = .container
+        isInGroupCategory: Bool = true, subcommands: [Command] = [], secrets: SecretArguments? = nil,
+        _ handler: Handler = .container
     ) {
         var flags = flags
         switch handler {
@@ -61,6 +67,7 @@ struct Command: Sendable {
         if case .container = handler { isInGroupCategory = false }
         self.categories = categories.union(Categories(flags, isInGroupCategory ? group : nil))
         self.subcommands = subcommands
+        self.secrets = secrets
         self.handler = handler
     }
 }

@@ -55,5 +55,12 @@ final class CommandEntry {
         }
     }
 
+    /// The arguments as they may be shown, in the slow log for one: secrets are replaced.
+    func shown(_ args: Arguments) -> [Bytes] {
+        var shown = (0..<args.count).map { args[$0] }
+        row.secrets?(args) { shown[$0] = Bytes("(redacted)") }
+        return shown
+    }
+
     @inline(__always) func accepts(argumentCount count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
 }

@@ -9,13 +9,17 @@ extension Server {
         if client.flags.contains(.closeAfterReply) { return }
         if client.input.count == 0 && !client.flags.contains(.blocked) {
             beginBatch()
+            client.inputInPlace = bytes.count
             let used = execute(client, bytes)
+            client.inputInPlace = 0
             if used < bytes.count { client.input.append(bytes[used..<bytes.count]) }
         } else {
             client.input.append(bytes)
             executeInput(client)
         }
+        statistics.inputMaximum.note(client.input.count)
         if client.input.count > queryBufferLimit {
+            statistics.queryBufferDisconnections += 1
             log.warning("Closing client that reached max query buffer length: id=\(client.id)")
             client.transport?.close()
         }
@@ -27,6 +31,7 @@ extension Server {
     }
 
     private func executeInput(_ client: Client) {
+        if client.output.isOverflowed { return }
         if client.flags.contains(.blocked) || client.input.count == 0 { return }
         beginBatch()
         let used = execute(client, client.input.bytes)
@@ -44,13 +49,18 @@ extension Server {
         client.lastInteraction = keyspace.now / 1000
         keyspace.touchesOnAccess = !client.flags.contains(.noTouch)
         var position = 0
+        let pending = client.output.count
         while true {
             batch.removeAll()
+            let isAuthenticated = !client.flags.contains(.unauthenticated)
             var failure: ProtocolError?
             parsing: while true {
                 do {
-                    switch try client.parser.next(input, &position, batch, maximumBulk: maximumBulkLength) {
-                    case .request: continue
+                    switch try client.parser.next(
+                        input, &position, batch, maximumBulk: maximumBulkLength, isAuthenticated: isAuthenticated)
+                    {
+                    // AUTH may change what the next one may be.
+                    case .request: if isAuthenticated { continue } else { break parsing }
                     case .batchFull, .incomplete: break parsing
                     }
                 } catch {
@@ -65,6 +75,8 @@ extension Server {
                 run(
                     client, batch.arguments(of: request),
                     request: request.isCanonical ? input[request.offset..<request.offset + request.length] : nil)
+                // The connection ends; see `Connection.scheduleFlush`.
+                if client.output.isOverflowed { return input.count }
                 if client.flags.isDisjoint(with: [.closeAfterReply, .blocked, .closed]) { continue }
                 if client.flags.contains(.closeAfterReply) || client.flags.contains(.closed) { return input.count }
                 // Put off, not executed, where it is to be parsed again; blocked in it otherwise.
@@ -80,8 +92,19 @@ extension Server {
                 return input.count
             }
             if count == 0 { return position }
+            // What was asked for with few bytes may be much: replies leave before there are more. Not where moving what
+            // is left of the input would cost more than that saves.
+            if client.output.count &- pending > Self.outputOfTurn, position < input.count,
+                input.count - position <= Self.inputKeptByTurn
+            {
+                client.transport?.scheduleResume()
+                return position
+            }
         }
     }
+    /// Bytes of replies after which a connection's further requests wait for the next turn; bytes of input that may.
+    private static let outputOfTurn = 1 << 20
+    private static let inputKeptByTurn = 1 << 20
 
     /// Brings the keys of the batch near, first their buckets, then their entries; and then in the same way the elements
     /// that they name of large collections.
@@ -337,7 +360,7 @@ extension Server {
     private func noteSlow(_ client: Client, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
         if command.flags.contains(.skipSlowlog) || command.kind == .exec { return }
         slowlog.add(
-            (0..<args.count).map { args[$0] }, microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,
+            command.shown(args), microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,
             address: client.address, client: client.name)
     }
 

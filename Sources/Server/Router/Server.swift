@@ -45,6 +45,7 @@ final class Server {
     private(set) var slowlogNanoseconds: UInt64 = .max
     private(set) var maximumBulkLength = 512 << 20
     private(set) var queryBufferLimit = 1 << 30
+    private var outputLimits = OutputBufferLimits()
     /// Keys that expired while the command at hand was executed: they are changes that are not its own.
     var expiredInCommand = 0
 
@@ -76,6 +77,10 @@ final class Server {
     var onSupervisorNews: ((String) -> Void)?
     /// Closes listeners and connections and ends the loop: the network's.
     var stop: () -> Void = {}
+    /// Ends listening, and removes the file of a Unix socket: the network's.
+    var closeListeners: () -> Void = {}
+    /// A turn of the loop within other work, waiting so many milliseconds for something to happen: the network's.
+    var turn: (_ milliseconds: Int32) -> Void = { _ in }
     /// A setting changed that another part must hear of; see `Config.apply`.
     var onSettingChange: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
 
@@ -127,6 +132,10 @@ final class Server {
         slowlogNanoseconds = threshold.partialValue < 0 || threshold.overflow ? .max : UInt64(threshold.partialValue)
         maximumBulkLength = settings.maxBulkLength
         queryBufferLimit = settings.queryBufferLimit
+        if outputLimits != settings.outputBufferLimits {
+            outputLimits = settings.outputBufferLimits
+            for client in clients.values { client.updateOutputLimit() }
+        }
         var limits = Limits()
         limits.listMaxListpackSize = settings.listMaxListpackSize
         limits.hashMaxListpackEntries = settings.hashMaxListpackEntries
@@ -169,6 +178,24 @@ final class Server {
         return Client(id: lastClientID, now: wallClockMilliseconds() / 1000, server: self)
     }
 
+    /// What `client-output-buffer-limit` says for the client's class.
+    func outputBufferLimit(of client: Client) -> OutputBufferLimits.Limit {
+        switch ClientType(client) {
+        case .normal, .master: outputLimits.normal
+        case .replica: outputLimits.replica
+        case .pubsub: outputLimits.pubsub
+        }
+    }
+
+    /// Bytes that may wait for a client, as a hard limit; `.max`: there is none.
+    func outputLimit(of client: Client) -> Int {
+        if client.flags.contains(.unauthenticated) { return Self.unauthenticatedOutput }
+        let limit = outputBufferLimit(of: client).hard
+        return limit > 0 ? limit : .max
+    }
+    /// Replies of a client that has not said who it is: what Redis's fixed buffer holds.
+    private static let unauthenticatedOutput = 16 << 10
+
     /// The connection is gone.
     func disconnect(_ client: Client) {
         if client.flags.contains(.closed) { return }
@@ -208,7 +235,7 @@ final class Server {
         }
         // A stream that expired is what some wait for.
         if blocked.hasReady { serveReady() }
-        keyspace.rehash(budgetNanoseconds: 1_000_000)
+        if !guards.contains(.loading) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
         closeIdleClients()
         onCron?()
     }

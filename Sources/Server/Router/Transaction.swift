@@ -65,6 +65,12 @@ struct Transaction {
         }
     }
 
-    /// Bytes held, for CLIENT LIST.
-    var memoryUsage: Int { bytes.count + arguments.count * MemoryLayout<Range<Int>>.stride }
+    /// Bytes that the queue takes.
+    var memoryUsage: Int {
+        if queue.isEmpty { return 0 }
+        return bytes.capacity + arguments.capacity * MemoryLayout<Range<Int>>.stride
+            + queue.capacity * MemoryLayout<Queued>.stride
+    }
+    /// Bytes of the arguments alone.
+    var argumentBytes: Int { arguments.reduce(0) { $0 + $1.count } }
 }

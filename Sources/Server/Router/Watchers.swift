@@ -11,7 +11,8 @@ extension Server {
         let watched = DatabaseKey(client.db, key)
         if client.transaction.watched.contains(watched) { return }
         // A key that has expired already goes now: what EXEC must notice is what happens from here on.
-        _ = keyspace.databases[client.db].peek(key)
+        // While data loads, nothing expires.
+        if !guards.contains(.loading) { _ = keyspace.databases[client.db].peek(key) }
         if watchers.isEmpty { startWatching() }
         client.transaction.watched.append(watched)
         watchers.clients[watched, default: []].append(client)
@@ -33,6 +34,7 @@ extension Server {
 
     /// Removes watched keys whose time has come, which counts as a change to them.
     func expireWatched(_ client: Client) {
+        if guards.contains(.loading) { return }
         for watched in client.transaction.watched {
             watched.withBytes { _ = keyspace.databases[watched.db].peek($0) }
         }

@@ -78,6 +78,14 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
             }
         }
     }
+    /// The next item, for which it waits no longer than until `deadline`, in nanoseconds of the monotonic clock. nil when
+    /// none has come, or none will come any more: then `isFinished`.
+    public func receive(until deadline: UInt64) -> Item? {
+        waitForWeight(1, until: deadline)
+        return poll()
+    }
+    /// Closed, and all was taken.
+    public var isFinished: Bool { locked { isClosed && next == items.count } }
     /// The next item where there is one.
     public func poll() -> Item? { locked { next == items.count ? nil : take() } }
 

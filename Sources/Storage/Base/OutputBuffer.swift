@@ -8,6 +8,14 @@ public final class OutputBuffer {
     public private(set) var base: UnsafeMutableRawPointer
     public private(set) var count = 0
     public private(set) var capacity: Int
+    /// Bytes at which growing gives up: what is there is discarded, and all that follows. Capacity stops here too, but
+    /// for a single piece that is larger.
+    public var limit = Int.max
+    /// The limit was passed: the contents are of no use any more.
+    public private(set) var isOverflowed = false
+
+    /// Capacity of a buffer that only discards.
+    private static let overflowedCapacity = 4096
 
     public init(capacity: Int = 1024) {
         self.capacity = max(capacity, 16)
@@ -27,7 +35,14 @@ public final class OutputBuffer {
         if count &+ more > capacity { grow(more) }
     }
     @inline(never) private func grow(_ more: Int) {
-        capacity = max(capacity * 2, count + more)
+        let needed = count + more
+        if isOverflowed || needed > limit {
+            isOverflowed = true
+            count = 0
+            capacity = max(more, OutputBuffer.overflowedCapacity)
+        } else {
+            capacity = max(needed, min(capacity * 2, limit))
+        }
         base = realloc(base, capacity)!
     }
 

@@ -12,9 +12,12 @@ public enum SnapshotLoading {
 
     /// Batches of 256 KB read ahead at most.
     private static let readAhead = 32
+    /// Nanoseconds.
+    private static let longestSilence: UInt64 = 10_000_000
 
     /// Throws when the file is damaged, foreign, or does not fit the keyspace; the keyspace is to be thrown away then.
-    /// `progress` is told the keys loaded so far now and then. O(n).
+    /// `progress` is told, as rows come and each few milliseconds while none do, how many bytes of rows came since the
+    /// last time. O(n).
     public static func load(
         _ path: String, into keyspace: Keyspace, progress: (Int) -> Void = { _ in }
     ) throws(StorageError) -> Meta {
@@ -26,7 +29,11 @@ public enum SnapshotLoading {
         defer { empty.close() }
 
         let loader = KeyspaceLoader(keyspace)
-        while let message = filled.receive() {
+        while !filled.isFinished {
+            guard let message = filled.receive(until: monotonicNanoseconds() + longestSilence) else {
+                progress(0)
+                continue
+            }
             switch message {
             case .opened(let keys): loader.expected = keys
             case .batch(let batch):
@@ -35,9 +42,10 @@ public enum SnapshotLoading {
                 } catch {
                     throw StorageError(file: path, message: "\(error)", reason: .unusable)
                 }
+                let bytes = batch.byteCount
                 batch.removeAll()
                 empty.send(batch)
-                progress(loader.keys)
+                progress(bytes)
             case .failed(let error): throw error
             case .done(let meta):
                 do throws(SnapshotDamage) {

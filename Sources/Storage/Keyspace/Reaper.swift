@@ -15,29 +15,45 @@ public final class Reaper: Sendable {
         case block(UnsafeMutableRawPointer)
     }
     /// Ownership passes from one thread to the other.
-    private struct Parcel: @unchecked Sendable { let item: Item }
+    private struct Parcel: @unchecked Sendable {
+        let item: Item
+        /// Keys that it holds, or 1 for what belongs to one; none for tables that were outgrown.
+        let objects: Int
+    }
 
     private let mailbox = Mailbox<Parcel>()
 
     private init() {
-        let mailbox = mailbox
-        startThread(named: "reaper", isYielding: true) {
-            while let parcel = mailbox.receive() { Reaper.release(parcel.item) }
+        startThread(named: "reaper", isYielding: true) { [self] in
+            while let parcel = mailbox.receive() {
+                Reaper.release(parcel.item)
+                released.add(parcel.objects, ordering: .relaxed)
+            }
         }
     }
 
-    /// Parcels given and not yet freed.
-    public var backlog: Int { mailbox.count }
+    private let given = Atomic<Int>(0)
+    private let released = Atomic<Int>(0)
+
+    /// Values, large strings, and keys of flushed databases, freed since the start.
+    public var freed: Int { released.load(ordering: .relaxed) }
+    /// As many that were given and not yet freed.
+    public var backlog: Int { max(0, given.load(ordering: .relaxed) - freed) }
+
+    private func send(_ item: Item, objects: Int) {
+        given.add(objects, ordering: .relaxed)
+        mailbox.send(Parcel(item: item, objects: objects))
+    }
 
     func free(_ value: LargeValue) {
-        if value.freeingCost < 64 { value.freeElements() } else { mailbox.send(Parcel(item: .value(value))) }
+        if value.freeingCost < 64 { value.freeElements() } else { send(.value(value), objects: 1) }
     }
     func free(_ buckets: BucketArray) {
-        if buckets.buckets < 1024 { buckets.free() } else { mailbox.send(Parcel(item: .buckets(buckets))) }
+        if buckets.buckets < 1024 { buckets.free() } else { send(.buckets(buckets), objects: 0) }
     }
-    func free(_ contents: Contents) { mailbox.send(Parcel(item: .contents(contents))) }
+    func free(_ contents: Contents) { send(.contents(contents), objects: contents.table.count) }
     func free(_ block: UnsafeMutableRawPointer, size: Int) {
-        if size < 1 << 16 { Glibc.free(block) } else { mailbox.send(Parcel(item: .block(block))) }
+        if size < 1 << 16 { Glibc.free(block) } else { send(.block(block), objects: 1) }
     }
 
     private static func release(_ item: Item) {

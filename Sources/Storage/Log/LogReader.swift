@@ -106,6 +106,17 @@ public struct LogReader {
         return result
     }
 
+    /// Bytes of the segments from `first` on; 0 where that cannot be found out.
+    public func size(from first: Int64) -> Int {
+        guard let numbers = try? LogFormat.segments(directory: directory, base: baseName) else { return 0 }
+        var sum = 0
+        for number in numbers where number >= first {
+            var information = stat()
+            if stat(path(number), &information) == 0 { sum += Int(information.st_size) }
+        }
+        return sum
+    }
+
     private func path(_ number: Int64) -> String { directory + "/" + LogFormat.fileName(baseName, number) }
 
     /// Every segment from `first` to the last that was made is there.
