@@ -7,12 +7,15 @@ struct ChangeSet {
         case swap(Int32, Int32)
     }
     private var operations: [Operation] = []
-    private var removedStrings: [Int64] = []
-    private var removedOwners: [(ValueType, Int64)] = []
+    /// Ids whose rows go with this set, by the type's raw number: free for new keys once it is committed.
+    private var removed = [[Int64]](repeating: [], count: ChangeSet.types)
+    /// How many of them are handed over.
+    private var handedOver = 0
 
-    var isEmpty: Bool { operations.isEmpty && removedStrings.isEmpty && removedOwners.isEmpty }
-    /// Ids whose rows go with this set: free for new keys once it is committed.
-    var removedIDs: [(ValueType, Int64)] { removedStrings.map { (.string, $0) } + removedOwners }
+    private static let types = Int(ValueType.allCases.map(\.rawValue).max() ?? 0) + 1
+
+    var isEmpty: Bool { operations.isEmpty && removed.allSatisfy(\.isEmpty) }
+    func removedIDs(_ type: ValueType) -> [Int64] { removed[Int(type.rawValue)] }
     /// Every row goes, so that ids start over.
     var flushesAll: Bool {
         operations.contains {
@@ -24,7 +27,7 @@ struct ChangeSet {
     @inline(__always) mutating func removed(_ entry: Entry) {
         let id = entry.id
         if id == 0 { return }
-        if entry.type == .string { removedStrings.append(id) } else { removedOwners.append((entry.type, id)) }
+        removed[Int(entry.type.rawValue)].append(id)
     }
     mutating func flushAll() {
         // All rows go: what was to happen to them before does not matter.
@@ -41,11 +44,12 @@ struct ChangeSet {
             return
         }
         operations += later.operations
-        removedStrings += later.removedStrings
-        removedOwners += later.removedOwners
+        for type in removed.indices { removed[type] += later.removed[type] }
+        handedOver = 0
     }
 
-    func append(to sink: RowSink) {
+    /// Hands over what happened to whole databases, which comes before all rows.
+    func appendOperations(to sink: RowSink) {
         for operation in operations {
             switch operation {
             case .flushAll: sink.batch.appendFlushAll()
@@ -53,13 +57,27 @@ struct ChangeSet {
             case .swap(let a, let b): sink.batch.appendSwapDatabases(a, b)
             }
         }
-        for id in removedStrings {
-            sink.batch.appendRemoveString(id: id)
-            sink.sendIfFull()
+    }
+
+    /// Hands over removals until `goOn` says stop; true when none is left. No row of the same checkpoint has an id of
+    /// theirs, so that they may come between rows.
+    mutating func drain(to sink: RowSink, while goOn: () -> Bool) -> Bool {
+        var before = 0
+        for type in ValueType.allCases {
+            let ids = removed[Int(type.rawValue)]
+            while handedOver - before < ids.count {
+                let id = ids[handedOver - before]
+                if type == .string {
+                    sink.batch.appendRemoveString(id: id)
+                } else {
+                    sink.batch.appendRemoveOwner(type: type, id: id)
+                }
+                handedOver += 1
+                sink.sendIfFull()
+                if !goOn() { return false }
+            }
+            before += ids.count
         }
-        for (type, id) in removedOwners {
-            sink.batch.appendRemoveOwner(type: type, id: id)
-            sink.sendIfFull()
-        }
+        return true
     }
 }

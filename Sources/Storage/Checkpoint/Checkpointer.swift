@@ -20,6 +20,8 @@ public final class Checkpointer {
     /// What the two threads share.
     private final class Shared: Sendable {
         let mailbox = Mailbox<Message>()
+        /// Batches that were written, for the loop to fill again.
+        let empty = Mailbox<RowBatch>()
         let result = Mutex<Result<SnapshotCommit, StorageError>?>(nil)
         let locked = Mailbox<StorageError?>()
         let wake: @Sendable () -> Void
@@ -72,7 +74,9 @@ public final class Checkpointer {
         // Nothing of a keyspace that has no snapshot counts as unchanged.
         let isWhole = keyspace.isAllMarked || keyspace.snapshot == nil
         mailbox.send(.begin(keyspace.snapshot, whole: isWhole))
-        handover = Handover(keyspace, isWhole: isWhole, sink: RowSink { mailbox.send(.batch($0)) })
+        let empty = shared.empty
+        handover = Handover(
+            keyspace, isWhole: isWhole, sink: RowSink(send: { mailbox.send(.batch($0)) }, empty: { empty.poll() }))
         self.meta = meta
         isHandingOver = true
         isComplete = false
@@ -154,6 +158,8 @@ public final class Checkpointer {
                 case .batch(let batch):
                     if failure != nil { continue }
                     try snapshot.apply(batch)
+                    batch.removeAll()
+                    shared.empty.send(batch)
                     if shared.mailbox.count == maxBacklog / 2 { shared.wake() }
                 case .commit(let meta):
                     if let error = failure { throw error }

@@ -14,6 +14,17 @@ final class Handover {
     private var drained: [LargeValue] = []
     private var walked: [Contents] = []
     private var removed: ChangeSet
+    /// Long strings that are being copied, one after the other; their entries still count as to be handed over.
+    private var copies: [LongCopy] = []
+    private struct LongCopy {
+        let entry: Entry
+        let contents: Contents
+        let batch: RowBatch
+        let target: UnsafeMutableRawPointer
+        var copied = 0
+    }
+    /// Strings of at least so many bytes are copied in pieces of as many, between commands.
+    private static let pieceSize = 128 << 10
     /// The value of `changes` at the cut.
     let changesAtCut: Int
     /// Keys handed over so far.
@@ -39,7 +50,7 @@ final class Handover {
             contents.indexAtCut = Int32(index)
             contents.table.cut()
         }
-        removed.append(to: sink)
+        removed.appendOperations(to: sink)
         keyspace.handover = self
     }
 
@@ -56,19 +67,31 @@ final class Handover {
             work += 1
             return work & 15 != 0 || monotonicNanoseconds() < end
         }
+        if !removed.drain(to: sink, while: goOn) { return false }
         repeat {
+            while !copies.isEmpty {
+                copyPiece(of: 0)
+                if monotonicNanoseconds() >= end { return false }
+            }
             while let value = draining.last {
                 if !value.drain(while: goOn) { return false }
                 draining.removeLast()
-                drained.append(value)
+                if value.isOrphan {
+                    Reaper.shared.free(value)
+                } else if !isWhole {
+                    drained.append(value)
+                }
             }
             guard let contents = sources.last else {
                 sink.flush()
                 return true
             }
             let done = contents.table.drainPending(
-                { entry in if entry.flags.contains(keyspace.pendingFlag) { handOver(entry, of: contents) } },
-                while: goOn)
+                { entry in
+                    if entry.flags.contains(keyspace.pendingFlag) { handOver(entry, of: contents, isUrgent: false) }
+                },
+                while: { copies.isEmpty && goOn() })
+            if !copies.isEmpty { continue }
             if !done { return false }
             if draining.isEmpty {
                 sources.removeLast()
@@ -77,14 +100,22 @@ final class Handover {
         } while true
     }
 
-    /// Hands one entry over: a row or, of a small collection, its rows. A large one is frozen here and drained later.
-    func handOver(_ entry: Entry, of contents: Contents) {
-        entry.flags.remove(keyspace.pendingFlag)
-        // A failure makes the next one whole as well: all keys are marked again then.
-        if !isWhole { contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key))) }
-        keys += 1
-        let isNew = isWhole || entry.id == 0
-        if isNew { entry.id = keyspace.ids.take(entry.type) }
+    /// Hands one entry over: a row or, of a small collection, its rows. A large one is frozen here and drained later; the copy
+    /// of a long string only begins here, unless it `isUrgent`, as the entry is about to change.
+    func handOver(_ entry: Entry, of contents: Contents, isUrgent: Bool = true) {
+        if let index = copies.firstIndex(where: { $0.entry.raw == entry.raw }) {
+            if isUrgent { while !copyPiece(of: index) {} }
+            return
+        }
+        if !isUrgent && entry.type == .string && entry.encoding != .int && entry.stringCount >= Handover.pieceSize {
+            let batch = RowBatch(capacity: entry.stringCount + entry.key.count + 64)
+            let target = batch.appendString(
+                id: entry.id, db: contents.indexAtCut, key: entry.key, count: entry.stringCount,
+                expiresMs: entry.expiry)
+            copies.append(LongCopy(entry: entry, contents: contents, batch: batch, target: target))
+            return
+        }
+        let isNew = begin(entry, of: contents)
         let db = contents.indexAtCut
         if entry.type == .string {
             sink.batch.appendString(
@@ -103,22 +134,49 @@ final class Handover {
         sink.sendIfFull()
     }
 
+    /// The entry counts as handed over, and has an id. True for one that has no rows yet.
+    private func begin(_ entry: Entry, of contents: Contents) -> Bool {
+        entry.flags.remove(keyspace.pendingFlag)
+        // A failure makes the next one whole as well: all keys are marked again then.
+        if !isWhole { contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key))) }
+        keys += 1
+        let isNew = isWhole || entry.id == 0
+        if isNew { entry.id = keyspace.ids.take(entry.type) }
+        return isNew
+    }
+
+    /// Copies the next piece of a long string; true when it was the last one, and its row is on its way.
+    @discardableResult private func copyPiece(of index: Int) -> Bool {
+        let copy = copies[index]
+        let value = copy.entry.stringBytes
+        let count = min(Handover.pieceSize, value.count - copy.copied)
+        (copy.target + copy.copied).copyMemory(from: value.base + copy.copied, byteCount: count)
+        copies[index].copied += count
+        if copies[index].copied < value.count { return false }
+        copies.remove(at: index)
+        // Only now, so that ids ascend in the order of the rows.
+        _ = begin(copy.entry, of: copy.contents)
+        copy.batch.setFirstID(copy.entry.id)
+        sink.send(whole: copy.batch)
+        return true
+    }
+
     /// The checkpoint is durable (`committed`) or has failed: then the keyspace's marking makes all that was handed over
     /// count as changed again. Call once `step` has returned true.
     func finish(committed: Bool) {
         if committed {
-            for (type, id) in removed.removedIDs { keyspace.ids.give(type, id) }
+            for type in ValueType.allCases { keyspace.ids.give(type, removed.removedIDs(type)) }
         } else {
             if isWhole { keyspace.markAll() } else { keyspace.markAgain(drained, walked) }
             removed.merge(keyspace.changeSet)
             keyspace.changeSet = removed
         }
-        for value in drained where value.isOrphan { Reaper.shared.free(value) }
+        Reaper.shared.letGo(of: drained, walked.map(\.handedOver))
+        drained = []
         for contents in walked {
             contents.handedOver = []
             if contents.isOrphan { Reaper.shared.free(contents) }
         }
-        drained = []
         walked = []
         keyspace.handover = nil
         keyspace.lastCheckpointFailed = !committed

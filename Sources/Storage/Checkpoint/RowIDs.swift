@@ -4,7 +4,8 @@
 struct RowIDs {
     private struct Pool {
         var next: Int64 = 1
-        var free: [Int64] = []
+        /// As they were given back, whole lists at a time.
+        var free: [[Int64]] = []
         /// Ids that rows skipped, as a flush leaves them.
         var gaps: [Range<Int64>] = []
     }
@@ -21,7 +22,10 @@ struct RowIDs {
     /// O(1). Beyond the range once all of it is taken: the checkpoint that writes such a row fails.
     mutating func take(_ type: ValueType) -> Int64 {
         let index = Int(type.rawValue)
-        if let id = pools[index].free.popLast() { return id }
+        while !pools[index].free.isEmpty {
+            if let id = pools[index].free[pools[index].free.count - 1].popLast() { return id }
+            pools[index].free.removeLast()
+        }
         if let gap = pools[index].gaps.last {
             let rest = gap.dropFirst()
             if rest.isEmpty {
@@ -35,16 +39,16 @@ struct RowIDs {
         if id <= RowIDs.range(type).upperBound { pools[index].next += 1 }
         return id
     }
-    /// The row of this id is gone from the snapshot.
-    mutating func give(_ type: ValueType, _ id: Int64) { pools[Int(type.rawValue)].free.append(id) }
+    /// The rows of these ids are gone from the snapshot. O(1).
+    mutating func give(_ type: ValueType, _ ids: [Int64]) {
+        if !ids.isEmpty { pools[Int(type.rawValue)].free.append(ids) }
+    }
 
     /// While loading, ids of the type's range come in ascending order: those that are skipped are free.
     mutating func loaded(_ type: ValueType, _ id: Int64) {
         let index = Int(type.rawValue)
         let next = pools[index].next
-        if id == next + 1 {
-            pools[index].free.append(next)
-        } else if id > next {
+        if id > next {
             pools[index].gaps.append(next..<id)
         }
         pools[index].next = max(next, id + 1)

@@ -1,7 +1,8 @@
 import Glibc
 import Synchronization
 
-// Invariant of this file: what is given to the reaper belongs to it alone; no other reference is left.
+// Invariant of this file: what is given to the reaper to be freed belongs to it alone; no other reference is left. Lists of
+// references are only let go of.
 
 /// Frees what takes long to free on a thread of its own: large collections and strings, bucket arrays, the contents of
 /// flushed databases.
@@ -13,6 +14,8 @@ public final class Reaper: Sendable {
         case buckets(BucketArray)
         case contents(Contents)
         case block(UnsafeMutableRawPointer)
+        /// Long lists that a checkpoint kept.
+        case lists([LargeValue], [[UInt32]])
     }
     /// Ownership passes from one thread to the other.
     private struct Parcel: @unchecked Sendable {
@@ -56,12 +59,15 @@ public final class Reaper: Sendable {
         if size < 1 << 16 { Glibc.free(block) } else { send(.block(block), objects: 1) }
     }
 
+    func letGo(of values: [LargeValue], _ hashes: [[UInt32]]) { mailbox.send(Parcel(item: .lists(values, hashes))) }
+
     private static func release(_ item: Item) {
         switch item {
         case .value(let value): value.freeElements()
         case .buckets(let buckets): buckets.free()
         case .contents(let contents): contents.freeEverything()
         case .block(let block): Glibc.free(block)
+        case .lists: break
         }
     }
 }

@@ -2,7 +2,7 @@
 /// table is touched once a chunk (unsorted: twice the time and twice the bytes).
 struct PendingRows {
     /// In bytes; then the writer empties the chunk into SQLite.
-    static let limit = 64 << 20
+    static let limit = 16 << 20
 
     /// Operations on one string, or consecutive ones on one owner and its elements.
     private struct Run {

@@ -122,6 +122,24 @@ extension RowBatch {
         write(.swapDatabases, .string, id: Int64(b), number: a, Bytes(), Bytes(), extra: nil)
     }
 
+    /// Appends a string's row whose value of `count` bytes is written to the place that is returned, before the batch is
+    /// read or anything else is appended.
+    func appendString(
+        id: Int64, db: Int32, key: Bytes, count valueCount: Int, expiresMs: Int64?
+    ) -> UnsafeMutableRawPointer {
+        write(.string, .string, id: id, number: db, key, Bytes(), extra: expiresMs)
+        let header = buffer.count - RowBatch.headerSize - (expiresMs == nil ? 0 : 8) - key.count
+        withUnsafeBytes(of: valueCount) { bytes in
+            if let base = bytes.baseAddress { buffer.overwrite(at: header + 24, with: Bytes(base, bytes.count)) }
+        }
+        return buffer.appendUninitialized(valueCount)
+    }
+
+    /// Changes the id of the batch's first row.
+    func setFirstID(_ id: Int64) {
+        withUnsafeBytes(of: id) { if let base = $0.baseAddress { buffer.overwrite(at: 8, with: Bytes(base, $0.count)) } }
+    }
+
     /// Copies one encoded operation of another batch.
     func appendEncoded(_ operation: Bytes) {
         buffer.append(operation)
