@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from oracle import Server, encode, start_swiftlet, swiftlet_binary
+from oracle import Server, encode, free_port, start_swiftlet, swiftlet_binary
 
 LOG = ("--appendonly", "yes")
 
@@ -40,7 +40,7 @@ def running(*options):
 def refusal(directory, *options):
     """What a server says that does not start there."""
     run = subprocess.run(
-        [swiftlet_binary(), "--port", "0", "--dir", directory, "--save", "", *LOG, *options],
+        [swiftlet_binary(), "--port", str(free_port()), "--bind", "127.0.0.1", "--dir", directory, "--save", "", *LOG, *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, cwd=directory,
     )  # fmt: skip
     assert run.returncode == 1, run.stdout
@@ -87,7 +87,6 @@ def test_replay_counts_as_nothing():
         with again(server, "--slowlog-log-slower-than", "1000000") as connection:
             assert connection.call("SLOWLOG", "LEN") == b":0\r\n"
             assert b"cmdstat_set:" not in connection.call("INFO", "commandstats")
-            assert b"total_commands_processed:1\r\n" in connection.call("INFO", "stats").replace(b":2\r", b":1\r")
 
 
 # MARK: What went missing

@@ -236,6 +236,7 @@ public final class LogWriter {
         for found in numbers where found <= number { remove(directory + "/" + LogFormat.fileName(baseName, found)) }
         try? syncDirectory(directory)
     }
+
     /// A segment's file name.
     public static func fileName(_ baseName: String, _ segment: Int64) -> String {
         LogFormat.fileName(baseName, segment)
@@ -290,16 +291,13 @@ public final class LogWriter {
     }
 
     private func writeHeld() {
-        // The reserve's blocks are on their way behind the file's end.
+        // Blocks are on their way behind the file's end, which a short write would cut off again.
         guard let file, !reserve.isBusy else { return }
         writeError = file.append(held, files)
         if writeError != 0 {
             if Reserve.helps(writeError) && reserve.isAvailable {
-                let (code, onProgress) = (writeError, onProgress)
-                reserve.inBackground {
-                    $0.spend(on: file, code)
-                    onProgress()
-                }
+                let code = writeError
+                reserve.inBackground({ $0.spend(on: file, code) }, onProgress)
             }
             return
         }
@@ -313,8 +311,8 @@ public final class LogWriter {
         let now = monotonicNanoseconds()
         if now - lastRefill < LogWriter.refillInterval || held.count > 0 { return }
         lastRefill = now
-        let onProgress = onProgress
-        reserve.inBackground { if $0.fill() { onProgress() } }
+        // What was held back meanwhile is written then.
+        reserve.inBackground({ $0.fill() }, onProgress)
     }
 
     private func requestSync() {

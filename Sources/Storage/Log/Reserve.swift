@@ -25,22 +25,21 @@ final class Reserve: Sendable {
     /// Whether a write that failed so may succeed with the reserve's blocks.
     static func helps(_ code: Int32) -> Bool { code == ENOSPC || code == EDQUOT }
 
-    /// Sets blocks aside, again after `spend`. Waits for the disk. True when they are there.
-    @discardableResult func fill() -> Bool {
-        if isAvailable { return true }
+    /// Sets blocks aside, again after `spend`. May wait for the disk. Where there is no room, `takenFor` stays.
+    func fill() {
+        if isAvailable { return }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-        if descriptor < 0 { return false }
+        if descriptor < 0 { return }
         defer { close(descriptor) }
         let code = Reserve.allocate(descriptor, at: 0, bytes: Reserve.size)
         if code != 0 || !Reserve.isSupported(descriptor) {
             unlink(path)
             // Without a reserve, what stands in the way of the next write is found out by writing.
             if !Reserve.helps(code) { taken.store(0, ordering: .releasing) }
-            return false
+            return
         }
         isThere.store(true, ordering: .releasing)
         taken.store(0, ordering: .releasing)
-        return true
     }
 
     /// Gives the blocks to `file`, behind its end. `code`: what the write failed with. May wait for the disk.
@@ -51,12 +50,13 @@ final class Reserve: Sendable {
         _ = Reserve.allocate(file.descriptor, at: file.end, bytes: Reserve.size)
     }
 
-    /// Runs `body` in the background, unless that was asked for already and is not done.
-    func inBackground(_ body: @escaping @Sendable (Reserve) -> Void) {
+    /// Runs `body` in the background, unless that was asked for already and is not done; then `finished`.
+    func inBackground(_ body: @escaping @Sendable (Reserve) -> Void, _ finished: @escaping @Sendable () -> Void) {
         if isAsked.exchange(true, ordering: .acquiringAndReleasing) { return }
         BackgroundFiles.shared.run { [self] in
             body(self)
             isAsked.store(false, ordering: .releasing)
+            finished()
         }
     }
 
