@@ -171,7 +171,7 @@ extension PersistenceControl {
             }
             server.log.warning(
                 "\(path) was written after the snapshot \(snapshotPath), and is not read: the snapshot is the data. Move "
-                    + "the snapshot and its log away to import it")
+                    + "the snapshot, its log and swiftlet.lock away to import it")
         }
     }
 }
