@@ -1,3 +1,6 @@
+// Invariant of this file: a `LongCopy`'s target lies in its batch, with room for the whole string, and its entry is not
+// changed or freed while it still counts as to be handed over.
+
 /// The loop's side of a running checkpoint: hands the state at the cut over, key by key, to the thread that writes it.
 ///
 /// After the cut every entry that changed before it carries the pending flag. `step` walks the buckets that hold such

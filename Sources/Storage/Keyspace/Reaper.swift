@@ -59,7 +59,9 @@ public final class Reaper: Sendable {
         if size < 1 << 16 { Glibc.free(block) } else { send(.block(block), objects: 1) }
     }
 
-    func letGo(of values: [LargeValue], _ hashes: [[UInt32]]) { mailbox.send(Parcel(item: .lists(values, hashes), objects: 0)) }
+    func letGo(of values: [LargeValue], _ hashes: [[UInt32]]) {
+        mailbox.send(Parcel(item: .lists(values, hashes), objects: 0))
+    }
 
     private static func release(_ item: Item) {
         switch item {

@@ -137,7 +137,9 @@ extension RowBatch {
 
     /// Changes the id of the batch's first row.
     func setFirstID(_ id: Int64) {
-        withUnsafeBytes(of: id) { if let base = $0.baseAddress { buffer.overwrite(at: 8, with: Bytes(base, $0.count)) } }
+        withUnsafeBytes(of: id) {
+            if let base = $0.baseAddress { buffer.overwrite(at: 8, with: Bytes(base, $0.count)) }
+        }
     }
 
     /// Copies one encoded operation of another batch.

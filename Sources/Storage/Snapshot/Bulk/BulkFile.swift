@@ -95,7 +95,9 @@ final class BulkFile {
     /// Appends a page; returns its number. Throws when the disk is full or fails, or the file as large as SQLite's can be.
     func append(_ page: UnsafeRawPointer) throws(StorageError) -> UInt32 {
         while isReserved(upcoming) {
-            if upcoming != lockPage { maps.append(PageMap(number: upcoming, entries: [UInt8](repeating: 0, count: pageSize))) }
+            if upcoming != lockPage {
+                maps.append(PageMap(number: upcoming, entries: [UInt8](repeating: 0, count: pageSize)))
+            }
             try put(nil)
         }
         guard upcoming < UInt32(Int32.max) else { throw StorageError(file: path, message: "the snapshot is too large") }

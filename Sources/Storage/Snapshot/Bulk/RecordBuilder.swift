@@ -39,7 +39,8 @@ final class RecordBuilder: ColumnSink {
         default:
             let bits = value ^ (value >> 63)
             let width = 65 - bits.leadingZeroBitCount
-            let type: UInt64 = width <= 8 ? 1 : width <= 16 ? 2 : width <= 24 ? 3 : width <= 32 ? 4 : width <= 48 ? 5 : 6
+            let type: UInt64 =
+                width <= 8 ? 1 : width <= 16 ? 2 : width <= 24 ? 3 : width <= 32 ? 4 : width <= 48 ? 5 : 6
             column.pointee.type = type
             column.pointee.number = UInt64(bitPattern: value) << UInt64(64 - 8 * RecordBuilder.size(ofNumber: type))
         }
