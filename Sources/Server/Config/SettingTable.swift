@@ -1,3 +1,5 @@
+import Storage
+
 /// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
 enum SettingTable {
     static let all: [Setting] =
@@ -36,7 +38,7 @@ enum SettingTable {
         .integer("maxclients", \.maxClients, 1...Int(UInt32.max), [], .clients),
         .bool("protected-mode", \.protectedMode),
         .memory("client-query-buffer-limit", \.queryBufferLimit, 1 << 20...Int.max, [], .clients),
-        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...Int.max, [], .clients),
+        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...RowLimits.maximumValue, [], .clients),
         .several("client-output-buffer-limit", [], .clients) {
             SettingForms.bufferLimitLines($0).flatMap { $0 }
         } write: { (settings, words, _) throws(SettingError) in

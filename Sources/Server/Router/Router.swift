@@ -72,6 +72,7 @@ extension Server {
             if count > 1 { prefetch(client) }
             for i in 0..<count {
                 let request = batch.requests[i]
+                if request.length > RowLimits.maximumName && refusesRow(client, batch.arguments(of: request)) { continue }
                 run(
                     client, batch.arguments(of: request),
                     request: request.isCanonical ? input[request.offset..<request.offset + request.length] : nil)
@@ -237,7 +238,7 @@ extension Server {
     }
 
     /// Answers an error before anything was executed; a transaction is spoilt by it.
-    private func reject(_ client: Client, _ command: CommandEntry?, _ error: CommandError) {
+    func reject(_ client: Client, _ command: CommandEntry?, _ error: CommandError) {
         if let command { statistics.reject(command.statistics) }
         var error = error
         if command?.kind == .exec {

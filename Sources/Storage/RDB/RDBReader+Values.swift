@@ -72,6 +72,7 @@ extension RDBReader {
     func report(
         _ field: Bytes, _ value: Bytes, expiresMs: Int64? = nil, hint: UInt64 = 0, isFlat: Bool = false
     ) throws(StorageError) {
+        if field.count > RowLimits.maximumName { throw tooLong("field") }
         if !(try isNew(field, "field", isFlat)) { return }
         if isDue(expiresMs) { return }
         try begin(.hash, hint)
@@ -85,6 +86,10 @@ extension RDBReader {
         try begin(.zset, hint)
         summary.elements += 1
         if !dropped { try visitor.scored(member, score) }
+    }
+
+    func tooLong(_ what: String) -> StorageError {
+        damage("a \(what) has more than \(RowLimits.maximumName) bytes: the snapshot could not hold it")
     }
 
     // MARK: - Element by element

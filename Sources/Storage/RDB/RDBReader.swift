@@ -197,6 +197,7 @@ public final class RDBReader<Visitor: RDBVisitor> {
         }
         defer { expiresMs = nil }
         try string(into: key)
+        if key.count > RowLimits.maximumName { throw tooLong("name") }
         if let reason = unsupported(kind) {
             try skip(kind, reason)
         } else {

@@ -16,6 +16,11 @@ enum EntryText {
             quote(element, into: out)
         }
         out.append(byte: UInt8(ascii: "]"))
+        // What is escaped takes up to six times its bytes.
+        if out.count > RowLimits.maximumValue {
+            out.removeAll()
+            out.append(packed)
+        }
     }
 
     private static func quote(_ text: Bytes, into out: OutputBuffer) {

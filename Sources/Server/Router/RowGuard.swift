@@ -1,0 +1,36 @@
+import Storage
+
+/// Requests of a size with which a row could come about that no snapshot can hold.
+extension Server {
+    /// Answers an error to a request that would put a name of more than `RowLimits.maximumName` bytes into the keyspace, or
+    /// more fields than that into one entry of a stream. Only requests longer than that need to be asked about.
+    func refusesRow(_ client: Client, _ args: Arguments) -> Bool {
+        guard let command = command(args), command.accepts(argumentCount: args.count), command.flags.contains(.denyoom),
+            let error = rowError(command, args)
+        else { return false }
+        let start = client.output.count
+        reject(client, command, error)
+        finish(client, start)
+        return true
+    }
+
+    private func rowError(_ command: CommandEntry, _ args: Arguments) -> CommandError? {
+        var error: CommandError?
+        command.row.keys.forEach(args) { if args[$0].count > RowLimits.maximumName { error = .nameTooLong } }
+        switch command.row.group {
+        case .hash:
+            // Fields stand before their values, behind the key.
+            for i in stride(from: 2, to: args.count, by: 2) where args[i].count > RowLimits.maximumName {
+                error = .nameTooLong
+            }
+        case .stream:
+            var sum = 0
+            for i in 0..<args.count { sum += args[i].count }
+            if sum > RowLimits.maximumValue { error = .entryTooLong }
+        case .generic, .string, .list, .set, .zset, .pubsub, .transactions, .connection, .server, .scripting,
+            .hyperloglog, .geo, .bitmap, .cluster, .sentinel:
+            break
+        }
+        return error
+    }
+}
