@@ -153,6 +153,18 @@ class TestOutput:
         connection.call("SET", "k", b"x" * 200_000)
         assert connection.pipeline([("GET", "k")] * 500)[-1].startswith(b"$200000\r\nxxx")
 
+    @pytest.mark.parametrize("start", [start_swiftlet, start_redis])
+    def test_a_limit_of_nothing_leaves_the_fixed_buffer(self, start):
+        server = start("--client-output-buffer-limit", "normal 1 1 0")
+        try:
+            connection = server.connect()
+            connection.call("SET", "k", b"x" * 5000)
+            assert connection.pipeline([("GET", "k")] * 3) == [b"$5000\r\n" + b"x" * 5000 + b"\r\n"] * 3
+            with pytest.raises(OSError):
+                connection.pipeline([("GET", "k")] * 30)
+        finally:
+            server.stop()
+
     def test_a_neighbour_does_not_wait_for_a_batch_of_large_replies(self, swiftlet_server):
         """What one packet asks for is not all answered before anybody else is."""
         a, b = swiftlet_server.connect(), swiftlet_server.connect()

@@ -126,7 +126,7 @@ final class Connection: Transport {
         let limit = server.outputBufferLimit(of: client)
         let waiting = client.output.count - sentBytes
         if waiting > client.outputLimit { return true }
-        guard limit.soft > 0 && waiting > limit.soft else {
+        guard limit.soft > 0 && waiting - Client.fixedOutput > limit.soft else {
             overSoftLimitSince = 0
             return false
         }

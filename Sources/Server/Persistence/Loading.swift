@@ -77,11 +77,12 @@ extension PersistenceControl {
     /// The server ends while it loads: nothing is saved, as nothing has changed.
     func endWhileLoading() -> Never {
         if let progress = loadingElsewhere {
-            // It removes what it has written of the snapshot; what it does not come to do, the next start does.
             progress.isCancelled.store(true, ordering: .relaxed)
             let deadline = monotonicNanoseconds() + Self.cancelWait
             while !progress.hasEnded.load(ordering: .acquiring) && monotonicNanoseconds() < deadline { usleep(1000) }
         }
+        // Of an import nothing is left, unless the directory is another server's.
+        if lock != nil { NewSnapshot.removeLeftovers(of: snapshotPath, isOurs: true) }
         leave(0)
     }
     private static let cancelWait: UInt64 = 500_000_000

@@ -119,6 +119,9 @@ final class Client {
         output.limit = outputLimit < .max - sent ? outputLimit + sent : .max
     }
     private(set) var outputLimit = Int.max
+    /// Size of the output buffer that each client of Redis has, besides a list for what does not fit: the limits are for
+    /// the list, and CLIENT LIST tells them apart.
+    static let fixedOutput = 16 << 10
     /// Bytes that this connection takes, roughly: its buffers, and what it has queued or waits with.
     var memoryUsage: Int {
         Self.fixedMemory + input.capacity + output.capacity + transaction.memoryUsage

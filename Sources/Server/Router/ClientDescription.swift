@@ -63,7 +63,7 @@ enum ClientDescription {
         let multi = client.flags.contains(.multi) ? client.transaction.queue.count : -1
         // Redis has a fixed buffer, and a list for what does not fit; here there is one buffer, shown as if it were cut.
         let pending = client.pendingOutput
-        let inFixed = min(pending, Self.fixedOutput)
+        let inFixed = min(pending, Client.fixedOutput)
         let inList = pending > inFixed ? max(pending, client.output.capacity) - inFixed : 0
         var arguments = client.waiter?.request.argumentBytes ?? 0
         if client === executing, let current { for i in 0..<current.count { arguments += current[i].count } }
@@ -84,7 +84,7 @@ enum ClientDescription {
         number("qbuf-free", inputFree, out)
         number("argv-mem", arguments, out)
         number("multi-mem", client.transaction.memoryUsage, out)
-        number("rbs", min(client.output.capacity, Self.fixedOutput), out)
+        number("rbs", min(client.output.capacity, Client.fixedOutput), out)
         number("rbp", inFixed, out)
         number("obl", inFixed, out)
         number("oll", inList > 0 ? 1 : 0, out)
@@ -98,9 +98,6 @@ enum ClientDescription {
         text("lib-name", client.libraryName, out)
         text("lib-ver", client.libraryVersion, out)
     }
-
-    /// Size of Redis's fixed output buffer.
-    private static let fixedOutput = 16 << 10
 
     private static func flags(_ client: Client) -> String {
         let letters = ClientFlags.letters.filter { client.flags.contains($0.0) }.map(\.1)

@@ -178,7 +178,7 @@ final class Server {
         return Client(id: lastClientID, now: wallClockMilliseconds() / 1000, server: self)
     }
 
-    /// What `client-output-buffer-limit` says for the client's class.
+    /// What `client-output-buffer-limit` says for the client's class. It is for what is beyond `Client.fixedOutput`.
     func outputBufferLimit(of client: Client) -> OutputBufferLimits.Limit {
         switch ClientType(client) {
         case .normal, .master: outputLimits.normal
@@ -189,12 +189,11 @@ final class Server {
 
     /// Bytes that may wait for a client, as a hard limit; `.max`: there is none.
     func outputLimit(of client: Client) -> Int {
-        if client.flags.contains(.unauthenticated) { return Self.unauthenticatedOutput }
+        // To strangers not more is given than that.
+        if client.flags.contains(.unauthenticated) { return Client.fixedOutput }
         let limit = outputBufferLimit(of: client).hard
-        return limit > 0 ? limit : .max
+        return limit > 0 && limit < .max - Client.fixedOutput ? limit + Client.fixedOutput : .max
     }
-    /// Replies of a client that has not said who it is: what Redis's fixed buffer holds.
-    private static let unauthenticatedOutput = 16 << 10
 
     /// The connection is gone.
     func disconnect(_ client: Client) {
