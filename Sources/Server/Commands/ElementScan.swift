@@ -6,6 +6,8 @@ struct ElementScan {
     let cursor: UInt64
     private(set) var count = 10
     private var pattern: Bytes?
+    /// More than any collection has.
+    private static let maximumCount: Int64 = 1 << 40
     /// Elements, each followed by its value where the type has one.
     var found = MemberList()
 
@@ -16,15 +18,14 @@ struct ElementScan {
         self.cursor = cursor
     }
 
-    /// `size`: how many elements the collection has, more than which no COUNT means anything.
-    mutating func readOptions(size: Int) throws(CommandError) {
+    mutating func readOptions() throws(CommandError) {
         var i = 3
         while i < args.count {
             guard i + 1 < args.count else { throw .syntax }
             if args[i].equals(ignoringCase: "count") {
                 guard let number = args[i + 1].integer else { throw .notInteger }
                 guard number >= 1 else { throw .syntax }
-                count = Int(min(number, Int64(max(size, 1))))
+                count = Int(min(number, ElementScan.maximumCount))
             } else if args[i].equals(ignoringCase: "match") {
                 pattern = args[i + 1] == Bytes("*") ? nil : args[i + 1]
             } else {

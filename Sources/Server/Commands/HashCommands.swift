@@ -244,7 +244,7 @@ enum HashCommands {
     private static func hscan(_ c: ReadContext) throws(CommandError) {
         var scan = try ElementScan(c.args)
         guard let hash = try c.hash(c.args[1]) else { return scan.write(next: 0, to: c.reply) }
-        try scan.readOptions(size: hash.count)
+        try scan.readOptions()
         let next = hash.scan(cursor: scan.cursor, count: scan.count) { field, value in
             guard scan.accepts(field) else { return }
             scan.found.append(field)

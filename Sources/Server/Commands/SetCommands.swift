@@ -166,7 +166,7 @@ enum SetCommands {
     private static func sscan(_ c: ReadContext) throws(CommandError) {
         var scan = try ElementScan(c.args)
         guard let set = try c.set(c.args[1]) else { return scan.write(next: 0, to: c.reply) }
-        try scan.readOptions(size: set.count)
+        try scan.readOptions()
         let next = set.scan(cursor: scan.cursor, count: scan.count) { member in
             if scan.accepts(member) { scan.found.append(member) }
         }

@@ -227,7 +227,7 @@ enum ZSetCommands {
     private static func zscan(_ c: ReadContext) throws(CommandError) {
         var scan = try ElementScan(c.args)
         guard let zset = try c.zset(c.args[1]) else { return scan.write(next: 0, to: c.reply) }
-        try scan.readOptions(size: zset.count)
+        try scan.readOptions()
         // A listpack holds whole numbers as integers, and ZSCAN answers what it finds there.
         let isListpack = c.db.find(c.args[1])?.encoding == .listpack
         let next = withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { scratch in

@@ -2,6 +2,9 @@
 public enum NewSnapshot {
     private static let verb = "importing"
 
+    /// The name under which this process writes a snapshot that is to take the place of `path`.
+    static func temporary(_ path: String) -> String { OutputFile.temporary(path, verb) }
+
     /// Calls `body` with a path in the directory of `path`, which makes a database there and closes it. What it made is
     /// then synced and put in the place of `path`. On any failure nothing is left of it, and what stood at `path` stands;
     /// what earlier calls have left that were killed goes first. Throws where something else than a regular file stands
@@ -12,7 +15,7 @@ public enum NewSnapshot {
         let path = OutputFile.resolved(path)
         try OutputFile.checkFree(path, overwrite: overwrite)
         removeLeftovers(of: path)
-        let temporary = OutputFile.temporary(path, verb)
+        let temporary = temporary(path)
         do throws(StorageError) {
             let result = try body(temporary)
             try OutputFile.sync(temporary)

@@ -93,10 +93,7 @@ final class SnapshotGuard {
         guard let writer else { throw StorageError(file: path, message: "the snapshot is not open") }
         try check()
         var commit = try writer.commit(meta)
-        if let aside {
-            commit.warning = StorageError(file: path, message: "what stood in the snapshot's place is kept as \(aside)")
-            self.aside = nil
-        }
+        commit.warning = takeAside() ?? commit.warning
         do throws(StorageError) {
             try hold(SnapshotGuard.relockTimeout)
             if isForeign { commit.warning = commit.warning ?? changed() }
@@ -243,8 +240,9 @@ extension SnapshotGuard {
     }
 
     /// Where a snapshot is written that is to take this one's place.
-    private var newPath: String { path + SnapshotGuard.newSuffix }
-    static let newSuffix = ".new"
+    private var newPath: String { NewSnapshot.temporary(target) }
+    /// The file itself, where the name is a link.
+    private var target: String { OutputFile.resolved(path) }
 
     /// Makes the file one that can be replaced: a WAL belongs to a name, so that a database that still has one, under a name
     /// that leads to another by now, would be mixed with it. False where another program has the file open. The lock is
@@ -276,19 +274,26 @@ extension SnapshotGuard {
             if Snapshot.fileSize(path + "-wal") != nil { throw locked() }
         }
         // An empty file is nobody's; one with something in it that was not there before is not replaced.
-        try OutputFile.publish(newPath, as: path, overwrite: writer != nil || Snapshot.fileSize(path) == 0)
+        try OutputFile.publish(newPath, as: target, overwrite: writer != nil || Snapshot.fileSize(path) == 0)
         close()
-        var commit = SnapshotCommit(rows: rows, walBytes: 0, isWALHeld: false, warning: nil)
+        var commit = SnapshotCommit(rows: rows, walBytes: 0, isWALHeld: false, warning: takeAside())
         do throws(StorageError) {
             try open(create: false)
             // The WAL is there now: its name must survive a power cut before what it will hold counts.
             try syncDirectory(of: path)
             try hold(SnapshotGuard.lockTimeout)
-            if isForeign { commit.warning = changed() }
+            if isForeign { commit.warning = commit.warning ?? changed() }
         } catch {
-            commit.warning = error
+            commit.warning = commit.warning ?? error
         }
         return commit
+    }
+
+    /// Tells, once, where the file went that was in the way.
+    private func takeAside() -> StorageError? {
+        guard let name = aside else { return nil }
+        aside = nil
+        return StorageError(file: path, message: "what stood in the snapshot's place is kept as \(name)")
     }
 
     /// The libraries of functions, which only the file holds.
