@@ -17,8 +17,11 @@ final class Handover {
     private var drained: [LargeValue] = []
     private var walked: [Contents] = []
     private var removed: ChangeSet
-    /// Long strings that are being copied, one after the other; their entries still count as to be handed over.
-    private var copies: [LongCopy] = []
+    /// Entries of the bucket at hand that take longer, and those behind them, in order: rows for a new file are to ascend.
+    /// They still count as to be handed over.
+    private var waiting: [Entry] = []
+    /// A long string that is being copied; its entry still counts as to be handed over.
+    private var copy: LongCopy?
     private struct LongCopy {
         let entry: Entry
         let contents: Contents
@@ -72,13 +75,13 @@ final class Handover {
         }
         if !removed.drain(to: sink, while: goOn) { return false }
         repeat {
-            while !copies.isEmpty {
-                copyPiece(of: 0)
+            while copy != nil {
+                copyPiece()
                 if monotonicNanoseconds() >= end { return false }
             }
-            while let value = draining.last {
+            while let value = draining.first {
                 if !value.drain(while: goOn) { return false }
-                draining.removeLast()
+                draining.removeFirst()
                 if value.isOrphan {
                     Reaper.shared.free(value)
                 } else if !isWhole {
@@ -89,12 +92,21 @@ final class Handover {
                 sink.flush()
                 return true
             }
+            if !waiting.isEmpty {
+                begin(waiting.removeFirst(), of: contents)
+                continue
+            }
             let done = contents.table.drainPending(
                 { entry in
-                    if entry.flags.contains(keyspace.pendingFlag) { handOver(entry, of: contents, isUrgent: false) }
+                    if !entry.flags.contains(keyspace.pendingFlag) { return }
+                    if waiting.isEmpty && !isLong(entry) {
+                        handOver(entry, of: contents)
+                    } else {
+                        waiting.append(entry)
+                    }
                 },
-                while: { copies.isEmpty && goOn() })
-            if !copies.isEmpty { continue }
+                while: { waiting.isEmpty && goOn() })
+            if !waiting.isEmpty { continue }
             if !done { return false }
             if draining.isEmpty {
                 sources.removeLast()
@@ -103,22 +115,30 @@ final class Handover {
         } while true
     }
 
-    /// Hands one entry over: a row or, of a small collection, its rows. A large one is frozen here and drained later; the copy
-    /// of a long string only begins here, unless it `isUrgent`, as the entry is about to change.
-    func handOver(_ entry: Entry, of contents: Contents, isUrgent: Bool = true) {
-        if let index = copies.firstIndex(where: { $0.entry.raw == entry.raw }) {
-            if isUrgent { while !copyPiece(of: index) {} }
+    /// Whether handing the entry over takes longer than a row or a small collection does.
+    private func isLong(_ entry: Entry) -> Bool {
+        entry.type == .string
+            ? entry.encoding != .int && entry.stringCount >= Handover.pieceSize : entry.largeValue != nil
+    }
+
+    /// Begins to hand over an entry that waited.
+    private func begin(_ entry: Entry, of contents: Contents) {
+        guard entry.type == .string && isLong(entry) else { return handOver(entry, of: contents) }
+        let batch = RowBatch(capacity: entry.stringCount + entry.key.count + 64)
+        let target = batch.appendString(
+            id: entry.id, db: contents.indexAtCut, key: entry.key, count: entry.stringCount, expiresMs: entry.expiry)
+        copy = LongCopy(entry: entry, contents: contents, batch: batch, target: target)
+    }
+
+    /// Hands one entry over, at once, as it may be about to change: a row or, of a small collection, its rows. A large one is
+    /// frozen here and drained later.
+    func handOver(_ entry: Entry, of contents: Contents) {
+        if let index = waiting.firstIndex(where: { $0.raw == entry.raw }) { waiting.remove(at: index) }
+        if let copy, copy.entry.raw == entry.raw {
+            while self.copy != nil { copyPiece() }
             return
         }
-        if !isUrgent && entry.type == .string && entry.encoding != .int && entry.stringCount >= Handover.pieceSize {
-            let batch = RowBatch(capacity: entry.stringCount + entry.key.count + 64)
-            let target = batch.appendString(
-                id: entry.id, db: contents.indexAtCut, key: entry.key, count: entry.stringCount,
-                expiresMs: entry.expiry)
-            copies.append(LongCopy(entry: entry, contents: contents, batch: batch, target: target))
-            return
-        }
-        let isNew = begin(entry, of: contents)
+        let isNew = count(entry, of: contents)
         let db = contents.indexAtCut
         if entry.type == .string {
             sink.batch.appendString(
@@ -138,7 +158,7 @@ final class Handover {
     }
 
     /// The entry counts as handed over, and has an id. True for one that has no rows yet.
-    private func begin(_ entry: Entry, of contents: Contents) -> Bool {
+    private func count(_ entry: Entry, of contents: Contents) -> Bool {
         entry.flags.remove(keyspace.pendingFlag)
         // A failure makes the next one whole as well: all keys are marked again then.
         if !isWhole { contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key))) }
@@ -148,20 +168,19 @@ final class Handover {
         return isNew
     }
 
-    /// Copies the next piece of a long string; true when it was the last one, and its row is on its way.
-    @discardableResult private func copyPiece(of index: Int) -> Bool {
-        let copy = copies[index]
-        let value = copy.entry.stringBytes
-        let count = min(Handover.pieceSize, value.count - copy.copied)
-        (copy.target + copy.copied).copyMemory(from: value.base + copy.copied, byteCount: count)
-        copies[index].copied += count
-        if copies[index].copied < value.count { return false }
-        copies.remove(at: index)
+    /// Copies the next piece of the long string; its row is on its way after the last one.
+    private func copyPiece() {
+        guard let current = copy else { return }
+        let value = current.entry.stringBytes
+        let size = min(Handover.pieceSize, value.count - current.copied)
+        (current.target + current.copied).copyMemory(from: value.base + current.copied, byteCount: size)
+        copy?.copied += size
+        if current.copied + size < value.count { return }
+        copy = nil
         // Only now, so that ids ascend in the order of the rows.
-        _ = begin(copy.entry, of: copy.contents)
-        copy.batch.setFirstID(copy.entry.id)
-        sink.send(whole: copy.batch)
-        return true
+        _ = count(current.entry, of: current.contents)
+        current.batch.setFirstID(current.entry.id)
+        sink.send(whole: current.batch)
     }
 
     /// The checkpoint is durable (`committed`) or has failed: then the keyspace's marking makes all that was handed over
