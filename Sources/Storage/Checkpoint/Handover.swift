@@ -68,6 +68,9 @@ final class Handover {
     /// Works for about `budgetNanoseconds`. True when all is handed over; the last batch is sent then.
     func step(budgetNanoseconds: UInt64) -> Bool {
         let end = monotonicNanoseconds() + budgetNanoseconds
+        // What a write makes it hand over, between the calls of this function, comes as it comes.
+        sink.isOrdered = true
+        defer { sink.isOrdered = false }
         var work = 0
         func goOn() -> Bool {
             work += 1

@@ -3,6 +3,8 @@ final class RowSink {
     private(set) var batch: RowBatch
     private let send: (RowBatch) -> Void
     private let empty: () -> RowBatch?
+    /// Whether rows come in the order of their ids.
+    var isOrdered = false { didSet { batch.isOrdered = isOrdered } }
     /// Bytes sent so far.
     private(set) var bytesSent = 0
 
@@ -12,6 +14,7 @@ final class RowSink {
         self.send = send
         self.empty = empty
         batch = empty() ?? RowBatch(capacity: RowSink.capacity)
+        batch.isOrdered = false
     }
     private static let capacity = RowBatch.targetSize + 4096
 
@@ -29,5 +32,6 @@ final class RowSink {
         bytesSent += batch.byteCount
         send(batch)
         batch = empty() ?? RowBatch(capacity: RowSink.capacity)
+        batch.isOrdered = isOrdered
     }
 }

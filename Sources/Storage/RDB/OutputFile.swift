@@ -2,8 +2,9 @@ import Glibc
 
 /// A file that is written under another name in the same directory and appears under its own when it is whole.
 enum OutputFile {
-    /// SQLite's own files beside a database.
-    static let companions = ["-wal", "-shm", "-journal"]
+    /// SQLite's own files beside a database, and ours while it is made (`LateRows`).
+    static let companions = ["-wal", "-shm", "-journal", lateSuffix]
+    static let lateSuffix = "-late"
 
     /// The name under which the file `path` is written by this process; `verb` says what it does.
     static func temporary(_ path: String, _ verb: String) -> String { "\(path).\(verb).\(getpid())" }

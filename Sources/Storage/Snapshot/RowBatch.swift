@@ -39,6 +39,8 @@ public final class RowBatch: @unchecked Sendable {
     private(set) var barrierCount = 0
     /// Rows that remove strings or owners.
     private(set) var removalCount = 0
+    /// Whether what is appended comes in the order of ids. Elements that a write made a checkpoint hand over do not.
+    var isOrdered = true
 
     /// `capacity` in bytes is what is allocated at once.
     public init(capacity: Int = 4096) { buffer = OutputBuffer(capacity: capacity) }
@@ -142,6 +144,15 @@ extension RowBatch {
         }
     }
 
+    /// All operations, encoded.
+    var encoded: Bytes { buffer.bytes }
+    /// Room for operations of `byteCount` bytes that another batch encoded, to be copied there before this one is read.
+    convenience init(encodedBytes byteCount: Int, _ fill: (UnsafeMutableRawPointer) -> Bool) {
+        self.init(capacity: byteCount)
+        if !fill(buffer.appendUninitialized(byteCount)) { buffer.removeAll() }
+        count = 1
+    }
+
     /// Copies one encoded operation of another batch.
     func appendEncoded(_ operation: Bytes) {
         buffer.append(operation)
@@ -161,6 +172,12 @@ extension RowBatch {
 
     /// The bytes from one offset that `decode` left to another: whole operations.
     func encoded(_ range: Range<Int>) -> Bytes { buffer.bytes[range] }
+
+    /// Whether the operation at `offset` was appended in the order of ids.
+    func isOrdered(at offset: Int) -> Bool {
+        precondition(offset >= 0 && offset + RowBatch.headerSize <= buffer.count)
+        return (UnsafeRawPointer(buffer.base) + offset).load(fromByteOffset: 3, as: UInt8.self) != 0
+    }
 
     /// Decodes the operation at `offset`, which must be where one begins, and moves `offset` to the next.
     @usableFromInline
@@ -212,7 +229,7 @@ extension RowBatch {
 // MARK: - The encoding
 
 extension RowBatch {
-    /// kind, type, whether an extra number follows, a spare byte; db or slot (4 bytes); id; both lengths.
+    /// kind, type, whether an extra number follows, whether the row is ordered; db or slot (4 bytes); id; both lengths.
     @usableFromInline static let headerSize = 32
 
     private enum Kind: UInt8 {
@@ -230,7 +247,7 @@ extension RowBatch {
         p.storeBytes(of: kind.rawValue, as: UInt8.self)
         p.storeBytes(of: type.rawValue, toByteOffset: 1, as: UInt8.self)
         p.storeBytes(of: extra == nil ? 0 : 1, toByteOffset: 2, as: UInt8.self)
-        p.storeBytes(of: 0, toByteOffset: 3, as: UInt8.self)
+        p.storeBytes(of: isOrdered ? 1 : 0, toByteOffset: 3, as: UInt8.self)
         p.storeBytes(of: number, toByteOffset: 4, as: Int32.self)
         p.storeBytes(of: id, toByteOffset: 8, as: Int64.self)
         p.storeBytes(of: first.count, toByteOffset: 16, as: Int.self)

@@ -4,7 +4,7 @@ import Glibc
 /// file that was lost. Each row is written once, and most of them past SQLite: a b-tree of ascending rows is a run of full
 /// pages, which takes a fifth of the time of inserting them. Used by one thread at a time.
 ///
-/// Rows that come out of order wait in memory; when they are too many, SQLite writes all that follows.
+/// Rows that come out of order wait until the others are in place, and go through SQLite.
 final class WholeSnapshotWriter {
     let path: String
     private var file: BulkFile?
@@ -12,8 +12,7 @@ final class WholeSnapshotWriter {
     private let record = RecordBuilder()
     private let texts = EntryTexts()
     /// Rows below the last one of their table, and states of streams.
-    private var late = RowBatch()
-    private var writer: SnapshotWriter?
+    private let late: LateRows
     private var functions: [(name: OutputBuffer, code: OutputBuffer)] = []
     /// The row of the stream that came last, until its state is there.
     private var stream: StreamOwner?
@@ -24,12 +23,10 @@ final class WholeSnapshotWriter {
         let expiresMs: Int64?
     }
 
-    /// Bytes of rows that wait before SQLite takes over.
-    private static let lateLimit = 8 << 20
-
     /// Makes the file, which must not exist, with its tables. Throws when the disk refuses.
     init(path: String) throws(StorageError) {
         self.path = path
+        late = LateRows(path: path + OutputFile.lateSuffix)
         let roots = try WholeSnapshotWriter.makeTables(path)
         let file = try BulkFile(path: path)
         for table in SnapshotTable.allCases {
@@ -55,14 +52,13 @@ final class WholeSnapshotWriter {
     /// Takes over the rows of `batch`, which may be emptied and used again afterwards. The file began empty: removals,
     /// flushes and swaps of what was before mean nothing to it, and no row comes twice.
     func apply(_ batch: RowBatch) throws(StorageError) {
-        if let writer { return try writer.apply(batch) }
         var offset = 0
         while offset < batch.byteCount {
             let start = offset
+            let isOrdered = batch.isOrdered(at: start)
             let row = batch.decode(at: &offset)
-            if try !append(row) { late.appendEncoded(batch.encoded(start..<offset)) }
+            if try !append(row, isOrdered) { try late.append(batch.encoded(start..<offset)) }
         }
-        if late.byteCount > WholeSnapshotWriter.lateLimit { try goOnWithSQLite() }
     }
 
     func put(function name: Bytes, _ code: Bytes) {
@@ -70,7 +66,7 @@ final class WholeSnapshotWriter {
     }
 
     /// False for a row that must wait.
-    private func append(_ row: Row) throws(StorageError) -> Bool {
+    private func append(_ row: Row, _ isOrdered: Bool) throws(StorageError) -> Bool {
         if let problem = row.problem { throw StorageError(file: path, message: problem) }
         if case .owner(.stream, let id, let db, let key, let expiresMs) = row {
             try writeStream(StreamState())
@@ -85,7 +81,8 @@ final class WholeSnapshotWriter {
         }
         guard let place = row.place else { return true }
         let table = tables[place.table.rawValue]
-        guard place.id > table.lastID else { return false }
+        // An element ahead of others that are to come would make all of those late.
+        guard place.id > table.lastID, isOrdered || place.owner < 0 else { return false }
         record.begin(columns: table.columns)
         row.bindColumns(to: record, texts)
         try table.append(place.id, record)
@@ -104,7 +101,16 @@ final class WholeSnapshotWriter {
         try table.append(owner.id, record)
     }
 
-    private func goOnWithSQLite() throws(StorageError) {
+    /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name. Returns the number of
+    /// rows.
+    @discardableResult func finish(_ meta: Meta) throws(StorageError) -> Int64 {
+        let rows = try finishWithSQLite(meta)
+        try OutputFile.sync(path)
+        return rows
+    }
+
+    /// Ends the tables and lets SQLite write what came late, and what is in no table of rows.
+    private func finishWithSQLite(_ meta: Meta) throws(StorageError) -> Int64 {
         try writeStream(StreamState())
         var counts = RowCounts()
         for table in SnapshotTable.allCases {
@@ -115,21 +121,8 @@ final class WholeSnapshotWriter {
         tables = []
         file = nil
         let writer = try SnapshotWriter(path: path, isScratch: true, counts: counts)
-        self.writer = writer
-        try writer.apply(late)
-        late = RowBatch()
-    }
-
-    /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name.
-    /// Returns the number of rows.
-    @discardableResult func finish(_ meta: Meta) throws(StorageError) -> Int64 {
-        if writer == nil { try goOnWithSQLite() }
-        for (name, code) in functions {
-            try writer?.put(function: name.bytes, code.bytes)
-        }
-        let rows = try writer?.commit(meta).rows ?? 0
-        writer = nil
-        try OutputFile.sync(path)
-        return rows
+        try late.drain { (rows) throws(StorageError) in try writer.apply(rows) }
+        for (name, code) in functions { try writer.put(function: name.bytes, code.bytes) }
+        return try writer.commit(meta).rows
     }
 }
