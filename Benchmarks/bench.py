@@ -11,7 +11,7 @@ loopback address.
 """
 import argparse, fnmatch, os, random, shutil, statistics, subprocess, sys, tempfile, time
 
-import conversion, datatypes  # noqa: F401 (they register their groups)
+import conversion, datatypes, saving  # noqa: F401 (they register their groups)
 from groups import GROUPS, LOGS, Row, group, paired
 from harness import (
     CLIENT_CORES, KINDS, POOL, SERVER_CORES, Client, Server, alternate, encode, grow, pipeline, set_requests)

@@ -43,7 +43,8 @@ struct CommandError: Error, Equatable {
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a "
             + "BGSAVE whenever possible.")
     static let nameTooLong = CommandError(
-        "ERR keys and fields of hashes have at most \(RowLimits.maximumName) bytes: the snapshot could not hold this one")
+        "ERR keys and fields of hashes have at most \(RowLimits.maximumName) bytes: the snapshot could not hold this one"
+    )
     static let entryTooLong = CommandError(
         "ERR an entry of a stream has at most \(RowLimits.maximumValue) bytes: the snapshot could not hold this one")
     static let invalidCursor = CommandError("ERR invalid cursor")

@@ -72,7 +72,9 @@ extension Server {
             if count > 1 { prefetch(client) }
             for i in 0..<count {
                 let request = batch.requests[i]
-                if request.length > RowLimits.maximumName && refusesRow(client, batch.arguments(of: request)) { continue }
+                if request.length > RowLimits.maximumName && refusesRow(client, batch.arguments(of: request)) {
+                    continue
+                }
                 run(
                     client, batch.arguments(of: request),
                     request: request.isCanonical ? input[request.offset..<request.offset + request.length] : nil)

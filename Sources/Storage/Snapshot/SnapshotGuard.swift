@@ -245,10 +245,11 @@ extension SnapshotGuard {
     private var target: String { OutputFile.resolved(path) }
 
     /// Makes the file one that can be replaced: a WAL belongs to a name, so that a database that still has one, under a name
-    /// that leads to another by now, would be mixed with it. False where another program has the file open. The lock is
-    /// held afterwards as before.
+    /// that leads to another by now, would be mixed with it. False where another program has the file open, or where it holds
+    /// tables, views or indexes of the user's. The lock is held afterwards as before.
     private func leaveWAL() throws(StorageError) -> Bool {
         guard let writer else { return true }
+        if try SnapshotSchema.hasOthers(writer.connection) { return false }
         writer.rollback()
         witness = nil
         let connection = writer.connection

@@ -36,6 +36,17 @@ enum SnapshotSchema {
         for table in indexed { try checkIndexes(of: table, connection) }
     }
 
+    /// Whether there are tables, views or indexes that are not ours: a file that takes this one's place would not have them.
+    static func hasOthers(_ connection: SQLiteConnection) throws(StorageError) -> Bool {
+        let ours = try expectedObjects.get()
+        let objects = try connection.prepare(named: "schema.objects")
+        defer { objects.reset() }
+        while try objects.step() {
+            if !ours.contains(objects.bytes(1).string) { return true }
+        }
+        return false
+    }
+
     /// A plain index costs time; one that is unique, partial, over expressions or in an order of others can make a write
     /// fail.
     private static func checkIndexes(of table: String, _ connection: SQLiteConnection) throws(StorageError) {
@@ -51,6 +62,20 @@ enum SnapshotSchema {
                     + "expressions, so that the server's writes could fail: DROP INDEX it, with the server stopped")
         }
     }
+
+    /// The names of all that is defined in an empty snapshot.
+    private static let expectedObjects: Result<Set<String>, StorageError> = {
+        do throws(StorageError) {
+            let connection = try SQLiteConnection(path: ":memory:", mode: .create)
+            try connection.execute(Schema.create)
+            var names: Set<String> = []
+            let objects = try connection.prepare(named: "schema.objects")
+            while try objects.step() { names.insert(objects.bytes(1).string) }
+            return .success(names)
+        } catch {
+            return .failure(error)
+        }
+    }()
 
     /// Our tables' names and definitions, from an empty database.
     private static let expectedTables: Result<[String: String], StorageError> = {
