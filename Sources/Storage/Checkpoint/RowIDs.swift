@@ -14,7 +14,7 @@ struct RowIDs {
     /// Bits of an id: as many as an entry keeps, or as an element's id leaves to its owner's.
     static func range(_ type: ValueType) -> ClosedRange<Int64> {
         switch type {
-        case .string: 1...(1 << 40 - 1)
+        case .string: CollectionTables.stringIDs
         case .list, .hash, .set, .zset, .stream: CollectionTables.ownerIDs
         }
     }

@@ -40,7 +40,7 @@ struct LogParser {
         return true
     }
 
-    private mutating func bulk(_ at: inout Int) -> Range<Int>? {
+    @inline(__always) private mutating func bulk(_ at: inout Int) -> Range<Int>? {
         guard let size = number(after: 36, &at) else { return nil }
         guard size <= bytes.count - at - 2 else {
             isCutShort = true

@@ -29,7 +29,7 @@ extension SnapshotTable {
     /// owner's in 31.
     var ids: ClosedRange<Int64> {
         switch self {
-        case .strings: RowIDs.range(.string)
+        case .strings: CollectionTables.stringIDs
         case .lists, .hashes, .sets, .zsets, .streams: CollectionTables.ownerIDs
         case .listItems, .hashFields, .setMembers, .zsetMembers, .streamEntries, .streamGroups, .streamConsumers,
             .streamPending:
@@ -86,6 +86,8 @@ struct CollectionTables {
 
     /// An owner's id leaves 32 bits for the slot.
     static let ownerIDs: ClosedRange<Int64> = 1...(1 << 31 - 1)
+    /// A string's has as many bits as an entry in memory keeps.
+    static let stringIDs: ClosedRange<Int64> = 1...(1 << 40 - 1)
     static let lastSlot: Int64 = 0xFFFF_FFFF
 
     /// `owner` must lie in `ownerIDs`.
