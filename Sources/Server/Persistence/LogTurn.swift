@@ -118,6 +118,7 @@ extension PersistenceControl {
         let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
         let new = makeLog(wake)
         try finishCheckpoint()
+        LogWriter.waitForRemovals()
         // Segments of an earlier log may be all that holds some data, until a checkpoint does.
         if try LogReader.owner(directory: new.directory, baseName: new.baseName) != nil { try saveNow() }
         LogWriter.removeSegments(directory: new.directory, baseName: new.baseName, through: .max)

@@ -228,6 +228,9 @@ public final class LogWriter {
         forEachSegment(directory, baseName, through: number) { unlink($0) }
     }
 
+    /// Waits until what is being deleted in the background is gone, for who looks at what there is.
+    public static func waitForRemovals() { BackgroundFiles.shared.drain() }
+
     /// What cannot be deleted is below the snapshot's segment, and is ignored and deleted at the next start.
     private static func forEachSegment(
         _ directory: String, _ baseName: String, through number: Int64, _ remove: (String) -> Void
