@@ -229,4 +229,17 @@ extension SnapshotGuardTests {
         #expect(try query(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'mine'") == [hasOthers ? "1" : "0"])
         #expect(try query(path, "PRAGMA integrity_check") == ["ok"])
     }
+
+    /// Only the file holds the libraries of functions, also where it was not open when the new one was begun.
+    @Test(arguments: [false, true]) func functionsStay(isOpen: Bool) throws {
+        try checkpoint(try SnapshotWriter(path: path), [string(1, "a", "1")])
+        _ = try query(path, "INSERT INTO functions VALUES('lib', '#!lua name=lib')")
+        let file = SnapshotGuard(path: path)
+        if isOpen { try file.lock() }
+        try file.begin(SnapshotIdentity(server: meta().server, checkpoint: meta().checkpoint), whole: true)
+        try file.apply(batch([string(1, "b", "2")]))
+        _ = try file.commit(meta(2))
+        #expect(try query(path, "SELECT name || code FROM functions") == ["lib#!lua name=lib"])
+        #expect(try contents(path) == [string(1, "b", "2")])
+    }
 }

@@ -215,7 +215,8 @@ extension SnapshotGuard {
 
 extension SnapshotGuard {
     private func beginWhole(_ known: SnapshotIdentity?) throws(StorageError) {
-        let functions = readFunctions()
+        // Of a file that the name does not lead to any more, as far as it can still be read.
+        var functions = (try? readFunctions()) ?? []
         let leftWAL = writer?.connection.hasMoved ?? false ? wal : nil
         close()
         try putAsideWAL(leftWAL)
@@ -227,6 +228,7 @@ extension SnapshotGuard {
             try hold(SnapshotGuard.lockTimeout)
             // From here on the lock is held: what others wrote goes with the rest.
             isForeign = false
+            if writer.identity == known { functions = try readFunctions() }
             if try !leaveWAL() {
                 try writer.clear()
                 for (name, code) in functions { try writer.put(function: name.bytes, code.bytes) }
@@ -298,14 +300,11 @@ extension SnapshotGuard {
     }
 
     /// The libraries of functions, which only the file holds.
-    private func readFunctions() -> [(name: OutputBuffer, code: OutputBuffer)] {
+    private func readFunctions() throws(StorageError) -> [(name: OutputBuffer, code: OutputBuffer)] {
         var found: [(OutputBuffer, OutputBuffer)] = []
-        func copy(_ bytes: Bytes) -> OutputBuffer {
-            let buffer = OutputBuffer(capacity: bytes.count)
-            buffer.append(bytes)
-            return buffer
+        try writer?.connection.forEachFunction {
+            found.append((OutputBuffer(copying: $0), OutputBuffer(copying: $1)))
         }
-        try? writer?.connection.forEachFunction { found.append((copy($0), copy($1))) }
         return found
     }
 
