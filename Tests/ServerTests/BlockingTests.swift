@@ -1,15 +1,20 @@
-import Storage
 import Testing
 
 @testable import Server
+@testable import Storage
 
 /// Waiting clients without a network: what is logged, who is served, and the two structures below.
 @Suite struct BlockingTests {
-    private let server = Server()
-    private let clients: [Client]
+    private let parts: Server
+    private let server: Router
+    private let log: StreamCollector
+    private let clients: [Session]
 
     init() {
-        clients = (0..<4).map { [server] _ in server.makeClient() }
+        parts = Server()
+        server = parts.router
+        log = StreamCollector(server.stream)
+        clients = (0..<4).map { [server] _ in server.makeSession() }
         _ = run(0, "SET first 1")
         _ = logged()
     }
@@ -30,9 +35,7 @@ import Testing
 
     /// The commands logged since the last call, as words.
     private func logged() -> [String] {
-        let text = server.propagator.output.bytes.string
-        server.propagator.taken()
-        return text.split(separator: "*").map { command in
+        log.take().split(separator: "*").map { command in
             let fields = command.split(separator: "\r\n", omittingEmptySubsequences: false)
             return stride(from: 2, to: fields.count, by: 2).map { String(fields[$0]) }.joined(separator: " ")
         }
@@ -53,10 +56,12 @@ import Testing
         run(0, fills)
         #expect(!clients[1].flags.contains(.blocked) && clients[1].waiter == nil)
         #expect(logged() == [fills, effect])
-        #expect(clients[1].ackPosition == server.propagator.position)
-        #expect(clients[0].ackPosition < clients[1].ackPosition)
+        #expect(clients[1].ackOffset == server.stream.offset)
+        #expect(clients[0].ackOffset < clients[1].ackOffset)
         #expect(output(1) != "")
-        #expect(server.blocked.count == 0 && server.keyspace.onReady == nil)
+        #expect(
+            server.blocked.count == 0
+                && server.keyspace.observers.wanted.isDisjoint(with: [.touched, .ready, .replaced]))
         // At once, it is the same.
         run(0, fills)
         run(1, waits)

@@ -5,19 +5,23 @@ import Testing
 
 /// Runs handlers without a connection or router.
 private struct Harness {
-    let server: Server
-    let client: Client
+    private let parts: Server
+    let server: Router
+    let log: StreamCollector
+    let client: Session
 
     init(_ change: (inout Settings) -> Void = { _ in }) {
         var settings = Settings()
         settings.enableDebugCommand = .yes
         change(&settings)
-        server = Server(
+        parts = Server(
             config: Config(settings),
             commands: ConfigCommands.table + ServerCommands.table + ACLCommands.table + DiagnosticCommands.table
                 + DebugCommands.table)
-        server.followSettings()
-        client = server.makeClient()
+        server = parts.router
+        log = StreamCollector(server.stream)
+        parts.followSettings()
+        client = server.makeSession()
     }
 
     func run(_ words: String..., resp3: Bool = false) -> String { run(words, resp3: resp3) }
@@ -46,11 +50,11 @@ private struct Harness {
             guard entry.accepts(argumentCount: args.count) else { return reply.simple("wrong arity") }
             do throws(CommandError) {
                 switch entry.row.handler {
-                case .read(let body), .control(let body):
-                    try body(
-                        ReadContext(args: args, client: client, countsLookups: false))
-                case .write(let body), .admin(let body):
-                    try body(WriteContext(args: args, client: client))
+                case .read(let body): try body(ReadContext(args: args, session: client, countsLookups: false))
+                case .readCaching(let body): try body(ReadCachingContext(args: args, session: client))
+                case .write(let body): try body(WriteContext(args: args, session: client))
+                case .connection(let body): try body(ConnectionContext(args: args, session: client))
+                case .admin(let body): try body(AdminContext(args: args, session: client))
                 case .container: break
                 }
             } catch {
@@ -66,7 +70,7 @@ private struct Harness {
         let h = Harness()
         #expect(h.run("CONFIG", "SET", "hash-max-ziplist-entries", "7", "slowlog-max-len", "3") == "+OK\r\n")
         #expect(h.server.keyspace.limits.hashMaxListpackEntries == 7)
-        #expect(h.server.slowlog.capacity == 3)
+        #expect(h.server.services.slowlog.capacity == 3)
         #expect(h.run("config", "get", "slowlog-max-len") == "*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n3\r\n")
         #expect(h.run("config", "get", "slowlog-max-len", resp3: true).hasPrefix("%1\r\n"))
         #expect(h.run("config", "set", "a", "b", "c") == "-ERR syntax error\r\n")
@@ -93,11 +97,11 @@ private struct Harness {
         let h = Harness()
         #expect(h.run("debug", "populate", "2", "p", "10") == "+OK\r\n")
         #expect(h.run("dbsize") == ":2\r\n")
-        #expect(h.server.propagator.output.bytes.string.contains("$3\r\np:1\r\n$10\r\nvalue:1\0\0\0\r\n"))
+        #expect(h.log.text.contains("$3\r\np:1\r\n$10\r\nvalue:1\0\0\0\r\n"))
         #expect(h.run("flushall", "bogus") == "-ERR syntax error\r\n")
         #expect(h.run("FLUSHALL", "ASYNC") == "+OK\r\n")
         #expect(h.run("dbsize") == ":0\r\n")
-        #expect(h.server.propagator.output.bytes.string.hasSuffix("*1\r\n$8\r\nFLUSHALL\r\n"))
+        #expect(h.log.text.hasSuffix("*1\r\n$8\r\nFLUSHALL\r\n"))
     }
 
     @Test(arguments: [

@@ -15,7 +15,7 @@ private func get(_ config: Config, _ name: ByteString) -> ByteString? {
 }
 
 private func load(_ arguments: [String]) throws(ConfigError) -> Config {
-    try ConfigLoader.load(arguments: arguments.map { ByteString($0) })
+    try ConfigLoader.load(arguments: arguments.map { ByteString($0) }, commands: CommandTable.names)
 }
 
 /// Of this run; removed at its end.

@@ -8,12 +8,18 @@ import Testing
 @Suite struct LoggedRequestsTests {
     /// What a server logs of requests that arrive in pieces, and the arguments that it was given.
     private struct Logged {
-        let propagator = Propagator()
+        let stream: PropagationStream
+        let collector: StreamCollector
         var parser = RequestParser()
         let batch = RequestBatch()
         let kept = OutputBuffer()
         var requests: [[[UInt8]]] = []
         var verbatim = 0
+
+        init() {
+            stream = PropagationStream()
+            collector = StreamCollector(stream)
+        }
 
         /// False at a protocol error.
         mutating func receive(_ bytes: ArraySlice<UInt8>, queued: Bool) -> Bool {
@@ -40,16 +46,18 @@ import Testing
             return true
         }
         private func log(_ args: Arguments, _ request: Bytes?, queued: Bool) {
-            propagator.beginCommand()
-            if !queued { return propagator.endCommand(0, args, request: request) }
+            stream.beginCommand()
+            if !queued { return stream.endCommand(0, args, request: request) }
             var transaction = Transaction()
             transaction.enqueue(LoggedRequestsTests.command, args, request: request)
-            transaction.forEach { _, args, request in propagator.endCommand(0, args, request: request) }
+            transaction.forEach { _, args, request in stream.endCommand(0, args, request: request) }
         }
 
         /// What the log's reader makes of it; nil when it refuses.
         var read: [[[UInt8]]]? {
-            var parser = LogParser(bytes: propagator.output.bytes)
+            let said = OutputBuffer()
+            collector.forEachByte { said.append(byte: $0) }
+            var parser = LogParser(bytes: said.bytes)
             var found: [[[UInt8]]] = []
             while true {
                 switch parser.next() {

@@ -5,11 +5,16 @@ import Testing
 
 /// What the log and the replicas get for commands on strings, keys and lists.
 @Suite struct PropagationTests {
-    private let server = Server()
-    private let client: Client
+    private let parts: Server
+    private let server: Router
+    private let log: StreamCollector
+    private let client: Session
 
     init() {
-        client = server.makeClient()
+        parts = Server()
+        server = parts.router
+        log = StreamCollector(server.stream)
+        client = server.makeSession()
         // SELECT comes once, before this.
         _ = logged("SET first 1")
     }
@@ -21,8 +26,7 @@ import Testing
         request.append(text: "*\(words.count)\r\n")
         for word in words { request.append(text: "$\(word.utf8.count)\r\n\(word)\r\n") }
         server.receive(client, request.bytes)
-        let text = server.propagator.output.bytes.string
-        server.propagator.taken()
+        let text = log.take()
         client.output.removeAll()
         return text.split(separator: "*").map { command in
             let fields = command.split(separator: "\r\n", omittingEmptySubsequences: false)

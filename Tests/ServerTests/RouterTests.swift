@@ -1,30 +1,34 @@
-import Storage
 import Testing
 
 @testable import Server
+@testable import Storage
 
 /// A server without a network, and clients that type inline commands.
 struct RouterHarness {
-    let server: Server
-    let client: Client
+    private let parts: Server
+    let server: Router
+    let log: StreamCollector
+    let client: Session
 
     init(_ change: (inout Settings) -> Void = { _ in }) {
         var settings = Settings()
         change(&settings)
-        server = Server(config: Config(settings))
+        parts = Server(config: Config(settings))
+        server = parts.router
+        log = StreamCollector(server.stream)
         client = RouterHarness.connect(server)
     }
 
-    static func connect(_ server: Server) -> Client {
+    static func connect(_ server: Router) -> Session {
         guard let client = server.connect(Transport()) else { preconditionFailure("too many clients") }
         return client
     }
 
     /// Sends lines, each a command, and takes the replies.
-    @discardableResult func run(_ lines: String..., as other: Client? = nil) -> String {
+    @discardableResult func run(_ lines: String..., as other: Session? = nil) -> String {
         send(lines.map { $0 + "\r\n" }.joined(), as: other)
     }
-    @discardableResult func send(_ text: String, as other: Client? = nil) -> String {
+    @discardableResult func send(_ text: String, as other: Session? = nil) -> String {
         let client = other ?? client
         let buffer = OutputBuffer()
         buffer.append(text: text)
@@ -34,9 +38,7 @@ struct RouterHarness {
     }
     /// What was logged since the last look, without the SELECT of database 0.
     func logged() -> String {
-        defer { server.propagator.taken() }
-        let text = server.propagator.output.bytes.string
-        return text.replacing("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", with: "")
+        log.take().replacing("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", with: "")
     }
 }
 
@@ -186,7 +188,7 @@ private func resp(_ words: String...) -> String {
         h.run(command, as: other)
         #expect(h.run("multi", "ping", "exec") == "+OK\r\n+QUEUED\r\n" + (isNoticed ? "*-1\r\n" : "*1\r\n+PONG\r\n"))
         #expect(h.server.watchers.isEmpty)
-        #expect(h.server.keyspace.onTouched == nil)
+        #expect(h.server.keyspace.observers.wanted.isDisjoint(with: [.touched, .ready, .replaced]))
     }
 
     @Test func watchEnds() {
@@ -235,7 +237,7 @@ private func resp(_ words: String...) -> String {
         let h = RouterHarness()
         let set = resp("sEt", "a", "1")
         h.send(set)
-        #expect(h.server.propagator.output.bytes.string == resp("SELECT", "0") + set)
+        #expect(h.log.text == resp("SELECT", "0") + set)
         #expect(h.logged() == set)
         h.send(resp("GET", "a") + resp("DEL", "nosuch"))
         #expect(h.logged() == "")
@@ -247,13 +249,13 @@ private func resp(_ words: String...) -> String {
         let h = RouterHarness()
         h.run("set a 1", "select 1", "set a 2", "set b 2", "select 0", "set a 3")
         #expect(
-            h.server.propagator.output.bytes.string
+            h.log.text
                 == resp("SELECT", "0") + resp("set", "a", "1") + resp("SELECT", "1") + resp("set", "a", "2")
                 + resp("set", "b", "2") + resp("SELECT", "0") + resp("set", "a", "3"))
-        #expect(h.server.propagator.position == h.server.propagator.output.count)
-        h.server.propagator.taken()
+        #expect(h.server.stream.offset == h.log.text.utf8.count)
+        _ = h.log.take()
         h.run("set a 4")
-        #expect(h.server.propagator.output.bytes.string == resp("set", "a", "4"))
+        #expect(h.log.text == resp("set", "a", "4"))
     }
 
     @Test func transactionsAreWrapped() {
@@ -269,7 +271,7 @@ private func resp(_ words: String...) -> String {
     @Test func expiredKeysAreDeleted() {
         let h = RouterHarness()
         h.run("set k 1 px 1", "set j 1 px 1")
-        h.server.propagator.taken()
+        _ = h.log.take()
         while wallClockMilliseconds() <= h.server.keyspace.now + 2 {}
         h.run("get k")
         #expect(h.logged() == resp("DEL", "k"))
@@ -280,12 +282,12 @@ private func resp(_ words: String...) -> String {
     @Test func repliesWaitForTheirOwnWrites() {
         let h = RouterHarness()
         h.run("get a")
-        #expect(h.client.ackPosition == 0)
+        #expect(h.client.ackOffset == 0)
         h.run("set a 1")
-        #expect(h.client.ackPosition == h.server.propagator.position)
-        let position = h.client.ackPosition
+        #expect(h.client.ackOffset == h.server.stream.offset)
+        let position = h.client.ackOffset
         h.run("set b 1", as: RouterHarness.connect(h.server))
         h.run("get b")
-        #expect(h.client.ackPosition == position)
+        #expect(h.client.ackOffset == position)
     }
 }

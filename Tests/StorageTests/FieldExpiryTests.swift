@@ -28,12 +28,14 @@ import Testing
         var random = SeededGenerator(state: seed)
         var model: [String: [String: Int64?]] = [:]
         var lastDue: Int64 = 0
-        keyspace.onFieldExpired = { _, key, field in
+        let observer = ExpiryObserver(keyspace) { key, field in
+            guard let field else { return }
             let when = (model[key.string]?[field.string] ?? nil) ?? -1
             #expect(when >= lastDue)
             lastDue = when
             model[key.string]?.removeValue(forKey: field.string)
         }
+        defer { withExtendedLifetime(observer) {} }
         keyspace.now = 1
         for round in 0..<60 {
             for _ in 0..<400 {

@@ -97,7 +97,8 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
         set("stays", "v")
         #expect(db.expiringCount == 5000)
         var order: [String] = []
-        keyspace.onExpired = { _, key in order.append(key.string) }
+        let observer = ExpiryObserver(keyspace) { key, _ in order.append(key.string) }
+        defer { withExtendedLifetime(observer) {} }
         keyspace.now = 3500
         while keyspace.activeExpire(budgetNanoseconds: 1_000_000) {}
         #expect(order.count == 2500)

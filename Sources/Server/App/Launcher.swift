@@ -10,7 +10,7 @@ enum Launcher {
         }
         let config: Config
         do throws(ConfigError) {
-            config = try ConfigLoader.load(arguments: arguments)
+            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names)
         } catch {
             fail(error.text)
         }
@@ -27,35 +27,36 @@ enum Launcher {
         writeProcessID(settings.pidFile, log)
         let manager = ServiceManager(settings.supervised) { log.warning("\($0)") }
 
-        let server = Server(config: config, log: log)
+        let server = Server(config: config, logger: log)
+        let router = server.router
         server.reportSettings()
         if let manager {
-            server.onSupervisorNews = { lines in
+            router.onSupervisorNews = { lines in
                 if let reason = manager.notify(lines) { log.warning("Cannot notify the service manager: \(reason)") }
             }
         }
         do throws(StorageError) {
-            let loop = try EventLoop(server)
+            let loop = try EventLoop(router)
             log.setRole(.master)
             // Redis's banner; its test suite waits for this form.
             log.notice("Port: \(settings.port), PID: \(getpid())")
             log.notice("Server initialized")
             try loop.listen()
-            server.onSupervisorNews?("STATUS=Loading the data")
-            server.requestShutdown = { [unowned server] in server.persistence.signalled($0) }
+            router.onSupervisorNews?("STATUS=Loading the data")
+            router.requestShutdown = { [unowned server] in server.persistence.signalled($0) }
             server.followSettings(
                 listenersChanged: { _ throws(SettingError) in try loop.listenAgain() },
                 clientLimitChanged: { () throws(SettingError) in try loop.clientLimitChanged() })
             do throws(StorageError) {
-                try server.persistence.start(server)
+                try server.persistence.start()
             } catch {
-                server.closeListeners()
+                router.closeListeners()
                 throw error
             }
             server.persistence.attach()
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
-            server.onSupervisorNews?("READY=1\nSTATUS=Ready to accept connections")
+            router.onSupervisorNews?("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {
             log.warning("\(error)")

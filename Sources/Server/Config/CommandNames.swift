@@ -6,6 +6,11 @@ struct CommandNames: Sendable, Equatable {
     /// The name in force of each command that was renamed, by its own; nil: disabled.
     private var renamed: [ByteString: ByteString?] = [:]
 
+    /// The commands that there are, by their own names.
+    private let known: Set<ByteString>
+
+    init(known: Set<ByteString> = []) { self.known = known }
+
     var isEmpty: Bool { renamed.isEmpty }
 
     /// The name under which clients find `command`; nil when there is none.
@@ -26,7 +31,7 @@ struct CommandNames: Sendable, Equatable {
     /// The command's own name.
     private func command(called name: ByteString) -> ByteString? {
         if let found = renamed.first(where: { $0.value == name }) { return found.key }
-        let isKnown = CommandTable.names.contains(name) || Self.namesInRedis.contains(name)
+        let isKnown = known.contains(name) || Self.namesInRedis.contains(name)
         return renamed[name] == nil && isKnown ? name : nil
     }
 

@@ -33,10 +33,12 @@ struct ConfigLoader {
     /// Where relative paths begin: the working directory, or what `dir` named last, as in Redis.
     private var directory = currentDirectory()
 
-    /// Loads what `arguments` (without the program's name) ask for: `[file | -] [--name value …]… [-]`.
-    static func load(arguments: [ByteString]) throws(ConfigError) -> Config {
+    /// Loads what `arguments` (without the program's name) ask for: `[file | -] [--name value …]… [-]`. `commands`: the
+    /// names of those that `rename-command` may rename.
+    static func load(arguments: [ByteString], commands: Set<ByteString>) throws(ConfigError) -> Config {
         var arguments = arguments[...]
         var loader = ConfigLoader()
+        loader.settings.commandNames = CommandNames(known: commands)
         var file: ByteString?
         var readsStandardInput = false
         if let first = arguments.first, !first.hasPrefix("-") {

@@ -8,8 +8,8 @@ import Storage
 final class Connection: Transport {
     let socket: Int32
     private unowned(unsafe) let loop: EventLoop
-    private unowned(unsafe) let server: Server
-    var client: Client?
+    private unowned(unsafe) let server: Router
+    var client: Session?
     private var isFlushScheduled = false
     private var isClosing = false
     private var wantsWritable = false
@@ -24,7 +24,7 @@ final class Connection: Transport {
     /// Output capacity that an idle connection keeps.
     private static let keptOutput = 64 << 10
 
-    init(_ socket: Int32, _ loop: EventLoop, _ server: Server) {
+    init(_ socket: Int32, _ loop: EventLoop, _ server: Router) {
         self.socket = socket
         self.loop = loop
         self.server = server
@@ -54,7 +54,7 @@ final class Connection: Transport {
         afterExecution(client)
     }
 
-    @inline(__always) private func afterExecution(_ client: Client) {
+    @inline(__always) private func afterExecution(_ client: Session) {
         if client.output.count > 0 || client.flags.contains(.closeAfterReply) || client.output.isOverflowed {
             scheduleFlush()
         }
@@ -83,7 +83,7 @@ final class Connection: Transport {
     /// At the end of a turn: what may leave leaves.
     func flush() {
         guard let client, !isClosing else { return }
-        if client.ackPosition > server.acknowledgedPosition { return loop.waitForLog(self) }
+        if client.ackOffset > server.acknowledgedOffset { return loop.waitForLog(self) }
         isFlushScheduled = false
         let output = client.output
         if output.isOverflowed { return closeOverLimit(client) }
@@ -112,7 +112,7 @@ final class Connection: Transport {
 
     /// The socket is full. What has left goes out of the buffer too once it is most of it: a client that never quite
     /// catches up must not have all its output kept.
-    private func keepRest(_ client: Client) {
+    private func keepRest(_ client: Session) {
         if sentBytes > 1 << 20 && sentBytes > client.output.count / 2 {
             client.output.removeFirst(sentBytes)
             sentBytes = 0
@@ -122,11 +122,11 @@ final class Connection: Transport {
     }
 
     /// Whether more waits to be sent than `client-output-buffer-limit` has for this class of client.
-    private func isOverLimit(_ client: Client) -> Bool {
-        let limit = server.outputBufferLimit(of: client)
+    private func isOverLimit(_ client: Session) -> Bool {
+        let limit = client.outputBufferLimit
         let waiting = client.output.count - sentBytes
         if waiting > client.outputLimit { return true }
-        guard limit.soft > 0 && waiting - Client.fixedOutput > limit.soft else {
+        guard limit.soft > 0 && waiting - Session.fixedOutput > limit.soft else {
             overSoftLimitSince = 0
             return false
         }
@@ -143,9 +143,9 @@ final class Connection: Transport {
     /// The soft limit is one of time too: it is looked at also while nothing is written.
     func checkOutputLimit() { if let client, isOverLimit(client) { closeOverLimit(client) } }
 
-    private func closeOverLimit(_ client: Client) {
+    private func closeOverLimit(_ client: Session) {
         server.statistics.outputBufferDisconnections += 1
-        server.log.warning(
+        server.logger.warning(
             "Client id=\(client.id) addr=\(client.address) is closed: its output is over client-output-buffer-limit.")
         close()
     }

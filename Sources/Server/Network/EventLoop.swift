@@ -11,7 +11,7 @@ import Storage
 /// The loop is our own, not SwiftNIO's: with GET and SET from 50 clients, prototypes took 0.89 of redis-server's CPU a
 /// request on a bare epoll loop and 1.05 on NIO, whose read event costs 3 to 4 µs. The goal is at most 1.0.
 final class EventLoop {
-    private let server: Server
+    private let server: Router
     private let poll: Int32
     private let wakeup: Int32
     private let signals: Int32
@@ -39,7 +39,7 @@ final class EventLoop {
 
     /// Throws when the system refuses descriptors. SIGTERM and SIGINT come to the loop from here on: make it before other
     /// threads start.
-    init(_ server: Server) throws(StorageError) {
+    init(_ server: Router) throws(StorageError) {
         self.server = server
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
@@ -77,7 +77,7 @@ final class EventLoop {
     /// nothing for clients.
     func listen() throws(StorageError) {
         try lowerClientLimit()
-        let opened = try Listener.open(server.config.settings, server.log)
+        let opened = try Listener.open(server.config.settings, server.logger)
         if opened.isEmpty {
             throw StorageError(
                 file: "port \(server.config.settings.port)", message: "Configured to not listen anywhere, exiting.")
@@ -107,7 +107,7 @@ final class EventLoop {
                 message: "Your current 'ulimit -n' of \(limit) is not enough for the server to start. Please increase "
                     + "your open file limit to at least \(wanted + DescriptorLimit.reserved). Exiting.")
         }
-        server.log.warning(
+        server.logger.warning(
             "maxclients \(wanted) needs \(wanted + DescriptorLimit.reserved) open files, and the limit is \(limit): "
                 + "maxclients is \(allowed) now. A higher 'ulimit -n' allows more.")
         server.config.lowerClientLimit(allowed)
@@ -130,7 +130,7 @@ final class EventLoop {
         if isAcceptingPaused { return }
         isAcceptingPaused = true
         for listener in listeners { unwatch(listener.descriptor) }
-        server.log.warning("Accepting clients pauses: \(String(cString: strerror(errno)))")
+        server.logger.warning("Accepting clients pauses: \(String(cString: strerror(errno)))")
     }
     private func resumeAccepting() {
         if !isAcceptingPaused { return }
@@ -148,7 +148,7 @@ final class EventLoop {
             // The same port cannot be bound twice: the old sockets go first, and come back if the new are refused.
             for listener in old where !listener.isUnix { listener.close() }
             listeners = old.filter(\.isUnix)
-            let opened = try Listener.openTCP(server.config.settings, server.log)
+            let opened = try Listener.openTCP(server.config.settings, server.logger)
             listeners += opened
         } catch {
             watchListeners()
@@ -253,7 +253,7 @@ final class EventLoop {
                 var value: UInt64 = 0
                 _ = read(wakeup, &value, 8)
                 server.onAcknowledge?()
-                server.migrations.takeOutcome()
+                for observer in server.onWake { observer() }
             } else if descriptor == signals {
                 handleSignal()
             } else if let listener = listeners.first(where: { $0.descriptor == descriptor }) {
@@ -282,8 +282,8 @@ final class EventLoop {
             spare.removeAll(keepingCapacity: true)
         }
         server.onEndOfTurn?()
-        if !waiting.isEmpty && server.acknowledgedPosition != lastAcknowledged {
-            lastAcknowledged = server.acknowledgedPosition
+        if !waiting.isEmpty && server.acknowledgedOffset != lastAcknowledged {
+            lastAcknowledged = server.acknowledgedOffset
             swap(&waiting, &spare)
             for connection in spare { connection.flush() }
             spare.removeAll(keepingCapacity: true)

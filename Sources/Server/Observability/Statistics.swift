@@ -30,8 +30,6 @@ struct CommandStatistics {
 final class Statistics {
     /// 40 hexadecimal digits, another for each start.
     let runID = Statistics.randomID()
-    /// Names the history of this data set to replicas.
-    var replicationID = Statistics.randomID()
     let startedNanoseconds = monotonicNanoseconds()
 
     var connectionsReceived = 0

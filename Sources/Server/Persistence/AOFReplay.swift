@@ -2,7 +2,7 @@ import Storage
 
 /// Executes the commands of Redis's append-only files through the rows that serve clients.
 final class AOFReplay {
-    private let server: Server
+    private let server: Router
     private var replayer: LogReplayer
     private var path = ""
     private(set) var commands = 0
@@ -15,15 +15,18 @@ final class AOFReplay {
         case flush
     }
 
-    init(_ server: Server) {
+    private unowned let persistence: PersistenceControl
+
+    init(_ server: Router, _ persistence: PersistenceControl) {
         self.server = server
-        replayer = LogReplayer(server)
+        self.persistence = persistence
+        replayer = LogReplayer(server, persistence)
     }
 
     /// The next file begins: as in redis-server, in database 0.
     func begin(_ path: String) {
         self.path = path
-        replayer = LogReplayer(server)
+        replayer = LogReplayer(server, persistence)
     }
 
     /// The last file has ended.

@@ -31,13 +31,14 @@ extension PersistenceControl {
         var segment: Int64 = 0
         if let log {
             segment = try log.cut()
-            server.propagator.forgetSelected()
+            server.stream.forgetSelected()
             logPositionAtNextCut = log.position
         }
         checkpointNumber += 1
         let meta = Meta(
             server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
-            segmentOffset: 0, replicationID: replicationID, replicationOffset: 0)
+            segmentOffset: 0, replicationID: server.stream.id,
+            replicationOffset: Int64(server.stream.offset))
         changesAtCut = server.keyspace.dirty
         checkpointer?.begin(meta)
     }
@@ -97,16 +98,16 @@ extension PersistenceControl {
             // With no log from here on (segment 0), all segments are history.
             removeSegments(through: meta.segment == 0 ? .max : meta.segment - 1)
             logBytesAtLastSave = logBytes
-            server.log.notice("Background saving terminated with success")
+            server.logger.notice("Background saving terminated with success")
             if commit.isWALHeld {
-                server.log.warning(
+                server.logger.warning(
                     "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes"
                 )
             }
-            if let warning = commit.warning { server.log.warning("\(warning)") }
+            if let warning = commit.warning { server.logger.warning("\(warning)") }
         case .failure(let error) where error.reason == .replaced && !isWritingAll:
             // The save that was asked for goes on with everything, once all keys are marked.
-            server.log.warning("\(error)")
+            server.logger.warning("\(error)")
             isWritingAll = true
             wantsSave = true
             server.flushAcknowledged()
@@ -129,7 +130,7 @@ extension PersistenceControl {
         saveFailure = "\(error)"
         lockedSince = isLocked ? lockedSince ?? time : nil
         retryAfter = time + (isLocked ? PersistenceControl.lockRetryDelay : PersistenceControl.retryDelay)
-        server.log.warning("Background saving error: \(error)")
+        server.logger.warning("Background saving error: \(error)")
     }
 
     private func checkpointEnded() {
@@ -166,7 +167,7 @@ extension PersistenceControl {
         let record = DataRecord(server: serverID, segment: log?.durableSegment ?? 0)
         if record == noted { return }
         noted = record
-        let logger = server.log
+        let logger = server.logger
         lock?.writeInBackground(record) { logger.warning("\($0)") }
     }
 
@@ -178,7 +179,7 @@ extension PersistenceControl {
         let changes = unsaved(server.keyspace.dirty)
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
-            server.log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            server.logger.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
             return requestSave()
         }
         if isRefusingForSave {
@@ -191,7 +192,7 @@ extension PersistenceControl {
         if log != nil && settings.rewritePercentage > 0 && logBytes > settings.rewriteMinimumSize {
             let snapshot = Int(Snapshot.size(path: snapshotPath) ?? 0)
             if logBytes / settings.rewritePercentage * 100 > snapshot / 100 * PersistenceControl.logShare {
-                server.log.notice("The append only file has \(logBytes) bytes. Saving...")
+                server.logger.notice("The append only file has \(logBytes) bytes. Saving...")
                 requestSave()
             }
         }

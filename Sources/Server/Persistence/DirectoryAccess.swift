@@ -11,7 +11,7 @@ extension PersistenceControl {
             self.lock = lock
             noted = lock.record
             if lock.isUnreadable {
-                server.log.warning(
+                server.logger.warning(
                     "swiftlet.lock cannot be read: what is in \(settings.directory) is taken for all that was")
             }
         } catch {
@@ -23,7 +23,7 @@ extension PersistenceControl {
                     message: "the directory cannot be written: make it writable, or set save \"\" and appendonly no to "
                         + "run as a cache that never saves")
             }
-            server.log.warning(
+            server.logger.warning(
                 "The directory \(settings.directory) cannot be written: this server is a cache, nothing can be saved")
         }
     }

@@ -2,12 +2,14 @@ import Storage
 
 /// Executes the log's commands at start, through the same rows as a client's: what a command did then it does now.
 final class LogReplayer {
-    private let server: Server
-    private let client: Client
+    private let server: Router
+    private unowned let persistence: PersistenceControl
+    private let client: Session
 
-    init(_ server: Server) {
+    init(_ server: Router, _ persistence: PersistenceControl) {
+        self.persistence = persistence
         self.server = server
-        client = server.makeClient()
+        client = server.makeSession()
         client.flags.insert(.internal)
         server.liftLimits()
         server.clock = monotonicNanoseconds()
@@ -16,7 +18,7 @@ final class LogReplayer {
     /// What was replayed was executed before: it counts as little as in Redis.
     func end() {
         server.settingsChanged()
-        if !server.persistence.isLoading { return }
+        if !persistence.isLoading { return }
         server.statistics.reset(expired: server.keyspace.expired, expiredFields: server.keyspace.expiredFields)
     }
 
@@ -26,7 +28,7 @@ final class LogReplayer {
         let args = Arguments(base, arguments.count)
         // What belongs together was checked to be whole when it was read.
         if args.count == 1 && (args[0].equals(ignoringCase: "multi") || args[0].equals(ignoringCase: "exec")) { return }
-        guard let command = server.loggedCommand(args), command.accepts(argumentCount: args.count) else {
+        guard let command = server.services.loggedCommand(args), command.accepts(argumentCount: args.count) else {
             throw failure(args, "this program does not know it")
         }
         server.call(client, command, args, request: nil)
@@ -35,8 +37,8 @@ final class LogReplayer {
         }
         client.output.removeAll(keepingAtMost: 1 << 16)
         replayed &+= bytes(args)
-        if server.clock >= server.persistence.nextTurn || replayed > Self.reportedBytes {
-            server.persistence.loaded(bytes: replayed)
+        if server.clock >= persistence.nextTurn || replayed > Self.reportedBytes {
+            persistence.loaded(bytes: replayed)
             replayed = 0
         }
     }

@@ -1,8 +1,23 @@
 import Glibc
 import Storage
 
-/// The log, once a turn of the loop, and who may see what before it is safe.
-extension PersistenceControl {
+/// The log as a reader of the stream, once a turn of the loop, and who may see what before it is safe.
+extension PersistenceControl: StreamReader {
+    /// The stream goes to the log from here on, or no longer.
+    func setLogging(_ isOn: Bool) {
+        if isLogging == isOn { return }
+        isLogging = isOn
+        if isOn { server.stream.add(self) } else { server.stream.remove(self) }
+    }
+
+    func receive(_ bytes: Bytes, upTo offset: Int) {
+        guard let log else { return }
+        log.append(bytes)
+        // One that pipelines has its replies under way from an earlier turn, and is not counted again.
+        log.endTurn(waiters: max(1, waitersOfTurn))
+        turns.append((log.position, offset))
+    }
+
     /// Plugs into the server's hooks. Once, when the data is loaded.
     func attach() {
         server.onEndOfTurn = { [unowned self] in
@@ -24,22 +39,12 @@ extension PersistenceControl {
 
     /// What the turn's commands changed goes to the log.
     func writeTurn() {
-        let propagator = server.propagator
-        let waiters = server.clientsWithReplies
+        waitersOfTurn = server.clientsWithReplies
         server.clientsWithReplies = 0
-        guard let log else {
-            if propagator.output.count > 0 { propagator.taken() }
-            return
-        }
-        if propagator.output.count > 0 {
-            log.append(propagator.output.bytes)
-            propagator.taken()
-            // One that pipelines has its replies under way from an earlier turn, and is not counted again.
-            log.endTurn(waiters: max(1, waiters))
-            turns.append((log.position, propagator.position))
-        } else {
-            log.endTurn()
-        }
+        let isIdle = server.stream.isDelivered
+        server.stream.deliver()
+        guard let log else { return }
+        if isIdle || !isLogging { log.endTurn() }
         if log.durableSegment != noted?.segment { noteDirectory() }
         // The state is looked at each turn: a command that could not be logged is not acknowledged.
         switch log.state {
@@ -47,7 +52,7 @@ extension PersistenceControl {
         case .writeFailed: if !isRefusingForLog { updateGuard() }
         case .poisoned(let code):
             if log.policy == .always {
-                server.log.warning(
+                server.logger.warning(
                     "Syncing the append only file failed: \(String(cString: strerror(code))). Exiting, as nothing can be "
                         + "promised any more.")
                 exit(1)
@@ -65,17 +70,17 @@ extension PersistenceControl {
         answerSyncWaiters()
         server.holdsReads = log?.policy == .always
         guard let log else {
-            server.acknowledgedPosition = .max
+            server.acknowledgedOffset = .max
             return
         }
         let safe = log.acknowledged
         var done = 0
         while done < turns.count, turns[done].log <= safe {
-            server.acknowledgedPosition = turns[done].propagated
+            server.acknowledgedOffset = turns[done].propagated
             done += 1
         }
-        if done == turns.count && server.propagator.output.count == 0 {
-            server.acknowledgedPosition = server.propagator.position
+        if done == turns.count && server.stream.isDelivered {
+            server.acknowledgedOffset = server.stream.offset
         }
         if done > 0 { turns.removeFirst(done) }
     }
@@ -100,12 +105,12 @@ extension PersistenceControl {
         if let cause {
             let text = "MISCONF " + String(cause.map { $0.isNewline ? " " : $0 })
             if !server.guards.contains(.misconfigured) {
-                server.log.warning("Writes are refused from here on: \(cause)")
+                server.logger.warning("Writes are refused from here on: \(cause)")
             }
             server.misconfiguration = CommandError(text)
             server.guards.insert(.misconfigured)
         } else if server.guards.contains(.misconfigured) {
-            server.log.notice("Writes are accepted again")
+            server.logger.notice("Writes are accepted again")
             server.guards.remove(.misconfigured)
         }
     }
@@ -127,14 +132,13 @@ extension PersistenceControl {
         log = new
         logPositionAtCut = 0
         turns = []
-        server.propagator.isEnabled = true
-        server.propagator.forgetSelected()
+        setLogging(true)
         do throws(StorageError) {
             try saveNow()
         } catch {
+            setLogging(false)
             log = nil
-            server.propagator.isEnabled = false
-            server.acknowledgedPosition = .max
+            server.acknowledgedOffset = .max
             throw error
         }
     }
@@ -151,10 +155,10 @@ extension PersistenceControl {
     func stopLog() throws(StorageError) {
         writeTurn()
         try log?.flush()
+        setLogging(false)
         log = nil
         turns = []
-        server.propagator.isEnabled = false
-        server.acknowledgedPosition = .max
+        server.acknowledgedOffset = .max
         if isSaving { isSaveScheduled = true } else { requestSave() }
     }
 }

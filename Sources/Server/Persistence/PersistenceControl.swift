@@ -6,14 +6,11 @@ import Storage
 ///
 /// The order that everything here keeps: a command is in the log before its reply leaves; a checkpoint's cut opens a
 /// segment, and its commit names that segment before older ones are deleted.
-final class PersistenceControl {
+final class PersistenceControl: KeyspaceObserver {
     /// Whether a save that was asked for has begun or waits for the one in progress.
     enum Start { case started, scheduled }
 
     // MARK: State
-
-    /// 40 hexadecimal digits that name the history of this data set to replicas.
-    var replicationID = PersistenceControl.makeReplicationID()
 
     var isLoading = false
     /// Seconds since 1970 at which loading began.
@@ -66,7 +63,7 @@ final class PersistenceControl {
 
     // MARK: Parts
 
-    unowned(unsafe) var server: Server!
+    unowned(unsafe) let server: Router
     var log: LogWriter?
     var checkpointer: Checkpointer?
     var lock: DirectoryLock?
@@ -94,15 +91,19 @@ final class PersistenceControl {
     var noted: DataRecord?
     /// Monotonic nanoseconds before which no checkpoint is tried again by itself.
     var retryAfter: UInt64 = 0
-    /// Where the log stood after each turn, against the propagator's count: what tells replies that may leave.
+    /// Where the log stood after each turn, against the stream's offset: what tells replies that may leave.
     var turns: [(log: UInt64, propagated: Int)] = []
+    /// The log reads the stream.
+    var isLogging = false
+    /// Clients whose replies wait for what this turn appends.
+    var waitersOfTurn = 0
+
+    init(_ router: Router) {
+        server = router
+        router.keyspace.observe(.flushed, by: self)
+    }
 
     var snapshotPath: String { server.config.settings.directory + "/" + server.config.settings.snapshotFileName }
-
-    static func makeReplicationID() -> String {
-        var generator = SystemRandomNumberGenerator()
-        return (0..<40).map { _ in String(UInt8.random(in: 0...15, using: &generator), radix: 16) }.joined()
-    }
 
     /// Clients in WAITAOF.
     var syncWaiters = SyncWaiters()
@@ -150,8 +151,10 @@ final class PersistenceControl {
 
     /// FLUSHALL where there are save points: the snapshot is emptied too, as in Redis, and what was not saved yet does not
     /// count any more.
-    func saveAfterFlush() {
-        if checkpointer == nil || server.config.settings.effectiveSavePoints.isEmpty { return }
+    func everythingFlushed() {
+        if isLoading || isReplaying || checkpointer == nil || server.config.settings.effectiveSavePoints.isEmpty {
+            return
+        }
         changesAtFlush = server.keyspace.dirty
         if isSaving { isSaveScheduled = true } else { requestSave() }
     }
@@ -199,7 +202,7 @@ final class PersistenceControl {
     }
 
     private func failed(_ error: StorageError) -> CommandError {
-        server.log.warning("\(error)")
+        server.logger.warning("\(error)")
         return CommandError("ERR Error trying to load the RDB dump, check server logs.")
     }
 

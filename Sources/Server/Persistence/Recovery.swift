@@ -5,8 +5,7 @@ import Storage
 extension PersistenceControl {
     /// Takes the directory, loads snapshot and log into the empty keyspace, and opens the log for writing. Throws, with
     /// what is wrong and what to do, rather than start with less than was promised.
-    func start(_ server: Server) throws(StorageError) {
-        self.server = server
+    func start() throws(StorageError) {
         let settings = server.config.settings
         let directory = settings.directory
         try takeDirectory()
@@ -14,7 +13,6 @@ extension PersistenceControl {
         defer { endLoading() }
         let began = monotonicNanoseconds()
 
-        server.propagator.isEnabled = false
         server.keyspace.now = 0
         NewSnapshot.removeLeftovers(of: snapshotPath, isOurs: true)
         RDBExporter.removeLeftovers(of: directory + "/" + settings.dbFileName)
@@ -56,7 +54,6 @@ extension PersistenceControl {
             serverID = PersistenceControl.makeServerID()
         }
         server.keyspace.now = wallClockMilliseconds()
-        server.propagator.isEnabled = settings.appendOnly
         keysLoaded = server.keyspace.count
         lastSaveTime = wallClockMilliseconds() / 1000
         changesAtLastSave = recovered == nil ? server.keyspace.dirty : 0
@@ -64,7 +61,7 @@ extension PersistenceControl {
         try openLog(recovered, state == .ready, wake)
         if keysLoaded > 0 || recovered != nil {
             let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
-            server.log.notice(
+            server.logger.notice(
                 "DB loaded from \(recovered == nil ? "snapshot" : "snapshot and append only file"): "
                     + "\(keysLoaded) keys, \(recovered?.commands ?? 0) commands replayed, "
                     + "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) seconds")
@@ -81,7 +78,7 @@ extension PersistenceControl {
             return true
         } catch {
             if error.reason == .unusable || settings.appendOnly || !settings.effectiveSavePoints.isEmpty { throw error }
-            server.log.warning("The snapshot is loaded without a lock on it: \(error)")
+            server.logger.warning("The snapshot is loaded without a lock on it: \(error)")
             return false
         }
     }
@@ -108,7 +105,7 @@ extension PersistenceControl {
         serverID = meta.server
         checkpointNumber = meta.checkpoint
         logSegmentOfSnapshot = meta.segment
-        replicationID = meta.replicationID
+        server.stream.resume(id: meta.replicationID, offset: Int(clamping: meta.replicationOffset))
         // Loading counts changes from 0.
         changesAtLastSave = 0
         changesAtFlush = 0
@@ -128,20 +125,20 @@ extension PersistenceControl {
     /// `last`: the running log's segment, when it is read while the server runs.
     func replayLog(from segment: Int64, through last: Int64? = nil) throws(StorageError) -> RecoveredLog {
         let settings = server.config.settings
-        let logger = server.log
+        let logger = server.logger
         let reader = LogReader(
             directory: settings.directory, baseName: settings.appendFileName, server: serverID,
             mayCutTail: settings.appendLoadTruncated, durable: noted?.server == serverID ? noted?.segment : nil,
             warn: { logger.warning($0) })
         expectLoading(bytes: reader.size(from: segment))
-        let replayer = LogReplayer(server)
+        let replayer = LogReplayer(server, self)
         isReplaying = true
         defer {
             isReplaying = false
             replayer.end()
         }
-        server.propagator.isEnabled = false
-        defer { server.propagator.isEnabled = log != nil }
+        setLogging(false)
+        defer { setLogging(log != nil) }
         return try reader.recover(from: segment, through: last ?? .max) { (arguments) throws(StorageError) in
             try replayer.apply(arguments)
         }
@@ -177,8 +174,7 @@ extension PersistenceControl {
                 }
             }
         }
-        server.propagator.isEnabled = true
-        server.propagator.forgetSelected()
+        setLogging(true)
         updateAcknowledged()
     }
 

@@ -15,14 +15,14 @@ extension PersistenceControl {
         let source = try redisData()
         if let files = source.aof { return try importAOF(files, beside: source.rdb) }
         guard let path = source.rdb else { return nil }
-        server.log.notice("Importing \(path) into \(snapshotPath)")
+        server.logger.notice("Importing \(path) into \(snapshotPath)")
         let now = wallClockMilliseconds()
         let meta = try NewSnapshot.make(snapshotPath, overwrite: true) { (temporary) throws(StorageError) in
             let summary = try importRDB(path, at: temporary, dropExpiredAt: now)
-            for line in summary.mendings { server.log.warning("\(path): \(line)") }
+            for line in summary.mendings { server.logger.warning("\(path): \(line)") }
             return try loadSnapshot(from: temporary)
         }
-        server.log.notice("Imported \(server.keyspace.count) keys; \(path) is not needed any more")
+        server.logger.notice("Imported \(server.keyspace.count) keys; \(path) is not needed any more")
         return meta
     }
 
@@ -47,7 +47,7 @@ extension PersistenceControl {
                     message: "this append-only file of Redis was written after \(rdbPath), which alone counts with "
                         + "`appendonly no`: start with `appendonly yes` to import it, or move it away")
             }
-            server.log.warning(
+            server.logger.warning(
                 "\(files) is not imported: with `appendonly no`, \(rdbPath), which is newer, is the data")
             return RedisData(rdb: rdbPath)
         }
@@ -65,7 +65,7 @@ extension PersistenceControl {
             if isEmpty && report.keys == 0 { return }
             digest = report.digest
         } catch {
-            server.log.warning("\(path) is not imported, and cannot be read: \(error)")
+            server.logger.warning("\(path) is not imported, and cannot be read: \(error)")
             return
         }
         if !isEmpty && digest == DataDigest.hex(of: server.keyspace) { return }
@@ -99,15 +99,15 @@ extension PersistenceControl {
 
     private func importAOF(_ files: AOFFiles, beside rdb: String?) throws(StorageError) -> Meta {
         let names = files.paths.joined(separator: ", ")
-        server.log.notice("Importing \(names) into \(snapshotPath)")
+        server.logger.notice("Importing \(names) into \(snapshotPath)")
         let (meta, commands) = try NewSnapshot.make(snapshotPath, overwrite: true) {
             (temporary) throws(StorageError) in try buildFromAOF(files, rdb, temporary)
         }
         checkpointNumber = meta.checkpoint
         if let rdb, server.config.settings.appendOnlyChoice == true {
-            server.log.notice("\(rdb) is not imported: with `appendonly yes`, the append-only files are the data")
+            server.logger.notice("\(rdb) is not imported: with `appendonly yes`, the append-only files are the data")
         }
-        server.log.notice(
+        server.logger.notice(
             "Imported \(server.keyspace.count) keys, \(commands) commands replayed; \(names) are not needed any more")
         return meta
     }
@@ -121,13 +121,13 @@ extension PersistenceControl {
         if try AOFReader.beginsWithRDB(files.paths[0]) {
             // Keys that have expired stay: commands that follow may depend on them.
             let summary = try importRDB(files.paths[0], at: temporary, dropExpiredAt: nil, hasTail: true)
-            for line in summary.mendings { server.log.warning("\(files.paths[0]): \(line)") }
+            for line in summary.mendings { server.logger.warning("\(files.paths[0]): \(line)") }
             base = try loadSnapshot(from: temporary)
             commandsAt = summary.endOffset
         }
         expectLoading(bytes: Int(clamping: files.bytes))
-        let logger = server.log
-        let replay = AOFReplay(server)
+        let logger = server.logger
+        let replay = AOFReplay(server, self)
         isReplaying = true
         defer {
             isReplaying = false
@@ -149,7 +149,8 @@ extension PersistenceControl {
         let functions = try replay.functions(in: base == nil ? nil : temporary)
         let meta = Meta(
             server: serverID, checkpoint: checkpointNumber + 1, savedAtMs: wallClockMilliseconds(), segment: 0,
-            segmentOffset: 0, replicationID: replicationID, replicationOffset: 0)
+            segmentOffset: 0, replicationID: server.stream.id,
+            replicationOffset: Int64(server.stream.offset))
         try OfflineCheckpoint.write(server.keyspace, to: temporary, meta, functions: functions)
         logSegmentOfSnapshot = 0
         return (meta, replay.commands)
@@ -169,7 +170,7 @@ extension PersistenceControl {
             guard let facts = FileFacts.of(path), facts.size > 0, facts.modified / 1_000_000 > meta.savedAtMs else {
                 continue
             }
-            server.log.warning(
+            server.logger.warning(
                 "\(path) was written after the snapshot \(snapshotPath), and is not read: the snapshot is the data. Move "
                     + "the snapshot, its log and swiftlet.lock away to import it")
         }

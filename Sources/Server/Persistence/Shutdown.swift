@@ -10,7 +10,7 @@ extension PersistenceControl {
         let saves =
             options.contains(.save)
             || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
-        server.log.warning("User requested shutdown...")
+        server.logger.warning("User requested shutdown...")
         if isLoading { endWhileLoading() }
         server.onSupervisorNews?("STOPPING=1\nSTATUS=Saving the data")
         var isClean = true
@@ -19,10 +19,10 @@ extension PersistenceControl {
             try log?.flush()
         } catch {
             isClean = false
-            server.log.warning("\(error)")
+            server.logger.warning("\(error)")
         }
         if saves {
-            server.log.notice("Saving the final snapshot before exiting.")
+            server.logger.notice("Saving the final snapshot before exiting.")
             do throws(CommandError) { try save() } catch { isClean = false }
             if isClean && log != nil {
                 LogWriter.removeSegments(
@@ -30,7 +30,7 @@ extension PersistenceControl {
             }
         }
         if !isClean && !options.contains(.force) {
-            server.log.warning("Error trying to save the data, can't exit.")
+            server.logger.warning("Error trying to save the data, can't exit.")
             server.onSupervisorNews?("STATUS=Cannot save the data, and stays up")
             throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
         }
@@ -42,19 +42,19 @@ extension PersistenceControl {
         server.closeListeners()
         let pidFile = server.config.settings.pidFile
         if !pidFile.isEmpty { _ = pidFile.withCString { unlink($0) } }
-        server.log.warning("Swiftlet is now ready to exit, bye bye...")
+        server.logger.warning("Swiftlet is now ready to exit, bye bye...")
         exit(code)
     }
 
     /// SIGTERM or SIGINT.
     func signalled(_ signal: Int32) {
         let settings = server.config.settings
-        server.log.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
+        server.logger.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
         var options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
         options.remove(.now)
         do throws(CommandError) { try shutdown(options) } catch {
             // The data is in memory and the log at best: staying up is what can still help.
-            server.log.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
+            server.logger.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
         }
     }
 

@@ -7,11 +7,13 @@ enum Handler: Sendable {
     case read(@Sendable (ReadContext) throws(CommandError) -> Void)
     /// May change the keyspace.
     case write(@Sendable (WriteContext) throws(CommandError) -> Void)
-    /// Concerns the connection or the server, not the data: PING, CLIENT, CONFIG.
-    case control(@Sendable (ReadContext) throws(CommandError) -> Void)
+    /// Reads, and may keep in the value what it found out, which is propagated: PFCOUNT.
+    case readCaching(@Sendable (ReadCachingContext) throws(CommandError) -> Void)
+    /// Concerns the connection or the server, not the data: PING, CLIENT, EXEC.
+    case connection(@Sendable (ConnectionContext) throws(CommandError) -> Void)
     /// An administrator's tool that gets at the keyspace, which is no write for guards, ACLs and replicas: DEBUG. What it
     /// changes is logged only where the handler says so.
-    case admin(@Sendable (WriteContext) throws(CommandError) -> Void)
+    case admin(@Sendable (AdminContext) throws(CommandError) -> Void)
     /// Only its subcommands do something.
     case container
 }
@@ -49,9 +51,9 @@ struct Command: Sendable {
     ) {
         var flags = flags
         switch handler {
-        case .read: flags.insert(.readonly)
+        case .read, .readCaching: flags.insert(.readonly)
         case .write: flags.insert(.write)
-        case .control, .admin, .container: break
+        case .connection, .admin, .container: break
         }
         if keys.isMovable { flags.insert(.movablekeys) }
         self.name = name

@@ -12,6 +12,8 @@ final class CommandEntry {
     let kind: Kind
     let flags: CommandFlags
     let arity: Int
+    /// What it changes is propagated.
+    let propagates: Bool
     /// Index of the first key, for prefetching; 0: none, or only the arguments tell.
     let firstKey: Int
 
@@ -32,6 +34,10 @@ final class CommandEntry {
         self.isRenamed = isRenamed
         flags = row.flags
         arity = row.arity
+        switch row.handler {
+        case .write, .readCaching: propagates = true
+        case .read, .connection, .admin, .container: propagates = false
+        }
         refusedBy = Guards(refusing: row.flags)
         firstKey = row.keys.positions.first
         kind = container == nil ? Self.kind(row.name) : .ordinary

@@ -1,62 +1,122 @@
 import Storage
 
-/// What a handler that only reads works with. Lives as long as the command. The client is its only reference, and all
-/// else is reached by constants from there: making and passing a context counts no references, which were a tenth of a
-/// GET's time.
-struct ReadContext {
-    let args: Arguments
-    let client: Client
-    /// Whether look-ups count as hits and misses: those of commands that read.
-    let countsLookups: Bool
+// Contexts live as long as the command. The session is their only reference, and all else is reached by constants from
+// there: making and passing one counts no references, which were a tenth of a GET's time. What a context does not offer, its
+// handlers cannot reach.
 
-    var reply: ReplyWriter { client.reply }
-    var server: Server { client.server }
-    var db: ReadDatabase { ReadDatabase(client, countsLookups: countsLookups) }
+/// What every handler may know.
+protocol CommandContext {
+    var args: Arguments { get }
+    var session: Session { get }
+}
 
+extension CommandContext {
+    var reply: ReplyWriter { session.reply }
+    var settings: Settings { session.services.config.settings }
     /// The time of this command in ms since 1970.
-    var now: Int64 { server.keyspace.now }
-    /// The same for the protocol-dependent parts of a reply.
+    var now: Int64 { session.services.keyspace.now }
+    /// The client speaks RESP3.
     var resp3: Bool { reply.resp3 }
+    /// Bytes of a string, at most.
+    var maximumBulkLength: Int { session.services.maximumBulkLength }
+}
+
+/// What a handler that only reads works with.
+struct ReadContext: CommandContext {
+    let args: Arguments
+    let session: Session
+    /// Whether look-ups count as hits and misses.
+    var countsLookups = true
+
+    var db: ReadDatabase { ReadDatabase(session, countsLookups: countsLookups) }
+}
+
+/// What a handler works with that reads, and may keep in the value what it found out.
+struct ReadCachingContext: CommandContext {
+    let args: Arguments
+    let session: Session
+
+    var db: ReadDatabase { ReadDatabase(session, countsLookups: true) }
+    /// To write what is kept: it is propagated by the command as it came.
+    var cache: Database { session.database }
 }
 
 /// What a handler that may write works with.
-struct WriteContext {
+struct WriteContext: CommandContext {
     let args: Arguments
-    let client: Client
+    let session: Session
 
-    var reply: ReplyWriter { client.reply }
-    var server: Server { client.server }
-    var db: Database { client.database }
+    var db: Database { session.database }
+    private var services: Services { session.services }
 
-    var now: Int64 { server.keyspace.now }
-    var resp3: Bool { reply.resp3 }
+    /// Another database of the keyspace; nil where the number is out of range.
+    func database(_ index: Int64) -> Database? {
+        let databases = services.keyspace.databases
+        return index >= 0 && index < Int64(databases.count) ? databases[Int(index)] : nil
+    }
+    /// Empties every database.
+    func flushAll() { services.keyspace.flushAll() }
+    /// Exchanges two databases. False where a number is out of range.
+    func swapDatabases(_ a: Int64, _ b: Int64) -> Bool {
+        guard let first = database(a), let second = database(b) else { return false }
+        services.keyspace.swap(first.index, second.index)
+        return true
+    }
+    var limits: Limits { services.keyspace.limits }
+    /// RESTORE looks at the checksums of payloads.
+    var checksPayloads: Bool { !services.skipsPayloadChecksum }
 
-    /// Logs and replicates these arguments in the place of the command itself, which is what happens when no handler
-    /// says otherwise and something changed. May be called several times; the commands take effect together.
+    /// Propagates these arguments in the place of the command itself, which is what happens when no handler says otherwise
+    /// and something changed. May be called several times; the commands take effect together.
     func propagate(_ args: Bytes...) { propagate(args) }
-    func propagate(_ args: [Bytes]) { server.propagator.append(db.index, rewritten: args) }
-    /// Said after its last change, this command counts as so many changes in INFO and for the save points, where Redis counts otherwise than by keys
-    /// and elements written.
-    func count(as changes: Int) { server.keyspace.countCommand(as: changes) }
-    /// Logs nothing, though something changed.
-    func propagateNothing() { server.propagator.suppress() }
+    func propagate(_ args: [Bytes]) { services.stream.append(db.index, rewritten: args) }
+    /// Said after its last change, this command counts as so many changes in INFO and for the save points, where Redis
+    /// counts otherwise than by keys and elements written.
+    func count(as changes: Int) { services.keyspace.countCommand(as: changes) }
+    /// Propagates nothing, though something changed.
+    func propagateNothing() { services.stream.suppress() }
+}
+
+/// What a handler works with that concerns the connection or the server, not the data: PING, CLIENT, EXEC.
+struct ConnectionContext: CommandContext {
+    let args: Arguments
+    let session: Session
+
+    var db: ReadDatabase { ReadDatabase(session) }
+    var services: Services { session.services }
+}
+
+/// What an administrator's tool works with: CONFIG, DEBUG, SAVE. It may get at the data, which is no write for guards,
+/// ACLs and replicas.
+struct AdminContext: CommandContext {
+    let args: Arguments
+    let session: Session
+
+    var db: Database { session.database }
+    var services: Services { session.services }
+
+    /// Propagates these arguments: what the command changes is not propagated otherwise.
+    func propagate(_ args: Bytes...) { services.stream.append(db.index, rewritten: args) }
 }
 
 /// A database whose contents only read handlers see. Looking a key up may remove it when it has expired.
 struct ReadDatabase {
-    private let client: Client
+    private let session: Session
     private let countsLookups: Bool
 
-    init(_ client: Client, countsLookups: Bool = false) {
-        self.client = client
+    init(_ session: Session, countsLookups: Bool = false) {
+        self.session = session
         self.countsLookups = countsLookups
     }
 
-    private var database: Database { client.database }
+    private var database: Database { session.database }
 
     var index: Int { database.index }
     var count: Int { database.count }
     var expiringCount: Int { database.expiringCount }
+    var accessTracking: AccessTracking { session.services.keyspace.accessTracking }
+    func frequency(of entry: Entry) -> Int { database.frequency(of: entry) }
+    func idleSeconds(of entry: Entry) -> Int { database.idleSeconds(of: entry) }
 
     @inline(__always) func find(_ key: Bytes) -> Entry? { counted(database.find(key)) }
     /// As `find`, without counting as a use of the key.
@@ -69,7 +129,7 @@ struct ReadDatabase {
     func stream(_ key: Bytes) throws(WrongType) -> StreamView? { counted(try database.stream(key)) }
     @inline(__always) private func counted<T>(_ found: T?) -> T? {
         if countsLookups {
-            let statistics = client.server.statistics
+            let statistics = session.services.statistics
             if found == nil { statistics.keyspaceMisses &+= 1 } else { statistics.keyspaceHits &+= 1 }
         }
         return found

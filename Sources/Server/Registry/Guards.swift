@@ -30,10 +30,10 @@ struct Guards: OptionSet, Sendable {
     }
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// The error that goes with the first of these, in Redis's order.
-    func error(_ server: Server) -> CommandError {
+    /// The error that goes with the first of these, in Redis's order. `misconfiguration`: why writes are refused.
+    func error(misconfiguration: CommandError) -> CommandError {
         if contains(.outOfMemory) { return .outOfMemory }
-        if contains(.misconfigured) { return server.misconfiguration }
+        if contains(.misconfigured) { return misconfiguration }
         if contains(.readOnlyReplica) { return .readOnlyReplica }
         if contains(.staleReplica) { return .masterDown }
         if contains(.loading) { return .loading }

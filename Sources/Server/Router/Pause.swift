@@ -1,6 +1,6 @@
 import Storage
 
-/// CLIENT PAUSE and what must hold writes up for a while: until its end, commands (or writes) are put off; their clients
+/// CLIENT PAUSE and what must hold writes up for a while: until its end, commands (or writes) are deferred; their clients
 /// keep their input.
 struct Pause {
     /// Of CLIENT PAUSE, in milliseconds since 1970; 0: no pause.
@@ -8,52 +8,52 @@ struct Pause {
     private var holdsAll = false
     /// How many hold writes up, besides CLIENT PAUSE.
     private var holds = 0
-    private var waiting: [Client] = []
+    private var waiting: [Session] = []
     var waitingCount: Int { waiting.count }
 
-    mutating func put(off client: Client) {
-        client.flags.insert(.blocked)
-        waiting.append(client)
+    mutating func hold(_ session: Session) {
+        session.flags.insert(.blocked)
+        waiting.append(session)
     }
-    mutating func remove(_ client: Client) { waiting.removeAll { $0 === client } }
+    mutating func remove(_ session: Session) { waiting.removeAll { $0 === session } }
 
     /// A longer pause or one of more commands wins over the one in force.
-    mutating func begin(until time: Int64, all: Bool, _ server: Server) {
+    mutating func begin(until time: Int64, all: Bool, _ router: Router) {
         end = max(end, time)
         holdsAll = holdsAll || all
-        updateGuards(server)
+        updateGuards(router)
     }
-    mutating func endIfDue(_ server: Server) {
-        if end != 0 && server.keyspace.now >= end { finish(server) }
+    mutating func endIfDue(_ router: Router) {
+        if end != 0 && router.keyspace.now >= end { finish(router) }
     }
-    mutating func finish(_ server: Server) {
+    mutating func finish(_ router: Router) {
         end = 0
         holdsAll = false
-        resume(server)
+        resume(router)
     }
 
     /// Writes wait until `release`.
-    mutating func hold(_ server: Server) {
+    mutating func holdWrites(_ router: Router) {
         holds += 1
-        updateGuards(server)
+        updateGuards(router)
     }
-    mutating func release(_ server: Server) {
+    mutating func releaseWrites(_ router: Router) {
         holds -= 1
-        resume(server)
+        resume(router)
     }
 
-    private func updateGuards(_ server: Server) {
-        server.guards.subtract(.paused)
-        if end != 0 { server.guards.insert(holdsAll ? .pausedAll : .pausedWrites) }
-        if holds > 0 { server.guards.insert(.pausedWrites) }
+    private func updateGuards(_ router: Router) {
+        router.guards.subtract(.paused)
+        if end != 0 { router.guards.insert(holdsAll ? .pausedAll : .pausedWrites) }
+        if holds > 0 { router.guards.insert(.pausedWrites) }
     }
 
-    /// Everybody tries again: whose command is still held up is put off anew.
-    private mutating func resume(_ server: Server) {
-        updateGuards(server)
-        for client in waiting {
-            client.flags.remove(.blocked)
-            client.transport?.scheduleResume()
+    /// Everybody tries again: whose command is still held up is deferred anew.
+    private mutating func resume(_ router: Router) {
+        updateGuards(router)
+        for session in waiting {
+            session.flags.remove(.blocked)
+            session.transport?.scheduleResume()
         }
         waiting.removeAll()
     }

@@ -1,6 +1,6 @@
 import Storage
 
-/// Which positions of the log writes have, by the keys that they wrote, so that a read waits only for what it may show.
+/// Which offsets of the log writes have, by the keys that they wrote, so that a read waits only for what it may show.
 /// Keys share places by their hash, in all databases: a read may wait for another key's write, never too short.
 ///
 /// A key that expires is not noted: it would expire again if its DEL were lost.
@@ -8,28 +8,28 @@ struct RecentWrites {
     /// Each key of 8,000 that are being written holds back 1 read of 8,192 others.
     private static let places = 8192
     /// Empty until needed.
-    private var positions: [Int] = []
+    private var offsets: [Int] = []
     /// Of the last write whose keys only the arguments or the data tell.
     private var elsewhere = 0
 
-    /// A command was logged that wrote to `keys` of `args`; the log stands at `position`.
-    mutating func note(_ keys: KeySpec, _ args: Arguments, at position: Int) {
-        guard case .range = keys, keys.forEach(args, { _ in }) else { return noteAny(at: position) }
-        if positions.isEmpty { positions = Array(repeating: 0, count: Self.places) }
-        keys.forEach(args) { positions[Self.place(args[$0])] = position }
+    /// A command was logged that wrote to `keys` of `args`; the stream stands at `offset`.
+    mutating func note(_ keys: KeySpec, _ args: Arguments, at offset: Int) {
+        guard case .range = keys, keys.forEach(args, { _ in }) else { return noteAny(at: offset) }
+        if offsets.isEmpty { offsets = Array(repeating: 0, count: Self.places) }
+        keys.forEach(args) { offsets[Self.place(args[$0])] = offset }
     }
     /// Something was logged that may have written to any key.
-    mutating func noteAny(at position: Int) { elsewhere = position }
+    mutating func noteAny(at offset: Int) { elsewhere = offset }
 
     /// Up to where the log, which stands at `end`, must be safe before the reply of `command`, which wrote nothing, may
     /// leave. O(keys).
-    func position(shownBy command: CommandEntry, _ args: Arguments, end: Int) -> Int {
+    func offset(shownBy command: CommandEntry, _ args: Arguments, end: Int) -> Int {
         // What speaks of the server and the connection shows no data.
-        if case .control = command.row.handler { return 0 }
+        if case .connection = command.row.handler { return 0 }
         guard case .range = command.row.keys, !command.flags.contains(.movablekeys) else { return end }
         var latest = elsewhere
-        if positions.isEmpty { return latest }
-        command.row.keys.forEach(args) { latest = max(latest, positions[Self.place(args[$0])]) }
+        if offsets.isEmpty { return latest }
+        command.row.keys.forEach(args) { latest = max(latest, offsets[Self.place(args[$0])]) }
         return latest
     }
 

@@ -1,16 +1,17 @@
 import Storage
 
 /// Requests of a size with which a row could come about that no snapshot can hold.
-extension Server {
+extension Router {
     /// Answers an error to a request that would put a name of more than `RowLimits.maximumName` bytes into the keyspace, or
     /// more fields than that into one entry of a stream. Only requests longer than that need to be asked about.
-    func refusesRow(_ client: Client, _ args: Arguments) -> Bool {
-        guard let command = command(args), command.accepts(argumentCount: args.count), command.flags.contains(.denyoom),
+    func refusesRow(_ session: Session, _ args: Arguments) -> Bool {
+        guard let command = services.command(args), command.accepts(argumentCount: args.count),
+            command.flags.contains(.denyoom),
             let error = rowError(command, args)
         else { return false }
-        let start = client.output.count
-        reject(client, command, error)
-        finish(client, start)
+        let start = session.output.count
+        reject(session, command, error)
+        finish(session, start)
         return true
     }
 

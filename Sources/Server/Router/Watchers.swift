@@ -1,53 +1,74 @@
 import Storage
 
-/// Which clients watch which keys. While there are any, the keyspace tells about each key that is written.
-struct Watchers {
-    fileprivate(set) var clients: [DatabaseKey: [Client]] = [:]
-    var isEmpty: Bool { clients.isEmpty }
-}
+/// Which clients watch which keys. While there are any, it observes what is written.
+final class Watchers: KeyspaceObserver {
+    private let keyspace: Keyspace
+    private var sessions: [DatabaseKey: [Session]] = [:]
+    /// What goes now had expired before, and was not there.
+    private var ignoresChanges = false
 
-extension Server {
-    func watch(_ client: Client, _ key: Bytes) {
-        let watched = DatabaseKey(client.db, key)
-        if client.transaction.watched.contains(watched) { return }
+    init(_ keyspace: Keyspace) { self.keyspace = keyspace }
+
+    var isEmpty: Bool { sessions.isEmpty }
+
+    /// `isLoading`: data is being loaded, while which nothing expires.
+    func watch(_ session: Session, _ key: Bytes, isLoading: Bool) {
+        let watched = DatabaseKey(session.db, key)
+        if session.transaction.watched.contains(watched) { return }
         // A key that has expired already goes now: what EXEC must notice is what happens from here on.
-        // While data loads, nothing expires.
-        if !guards.contains(.loading) { _ = keyspace.databases[client.db].peek(key) }
-        if watchers.isEmpty { startWatching() }
-        client.transaction.watched.append(watched)
-        watchers.clients[watched, default: []].append(client)
+        if !isLoading { _ = keyspace.databases[session.db].peek(key) }
+        if isEmpty { keyspace.observe([.touched, .replaced], by: self) }
+        session.transaction.watched.append(watched)
+        sessions[watched, default: []].append(session)
     }
 
-    func unwatchAll(_ client: Client) {
-        client.flags.remove(.dirtyWatch)
-        if client.transaction.watched.isEmpty { return }
-        for watched in client.transaction.watched {
-            watchers.clients[watched]?.removeAll { $0 === client }
-            if watchers.clients[watched]?.isEmpty ?? false { watchers.clients[watched] = nil }
+    func unwatchAll(_ session: Session) {
+        session.flags.remove(.dirtyWatch)
+        if session.transaction.watched.isEmpty { return }
+        for watched in session.transaction.watched {
+            sessions[watched]?.removeAll { $0 === session }
+            if sessions[watched]?.isEmpty ?? false { sessions[watched] = nil }
         }
-        client.transaction.watched.removeAll()
-        if watchers.isEmpty {
-            keyspace.onTouched = nil
-            keyspace.watchedKeys = nil
-        }
+        session.transaction.watched.removeAll()
+        if isEmpty { keyspace.observe([], by: self) }
     }
 
     /// Removes watched keys whose time has come, which counts as a change to them.
-    func expireWatched(_ client: Client) {
-        if guards.contains(.loading) { return }
-        for watched in client.transaction.watched {
+    func expire(_ session: Session) {
+        for watched in session.transaction.watched {
             watched.withBytes { _ = keyspace.databases[watched.db].peek($0) }
         }
     }
 
-    private func startWatching() {
-        keyspace.onTouched = { [unowned self] db, key in
-            for client in watchers.clients[DatabaseKey(db, key)] ?? [] { client.flags.insert(.dirtyWatch) }
+    /// Ends a transaction without executing it, and forgets what is watched.
+    func discardTransaction(_ session: Session) {
+        session.transaction.removeQueue()
+        session.flags.subtract([.multi, .dirtyQueue, .dirtyWatch])
+        unwatchAll(session)
+    }
+
+    // MARK: What the keyspace tells
+
+    func keyTouched(_ db: Int, _ key: Bytes) {
+        if ignoresChanges { return }
+        for session in sessions[DatabaseKey(db, key)] ?? [] { session.flags.insert(.dirtyWatch) }
+    }
+
+    /// Watched keys that exist here or there count as touched.
+    func contentsWillBeReplaced(_ db: Database, by other: Database?) {
+        forEachKey(of: db.index) { key in
+            if db.holds(key) || other?.holds(key) ?? false { keyTouched(db.index, key) }
         }
-        keyspace.watchedKeys = { [unowned self] db, body in
-            for watched in watchers.clients.keys where watched.db == db {
-                watched.withBytes { body($0) }
-            }
-        }
+    }
+
+    /// A key that had expired already was not there: that it goes when it is looked at is no change.
+    func contentsReplaced(_ db: Int) {
+        ignoresChanges = true
+        defer { ignoresChanges = false }
+        forEachKey(of: db) { _ = keyspace.databases[db].peek($0) }
+    }
+
+    private func forEachKey(of db: Int, _ body: (Bytes) -> Void) {
+        for watched in sessions.keys where watched.db == db { watched.withBytes(body) }
     }
 }

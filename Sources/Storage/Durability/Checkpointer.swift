@@ -64,8 +64,8 @@ public final class Checkpointer {
     public func mark(budgetNanoseconds: UInt64) -> Bool { keyspace.mark(budgetNanoseconds: budgetNanoseconds) }
     /// Keys handed over so far by the running checkpoint.
     public var keysHandedOver: Int { handover?.keys ?? 0 }
-    /// `Keyspace.changes` at the running checkpoint's cut.
-    public var changesAtCut: Int? { handover?.changesAtCut }
+    /// `Keyspace.writes` at the running checkpoint's cut.
+    public var writesAtCut: Int? { handover?.writesAtCut }
 
     /// The cut: from here on the checkpoint's state is fixed. None may be running. `meta` says where to replay from.
     public func begin(_ meta: Meta) {
@@ -116,7 +116,7 @@ public final class Checkpointer {
             handover.finish(committed: true)
             keyspace.snapshot = meta.identity
             keyspace.snapshotRows = commit.rows
-            keyspace.changesAtSnapshot = handover.changesAtCut
+            keyspace.writesAtSnapshot = handover.writesAtCut
             keyspace.isAllMarked = false
         case .failure(let error):
             handover.finish(committed: false)

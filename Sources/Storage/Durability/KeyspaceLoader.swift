@@ -90,8 +90,7 @@ public final class KeyspaceLoader {
     public func finish() throws(SnapshotDamage) {
         try finishOwner()
         for database in keyspace.databases { database.contents.table.settle() }
-        keyspace.changes = 0
-        keyspace.dirtyCorrection = 0
+        keyspace.dirty = 0
     }
 
     private func insert(_ entry: Entry, _ db: Int32, _ id: Int64) throws(SnapshotDamage) {

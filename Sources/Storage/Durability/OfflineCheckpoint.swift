@@ -32,7 +32,7 @@ public enum OfflineCheckpoint {
         if let failure { throw failure }
         keyspace.snapshot = meta.identity
         keyspace.snapshotRows = rows
-        keyspace.changesAtSnapshot = handover.changesAtCut
+        keyspace.writesAtSnapshot = handover.writesAtCut
         keyspace.isAllMarked = false
     }
 }

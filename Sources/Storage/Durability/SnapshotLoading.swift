@@ -55,7 +55,7 @@ public enum SnapshotLoading {
                 }
                 keyspace.snapshot = meta.identity
                 keyspace.snapshotRows = meta.rowCounts.total
-                keyspace.changesAtSnapshot = keyspace.changes
+                keyspace.writesAtSnapshot = keyspace.writes
                 return meta
             }
         }

@@ -11,9 +11,8 @@ extension Database {
     }
     private func makeNew(_ key: Bytes, _ type: ValueType) -> Entry {
         let entry = Entry.makeCollection(key, type)
-        insert(entry, Hashing.hash(key))
         // The elements count, the key does not.
-        keyspace.changes -= 1
+        insert(entry, Hashing.hash(key), counts: 0)
         return entry
     }
     private func replaceWithNew(_ key: Bytes, _ type: ValueType) -> Entry {

@@ -83,7 +83,7 @@ extension Keyspace {
     /// the rows, nor are many changes of a few keys. O(buckets / 64).
     var isMostlyChanged: Bool {
         if snapshot == nil || isAllMarked || snapshotRows < Keyspace.fewRows { return false }
-        if Int64(changes - changesAtSnapshot) < snapshotRows / 2 { return false }
+        if Int64(writes - writesAtSnapshot) < snapshotRows / 2 { return false }
         let tables = databases.map(\.contents.table)
         return tables.reduce(0) { $0 + $1.changedBucketCount } * 2 > tables.reduce(0) { $0 + $1.bucketCount }
     }

@@ -107,18 +107,18 @@ public final class Database {
 
     public func removeIfEmpty(_ entry: Entry) {
         if entry.elementCount == 0, let slot = contents.table.find(entry.key, hash: Hashing.hash(entry.key)) {
-            remove(slot)
             // The last element's removal counts, the key's does not.
-            keyspace.changes -= 1
+            remove(slot, counts: 0)
         }
     }
 
     func expire(_ entry: Entry) {
         guard let slot = contents.table.find(entry.key, hash: Hashing.hash(entry.key)) else { return }
-        keyspace.onExpired?(index, entry.key)
+        if keyspace.observers.wanted.contains(.expired) {
+            keyspace.observers.tell(.expired) { $0.keyExpired(index, entry.key) }
+        }
         keyspace.expired += 1
-        remove(slot)
-        keyspace.dirtyCorrection -= 1
+        remove(slot, counts: 0)
     }
 
     public func flush() {
@@ -128,27 +128,14 @@ public final class Database {
 
     func replaceContents() {
         let old = contents
-        if keyspace.onTouched != nil { touchWatched(against: nil) }
-        keyspace.changes += old.table.count
+        tellWillBeReplaced(by: nil)
+        keyspace.noteChange(old.table.count)
         contents = Contents()
         old.isOrphan = true
         if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(old) }
-        keyspace.onContentsReplaced?(index)
+        tellReplaced()
     }
 
-    /// An entry came into being, has more in it, or is about to go: clients that wait for its key are to look.
-    @inline(__always) public func noteReady(_ entry: Entry) {
-        if let onReady = keyspace.onReady, entry.type.canBeAwaited { onReady(index, entry.key) }
-    }
-
-    /// Before contents are replaced: watched keys that exist here or there count as touched.
-    func touchWatched(against other: Database?) {
-        keyspace.watchedKeys?(index) { key in
-            if holds(key) || other?.holds(key) ?? false { keyspace.onTouched?(index, key) }
-        }
-    }
-    /// Removes watched keys that have expired.
-    func expireWatched() { keyspace.watchedKeys?(index) { _ = peek($0) } }
     /// Whether a key that has not expired is there; removes none.
     public func holds(_ key: Bytes) -> Bool {
         guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
@@ -242,26 +229,26 @@ public final class Database {
         if let old { Reaper.shared.free(old) }
     }
 
-    /// Before an entry or its value changes: the state at the cut is handed over if it is still to be, and the change
-    /// is noted.
-    @inline(__always) func willChange(_ entry: Entry, _ hash: UInt64) {
+    /// Before an entry or its value changes: hands over the state at the cut if it is still to be, and records the change,
+    /// which counts as `counts`.
+    @inline(__always) func willChange(_ entry: Entry, _ hash: UInt64, counts: Int = 1) {
         let flags = entry.flags
         if flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
         if !flags.contains(keyspace.currentFlag) {
             entry.flags.insert(keyspace.currentFlag)
             contents.table.markChanged(hash)
         }
-        keyspace.changes &+= 1
-        if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        keyspace.noteChange(counts)
+        tellTouched(entry.key)
     }
 
-    /// The same where the hash is not at hand: computed only where it is needed.
-    @inline(__always) func willChange(_ entry: Entry) {
+    /// Like `willChange(_:_:counts:)`, computing the hash only where it is needed.
+    @inline(__always) func willChange(_ entry: Entry, counts: Int = 1) {
         if entry.flags.intersection(.changedMask) == keyspace.currentFlag {
-            keyspace.changes &+= 1
-            if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+            keyspace.noteChange(counts)
+            tellTouched(entry.key)
         } else {
-            willChange(entry, Hashing.hash(entry.key))
+            willChange(entry, Hashing.hash(entry.key), counts: counts)
         }
     }
 
@@ -278,11 +265,11 @@ public final class Database {
     /// The same for a change that is counted and logged.
     func willChangeUnwatched(_ entry: Entry) {
         willChangeQuietly(entry)
-        keyspace.changes &+= 1
+        keyspace.noteChange(1)
     }
 
-    /// Adds an entry whose key is not there.
-    @inline(__always) func insert(_ entry: Entry, _ hash: UInt64) {
+    /// Adds an entry whose key is not there, which counts as `counts`.
+    @inline(__always) func insert(_ entry: Entry, _ hash: UInt64, counts: Int = 1) {
         entry.flags.subtract(.changedMask)
         entry.flags.insert(keyspace.currentFlag)
         entry.accessed = keyspace.newAccess
@@ -290,8 +277,8 @@ public final class Database {
         contents.table.insert(entry, hash: hash)
         contents.table.markChanged(hash)
         if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
-        keyspace.changes &+= 1
-        if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        keyspace.noteChange(counts)
+        tellTouched(entry.key)
         noteReady(entry)
     }
 
@@ -323,14 +310,14 @@ public final class Database {
         release(old)
     }
 
-    func remove(_ slot: Slot) {
+    func remove(_ slot: Slot, counts: Int = 1) {
         let entry = slot.entry
         if entry.flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
         keyspace.changeSet.removed(entry)
         if entry.flags.contains(.hasExpiry) { contents.expiries.remove(entry) }
         contents.table.remove(slot)
-        keyspace.changes &+= 1
-        if let onTouched = keyspace.onTouched { onTouched(index, entry.key) }
+        keyspace.noteChange(counts)
+        tellTouched(entry.key)
         if entry.type == .stream { noteReady(entry) }
         release(entry)
     }

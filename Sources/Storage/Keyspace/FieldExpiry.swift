@@ -81,10 +81,11 @@ extension Database {
     }
 
     private func expire(field: Entry, of entry: Entry) {
-        keyspace.onFieldExpired?(index, entry.key, field.key)
+        if keyspace.observers.wanted.contains(.expired) {
+            keyspace.observers.tell(.expired) { $0.fieldExpired(index, entry.key, field.key) }
+        }
         keyspace.expiredFields += 1
-        willChange(entry)
-        keyspace.dirtyCorrection -= 1
+        willChange(entry, counts: 0)
         entry.tableValue.remove(field)
         fieldExpiriesChanged(entry)
         removeIfEmpty(entry)

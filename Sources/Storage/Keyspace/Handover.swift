@@ -32,7 +32,7 @@ final class Handover {
     /// Strings of at least so many bytes are copied in pieces of as many, between commands.
     private static let pieceSize = 128 << 10
     /// The value of `changes` at the cut.
-    let changesAtCut: Int
+    let writesAtCut: Int
     /// Keys handed over so far.
     private(set) var keys = 0
 
@@ -44,7 +44,7 @@ final class Handover {
         precondition(keyspace.handover == nil, "one checkpoint at a time")
         self.keyspace = keyspace
         self.sink = sink
-        changesAtCut = keyspace.changes
+        writesAtCut = keyspace.writes
         sources = keyspace.databases.map(\.contents)
         self.isWhole = isWhole
         removed = isWhole ? ChangeSet() : keyspace.changeSet

@@ -39,32 +39,29 @@ public final class Keyspace {
     public var now: Int64 = 0 {
         didSet { updateAccessClock() }
     }
-    /// Goes up with each key and element that is written or removed: tells whether a command is to be logged.
-    public internal(set) var changes = 0
-    /// Changes as Redis counts them, for INFO and the save points: `changes`, without what expired, and with the count
-    /// that a command gave for itself.
-    public var dirty: Int { changes &+ dirtyCorrection }
-    var dirtyCorrection = 0
+    /// Changes as Redis counts them, for INFO and the save points: keys and elements that were written or removed, or
+    /// what a command said that it counts as; not what expired.
+    public internal(set) var dirty = 0
+    /// Something was written or removed since this was set to false, other than by expiring: whoever executes commands
+    /// asks it whether one is to be propagated.
+    public var isDirty = false
     /// `dirty` when the command began that is executed.
     private var dirtyAtCommand = 0
     /// A command begins.
     @inline(__always) public func beginCommand() {
         commandNumber &+= 1
         dirtyAtCommand = dirty
+        isDirty = false
     }
     /// The command that is executed counts as so many changes, however many it has made.
-    public func countCommand(as count: Int) { dirtyCorrection &+= dirtyAtCommand &+ count &- dirty }
-    /// Told about each key that expires, before it is removed.
-    public var onExpired: ((_ db: Int, _ key: Bytes) -> Void)?
-    /// Told about each field of a hash that expires, before it is removed.
-    public var onFieldExpired: ((_ db: Int, _ key: Bytes, _ field: Bytes) -> Void)?
-    /// Told about each key that is written or removed; set only while keys are WATCHed.
-    public var onTouched: ((_ db: Int, _ key: Bytes) -> Void)?
-    /// Told about each list, sorted set and stream that comes into being, each stream that gets entries, and each that
-    /// goes; set only while clients wait for keys.
-    public var onReady: ((_ db: Int, _ key: Bytes) -> Void)?
-    /// Told when a database has other contents than before: SWAPDB, FLUSHALL. Set only while clients wait for keys.
-    public var onContentsReplaced: ((_ db: Int) -> Void)?
+    public func countCommand(as count: Int) { dirty = dirtyAtCommand &+ count }
+    /// Counts `count` changes; 0: what is changed is part of another change, or expires.
+    @inline(__always) func noteChange(_ count: Int) {
+        if count == 0 { return }
+        dirty &+= count
+        isDirty = true
+    }
+    var observers = KeyspaceObservers()
     /// Keys expired since the start.
     public internal(set) var expired = 0
     /// Fields of hashes expired since the start.
@@ -92,9 +89,9 @@ public final class Keyspace {
     var lastCheckpointFailed = false
     /// What the snapshot must hold for the keys that count as unchanged to be in it; nil: none does.
     var snapshot: SnapshotIdentity?
-    /// Rows that it has, and `changes` when it was cut or loaded.
+    /// Rows that it has, and `writes` when it was cut or loaded.
     var snapshotRows: Int64 = 0
-    var changesAtSnapshot = 0
+    var writesAtSnapshot = 0
     /// Every key counts as changed, or will once `marking` is done, as the snapshot's file is not what it was.
     var isAllMarked = false
     /// Keys that are still to be marked as changed.
@@ -122,6 +119,7 @@ public final class Keyspace {
     public func flushAll() {
         for database in databases { database.replaceContents() }
         changeSet.flushAll()
+        if observers.wanted.contains(.flushed) { observers.tell(.flushed) { $0.everythingFlushed() } }
     }
 
     /// Forgets everything, without a trace for the next checkpoint: before a snapshot is loaded anew. No checkpoint may
@@ -129,7 +127,7 @@ public final class Keyspace {
     public func reset() {
         precondition(handover == nil)
         for database in databases {
-            if onTouched != nil { database.touchWatched(against: nil) }
+            database.tellWillBeReplaced(by: nil)
             database.contents.isOrphan = true
             Reaper.shared.free(database.contents)
             database.contents = Contents()
@@ -139,26 +137,23 @@ public final class Keyspace {
         lastCheckpointFailed = false
         snapshot = nil
         snapshotRows = 0
-        changesAtSnapshot = 0
+        writesAtSnapshot = 0
         isAllMarked = false
         marking = nil
     }
 
-    /// Exchanges two databases in O(1), but for the watched keys that change thereby.
+    /// Keys and elements written or removed, and those that expired: roughly how many rows changed.
+    var writes: Int { dirty &+ expired &+ expiredFields }
+
+    /// Exchanges two databases in O(1), but for what observers do.
     public func swap(_ a: Int, _ b: Int) {
         if a == b { return }
-        for (x, y) in [(a, b), (b, a)] where onTouched != nil { databases[x].touchWatched(against: databases[y]) }
+        for (x, y) in [(a, b), (b, a)] { databases[x].tellWillBeReplaced(by: databases[y]) }
         Swift.swap(&databases[a].contents, &databases[b].contents)
         changeSet.swap(Int32(a), Int32(b))
-        changes += 1
-        if let touched = onTouched {
-            // A key that had expired already was not there: that it goes when it is looked at is no change.
-            onTouched = nil
-            for index in [a, b] { databases[index].expireWatched() }
-            onTouched = touched
-        }
-        onContentsReplaced?(a)
-        onContentsReplaced?(b)
+        noteChange(1)
+        databases[a].tellReplaced()
+        databases[b].tellReplaced()
     }
 
     /// Removes keys and hash fields whose time has come, soonest first, for about `budgetNanoseconds`. True when more is
@@ -190,9 +185,6 @@ public final class Keyspace {
             }
         }
     }
-
-    /// Looks up keys of WATCH without side effects; see `Database.touchWatched`.
-    public var watchedKeys: ((_ db: Int, _ body: (Bytes) -> Void) -> Void)?
 }
 
 /// Monotonic time in nanoseconds.

@@ -87,9 +87,8 @@ extension Database {
     }
 
     private func insertEmptyString(_ key: Bytes, _ hash: UInt64) {
-        insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash)
         // What is written to it counts, the key does not.
-        keyspace.changes -= 1
+        insert(Entry.makeString(key, Bytes(), expiry: nil, encoding: .raw), hash, counts: 0)
     }
 
     /// Replaces any old value by a raw string of `count` bytes that `fill` writes, all of them; it may still read what the

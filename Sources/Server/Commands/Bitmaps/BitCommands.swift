@@ -32,12 +32,12 @@ enum BitCommands {
     }
 
     private static func getbit(_ c: ReadContext) throws(CommandError) {
-        let offset = try offset(c.args[2], limit: c.server.maximumBulkLength)
+        let offset = try offset(c.args[2], limit: c.maximumBulkLength)
         c.reply.integer(try c.string(c.args[1]).map { bit($0, offset) } == true ? 1 : 0)
     }
 
     private static func setbit(_ c: WriteContext) throws(CommandError) {
-        let offset = try offset(c.args[2], limit: c.server.maximumBulkLength)
+        let offset = try offset(c.args[2], limit: c.maximumBulkLength)
         guard let number = c.args[3].integer, number & ~1 == 0 else {
             throw CommandError("ERR bit is not an integer or out of range")
         }

@@ -71,7 +71,7 @@ enum BitfieldCommands {
     // MARK: - Executing
 
     private static func bitfieldReadOnly(_ c: ReadContext) throws(CommandError) {
-        let operations = try parse(c.args, limit: c.server.maximumBulkLength, onlyGet: true)
+        let operations = try parse(c.args, limit: c.maximumBulkLength, onlyGet: true)
         let value = try c.string(c.args[1]) ?? Bytes()
         answer(operations, value, c.reply)
     }
@@ -82,7 +82,7 @@ enum BitfieldCommands {
     }
 
     private static func bitfield(_ c: WriteContext) throws(CommandError) {
-        let operations = try parse(c.args, limit: c.server.maximumBulkLength, onlyGet: false)
+        let operations = try parse(c.args, limit: c.maximumBulkLength, onlyGet: false)
         let value = try c.string(c.args[1]) ?? Bytes()
         var end = 0
         for operation in operations {

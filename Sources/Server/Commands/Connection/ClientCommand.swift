@@ -23,17 +23,17 @@ enum ClientCommand {
             admin("unpause", 2, "6.2.0", "Ends a pause.", unpause, complexity: "O(N) for N connections held up"),
             Command(
                 "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .connection, since: "5.0.0",
-                summary: "Lists the subcommands.", .control(help)),
+                summary: "Lists the subcommands.", .connection(help)),
         ])
 
-    private typealias Body = @Sendable (ReadContext) throws(CommandError) -> Void
+    private typealias Body = @Sendable (ConnectionContext) throws(CommandError) -> Void
 
     private static func own(
         _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body
     ) -> Command {
         Command(
             name, arity: arity, flags: [.noscript, .loading, .stale], keys: .none, group: .connection, since: since,
-            summary: summary, .control(body))
+            summary: summary, .connection(body))
     }
     private static func admin(
         _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body,
@@ -41,34 +41,36 @@ enum ClientCommand {
     ) -> Command {
         Command(
             name, arity: arity, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .connection,
-            since: since, complexity: complexity, summary: summary, .control(body))
+            since: since, complexity: complexity, summary: summary, .connection(body))
     }
 
     // MARK: - This connection
 
-    private static func id(_ c: ReadContext) throws(CommandError) { c.reply.integer(Int64(clamping: c.client.id)) }
+    private static func id(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.integer(Int64(clamping: c.session.id))
+    }
 
-    private static func info(_ c: ReadContext) throws(CommandError) {
+    private static func info(_ c: ConnectionContext) throws(CommandError) {
         let out = OutputBuffer()
-        ClientDescription.append(c.client, c.server, to: out, executing: c.client, current: c.args)
+        ClientDescription.append(c.session, c.services, to: out, executing: c.session, current: c.args)
         out.append("\n")
         c.reply.verbatim(out.bytes, "txt")
     }
 
-    private static func getName(_ c: ReadContext) throws(CommandError) {
-        if c.client.name.isEmpty { c.reply.null() } else { c.reply.bulk(c.client.name) }
+    private static func getName(_ c: ConnectionContext) throws(CommandError) {
+        if c.session.name.isEmpty { c.reply.null() } else { c.reply.bulk(c.session.name) }
     }
 
-    private static func setName(_ c: ReadContext) throws(CommandError) {
-        c.client.name = try checkedName(c.args[2], "Client names")
+    private static func setName(_ c: ConnectionContext) throws(CommandError) {
+        c.session.name = try checkedName(c.args[2], "Client names")
         c.reply.ok()
     }
 
-    private static func setInfo(_ c: ReadContext) throws(CommandError) {
+    private static func setInfo(_ c: ConnectionContext) throws(CommandError) {
         if c.args[2].equals(ignoringCase: "lib-name") {
-            c.client.libraryName = try checkedName(c.args[3], "lib-name")
+            c.session.libraryName = try checkedName(c.args[3], "lib-name")
         } else if c.args[2].equals(ignoringCase: "lib-ver") {
-            c.client.libraryVersion = try checkedName(c.args[3], "lib-ver")
+            c.session.libraryVersion = try checkedName(c.args[3], "lib-ver")
         } else {
             throw CommandError(parts: Bytes("ERR Unrecognized option '"), c.args[2], Bytes("'"))
         }
@@ -83,37 +85,37 @@ enum ClientCommand {
         return name.string
     }
 
-    private static func reply(_ c: ReadContext) throws(CommandError) {
+    private static func reply(_ c: ConnectionContext) throws(CommandError) {
         if c.args[2].equals(ignoringCase: "on") {
-            c.client.flags.subtract([.replyOff, .replySkip, .replySkipNext])
+            c.session.flags.subtract([.replyOff, .replySkip, .replySkipNext])
             c.reply.ok()
         } else if c.args[2].equals(ignoringCase: "off") {
-            c.client.flags.insert(.replyOff)
+            c.session.flags.insert(.replyOff)
         } else if c.args[2].equals(ignoringCase: "skip") {
-            if !c.client.flags.contains(.replyOff) { c.client.flags.insert(.replySkipNext) }
+            if !c.session.flags.contains(.replyOff) { c.session.flags.insert(.replySkipNext) }
         } else {
             throw .syntax
         }
     }
 
-    private static func noEvict(_ c: ReadContext) throws(CommandError) { try set(.noEvict, c) }
-    private static func noTouch(_ c: ReadContext) throws(CommandError) {
+    private static func noEvict(_ c: ConnectionContext) throws(CommandError) { try set(.noEvict, c) }
+    private static func noTouch(_ c: ConnectionContext) throws(CommandError) {
         try set(.noTouch, c)
-        c.server.keyspace.touchesOnAccess = !c.client.flags.contains(.noTouch)
+        c.services.keyspace.touchesOnAccess = !c.session.flags.contains(.noTouch)
     }
-    private static func set(_ flag: ClientFlags, _ c: ReadContext) throws(CommandError) {
+    private static func set(_ flag: ClientFlags, _ c: ConnectionContext) throws(CommandError) {
         if c.args[2].equals(ignoringCase: "on") {
-            c.client.flags.insert(flag)
+            c.session.flags.insert(flag)
         } else if c.args[2].equals(ignoringCase: "off") {
-            c.client.flags.remove(flag)
+            c.session.flags.remove(flag)
         } else {
             throw .syntax
         }
         c.reply.ok()
     }
 
-    private static func getRedirection(_ c: ReadContext) throws(CommandError) { c.reply.integer(-1) }
-    private static func trackingInfo(_ c: ReadContext) throws(CommandError) {
+    private static func getRedirection(_ c: ConnectionContext) throws(CommandError) { c.reply.integer(-1) }
+    private static func trackingInfo(_ c: ConnectionContext) throws(CommandError) {
         c.reply.map(3)
         c.reply.bulk(Bytes("flags"))
         c.reply.set(1)
@@ -126,24 +128,28 @@ enum ClientCommand {
 
     // MARK: - All connections
 
-    private static func list(_ c: ReadContext) throws(CommandError) {
-        var clients: [Client] = []
+    private static func list(_ c: ConnectionContext) throws(CommandError) {
+        var clients: [Session] = []
         if c.args.count == 2 {
-            clients = c.server.clients.values.sorted { $0.id < $1.id }
+            clients = c.services.router.sessions.values.sorted { $0.id < $1.id }
         } else if c.args[2].equals(ignoringCase: "type") && c.args.count == 4 {
             let type = try clientType(c.args[3])
-            clients = c.server.clients.values.filter { ClientFilter.type(type).matches($0) }.sorted { $0.id < $1.id }
+            clients = c.services.router.sessions.values.filter { ClientFilter.type(type).matches($0) }.sorted {
+                $0.id < $1.id
+            }
         } else if c.args[2].equals(ignoringCase: "id") && c.args.count > 3 {
             for i in 3..<c.args.count {
                 guard let id = c.args[i].integer else { throw CommandError("ERR Invalid client ID") }
-                if let client = UInt64(exactly: id).flatMap({ c.server.clients[$0] }) { clients.append(client) }
+                if let session = UInt64(exactly: id).flatMap({ c.services.router.sessions[$0] }) {
+                    clients.append(session)
+                }
             }
         } else {
             throw .syntax
         }
         let out = OutputBuffer()
-        for client in clients {
-            ClientDescription.append(client, c.server, to: out, executing: c.client, current: c.args)
+        for session in clients {
+            ClientDescription.append(session, c.services, to: out, executing: c.session, current: c.args)
             out.append("\n")
         }
         c.reply.verbatim(out.bytes, "txt")
@@ -156,7 +162,7 @@ enum ClientCommand {
         return type
     }
 
-    private static func kill(_ c: ReadContext) throws(CommandError) {
+    private static func kill(_ c: ConnectionContext) throws(CommandError) {
         var filters: [ClientFilter] = []
         // The older form, an address alone, may name this connection, and answers otherwise.
         let isOldForm = c.args.count == 3
@@ -170,9 +176,9 @@ enum ClientCommand {
             }
         }
         var killed = 0
-        for client in c.server.clients.values where filters.allSatisfy({ $0.matches(client) }) {
-            if skipsMe && client === c.client { continue }
-            c.server.close(client, current: c.client)
+        for session in c.services.router.sessions.values where filters.allSatisfy({ $0.matches(session) }) {
+            if skipsMe && session === c.session { continue }
+            c.services.router.close(session, current: c.session)
             killed += 1
         }
         if !isOldForm {
@@ -216,7 +222,7 @@ enum ClientCommand {
         }
     }
 
-    private static func unblock(_ c: ReadContext) throws(CommandError) {
+    private static func unblock(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 4 else {
             throw CommandError(
                 "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.")
@@ -229,16 +235,16 @@ enum ClientCommand {
             }
         }
         // Who is held up by a pause is not waiting for anything that could end.
-        guard let waiter = UInt64(exactly: try c.args.integer(2)).flatMap({ c.server.clients[$0] })?.waiter,
+        guard let waiter = UInt64(exactly: try c.args.integer(2)).flatMap({ c.services.router.sessions[$0] })?.waiter,
             waiter.wait.canBeEnded
         else {
             return c.reply.integer(0)
         }
-        if isError { c.server.abort(waiter, .unblocked) } else { c.server.timeOut(waiter) }
+        if isError { c.services.router.abort(waiter, .unblocked) } else { c.services.router.timeOut(waiter) }
         c.reply.integer(1)
     }
 
-    private static func pause(_ c: ReadContext) throws(CommandError) {
+    private static func pause(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 4 else { throw .syntax }
         var all = true
         if c.args.count == 4 {
@@ -254,16 +260,16 @@ enum ClientCommand {
         if time < 0 { throw CommandError("ERR timeout is negative") }
         let (end, overflow) = c.now.addingReportingOverflow(time)
         if overflow { throw CommandError("ERR timeout is out of range") }
-        c.server.pause.begin(until: end, all: all, c.server)
+        c.services.router.pause.begin(until: end, all: all, c.services.router)
         c.reply.ok()
     }
 
-    private static func unpause(_ c: ReadContext) throws(CommandError) {
-        c.server.pause.finish(c.server)
+    private static func unpause(_ c: ConnectionContext) throws(CommandError) {
+        c.services.router.pause.finish(c.services.router)
         c.reply.ok()
     }
 
-    private static func help(_ c: ReadContext) throws(CommandError) {
+    private static func help(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "CLIENT",
             [

@@ -5,34 +5,34 @@ enum ConnectionCommands {
     static let table: [Command] = [
         Command(
             "ping", arity: -1, flags: [.fast], keys: .none, group: .connection, since: "1.0.0",
-            summary: "Answers PONG, or its argument.", .control(ping)),
+            summary: "Answers PONG, or its argument.", .connection(ping)),
         Command(
             "echo", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
-            summary: "Answers its argument.", .control(echo)),
+            summary: "Answers its argument.", .connection(echo)),
         Command(
             "select", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
-            summary: "Changes the database that this connection works on.", .control(select)),
+            summary: "Changes the database that this connection works on.", .connection(select)),
         Command(
             "hello", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "6.0.0", summary: "Agrees on a protocol, and tells about the server.",
-            secrets: helloSecrets, .control(hello)),
+            secrets: helloSecrets, .connection(hello)),
         Command(
             "auth", arity: -2, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "1.0.0", complexity: "O(N) for N passwords of the user",
-            summary: "Says who is at the other end.", secrets: authSecrets, .control(auth)),
+            summary: "Says who is at the other end.", secrets: authSecrets, .connection(auth)),
         Command(
             "quit", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
-            group: .connection, since: "1.0.0", summary: "Ends the connection.", .control(quit)),
+            group: .connection, since: "1.0.0", summary: "Ends the connection.", .connection(quit)),
         Command(
             "reset", arity: 1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
             group: .connection, since: "6.2.0", summary: "Puts the connection back into the state of a new one.",
-            .control(reset)),
+            .connection(reset)),
         ClientCommand.row,
     ]
 
-    private static func ping(_ c: ReadContext) throws(CommandError) {
+    private static func ping(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 2 else { throw .wrongArity("ping") }
-        if c.client.hasSubscriptions && !c.resp3 {
+        if c.session.hasSubscriptions && !c.resp3 {
             // Such a client expects messages only.
             c.reply.array(2)
             c.reply.bulk(Bytes("pong"))
@@ -44,41 +44,41 @@ enum ConnectionCommands {
         }
     }
 
-    private static func echo(_ c: ReadContext) throws(CommandError) { c.reply.bulk(c.args[1]) }
+    private static func echo(_ c: ConnectionContext) throws(CommandError) { c.reply.bulk(c.args[1]) }
 
-    private static func select(_ c: ReadContext) throws(CommandError) {
+    private static func select(_ c: ConnectionContext) throws(CommandError) {
         let index = try c.args.integer(1)
         guard Int32(exactly: index) != nil else { throw .notInt32 }
-        guard index >= 0 && index < c.server.keyspace.databases.count else { throw .databaseOutOfRange }
-        c.client.db = Int(index)
+        guard index >= 0 && index < c.services.keyspace.databases.count else { throw .databaseOutOfRange }
+        c.session.db = Int(index)
         c.reply.ok()
     }
 
-    private static func quit(_ c: ReadContext) throws(CommandError) {
+    private static func quit(_ c: ConnectionContext) throws(CommandError) {
         c.reply.ok()
-        c.client.flags.insert(.closeAfterReply)
+        c.session.flags.insert(.closeAfterReply)
     }
 
-    private static func reset(_ c: ReadContext) throws(CommandError) {
-        let client = c.client
-        c.server.discardTransaction(client)
-        c.server.onReset?(client)
-        client.flags.subtract([.replyOff, .replySkip, .replySkipNext, .noEvict, .noTouch])
-        client.db = 0
-        client.name = ""
-        client.reply.resp3 = false
-        client.user = "default"
-        c.server.requireAuthentication(client)
+    private static func reset(_ c: ConnectionContext) throws(CommandError) {
+        let session = c.session
+        c.services.router.watchers.discardTransaction(session)
+        c.services.router.onReset?(session)
+        session.flags.subtract([.replyOff, .replySkip, .replySkipNext, .noEvict, .noTouch])
+        session.db = 0
+        session.name = ""
+        session.reply.resp3 = false
+        session.user = "default"
+        c.services.requireAuthentication(session)
         c.reply.simple("RESET")
     }
 
     // MARK: - Who and how
 
-    private static func auth(_ c: ReadContext) throws(CommandError) {
+    private static func auth(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 3 else { throw .syntax }
-        if c.args.count == 2 && !c.server.config.settings.isPasswordRequired { throw .passwordNotSet }
+        if c.args.count == 2 && !c.services.config.settings.isPasswordRequired { throw .passwordNotSet }
         let user = c.args.count == 3 ? c.args[1] : Bytes("default")
-        try c.server.authenticate(c.client, user, c.args[c.args.count - 1])
+        try c.services.authenticate(c.session, user, c.args[c.args.count - 1])
         c.reply.ok()
     }
 
@@ -100,8 +100,8 @@ enum ConnectionCommands {
         }
     }
 
-    private static func hello(_ c: ReadContext) throws(CommandError) {
-        var version = c.client.protocolVersion
+    private static func hello(_ c: ConnectionContext) throws(CommandError) {
+        var version = c.session.protocolVersion
         if c.args.count > 1 {
             guard let number = c.args[1].integer else {
                 throw CommandError("ERR Protocol version is not an integer or out of range")
@@ -114,7 +114,7 @@ enum ConnectionCommands {
         while i < c.args.count {
             let more = c.args.count - 1 - i
             if c.args[i].equals(ignoringCase: "auth") && more >= 2 {
-                try c.server.authenticate(c.client, c.args[i + 1], c.args[i + 2])
+                try c.services.authenticate(c.session, c.args[i + 1], c.args[i + 2])
                 i += 3
             } else if c.args[i].equals(ignoringCase: "setname") && more >= 1 {
                 name = try ClientCommand.checkedName(c.args[i + 1], "Client names")
@@ -123,8 +123,8 @@ enum ConnectionCommands {
                 throw CommandError(parts: Bytes("ERR Syntax error in HELLO option '"), c.args[i], Bytes("'"))
             }
         }
-        if c.client.flags.contains(.unauthenticated) { throw .helloNeedsAuth }
-        if let name { c.client.name = name }
+        if c.session.flags.contains(.unauthenticated) { throw .helloNeedsAuth }
+        if let name { c.session.name = name }
         c.reply.resp3 = version == 3
         c.reply.map(7)
         c.reply.bulk(Bytes("server"))
@@ -134,32 +134,32 @@ enum ConnectionCommands {
         c.reply.bulk(Bytes("proto"))
         c.reply.integer(version)
         c.reply.bulk(Bytes("id"))
-        c.reply.integer(Int64(clamping: c.client.id))
+        c.reply.integer(Int64(clamping: c.session.id))
         c.reply.bulk(Bytes("mode"))
         c.reply.bulk(Bytes("standalone"))
         c.reply.bulk(Bytes("role"))
-        c.reply.bulk(Bytes(c.server.guards.contains(.readOnlyReplica) ? "replica" : "master"))
+        c.reply.bulk(Bytes(c.services.guards.contains(.readOnlyReplica) ? "replica" : "master"))
         c.reply.bulk(Bytes("modules"))
         c.reply.array(0)
     }
 }
 
-extension Server {
+extension Services {
     /// Until ACLs come, there is one user, `default`, with `requirepass` for a password or with any.
-    func authenticate(_ client: Client, _ user: Bytes, _ password: Bytes) throws(CommandError) {
+    func authenticate(_ session: Session, _ user: Bytes, _ password: Bytes) throws(CommandError) {
         guard user == Bytes("default"), config.settings.accepts(password) else { throw .wrongPassword }
-        client.flags.remove(.unauthenticated)
-        client.updateOutputLimit()
-        client.user = "default"
+        session.flags.remove(.unauthenticated)
+        session.updateOutputLimit()
+        session.user = "default"
     }
 
     /// A new connection, or one that is reset, has to give the password where there is one.
-    func requireAuthentication(_ client: Client) {
+    func requireAuthentication(_ session: Session) {
         if config.settings.isPasswordRequired {
-            client.flags.insert(.unauthenticated)
+            session.flags.insert(.unauthenticated)
         } else {
-            client.flags.remove(.unauthenticated)
+            session.flags.remove(.unauthenticated)
         }
-        client.updateOutputLimit()
+        session.updateOutputLimit()
     }
 }

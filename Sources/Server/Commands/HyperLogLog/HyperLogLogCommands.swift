@@ -13,7 +13,7 @@ enum HyperLogLogCommands {
         Command(
             "pfcount", arity: -2, flags: [.mayReplicate], keys: .range(1, -1, 1), group: .hyperloglog, since: "2.8.9",
             complexity: "O(1), and O(N) for N keys",
-            summary: "About how many distinct elements HyperLogLogs have seen.", .read(pfcount)),
+            summary: "About how many distinct elements HyperLogLogs have seen.", .readCaching(pfcount)),
         Command(
             "pfmerge", arity: -2, flags: [.denyoom], keys: .range(1, -1, 1), group: .hyperloglog, since: "2.8.9",
             complexity: "O(N) for N keys", summary: "Makes a HyperLogLog of the union of several.", .write(pfmerge)),
@@ -22,7 +22,7 @@ enum HyperLogLogCommands {
             complexity: "N/A", summary: "Shows a HyperLogLog's registers.", .write(pfdebug)),
         Command(
             "pfselftest", arity: 1, flags: [.admin], keys: .none, group: .hyperloglog, since: "2.8.9",
-            complexity: "N/A", summary: "Checks the server's HyperLogLogs.", .control(pfselftest)),
+            complexity: "N/A", summary: "Checks the server's HyperLogLogs.", .connection(pfselftest)),
     ]
 
     private static let notASketch = CommandError("WRONGTYPE Key is not a valid HyperLogLog string value.")
@@ -49,7 +49,7 @@ enum HyperLogLogCommands {
         var sketch = old.map { HyperLogLog($0) } ?? HyperLogLog()
         // The key itself counts as one, as in Redis.
         var changes = old == nil ? 1 : 0
-        let limit = c.server.config.settings.hllSparseMaxBytes
+        let limit = c.settings.hllSparseMaxBytes
         for i in 2..<max(2, c.args.count) {
             let (register, value) = HyperLogLog.place(c.args[i])
             switch sketch.raise(register, to: value, sparseLimit: limit) {
@@ -91,24 +91,21 @@ enum HyperLogLogCommands {
 
     // MARK: - Counting
 
-    private static func pfcount(_ c: ReadContext) throws(CommandError) {
+    private static func pfcount(_ c: ReadCachingContext) throws(CommandError) {
         if c.args.count > 2 { return try countUnion(c) }
         guard let value = try sketch(c.db, c.args[1]) else { return c.reply.integer(0) }
         if let known = HyperLogLog.cachedCardinality(value) { return c.reply.integer(known) }
         guard let histogram = HyperLogLog.histogram(value) else { throw corrupt }
         let cardinality = HyperLogLog.estimate(histogram)
         c.reply.integer(cardinality)
-        // The estimate is kept in the string: a write of a command that only reads, logged so that the string is the
-        // same everywhere.
-        let database = c.server.keyspace.databases[c.db.index]
+        // The estimate is kept in the string, and propagated so that the string is the same everywhere.
         do {
-            guard let bytes = try database.mutableString(c.args[1]) else { return }
+            guard let bytes = try c.cache.mutableString(c.args[1]) else { return }
             bytes.storeBytes(of: HyperLogLog.cardinalityField(cardinality), toByteOffset: 8, as: UInt64.self)
         } catch { throw .wrongType }
-        c.server.propagator.append(database.index, rewritten: [Bytes("PFCOUNT"), c.args[1]])
     }
 
-    private static func countUnion(_ c: ReadContext) throws(CommandError) {
+    private static func countUnion(_ c: ReadCachingContext) throws(CommandError) {
         var union = Union()
         for i in 1..<c.args.count {
             guard let value = try sketch(c.db, c.args[i]) else { continue }
@@ -145,7 +142,7 @@ enum HyperLogLogCommands {
         }
         var result = try sketch(c.reading, c.args[1]).map { HyperLogLog($0) } ?? HyperLogLog()
         if isDense, !result.makeDense() { throw corrupt }
-        let limit = c.server.config.settings.hllSparseMaxBytes
+        let limit = c.settings.hllSparseMaxBytes
         for (register, value) in union.registers.enumerated() where value > 0 {
             if result.raise(register, to: Int(value), sparseLimit: limit) == .corrupt { throw corrupt }
         }
@@ -209,7 +206,7 @@ enum HyperLogLogCommands {
     }
 
     /// Sparse and dense sketches of the same elements must agree with each other, and with the number of elements.
-    private static func pfselftest(_ c: ReadContext) throws(CommandError) {
+    private static func pfselftest(_ c: ConnectionContext) throws(CommandError) {
         var sparse = HyperLogLog()
         var dense = HyperLogLog()
         var intact = dense.makeDense()

@@ -18,7 +18,7 @@ enum DumpCommands {
 
     private static func dump(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.find(c.args[1]) else { return c.reply.null() }
-        DumpPayload.of(entry, compresses: c.server.config.settings.rdbCompression) { c.reply.bulk($0) }
+        DumpPayload.of(entry, compresses: c.settings.rdbCompression) { c.reply.bulk($0) }
     }
 
     private struct Options {
@@ -83,9 +83,9 @@ enum DumpCommands {
     private static func read(_ c: WriteContext, _ key: Bytes, _ expiry: Int64?) throws(CommandError) -> Entry {
         do throws(DumpPayload.Failure) {
             return try DumpPayload.read(
-                c.args[3], key: key, expiresMs: expiry, limits: c.server.keyspace.limits,
-                longest: max(c.server.config.settings.maxBulkLength, c.args[3].count),
-                checksum: !c.server.skipsPayloadChecksum)
+                c.args[3], key: key, expiresMs: expiry, limits: c.limits,
+                longest: max(c.settings.maxBulkLength, c.args[3].count),
+                checksum: c.checksPayloads)
         } catch {
             switch error {
             case .foreign: throw CommandError("ERR DUMP payload version or checksum are wrong")

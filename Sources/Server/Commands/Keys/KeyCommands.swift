@@ -113,10 +113,9 @@ enum KeyCommands {
 
     /// The database that an argument gives the number of.
     private static func database(_ c: WriteContext, _ index: Int) throws(CommandError) -> Database {
-        let databases = c.server.keyspace.databases
-        let number = Int(try c.args.integer(index, in: Int64(Int32.min)...Int64(Int32.max)))
-        guard databases.indices.contains(number) else { throw .databaseOutOfRange }
-        return databases[number]
+        let number = try c.args.integer(index, in: Int64(Int32.min)...Int64(Int32.max))
+        guard let database = c.database(number) else { throw .databaseOutOfRange }
+        return database
     }
 
     private static func randomkey(_ c: ReadContext) throws(CommandError) {

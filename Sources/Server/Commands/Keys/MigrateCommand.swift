@@ -70,7 +70,7 @@ enum MigrateCommand {
             target: MigrationWorker.Target(host: c.args[1].string, port: c.args[2].string), database: database,
             authentication: authentication(c.args, options), requests: requests.bytes.array, count: keys.count,
             timeout: timeout <= 0 ? defaultTimeout : Int(timeout))
-        c.server.migrations.begin(c.client, c.args, job, keys: keys, isCopy: options.isCopy)
+        c.session.services.migrations.begin(c.session, c.args, job, keys: keys, isCopy: options.isCopy)
     }
 
     /// What follows AUTH, and AUTH2; a key or anything else may be called so too, and is not shown then.
@@ -88,7 +88,7 @@ enum MigrateCommand {
     ) {
         // What is here has not expired; the other server must not take 0 for "never".
         let left = c.db.expiry(of: entry).map { max(1, $0 - c.now) } ?? 0
-        DumpPayload.of(entry, compresses: c.server.config.settings.rdbCompression) { payload in
+        DumpPayload.of(entry, compresses: c.settings.rdbCompression) { payload in
             withDecimal(left) { left in
                 RESPEncoder.command(
                     [Bytes("RESTORE"), key, left, payload] + (replaces ? [Bytes("REPLACE")] : []), to: requests)

@@ -17,7 +17,7 @@ enum ObjectCommands {
             complexity: "O(1)", summary: "How many references to the value there are.", .read(refcount)),
         Command(
             "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .generic, since: "6.2.0",
-            complexity: "O(1)", summary: "Tells what the subcommands do.", .control(help)),
+            complexity: "O(1)", summary: "Tells what the subcommands do.", .connection(help)),
     ]
 
     private static func encoding(_ c: ReadContext) throws(CommandError) {
@@ -27,18 +27,18 @@ enum ObjectCommands {
 
     private static func freq(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
-        if c.server.keyspace.accessTracking == .recency {
+        if c.db.accessTracking == .recency {
             throw wrongPolicy("An LFU maxmemory policy is not selected, access frequency not tracked.")
         }
-        c.reply.integer(c.server.keyspace.databases[c.db.index].frequency(of: entry))
+        c.reply.integer(c.db.frequency(of: entry))
     }
 
     private static func idletime(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
-        if c.server.keyspace.accessTracking != .recency {
+        if c.db.accessTracking != .recency {
             throw wrongPolicy("An LFU maxmemory policy is selected, idle time not tracked.")
         }
-        c.reply.integer(c.server.keyspace.databases[c.db.index].idleSeconds(of: entry))
+        c.reply.integer(c.db.idleSeconds(of: entry))
     }
 
     private static func wrongPolicy(_ text: String) -> CommandError {
@@ -54,7 +54,7 @@ enum ObjectCommands {
         c.reply.integer(isSmallInteger ? Int64(Int32.max) : 1)
     }
 
-    private static func help(_ c: ReadContext) throws(CommandError) {
+    private static func help(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "OBJECT",
             [

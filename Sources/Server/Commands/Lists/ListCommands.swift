@@ -183,7 +183,7 @@ enum ListCommands {
             c.count(as: count)
         } else if kept.count == count {
             // Nothing to log, but for who watches the key it was written, as in Redis.
-            c.server.keyspace.onTouched?(c.db.index, c.args[1])
+            c.db.touch(c.args[1])
         } else {
             if kept.upperBound < count { list.remove(at: kept.upperBound..<count) }
             if kept.lowerBound > 0 { list.remove(at: 0..<kept.lowerBound) }

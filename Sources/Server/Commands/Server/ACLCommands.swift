@@ -21,18 +21,18 @@ enum ACLCommands {
                 admin("save", 2, "Writes the file of users.", file),
                 Command(
                     "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "6.0.0",
-                    summary: "Answers what ACL can do.", .control(help)),
+                    summary: "Answers what ACL can do.", .connection(help)),
             ])
     ]
 
-    private typealias Body = @Sendable (ReadContext) throws(CommandError) -> Void
+    private typealias Body = @Sendable (ConnectionContext) throws(CommandError) -> Void
 
     private static func own(
         _ name: StaticString, _ arity: Int, _ summary: StaticString, _ body: @escaping Body
     ) -> Command {
         Command(
             name, arity: arity, flags: [.noscript, .loading, .stale], keys: .none, group: .server, since: "6.0.0",
-            summary: summary, .control(body))
+            summary: summary, .connection(body))
     }
     private static func admin(
         _ name: StaticString, _ arity: Int, _ summary: StaticString, _ body: @escaping Body,
@@ -40,7 +40,7 @@ enum ACLCommands {
     ) -> Command {
         Command(
             name, arity: arity, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .server,
-            since: since, complexity: "O(N) for N arguments", summary: summary, .control(body))
+            since: since, complexity: "O(N) for N arguments", summary: summary, .connection(body))
     }
 
     // MARK: - The one user
@@ -49,21 +49,21 @@ enum ACLCommands {
     private static let rights = "~* &* +@all"
 
     /// SHA-256 of each password, 64 hexadecimal digits; none: any password will do.
-    private static func passwords(_ server: Server) -> [[UInt8]] {
-        server.config.settings.passwordHashes.map(\.bytes)
+    private static func passwords(_ services: Services) -> [[UInt8]] {
+        services.config.settings.passwordHashes.map(\.bytes)
     }
 
-    private static func whoAmI(_ c: ReadContext) throws(CommandError) { c.reply.bulk(c.client.user) }
+    private static func whoAmI(_ c: ConnectionContext) throws(CommandError) { c.reply.bulk(c.session.user) }
 
-    private static func users(_ c: ReadContext) throws(CommandError) {
+    private static func users(_ c: ConnectionContext) throws(CommandError) {
         c.reply.array(1)
         c.reply.bulk(userName)
     }
 
-    private static func list(_ c: ReadContext) throws(CommandError) {
+    private static func list(_ c: ConnectionContext) throws(CommandError) {
         let line = OutputBuffer()
-        line.append(c.server.config.settings.isDefaultUserEnabled ? "user default on " : "user default off ")
-        let passwords = passwords(c.server)
+        line.append(c.services.config.settings.isDefaultUserEnabled ? "user default on " : "user default off ")
+        let passwords = passwords(c.services)
         if passwords.isEmpty { line.append("nopass ") }
         for hash in passwords {
             line.append(byte: UInt8(ascii: "#"))
@@ -75,13 +75,13 @@ enum ACLCommands {
         c.reply.bulk(line.bytes)
     }
 
-    private static func getUser(_ c: ReadContext) throws(CommandError) {
+    private static func getUser(_ c: ConnectionContext) throws(CommandError) {
         guard c.args[2] == userName else { return c.reply.null() }
-        let passwords = passwords(c.server)
+        let passwords = passwords(c.services)
         c.reply.map(6)
         c.reply.bulk("flags")
         c.reply.set(passwords.isEmpty ? 2 : 1)
-        c.reply.bulk(c.server.config.settings.isDefaultUserEnabled ? "on" : "off")
+        c.reply.bulk(c.services.config.settings.isDefaultUserEnabled ? "on" : "off")
         if passwords.isEmpty { c.reply.bulk("nopass") }
         c.reply.bulk("passwords")
         c.reply.array(passwords.count)
@@ -95,11 +95,11 @@ enum ACLCommands {
     }
 
     /// Rules that say what is so anyway are taken; all others would change what cannot be changed yet.
-    private static func setUser(_ c: ReadContext) throws(CommandError) {
+    private static func setUser(_ c: ConnectionContext) throws(CommandError) {
         guard c.args[2] == userName else {
             throw CommandError("ERR ACL users are not supported yet: 'default' is the only one")
         }
-        let hasPassword = !passwords(c.server).isEmpty
+        let hasPassword = !passwords(c.services).isEmpty
         for i in 3..<max(3, c.args.count) {
             let rule = c.args[i]
             let isSo =
@@ -115,19 +115,19 @@ enum ACLCommands {
         c.reply.ok()
     }
 
-    private static func deleteUsers(_ c: ReadContext) throws(CommandError) {
+    private static func deleteUsers(_ c: ConnectionContext) throws(CommandError) {
         for i in 2..<c.args.count where c.args[i] == userName {
             throw CommandError("ERR The 'default' user cannot be removed")
         }
         c.reply.integer(0)
     }
 
-    private static func dryRun(_ c: ReadContext) throws(CommandError) {
+    private static func dryRun(_ c: ConnectionContext) throws(CommandError) {
         guard c.args[2] == userName else {
             throw CommandError(parts: Bytes("ERR User '"), c.args[2], Bytes("' not found"))
         }
         let args = c.args.dropFirst(3)
-        guard let command = c.server.command(args) else {
+        guard let command = c.services.command(args) else {
             throw CommandError(parts: Bytes("ERR Command '"), args[0], Bytes("' not found"))
         }
         guard command.accepts(argumentCount: args.count) else { throw .wrongArity(command.fullName) }
@@ -135,7 +135,7 @@ enum ACLCommands {
     }
 
     /// Nothing is refused to the one user.
-    private static func log(_ c: ReadContext) throws(CommandError) {
+    private static func log(_ c: ConnectionContext) throws(CommandError) {
         if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         if c.args.count == 3 {
             if c.args[2].equals(ignoringCase: "reset") { return c.reply.ok() }
@@ -145,7 +145,7 @@ enum ACLCommands {
     }
 
     /// LOAD and SAVE: `aclfile` is not supported.
-    private static func file(_ c: ReadContext) throws(CommandError) {
+    private static func file(_ c: ConnectionContext) throws(CommandError) {
         throw CommandError(
             "ERR This server is not configured to use an ACL file: the user 'default' is the only one, and its password "
                 + "is set by requirepass")
@@ -153,7 +153,7 @@ enum ACLCommands {
 
     // MARK: - Categories and passwords
 
-    private static func cat(_ c: ReadContext) throws(CommandError) {
+    private static func cat(_ c: ConnectionContext) throws(CommandError) {
         if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         if c.args.count == 2 {
             c.reply.array(Categories.names.count)
@@ -163,7 +163,7 @@ enum ACLCommands {
         guard let category = Categories.names.first(where: { c.args[2].equals(ignoringCase: $0.1) })?.0 else {
             throw CommandError(parts: Bytes("ERR Unknown category '"), c.args[2], Bytes("'"))
         }
-        let all = CommandCommand.withSubcommands(c.server.declaredCommands)
+        let all = CommandCommand.withSubcommands(c.services.declaredCommands)
         let found = all.filter { $0.row.categories.contains(category) }
         c.reply.array(found.count)
         for command in found { c.reply.bulk(command.fullName) }
@@ -173,7 +173,7 @@ enum ACLCommands {
     private static let passwordBits: Int64 = 256
     private static let maximumPasswordBits: Int64 = 4096
 
-    private static func generatePassword(_ c: ReadContext) throws(CommandError) {
+    private static func generatePassword(_ c: ConnectionContext) throws(CommandError) {
         if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         let bits = c.args.count == 3 ? try c.args.integer(2) : passwordBits
         guard (1...maximumPasswordBits).contains(bits) else {
@@ -187,7 +187,7 @@ enum ACLCommands {
         c.reply.bulk(password)
     }
 
-    private static func help(_ c: ReadContext) throws(CommandError) {
+    private static func help(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "ACL",
             [

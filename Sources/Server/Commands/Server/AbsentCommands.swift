@@ -4,7 +4,7 @@ import Storage
 enum AbsentCommands {
     static let table: [Command] = [pubsub, script, function, module, failover]
 
-    private typealias Body = @Sendable (ReadContext) throws(CommandError) -> Void
+    private typealias Body = @Sendable (ConnectionContext) throws(CommandError) -> Void
 
     private static func sub(
         _ group: CommandGroup, _ name: StaticString, _ arity: Int, _ flags: CommandFlags, since: StaticString,
@@ -12,7 +12,7 @@ enum AbsentCommands {
     ) -> Command {
         Command(
             name, arity: arity, flags: flags, keys: .none, group: group, since: since,
-            complexity: "O(N) for N arguments", summary: summary, .control(body))
+            complexity: "O(N) for N arguments", summary: summary, .connection(body))
     }
 
     private static let notBusy = CommandError("NOTBUSY No scripts in execution right now.")
@@ -49,12 +49,12 @@ enum AbsentCommands {
         sub(.pubsub, name, arity, [.pubsub, .loading, .stale], since: since, summary, body)
     }
 
-    @Sendable private static func channels(_ c: ReadContext) throws(CommandError) {
+    @Sendable private static func channels(_ c: ConnectionContext) throws(CommandError) {
         if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         c.reply.array(0)
     }
 
-    @Sendable private static func subscribers(_ c: ReadContext) throws(CommandError) {
+    @Sendable private static func subscribers(_ c: ConnectionContext) throws(CommandError) {
         c.reply.array(2 * (c.args.count - 2))
         for i in 2..<c.args.count {
             c.reply.bulk(c.args[i])
@@ -113,7 +113,7 @@ enum AbsentCommands {
             },
         ])
 
-    @Sendable private static func functionList(_ c: ReadContext) throws(CommandError) {
+    @Sendable private static func functionList(_ c: ConnectionContext) throws(CommandError) {
         var i = 2
         var isNamed = false
         var hasCode = false

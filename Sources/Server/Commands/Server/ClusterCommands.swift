@@ -8,13 +8,13 @@ enum ClusterCommands {
             summary: "Nodes and slots of a cluster.", subcommands: subcommands),
         Command(
             "asking", arity: 1, flags: [.fast], keys: .none, group: .cluster, since: "3.0.0",
-            summary: "Says that a cluster client was sent here.", categories: .connection, .control(refuse)),
+            summary: "Says that a cluster client was sent here.", categories: .connection, .connection(refuse)),
         Command(
             "readonly", arity: 1, flags: [.fast, .loading, .stale], keys: .none, group: .cluster, since: "3.0.0",
-            summary: "Lets a cluster client read from a replica.", categories: .connection, .control(refuse)),
+            summary: "Lets a cluster client read from a replica.", categories: .connection, .connection(refuse)),
         Command(
             "readwrite", arity: 1, flags: [.fast, .loading, .stale], keys: .none, group: .cluster, since: "3.0.0",
-            summary: "Ends READONLY.", categories: .connection, .control(refuse)),
+            summary: "Ends READONLY.", categories: .connection, .connection(refuse)),
     ]
 
     private static let subcommands: [Command] =
@@ -58,7 +58,7 @@ enum ClusterCommands {
     ) -> Command {
         Command(
             name, arity: arity, flags: flags, keys: .none, group: .cluster, since: since, summary: summary,
-            .control(refuse))
+            .connection(refuse))
     }
     private static func change(
         _ name: StaticString, _ arity: Int, _ summary: StaticString, since: StaticString = "3.0.0"
@@ -66,7 +66,7 @@ enum ClusterCommands {
         sub(name, arity, summary, [.admin, .stale, .noAsyncLoading], since: since)
     }
 
-    @Sendable private static func refuse(_ c: ReadContext) throws(CommandError) {
+    @Sendable private static func refuse(_ c: ConnectionContext) throws(CommandError) {
         throw CommandError("ERR This instance has cluster support disabled")
     }
 }

@@ -16,32 +16,32 @@ enum CommandCommand {
                     "getkeysandflags", -4, "7.0.0", "O(N) for N arguments",
                     "The keys among a command's arguments, and what it does with them.", getKeysAndFlags),
                 sub("help", 2, "5.0.0", "O(1)", "Lists the subcommands.", help),
-            ], .control(all))
+            ], .connection(all))
     ]
 
     private static func sub(
         _ name: StaticString, _ arity: Int, _ since: StaticString, _ complexity: StaticString, _ summary: StaticString,
-        _ body: @escaping @Sendable (ReadContext) throws(CommandError) -> Void
+        _ body: @escaping @Sendable (ConnectionContext) throws(CommandError) -> Void
     ) -> Command {
         Command(
             name, arity: arity, flags: [.loading, .stale], keys: .none, group: .server, since: since,
-            complexity: complexity, summary: summary, categories: .connection, .control(body))
+            complexity: complexity, summary: summary, categories: .connection, .connection(body))
     }
 
-    private static func all(_ c: ReadContext) throws(CommandError) {
-        c.reply.array(c.server.commands.entries.count)
-        for command in c.server.commands.entries { CommandDescription.info(command, c.reply) }
+    private static func all(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.array(c.services.commands.entries.count)
+        for command in c.services.commands.entries { CommandDescription.info(command, c.reply) }
     }
 
-    private static func count(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(c.server.commands.entries.count)
+    private static func count(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.integer(c.services.commands.entries.count)
     }
 
-    private static func info(_ c: ReadContext) throws(CommandError) {
+    private static func info(_ c: ConnectionContext) throws(CommandError) {
         if c.args.count == 2 { return try all(c) }
         c.reply.array(c.args.count - 2)
         for i in 2..<c.args.count {
-            if let command = named(c.args[i], c.server) {
+            if let command = named(c.args[i], c.services) {
                 CommandDescription.info(command, c.reply)
             } else {
                 c.reply.null()
@@ -49,9 +49,9 @@ enum CommandCommand {
         }
     }
 
-    private static func docs(_ c: ReadContext) throws(CommandError) {
-        var commands = c.server.commands.entries
-        if c.args.count > 2 { commands = (2..<c.args.count).compactMap { named(c.args[$0], c.server) } }
+    private static func docs(_ c: ConnectionContext) throws(CommandError) {
+        var commands = c.services.commands.entries
+        if c.args.count > 2 { commands = (2..<c.args.count).compactMap { named(c.args[$0], c.services) } }
         c.reply.map(commands.count)
         for command in commands {
             c.reply.bulk(command.fullName)
@@ -60,28 +60,28 @@ enum CommandCommand {
     }
 
     /// `container|name` names a subcommand.
-    private static func named(_ name: Bytes, _ server: Server) -> CommandEntry? {
-        guard let bar = name.buffer.firstIndex(of: UInt8(ascii: "|")) else { return server.commands.find(name) }
-        return server.commands.find(name[0..<bar])?.subcommands?.find(name[bar + 1..<name.count])
+    private static func named(_ name: Bytes, _ services: Services) -> CommandEntry? {
+        guard let bar = name.buffer.firstIndex(of: UInt8(ascii: "|")) else { return services.commands.find(name) }
+        return services.commands.find(name[0..<bar])?.subcommands?.find(name[bar + 1..<name.count])
     }
 
     // MARK: - LIST
 
-    private static func list(_ c: ReadContext) throws(CommandError) {
+    private static func list(_ c: ConnectionContext) throws(CommandError) {
         var names: [String] = []
         if c.args.count == 2 {
-            names = c.server.commands.entries.map(\.fullName)
+            names = c.services.commands.entries.map(\.fullName)
         } else if c.args.count == 5 && c.args[2].equals(ignoringCase: "filterby") {
             let value = c.args[4]
             if c.args[3].equals(ignoringCase: "module") {
                 // There are no modules.
             } else if c.args[3].equals(ignoringCase: "aclcat") {
                 if let category = Categories.names.first(where: { value.equals(ignoringCase: $0.1) })?.0 {
-                    names = withSubcommands(c.server.commands).filter { $0.row.categories.contains(category) }.map(
+                    names = withSubcommands(c.services.commands).filter { $0.row.categories.contains(category) }.map(
                         \.fullName)
                 }
             } else if c.args[3].equals(ignoringCase: "pattern") {
-                names = withSubcommands(c.server.commands).map(\.fullName).filter { name in
+                names = withSubcommands(c.services.commands).map(\.fullName).filter { name in
                     var name = name
                     return name.withUTF8 { utf8 in
                         guard let base = utf8.baseAddress else { return false }
@@ -104,13 +104,13 @@ enum CommandCommand {
 
     // MARK: - GETKEYS
 
-    private static func getKeys(_ c: ReadContext) throws(CommandError) {
+    private static func getKeys(_ c: ConnectionContext) throws(CommandError) {
         let (_, args, keys) = try keys(c)
         c.reply.array(keys.count)
         for i in keys { c.reply.bulk(args[i]) }
     }
 
-    private static func getKeysAndFlags(_ c: ReadContext) throws(CommandError) {
+    private static func getKeysAndFlags(_ c: ConnectionContext) throws(CommandError) {
         let (command, args, keys) = try keys(c)
         c.reply.array(keys.count)
         for i in keys {
@@ -120,9 +120,9 @@ enum CommandCommand {
         }
     }
 
-    private static func keys(_ c: ReadContext) throws(CommandError) -> (CommandEntry, Arguments, [Int]) {
+    private static func keys(_ c: ConnectionContext) throws(CommandError) -> (CommandEntry, Arguments, [Int]) {
         let args = c.args.dropFirst(2)
-        guard let command = c.server.command(args) else { throw CommandError("ERR Invalid command specified") }
+        guard let command = c.services.command(args) else { throw CommandError("ERR Invalid command specified") }
         if case .none = command.row.keys { throw CommandError("ERR The command has no key arguments") }
         guard command.accepts(argumentCount: args.count) else {
             throw CommandError("ERR Invalid number of arguments specified for command")
@@ -134,7 +134,7 @@ enum CommandCommand {
         return (command, args, keys)
     }
 
-    private static func help(_ c: ReadContext) throws(CommandError) {
+    private static func help(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "COMMAND",
             [

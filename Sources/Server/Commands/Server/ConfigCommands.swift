@@ -11,27 +11,27 @@ enum ConfigCommands {
                 Command(
                     "get", arity: -3, flags: flags, keys: .none, group: .server, since: "2.0.0",
                     complexity: "O(N) for N patterns",
-                    summary: "Answers names and values of the settings that patterns match.", .control(get)),
+                    summary: "Answers names and values of the settings that patterns match.", .connection(get)),
                 Command(
                     "set", arity: -4, flags: flags, keys: .none, group: .server, since: "2.0.0",
                     complexity: "O(N) for N settings", summary: "Changes settings, all of those named or none.",
-                    secrets: setSecrets, .control(set)),
+                    secrets: setSecrets, .connection(set)),
                 Command(
                     "rewrite", arity: 2, flags: flags, keys: .none, group: .server, since: "2.8.0",
                     complexity: "O(N) for a file of N lines",
                     summary: "Brings the configuration file up to date with the settings in force.",
-                    .control(rewrite)),
+                    .connection(rewrite)),
                 Command(
                     "resetstat", arity: 2, flags: flags, keys: .none, group: .server, since: "2.0.0",
-                    summary: "Sets the counters that INFO shows to zero.", .control(resetStatistics)),
+                    summary: "Sets the counters that INFO shows to zero.", .connection(resetStatistics)),
                 Command(
                     "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "5.0.0",
-                    summary: "Answers what CONFIG can do.", .control(help)),
+                    summary: "Answers what CONFIG can do.", .connection(help)),
             ])
     ]
 
-    private static func get(_ c: ReadContext) throws(CommandError) {
-        let found = c.server.config.get((2..<c.args.count).map { c.args[$0] })
+    private static func get(_ c: ConnectionContext) throws(CommandError) {
+        let found = c.services.config.get((2..<c.args.count).map { c.args[$0] })
         c.reply.map(found.count)
         for (name, value) in found {
             c.reply.bulk(name)
@@ -39,15 +39,15 @@ enum ConfigCommands {
         }
     }
 
-    private static func set(_ c: ReadContext) throws(CommandError) {
+    private static func set(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count.isMultiple(of: 2) else { throw .syntax }
         let pairs = stride(from: 2, to: c.args.count, by: 2).map {
             (name: ByteString(c.args[$0]), value: ByteString(c.args[$0 + 1]))
         }
-        let config = c.server.config
-        let isTrusted = config.settings.enableProtectedConfigs.allows(c.client)
+        let config = c.services.config
+        let isTrusted = config.settings.enableProtectedConfigs.allows(c.session)
         do {
-            try config.set(pairs, isTrusted: isTrusted, isLoading: c.server.persistence.isLoading)
+            try config.set(pairs, isTrusted: isTrusted, isLoading: c.services.persistence.isLoading)
         } catch {
             throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)
         }
@@ -62,32 +62,32 @@ enum ConfigCommands {
         }
     }
 
-    private static func rewrite(_ c: ReadContext) throws(CommandError) {
-        try rewrite(c.server, all: false)
+    private static func rewrite(_ c: ConnectionContext) throws(CommandError) {
+        try rewrite(c.services, all: false)
         c.reply.ok()
     }
 
     /// For DEBUG CONFIG-REWRITE-FORCE-ALL too, which writes settings at their default as well.
-    static func rewrite(_ server: Server, all: Bool) throws(CommandError) {
-        guard let file = server.config.file else {
+    static func rewrite(_ services: Services, all: Bool) throws(CommandError) {
+        guard let file = services.config.file else {
             throw CommandError("ERR The server is running without a config file")
         }
         do {
-            try ConfigRewriter.rewrite(file, server.config.settings, all: all)
+            try ConfigRewriter.rewrite(file, services.config.settings, all: all)
         } catch {
-            server.log.warning("CONFIG REWRITE failed: \(error.message)")
+            services.logger.warning("CONFIG REWRITE failed: \(error.message)")
             throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)
         }
-        server.log.notice("CONFIG REWRITE executed with success.")
+        services.logger.notice("CONFIG REWRITE executed with success.")
     }
 
-    private static func resetStatistics(_ c: ReadContext) throws(CommandError) {
-        c.server.statistics.reset(
-            expired: c.server.keyspace.expired, expiredFields: c.server.keyspace.expiredFields)
+    private static func resetStatistics(_ c: ConnectionContext) throws(CommandError) {
+        c.services.statistics.reset(
+            expired: c.services.keyspace.expired, expiredFields: c.services.keyspace.expiredFields)
         c.reply.ok()
     }
 
-    private static func help(_ c: ReadContext) throws(CommandError) {
+    private static func help(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "CONFIG",
             [
@@ -101,11 +101,11 @@ enum ConfigCommands {
 
 extension Permission {
     /// Whether this lets `client` in.
-    func allows(_ client: Client) -> Bool {
+    func allows(_ session: Session) -> Bool {
         switch self {
         case .no: false
         case .yes: true
-        case .local: client.isLocal
+        case .local: session.isLocal
         }
     }
 }

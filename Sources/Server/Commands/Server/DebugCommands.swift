@@ -16,7 +16,7 @@ enum DebugCommands {
         let arguments: ClosedRange<Int>
         /// Refused while data loads.
         var usesData = true
-        let run: @Sendable (WriteContext) throws(CommandError) -> Void
+        let run: @Sendable (AdminContext) throws(CommandError) -> Void
     }
 
     private static let actions: [Action] = [
@@ -54,12 +54,12 @@ enum DebugCommands {
     ]
 
     /// Bytes that this thread has asked the allocator for since the start: what tests hold the hot path to.
-    private static func allocated(_ c: WriteContext) throws(CommandError) {
+    private static func allocated(_ c: AdminContext) throws(CommandError) {
         c.reply.integer(Int64(clamping: MemoryStatistics.allocatedByThread))
     }
 
-    private static func debug(_ c: WriteContext) throws(CommandError) {
-        guard c.server.config.settings.enableDebugCommand.allows(c.client) else {
+    private static func debug(_ c: AdminContext) throws(CommandError) {
+        guard c.services.config.settings.enableDebugCommand.allows(c.session) else {
             throw CommandError(
                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it "
                     + "from a local connection, otherwise you need to set this option in the configuration file, and "
@@ -67,28 +67,28 @@ enum DebugCommands {
         }
         for action in actions where c.args[1].equals(ignoringCase: action.name) {
             guard action.arguments.contains(c.args.count - 2) else { break }
-            if action.usesData && c.server.guards.contains(.loading) { throw .loading }
+            if action.usesData && c.services.guards.contains(.loading) { throw .loading }
             return try action.run(c)
         }
         throw .subcommandSyntax(c.args)
     }
 
-    @Sendable private static func accept(_ c: WriteContext) throws(CommandError) { c.reply.ok() }
+    @Sendable private static func accept(_ c: AdminContext) throws(CommandError) { c.reply.ok() }
 
     // MARK: - Data
 
-    @Sendable private static func digest(_ c: WriteContext) throws(CommandError) {
-        c.reply.simple(text: DataDigest.hex(of: c.server.keyspace))
+    @Sendable private static func digest(_ c: AdminContext) throws(CommandError) {
+        c.reply.simple(text: DataDigest.hex(of: c.services.keyspace))
     }
 
-    @Sendable private static func digestValue(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func digestValue(_ c: AdminContext) throws(CommandError) {
         c.reply.array(c.args.count - 2)
         for i in 2..<max(2, c.args.count) {
             c.reply.simple(text: DataDigest.hex(ofValueAt: c.args[i], in: c.db))
         }
     }
 
-    @Sendable private static func object(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func object(_ c: AdminContext) throws(CommandError) {
         guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         let size = entry.memoryUsage
         let idle = c.db.idleSeconds(of: entry)
@@ -98,17 +98,17 @@ enum DebugCommands {
         if entry.encoding == .quicklist {
             let count = c.db.list(of: entry).count
             line += " ql_nodes:\(max(1, count / 128)) ql_avg_node:\(Info.fixed(Double(min(count, 128)), 2))"
-            line += " ql_listpack_max:\(c.server.config.settings.listMaxListpackSize) ql_compressed:0"
+            line += " ql_listpack_max:\(c.services.config.settings.listMaxListpackSize) ql_compressed:0"
             line += " ql_uncompressed_size:\(size)"
         }
         c.reply.simple(text: line)
     }
 
-    @Sendable private static func populate(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func populate(_ c: AdminContext) throws(CommandError) {
         guard let count = c.args[2].integer, count >= 0 else { throw .mustBePositive }
         var size = 0
         if c.args.count == 5 {
-            guard let wanted = c.args[4].integer, (0...Int64(c.server.config.settings.maxBulkLength)).contains(wanted)
+            guard let wanted = c.args[4].integer, (0...Int64(c.services.config.settings.maxBulkLength)).contains(wanted)
             else { throw .mustBePositive }
             size = Int(wanted)
         }
@@ -135,7 +135,7 @@ enum DebugCommands {
         c.reply.ok()
     }
 
-    @Sendable private static func stringLengths(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func stringLengths(_ c: AdminContext) throws(CommandError) {
         guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         guard entry.type == .string else { throw CommandError("ERR Not an sds encoded string.") }
         let value = c.db.string(of: entry).count
@@ -145,7 +145,7 @@ enum DebugCommands {
     }
 
     /// Redis prints the elements to its standard output; here only whether there is such a form.
-    @Sendable private static func listpack(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func listpack(_ c: AdminContext) throws(CommandError) {
         guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         guard entry.encoding == .listpack || Bytes(entry.encodingName) == Bytes("listpackex") else {
             throw CommandError("ERR Not a listpack encoded object.")
@@ -153,12 +153,12 @@ enum DebugCommands {
         c.reply.simple("Listpack structure printed on stdout")
     }
 
-    @Sendable private static func tableStatistics(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func tableStatistics(_ c: AdminContext) throws(CommandError) {
         guard let index = c.args[2].integer else { throw .notInteger }
-        guard index >= 0, index < Int64(c.server.keyspace.databases.count) else {
+        guard index >= 0, index < Int64(c.services.keyspace.databases.count) else {
             throw CommandError("ERR Out of range database")
         }
-        let database = c.server.keyspace.databases[Int(index)]
+        let database = c.services.keyspace.databases[Int(index)]
         let text = OutputBuffer()
         text.append("[Dictionary HT]\n")
         text.append(text: Self.statistics(size: database.tableSize.buckets, count: database.count))
@@ -174,7 +174,7 @@ enum DebugCommands {
         return "Hash table 0 stats (main hash table):\n table size: \(size)\n number of elements: \(count)\n"
     }
 
-    @Sendable private static func valueTableStatistics(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func valueTableStatistics(_ c: AdminContext) throws(CommandError) {
         guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
         guard entry.encoding == .hashtable || entry.encoding == .skiplist else {
             throw CommandError("ERR The value stored at the specified key is not represented using an hash table")
@@ -196,7 +196,7 @@ enum DebugCommands {
 
     // MARK: - Persistence
 
-    @Sendable private static func reload(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func reload(_ c: AdminContext) throws(CommandError) {
         var saveFirst = true
         for i in 2..<max(2, c.args.count) {
             if c.args[i].equals(ignoringCase: "nosave") {
@@ -205,19 +205,19 @@ enum DebugCommands {
                 throw CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
             }
         }
-        try c.server.persistence.reload(saveFirst: saveFirst)
-        c.server.log.warning("DB reloaded by DEBUG RELOAD")
+        try c.services.persistence.reload(saveFirst: saveFirst)
+        c.services.logger.warning("DB reloaded by DEBUG RELOAD")
         c.reply.ok()
     }
 
-    @Sendable private static func loadaof(_ c: WriteContext) throws(CommandError) {
-        try c.server.persistence.reloadLog()
-        c.server.log.warning("Append Only File loaded by DEBUG LOADAOF")
+    @Sendable private static func loadaof(_ c: AdminContext) throws(CommandError) {
+        try c.services.persistence.reloadLog()
+        c.services.logger.warning("Append Only File loaded by DEBUG LOADAOF")
         c.reply.ok()
     }
 
-    @Sendable private static func rewriteAll(_ c: WriteContext) throws(CommandError) {
-        try ConfigCommands.rewrite(c.server, all: true)
+    @Sendable private static func rewriteAll(_ c: AdminContext) throws(CommandError) {
+        try ConfigCommands.rewrite(c.services, all: true)
         c.reply.ok()
     }
 
@@ -226,7 +226,7 @@ enum DebugCommands {
     /// Longest sleep that DEBUG SLEEP grants, in seconds: a day.
     private static let maximumSleep = 86400.0
 
-    @Sendable private static func sleep(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func sleep(_ c: AdminContext) throws(CommandError) {
         let seconds = min(maximumSleep, max(0, c.args[2].double ?? 0))
         var time = timespec()
         time.tv_sec = Int(seconds)
@@ -236,33 +236,33 @@ enum DebugCommands {
         c.reply.ok()
     }
 
-    @Sendable private static func setActiveExpire(_ c: WriteContext) throws(CommandError) {
-        c.server.isActiveExpireEnabled = c.args[2].integer != 0
+    @Sendable private static func setActiveExpire(_ c: AdminContext) throws(CommandError) {
+        c.services.router.isActiveExpireEnabled = c.args[2].integer != 0
         c.reply.ok()
     }
 
-    @Sendable private static func setSkipChecksum(_ c: WriteContext) throws(CommandError) {
-        c.server.skipsPayloadChecksum = c.args[2].integer ?? 0 != 0
+    @Sendable private static func setSkipChecksum(_ c: AdminContext) throws(CommandError) {
+        c.services.skipsPayloadChecksum = c.args[2].integer ?? 0 != 0
         c.reply.ok()
     }
 
-    @Sendable private static func error(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func error(_ c: AdminContext) throws(CommandError) {
         throw CommandError(parts: c.args[2])
     }
 
-    @Sendable private static func log(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func log(_ c: AdminContext) throws(CommandError) {
         let text = c.args[2].string
-        c.server.log.warning("DEBUG LOG: \(text)")
+        c.services.logger.warning("DEBUG LOG: \(text)")
         c.reply.ok()
     }
 
-    @Sendable private static func changeReplicationID(_ c: WriteContext) throws(CommandError) {
-        c.server.statistics.replicationID = Statistics.randomID()
+    @Sendable private static func changeReplicationID(_ c: AdminContext) throws(CommandError) {
+        c.services.stream.beginHistory()
         c.reply.ok()
     }
 
     /// DEBUG STRINGMATCH-LEN length pattern: matches so many `a` with the pattern, to see how long it takes.
-    @Sendable private static func stringMatch(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func stringMatch(_ c: AdminContext) throws(CommandError) {
         guard let length = c.args[2].integer, (0...(64 << 20)).contains(length) else { throw .mustBePositive }
         let text = OutputBuffer(capacity: Int(length))
         memset(text.appendUninitialized(Int(length)), Int32(UInt8(ascii: "a")), Int(length))
@@ -270,7 +270,7 @@ enum DebugCommands {
         c.reply.ok()
     }
 
-    @Sendable private static func help(_ c: WriteContext) throws(CommandError) {
+    @Sendable private static func help(_ c: AdminContext) throws(CommandError) {
         c.reply.help(
             "DEBUG",
             [

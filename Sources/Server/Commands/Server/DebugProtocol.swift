@@ -3,7 +3,7 @@ import Storage
 /// DEBUG PROTOCOL: a value of each type of RESP3, or what stands for it in RESP2. The values are those that client
 /// libraries' tests expect.
 enum DebugProtocol {
-    @Sendable static func reply(_ c: WriteContext) throws(CommandError) {
+    @Sendable static func reply(_ c: AdminContext) throws(CommandError) {
         let reply = c.reply
         let type = c.args[2]
         if type.equals(ignoringCase: "string") {

@@ -13,16 +13,16 @@ enum DiagnosticCommands {
             Command(
                 "get", arity: -2, flags: [.admin, .loading, .stale], keys: .none, group: .server, since: "2.2.12",
                 complexity: "O(N) for N entries answered", summary: "Answers the latest entries, newest first.",
-                .control(slowlogGet)),
+                .connection(slowlogGet)),
             Command(
                 "len", arity: 2, flags: [.admin, .loading, .stale], keys: .none, group: .server, since: "2.2.12",
-                summary: "How many entries there are.", .control(slowlogLength)),
+                summary: "How many entries there are.", .connection(slowlogLength)),
             Command(
                 "reset", arity: 2, flags: [.admin, .loading, .stale], keys: .none, group: .server, since: "2.2.12",
-                complexity: "O(N) for N entries", summary: "Removes all entries.", .control(slowlogReset)),
+                complexity: "O(N) for N entries", summary: "Removes all entries.", .connection(slowlogReset)),
             Command(
                 "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "6.2.0",
-                summary: "Answers what SLOWLOG can do.", .control(slowlogHelp)),
+                summary: "Answers what SLOWLOG can do.", .connection(slowlogHelp)),
         ])
 
     private static let latency = Command(
@@ -31,26 +31,26 @@ enum DiagnosticCommands {
         subcommands: [
             Command(
                 "latest", arity: 2, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Answers the latest sample of each event.", .control(latencyLatest)),
+                summary: "Answers the latest sample of each event.", .connection(latencyLatest)),
             Command(
                 "history", arity: 3, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Answers the samples of an event.", .control(latencyLatest)),
+                summary: "Answers the samples of an event.", .connection(latencyLatest)),
             Command(
                 "reset", arity: -2, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Removes the samples of events.", .control(latencyReset)),
+                summary: "Removes the samples of events.", .connection(latencyReset)),
             Command(
                 "graph", arity: 3, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Draws the samples of an event.", .control(latencyGraph)),
+                summary: "Draws the samples of an event.", .connection(latencyGraph)),
             Command(
                 "doctor", arity: 2, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Says what stands out.", .control(latencyDoctor)),
+                summary: "Says what stands out.", .connection(latencyDoctor)),
             Command(
                 "histogram", arity: -2, flags: admin, keys: .none, group: .server, since: "7.0.0",
                 complexity: "O(N) for N commands", summary: "Answers how the times of commands are distributed.",
-                .control(latencyHistogram)),
+                .connection(latencyHistogram)),
             Command(
                 "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "2.8.13",
-                summary: "Answers what LATENCY can do.", .control(latencyHelp)),
+                summary: "Answers what LATENCY can do.", .connection(latencyHelp)),
         ])
 
     private static let memory = Command(
@@ -62,24 +62,24 @@ enum DiagnosticCommands {
                 summary: "Answers the bytes that a key and its value take.", .read(memoryUsage)),
             Command(
                 "stats", arity: 2, keys: .none, group: .server, since: "4.0.0",
-                summary: "Answers what memory is used for.", .control(memoryStatistics)),
+                summary: "Answers what memory is used for.", .connection(memoryStatistics)),
             Command(
                 "doctor", arity: 2, keys: .none, group: .server, since: "4.0.0", summary: "Says what stands out.",
-                .control(memoryDoctor)),
+                .connection(memoryDoctor)),
             Command(
                 "malloc-stats", arity: 2, keys: .none, group: .server, since: "4.0.0",
-                summary: "Answers the allocator's statistics.", .control(memoryAllocator)),
+                summary: "Answers the allocator's statistics.", .connection(memoryAllocator)),
             Command(
                 "purge", arity: 2, keys: .none, group: .server, since: "4.0.0",
-                summary: "Gives freed pages back to the system.", .control(memoryPurge)),
+                summary: "Gives freed pages back to the system.", .connection(memoryPurge)),
             Command(
                 "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "4.0.0",
-                summary: "Answers what MEMORY can do.", .control(memoryHelp)),
+                summary: "Answers what MEMORY can do.", .connection(memoryHelp)),
         ])
 
     // MARK: - SLOWLOG
 
-    private static func slowlogGet(_ c: ReadContext) throws(CommandError) {
+    private static func slowlogGet(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 3 else {
             throw .subcommandSyntax(c.args)
         }
@@ -90,7 +90,7 @@ enum DiagnosticCommands {
             }
             wanted = count == -1 ? Int.max : Int(count)
         }
-        let entries = c.server.slowlog.entries.suffix(wanted).reversed()
+        let entries = c.services.slowlog.entries.suffix(wanted).reversed()
         c.reply.array(entries.count)
         for entry in entries {
             c.reply.array(6)
@@ -104,16 +104,16 @@ enum DiagnosticCommands {
         }
     }
 
-    private static func slowlogLength(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(c.server.slowlog.entries.count)
+    private static func slowlogLength(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.integer(c.services.slowlog.entries.count)
     }
 
-    private static func slowlogReset(_ c: ReadContext) throws(CommandError) {
-        c.server.slowlog.removeAll()
+    private static func slowlogReset(_ c: ConnectionContext) throws(CommandError) {
+        c.services.slowlog.removeAll()
         c.reply.ok()
     }
 
-    private static func slowlogHelp(_ c: ReadContext) throws(CommandError) {
+    private static func slowlogHelp(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "SLOWLOG",
             [
@@ -126,21 +126,21 @@ enum DiagnosticCommands {
     // MARK: - LATENCY
 
     /// LATEST and HISTORY: no events are sampled yet.
-    private static func latencyLatest(_ c: ReadContext) throws(CommandError) { c.reply.array(0) }
+    private static func latencyLatest(_ c: ConnectionContext) throws(CommandError) { c.reply.array(0) }
 
-    private static func latencyReset(_ c: ReadContext) throws(CommandError) { c.reply.integer(0) }
+    private static func latencyReset(_ c: ConnectionContext) throws(CommandError) { c.reply.integer(0) }
 
-    private static func latencyGraph(_ c: ReadContext) throws(CommandError) {
+    private static func latencyGraph(_ c: ConnectionContext) throws(CommandError) {
         throw CommandError(parts: Bytes("ERR No samples available for event '"), c.args[2], Bytes("'"))
     }
 
-    private static func latencyDoctor(_ c: ReadContext) throws(CommandError) {
+    private static func latencyDoctor(_ c: ConnectionContext) throws(CommandError) {
         c.reply.verbatim(Bytes("No latency events were sampled. SLOWLOG GET and LATENCY HISTOGRAM tell more.\n"), "txt")
     }
 
-    private static func latencyHistogram(_ c: ReadContext) throws(CommandError) {
+    private static func latencyHistogram(_ c: ConnectionContext) throws(CommandError) {
         let wanted = (2..<max(2, c.args.count)).map { c.args[$0].string.lowercased() }
-        let found = c.server.statistics.commands.filter { command in
+        let found = c.services.statistics.commands.filter { command in
             // A container stands for its subcommands.
             command.calls > 0
                 && (wanted.isEmpty || wanted.contains { command.name == $0 || command.name.hasPrefix($0 + "|") })
@@ -163,7 +163,7 @@ enum DiagnosticCommands {
         }
     }
 
-    private static func latencyHelp(_ c: ReadContext) throws(CommandError) {
+    private static func latencyHelp(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "LATENCY",
             [
@@ -187,10 +187,10 @@ enum DiagnosticCommands {
         if let entry = c.db.peek(c.args[2]) { c.reply.integer(entry.memoryUsage) } else { c.reply.null() }
     }
 
-    private static func memoryStatistics(_ c: ReadContext) throws(CommandError) {
+    private static func memoryStatistics(_ c: ConnectionContext) throws(CommandError) {
         let now = MemoryStatistics()
-        let statistics = c.server.statistics
-        let keys = c.server.keyspace.count
+        let statistics = c.services.statistics
+        let keys = c.services.keyspace.count
         let data = max(0, now.allocated - statistics.startupMemory)
         statistics.peakMemory = max(statistics.peakMemory, now.allocated)
         let integers: [(StaticString, Int)] = [
@@ -224,7 +224,7 @@ enum DiagnosticCommands {
         }
     }
 
-    private static func memoryDoctor(_ c: ReadContext) throws(CommandError) {
+    private static func memoryDoctor(_ c: ConnectionContext) throws(CommandError) {
         let now = MemoryStatistics()
         let text = OutputBuffer()
         if now.allocated < 5 << 20 {
@@ -237,7 +237,7 @@ enum DiagnosticCommands {
         c.reply.verbatim(text.bytes, "txt")
     }
 
-    private static func memoryAllocator(_ c: ReadContext) throws(CommandError) {
+    private static func memoryAllocator(_ c: ConnectionContext) throws(CommandError) {
         let now = MemoryStatistics()
         let text = OutputBuffer()
         text.append(
@@ -247,12 +247,12 @@ enum DiagnosticCommands {
         c.reply.verbatim(text.bytes, "txt")
     }
 
-    private static func memoryPurge(_ c: ReadContext) throws(CommandError) {
+    private static func memoryPurge(_ c: ConnectionContext) throws(CommandError) {
         MemoryStatistics.purge()
         c.reply.ok()
     }
 
-    private static func memoryHelp(_ c: ReadContext) throws(CommandError) {
+    private static func memoryHelp(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "MEMORY",
             [

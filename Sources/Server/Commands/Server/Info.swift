@@ -4,15 +4,15 @@ import Storage
 /// The text of INFO: sections of `name:value` lines under the field names of Redis 7.2, which exporters and clients
 /// look for. A field that means nothing here is left out, unless tools fail without it.
 struct Info {
-    private let server: Server
+    private let services: Services
     private let out: OutputBuffer?
 
-    init(_ server: Server) {
-        self.server = server
+    init(_ services: Services) {
+        self.services = services
         out = nil
     }
-    private init(_ server: Server, _ out: OutputBuffer) {
-        self.server = server
+    private init(_ services: Services, _ out: OutputBuffer) {
+        self.services = services
         self.out = out
     }
 
@@ -44,7 +44,7 @@ struct Info {
     func write(_ names: [String], to out: OutputBuffer) {
         let all = names.contains("all") || names.contains("everything")
         let standard = names.isEmpty || names.contains("default")
-        let info = Info(server, out)
+        let info = Info(services, out)
         for section in Self.sections {
             guard all || (standard && section.isDefault) || names.contains(section.name) else { continue }
             if out.count > 0 { out.appendLineEnd() }
@@ -98,8 +98,8 @@ struct Info {
     // MARK: - Sections
 
     private func serverSection() {
-        let settings = server.config.settings
-        let uptime = server.statistics.uptimeSeconds
+        let settings = services.config.settings
+        let uptime = services.statistics.uptimeSeconds
         field("redis_version", Version.redis)
         field("swiftlet_version", Version.number)
         field("redis_git_sha1", "00000000")
@@ -112,45 +112,45 @@ struct Info {
         field("multiplexing_api", "epoll")
         field("process_id", Int(getpid()))
         field("process_supervised", "no")
-        field("run_id", server.statistics.runID)
+        field("run_id", services.statistics.runID)
         field("tcp_port", settings.port)
         field("server_time_usec", wallClockMilliseconds() * 1000)
         field("uptime_in_seconds", uptime)
         field("uptime_in_days", uptime / 86400)
         field("hz", settings.hz)
         field("configured_hz", settings.hz)
-        field("lru_clock", Int(server.keyspace.now / 1000) & 0xff_ffff)
+        field("lru_clock", Int(services.keyspace.now / 1000) & 0xff_ffff)
         field(
             "executable",
             CommandLine.arguments.first.map { "\(absolutePath(ByteString($0), from: currentDirectory()))" } ?? "")
-        field("config_file", server.config.file?.description ?? "")
+        field("config_file", services.config.file?.description ?? "")
         field("io_threads_active", 0)
     }
 
     private func clientsSection() {
-        field("connected_clients", server.clientCount)
+        field("connected_clients", services.router.sessionCount)
         field("cluster_connections", 0)
-        field("maxclients", server.config.settings.maxClients)
-        var input = server.statistics.inputMaximum
-        var output = server.statistics.outputMaximum
-        for client in server.clients.values {
-            input.note(client.input.count)
-            output.note(client.pendingOutput)
+        field("maxclients", services.config.settings.maxClients)
+        var input = services.statistics.inputMaximum
+        var output = services.statistics.outputMaximum
+        for session in services.router.sessions.values {
+            input.note(session.input.count)
+            output.note(session.pendingOutput)
         }
         field("client_recent_max_input_buffer", input.value)
         field("client_recent_max_output_buffer", output.value)
-        field("blocked_clients", server.blockedClientCount)
+        field("blocked_clients", services.router.blockedClientCount)
         field("tracking_clients", 0)
         field("pubsub_clients", 0)
-        field("clients_in_timeout_table", server.blocked.deadlineCount)
-        field("total_blocking_keys", server.blocked.keyCount)
-        field("total_blocking_keys_on_nokey", server.blocked.removalKeyCount)
+        field("clients_in_timeout_table", services.router.blocked.deadlineCount)
+        field("total_blocking_keys", services.router.blocked.keyCount)
+        field("total_blocking_keys_on_nokey", services.router.blocked.removalKeyCount)
     }
 
     private func memorySection() {
         let now = MemoryStatistics()
-        let statistics = server.statistics
-        let settings = server.config.settings
+        let statistics = services.statistics
+        let settings = services.config.settings
         statistics.peakMemory = max(statistics.peakMemory, now.allocated)
         let data = max(0, now.allocated - statistics.startupMemory)
         field("used_memory", now.allocated)
@@ -187,8 +187,12 @@ struct Info {
         field("mem_replication_backlog", 0)
         var replicas = 0
         var others = 0
-        for client in server.clients.values {
-            if ClientType(client) == .replica { replicas += client.memoryUsage } else { others += client.memoryUsage }
+        for session in services.router.sessions.values {
+            if ClientType(session) == .replica {
+                replicas += session.memoryUsage
+            } else {
+                others += session.memoryUsage
+            }
         }
         field("mem_clients_slaves", replicas)
         field("mem_clients_normal", others)
@@ -197,13 +201,13 @@ struct Info {
         field("mem_allocator", MemoryStatistics.allocator)
         field("active_defrag_running", 0)
         field("lazyfree_pending_objects", Reaper.shared.backlog)
-        field("lazyfreed_objects", max(0, Reaper.shared.freed - server.statistics.freedBase))
+        field("lazyfreed_objects", max(0, Reaper.shared.freed - services.statistics.freedBase))
     }
 
     private func persistenceSection() {
-        let persistence = server.persistence
-        let seconds = server.keyspace.now / 1000
-        let isLogging = server.config.settings.appendOnly
+        let persistence = services.persistence
+        let seconds = services.keyspace.now / 1000
+        let isLogging = services.config.settings.appendOnly
         field("loading", persistence.isLoading)
         field("async_loading", 0)
         field("current_cow_peak", 0)
@@ -211,7 +215,7 @@ struct Info {
         field("current_fork_perc", "0.00")
         field("current_save_keys_processed", 0)
         field("current_save_keys_total", 0)
-        field("rdb_changes_since_last_save", persistence.unsaved(server.keyspace.dirty))
+        field("rdb_changes_since_last_save", persistence.unsaved(services.keyspace.dirty))
         field("rdb_bgsave_in_progress", persistence.isSaving)
         field("rdb_last_save_time", persistence.lastSaveTime)
         field("rdb_last_bgsave_status", ok: persistence.lastSaveSucceeded)
@@ -260,7 +264,7 @@ struct Info {
     }
 
     private func statsSection() {
-        let statistics = server.statistics
+        let statistics = services.statistics
         field("total_connections_received", statistics.connectionsReceived)
         field("total_commands_processed", statistics.commandsProcessed)
         field("instantaneous_ops_per_sec", statistics.operationsPerSecond)
@@ -276,8 +280,8 @@ struct Info {
         field("sync_full", 0)
         field("sync_partial_ok", 0)
         field("sync_partial_err", 0)
-        field("expired_keys", max(0, server.keyspace.expired - statistics.expiredBase))
-        field("expired_subkeys", max(0, server.keyspace.expiredFields - statistics.expiredFieldsBase))
+        field("expired_keys", max(0, services.keyspace.expired - statistics.expiredBase))
+        field("expired_subkeys", max(0, services.keyspace.expiredFields - statistics.expiredFieldsBase))
         field("expired_stale_perc", "0.00")
         field("expired_time_cap_reached_count", 0)
         field("expire_cycle_cpu_milliseconds", 0)
@@ -292,7 +296,7 @@ struct Info {
         field("pubsubshard_channels", 0)
         field("latest_fork_usec", 0)
         field("total_forks", 0)
-        field("migrate_cached_sockets", server.migrations.connectionCount)
+        field("migrate_cached_sockets", services.migrations.connectionCount)
         field("slave_expires_tracked_keys", 0)
         field("active_defrag_hits", 0)
         field("active_defrag_misses", 0)
@@ -325,12 +329,12 @@ struct Info {
         field("role", "master")
         field("connected_slaves", 0)
         field("master_failover_state", "no-failover")
-        field("master_replid", server.statistics.replicationID)
+        field("master_replid", services.stream.id)
         field("master_replid2", String(repeating: "0", count: 40))
         field("master_repl_offset", 0)
         field("second_repl_offset", -1)
         field("repl_backlog_active", 0)
-        field("repl_backlog_size", server.config.settings.backlogSize)
+        field("repl_backlog_size", services.config.settings.backlogSize)
         field("repl_backlog_first_byte_offset", 0)
         field("repl_backlog_histlen", 0)
     }
@@ -357,7 +361,7 @@ struct Info {
     }
 
     private func commandSection() {
-        for command in server.statistics.commands
+        for command in services.statistics.commands
         where command.calls > 0 || command.rejected > 0 || command.failed > 0 {
             let mean = Self.fixed(Self.share(command.microseconds, command.calls), 2)
             out?.append(
@@ -368,15 +372,15 @@ struct Info {
     }
 
     private func errorSection() {
-        for (code, count) in server.statistics.errors.sorted(by: { $0.key < $1.key }) {
+        for (code, count) in services.statistics.errors.sorted(by: { $0.key < $1.key }) {
             out?.append(text: "errorstat_\(code):count=\(count)\r\n")
         }
     }
 
     private func latencySection() {
-        let settings = server.config.settings
+        let settings = services.config.settings
         guard settings.latencyTracking else { return }
-        for command in server.statistics.commands where command.calls > 0 {
+        for command in services.statistics.commands where command.calls > 0 {
             let parts = settings.latencyPercentiles.map {
                 "p\($0)=" + Self.fixed(command.microseconds(percentile: Double($0) ?? 0), 3)
             }
@@ -386,8 +390,8 @@ struct Info {
 
     private func keyspaceSection() {
         // Half of the data says nothing.
-        if server.persistence.isLoading { return }
-        for database in server.keyspace.databases where database.count > 0 {
+        if services.persistence.isLoading { return }
+        for database in services.keyspace.databases where database.count > 0 {
             out?.append(
                 text:
                     "db\(database.index):keys=\(database.count),expires=\(database.expiringCount),"
@@ -406,7 +410,7 @@ struct Info {
         for _ in 0..<64 {
             guard let entry = database.randomKey() else { break }
             if let expiry = database.expiry(of: entry) {
-                sum = sum.addingReportingOverflow(max(0, expiry &- server.keyspace.now)).partialValue
+                sum = sum.addingReportingOverflow(max(0, expiry &- services.keyspace.now)).partialValue
                 found += 1
             }
         }

@@ -8,10 +8,10 @@ enum ServerCommands {
         keyspace + persistence + replication + [
             Command(
                 "info", arity: -1, flags: [.loading, .stale], keys: .none, group: .server, since: "1.0.0",
-                summary: "Answers facts and statistics about the server.", categories: .dangerous, .control(info)),
+                summary: "Answers facts and statistics about the server.", categories: .dangerous, .connection(info)),
             Command(
                 "time", arity: 1, flags: [.loading, .stale, .fast], keys: .none, group: .server, since: "2.6.0",
-                summary: "Answers the server's time in seconds and microseconds.", .control(time)),
+                summary: "Answers the server's time in seconds and microseconds.", .connection(time)),
             Command(
                 "lolwut", arity: -1, flags: [.fast], keys: .none, group: .server, since: "5.0.0",
                 summary: "Draws, and answers the version.", .read(lolwut)),
@@ -39,53 +39,53 @@ enum ServerCommands {
         Command(
             "save", arity: 1, flags: [.admin, .noscript, .noAsyncLoading, .noMulti], keys: .none, group: .server,
             since: "1.0.0", complexity: "O(N) for N changes since the last one",
-            summary: "Brings the snapshot up to date and waits for it.", .control(save)),
+            summary: "Brings the snapshot up to date and waits for it.", .connection(save)),
         Command(
             "bgsave", arity: -1, flags: [.admin, .noscript, .noAsyncLoading], keys: .none, group: .server,
-            since: "1.0.0", summary: "Begins to bring the snapshot up to date.", .control(bgsave)),
+            since: "1.0.0", summary: "Begins to bring the snapshot up to date.", .connection(bgsave)),
         Command(
             "bgrewriteaof", arity: 1, flags: [.admin, .noscript, .noAsyncLoading], keys: .none, group: .server,
             since: "1.0.0", summary: "Begins to bring the snapshot up to date, so that the log can start anew.",
-            .control(bgrewriteaof)),
+            .connection(bgrewriteaof)),
         Command(
             "lastsave", arity: 1, flags: [.loading, .stale, .fast], keys: .none, group: .server, since: "1.0.0",
             summary: "When the snapshot was brought up to date last, in seconds since 1970.",
-            categories: [.admin, .dangerous], .control(lastsave)),
+            categories: [.admin, .dangerous], .connection(lastsave)),
         Command(
             "shutdown", arity: -1, flags: [.admin, .noscript, .loading, .stale, .noMulti, .allowBusy], keys: .none,
             group: .server, since: "1.0.0", complexity: "O(N) for N changes to save",
-            summary: "Saves as told and ends the server.", .control(shutdown)),
+            summary: "Saves as told and ends the server.", .connection(shutdown)),
     ]
 
     private static let replication: [Command] = [
         Command(
             "role", arity: 1, flags: [.noscript, .loading, .stale, .fast], keys: .none, group: .server,
             since: "2.8.12", summary: "Answers whether this is a master or a replica.",
-            categories: [.admin, .dangerous], .control(role)),
+            categories: [.admin, .dangerous], .connection(role)),
         Command(
             "replicaof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
             group: .server, since: "5.0.0", summary: "Makes the server a replica, or a master again.",
-            .control(replicaof)),
+            .connection(replicaof)),
         Command(
             "slaveof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
-            group: .server, since: "1.0.0", summary: "The older name of REPLICAOF.", .control(replicaof)),
+            group: .server, since: "1.0.0", summary: "The older name of REPLICAOF.", .connection(replicaof)),
         Command(
             "wait", arity: 3, flags: [.noscript], keys: .none, group: .connection, since: "3.0.0",
-            summary: "Waits until replicas have what this client wrote.", .control(wait)),
+            summary: "Waits until replicas have what this client wrote.", .connection(wait)),
         Command(
             "waitaof", arity: 4, flags: [.noscript], keys: .none, group: .connection, since: "7.2.0",
-            summary: "Waits until what this client wrote is on disk, here and at replicas.", .control(waitaof)),
+            summary: "Waits until what this client wrote is on disk, here and at replicas.", .connection(waitaof)),
     ]
 
     // MARK: - About the server
 
-    private static func info(_ c: ReadContext) throws(CommandError) {
+    private static func info(_ c: ConnectionContext) throws(CommandError) {
         let out = OutputBuffer(capacity: 8192)
-        Info(c.server).write((1..<c.args.count).map { c.args[$0].string.lowercased() }, to: out)
+        Info(c.services).write((1..<c.args.count).map { c.args[$0].string.lowercased() }, to: out)
         c.reply.verbatim(out.bytes, "txt")
     }
 
-    private static func time(_ c: ReadContext) throws(CommandError) {
+    private static func time(_ c: ConnectionContext) throws(CommandError) {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         c.reply.array(2)
@@ -134,8 +134,7 @@ enum ServerCommands {
 
     private static func flushall(_ c: WriteContext) throws(CommandError) {
         try checkFlushMode(c.args)
-        c.server.keyspace.flushAll()
-        if !c.client.flags.contains(.internal) { c.server.persistence.saveAfterFlush() }
+        c.flushAll()
         c.propagate(Bytes("FLUSHALL"))
         c.reply.ok()
     }
@@ -147,9 +146,7 @@ enum ServerCommands {
         guard let second = c.args[2].integer.flatMap(Int32.init(exactly:)) else {
             throw CommandError("ERR invalid second DB index")
         }
-        let all = Int32(clamping: c.server.keyspace.databases.count)
-        guard (0..<all).contains(first), (0..<all).contains(second) else { throw .databaseOutOfRange }
-        if first != second { c.server.keyspace.swap(Int(first), Int(second)) }
+        guard c.swapDatabases(Int64(first), Int64(second)) else { throw .databaseOutOfRange }
         c.count(as: 1)
         c.propagate(c.args[0], c.args[1], c.args[2])
         c.reply.ok()
@@ -157,34 +154,34 @@ enum ServerCommands {
 
     // MARK: - Persistence
 
-    private static func save(_ c: ReadContext) throws(CommandError) {
-        if c.server.persistence.isSaving { throw .saveInProgress }
-        try c.server.persistence.save()
+    private static func save(_ c: ConnectionContext) throws(CommandError) {
+        if c.services.persistence.isSaving { throw .saveInProgress }
+        try c.services.persistence.save()
         c.reply.ok()
     }
 
-    private static func bgsave(_ c: ReadContext) throws(CommandError) {
+    private static func bgsave(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count == 1 || (c.args.count == 2 && c.args[1].equals(ignoringCase: "schedule")) else {
             throw .syntax
         }
-        switch try c.server.persistence.backgroundSave(mayWait: c.args.count == 2) {
+        switch try c.services.persistence.backgroundSave(mayWait: c.args.count == 2) {
         case .started: c.reply.simple("Background saving started")
         case .scheduled: c.reply.simple("Background saving scheduled")
         }
     }
 
-    private static func bgrewriteaof(_ c: ReadContext) throws(CommandError) {
-        switch try c.server.persistence.rewriteLog() {
+    private static func bgrewriteaof(_ c: ConnectionContext) throws(CommandError) {
+        switch try c.services.persistence.rewriteLog() {
         case .started: c.reply.simple("Background append only file rewriting started")
         case .scheduled: c.reply.simple("Background append only file rewriting scheduled")
         }
     }
 
-    private static func lastsave(_ c: ReadContext) throws(CommandError) {
-        c.reply.integer(c.server.persistence.lastSaveTime)
+    private static func lastsave(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.integer(c.services.persistence.lastSaveTime)
     }
 
-    private static func shutdown(_ c: ReadContext) throws(CommandError) {
+    private static func shutdown(_ c: ConnectionContext) throws(CommandError) {
         var options: ShutdownOptions = []
         var isAbort = false
         for i in 1..<max(1, c.args.count) {
@@ -205,26 +202,26 @@ enum ServerCommands {
         }
         if options.isSuperset(of: [.save, .noSave]) || (isAbort && !options.isEmpty) { throw .syntax }
         if isAbort {
-            try c.server.persistence.abortShutdown()
+            try c.services.persistence.abortShutdown()
             c.reply.ok()
             return
         }
         // No reply: the connection's end tells the client.
-        try c.server.persistence.shutdown(options)
+        try c.services.persistence.shutdown(options)
     }
 
     // MARK: - Replication, as far as a server without replicas goes
 
-    private static func role(_ c: ReadContext) throws(CommandError) {
+    private static func role(_ c: ConnectionContext) throws(CommandError) {
         c.reply.array(3)
         c.reply.bulk("master")
         c.reply.integer(0)
         c.reply.array(0)
     }
 
-    private static func replicaof(_ c: ReadContext) throws(CommandError) {
+    private static func replicaof(_ c: ConnectionContext) throws(CommandError) {
         if c.args[1].equals(ignoringCase: "no"), c.args[2].equals(ignoringCase: "one") {
-            c.server.config.setMaster(nil)
+            c.services.config.setMaster(nil)
             c.reply.ok()
             return
         }
@@ -243,7 +240,7 @@ enum ServerCommands {
         return timeout
     }
 
-    private static func wait(_ c: ReadContext) throws(CommandError) {
+    private static func wait(_ c: ConnectionContext) throws(CommandError) {
         let wanted = try c.args.integer(1)
         let timeout = try timeout(c.args[2])
         // There are no replicas, so that waiting for some ends with the time alone.
@@ -255,22 +252,22 @@ enum ServerCommands {
 
     /// WAITAOF numlocal numreplicas timeout. Answers whether what this client wrote is on disk here, and at how many
     /// replicas, of which there are none.
-    private static func waitaof(_ c: ReadContext) throws(CommandError) {
+    private static func waitaof(_ c: ConnectionContext) throws(CommandError) {
         let local = try c.args.integer(1, in: 0...1)
         let replicas = try c.args.integer(2)
         if replicas < 0 { throw .mustBePositive }
         let timeout = try timeout(c.args[3])
-        let client = c.client
-        let persistence = c.server.persistence
+        let session = c.session
+        let persistence = c.services.persistence
         if local > 0 && persistence.log == nil { throw .waitsForNoLog }
         let answer = EmptyReply.written { reply in
             reply.array(2)
-            reply.integer(persistence.isSynced(client) ? 1 : 0)
+            reply.integer(persistence.isSynced(session) ? 1 : 0)
             reply.integer(0)
         }
-        if replicas == 0 && (local == 0 || persistence.isSynced(client)) { return answer.write(to: c.reply) }
+        if replicas == 0 && (local == 0 || persistence.isSynced(session)) { return answer.write(to: c.reply) }
         c.wait(for: 0..<0, orAnswer: answer, Wait(timeout: timeout, answerAtTimeout: answer, attempt: .none))
         // Replicas that there are none of are waited for until the time is up.
-        if replicas == 0, let waiter = client.waiter { persistence.syncWaiters.append(waiter) }
+        if replicas == 0, let waiter = session.waiter { persistence.syncWaiters.append(waiter) }
     }
 }

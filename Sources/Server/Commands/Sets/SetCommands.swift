@@ -97,7 +97,7 @@ enum SetCommands {
             }
             c.db.remove(c.args[1])
             c.count(as: size)
-            let isLazy = c.server.config.settings.lazyServerDelete
+            let isLazy = c.settings.lazyServerDelete
             return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
         }
         reply.set(count)

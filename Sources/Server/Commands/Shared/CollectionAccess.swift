@@ -29,7 +29,7 @@ extension ReadContext {
 
 extension WriteContext {
     /// The database as read handlers see it.
-    var reading: ReadDatabase { ReadDatabase(client) }
+    var reading: ReadDatabase { ReadDatabase(session) }
 
     func hash(_ key: Bytes) throws(CommandError) -> HashView? { try reading.hashOrRefuse(key) }
     func set(_ key: Bytes) throws(CommandError) -> SetView? { try reading.setOrRefuse(key) }

@@ -29,7 +29,7 @@ extension WriteContext {
     /// Deletes a key that was given an expiry in the past, and logs just that.
     func removeAsExpired(_ key: Bytes) {
         db.remove(key)
-        propagate(server.config.settings.lazyExpire ? Bytes("UNLINK") : Bytes("DEL"), key)
+        propagate(settings.lazyExpire ? Bytes("UNLINK") : Bytes("DEL"), key)
     }
 }
 

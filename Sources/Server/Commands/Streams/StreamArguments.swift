@@ -19,7 +19,7 @@ extension WriteContext {
     /// Wall clock in ms since 1970; while the log is replayed, the time of the replay.
     var clock: Int64 { now != 0 ? now : wallClockMilliseconds() }
     /// The command comes from the log: what was allowed then is done again.
-    var isReplayed: Bool { client.flags.contains(.internal) && now == 0 }
+    var isReplayed: Bool { session.flags.contains(.internal) && now == 0 }
 }
 
 extension CommandError {

@@ -81,7 +81,7 @@ enum StreamCommands {
         }
         c.db.noteReady(stream.entry)
         c.reply.bulk(id)
-        let trimmed = trim.apply(stream, nodeEntries: c.server.config.settings.streamNodeMaxEntries)
+        let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
         propagate(c, id, first, trimmed > 0 ? stream.view.count : nil)
         c.count(as: 1)
     }
@@ -129,7 +129,7 @@ enum StreamCommands {
         }
         try trim.checkLimit()
         guard let stream = try c.editStream(c.args[1], create: false) else { return c.reply.integer(0) }
-        let trimmed = trim.apply(stream, nodeEntries: c.server.config.settings.streamNodeMaxEntries)
+        let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
         c.reply.integer(trimmed)
         if trimmed == 0 { return }
         c.count(as: trimmed)

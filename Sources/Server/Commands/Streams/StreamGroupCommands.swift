@@ -26,7 +26,7 @@ enum StreamGroupCommands {
                     summary: "Removes a consumer from a group, with what is pending for it.", .write(delconsumer)),
                 Command(
                     "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .stream, since: "5.0.0",
-                    complexity: "O(1)", summary: "Tells what the subcommands do.", .control(groupHelp)),
+                    complexity: "O(1)", summary: "Tells what the subcommands do.", .connection(groupHelp)),
             ]),
         Command(
             "xack", arity: -4, flags: [.fast], group: .stream, since: "5.0.0",
@@ -124,7 +124,7 @@ enum StreamGroupCommands {
         stream.remove(consumer, from: group)
     }
 
-    @Sendable private static func groupHelp(_ c: ReadContext) throws(CommandError) {
+    @Sendable private static func groupHelp(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "XGROUP",
             [

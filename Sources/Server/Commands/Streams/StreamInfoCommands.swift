@@ -19,7 +19,7 @@ enum StreamInfoCommands {
                     complexity: "O(N) for N consumers", summary: "The consumers of a group.", .read(consumers)),
                 Command(
                     "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .stream, since: "5.0.0",
-                    complexity: "O(1)", summary: "Tells what the subcommands do.", .control(help)),
+                    complexity: "O(1)", summary: "Tells what the subcommands do.", .connection(help)),
             ])
     ]
 
@@ -210,7 +210,7 @@ enum StreamInfoCommands {
         return UInt8(truncatingIfNeeded: half >> UInt64(8 * (7 - index % 8)))
     }
 
-    @Sendable private static func help(_ c: ReadContext) throws(CommandError) {
+    @Sendable private static func help(_ c: ConnectionContext) throws(CommandError) {
         c.reply.help(
             "XINFO",
             [

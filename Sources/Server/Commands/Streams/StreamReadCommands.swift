@@ -108,14 +108,12 @@ enum StreamReadCommands {
         let mark = reply.deferredArray()
         var found = 0
         // As in Redis, each stream that is answered counts, and each consumer that is made; entries do not.
-        let keyspace = c.server.keyspace
         var made = 0
         defer { c.count(as: found + made) }
         for (index, key) in request.keys.enumerated() where only == nil || c.args[key] == only {
             let (stream, group) = try request.group(c, key)
-            let before = keyspace.changes
-            let consumer = request.consumer(stream, group, c, key)
-            made += keyspace.changes - before
+            let (consumer, isNewConsumer) = request.consumer(stream, group, c, key)
+            if isNewConsumer { made += 1 }
             let isNew = after[index] == nil
             stream.touch(consumer, seenMs: c.clock, active: false)
             if isNew && (stream.view.count == 0 || stream.view.lastEntryID <= group.lastID) { continue }

@@ -108,10 +108,12 @@ struct StreamReadRequest {
     }
 
     /// The consumer, made where there is none.
-    func consumer(_ stream: StreamEditor, _ group: StreamGroup, _ c: WriteContext, _ key: Int) -> StreamConsumer {
+    func consumer(
+        _ stream: StreamEditor, _ group: StreamGroup, _ c: WriteContext, _ key: Int
+    ) -> (consumer: StreamConsumer, isNew: Bool) {
         let name = groupAt.map { c.args[$0 + 1] } ?? Bytes()
-        if let consumer = group.consumer(name) { return consumer }
+        if let consumer = group.consumer(name) { return (consumer, false) }
         StreamPropagation.createConsumer(c, c.args[key], group, name)
-        return stream.consumer(name, in: group, now: c.clock)
+        return (stream.consumer(name, in: group, now: c.clock), true)
     }
 }

@@ -49,7 +49,7 @@ enum LCSCommand {
         }
         let options = try Options(c.args)
         let (cells, overflow) = (a.count + 1).multipliedReportingOverflow(by: b.count + 1)
-        if overflow || cells > c.server.maximumBulkLength / MemoryLayout<UInt32>.size {
+        if overflow || cells > c.maximumBulkLength / MemoryLayout<UInt32>.size {
             throw CommandError("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
         }
         let table = LengthTable(a, b)

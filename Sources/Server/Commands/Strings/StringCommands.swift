@@ -204,7 +204,7 @@ enum StringCommands {
     /// What a string may grow to is what a client could send in one piece.
     private static func checkLength(_ c: WriteContext, _ length: Int, _ more: Int) throws(CommandError) {
         let (sum, overflow) = length.addingReportingOverflow(more)
-        if overflow || sum > c.server.maximumBulkLength {
+        if overflow || sum > c.maximumBulkLength {
             throw .stringTooLong
         }
     }

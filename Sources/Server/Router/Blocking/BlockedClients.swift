@@ -2,7 +2,7 @@ import Storage
 
 /// Who waits for which keys, and until when; and the keys that have got something since they were last looked at. While
 /// nobody waits for a key, the keyspace does not call here.
-final class BlockedClients {
+final class BlockedClients: KeyspaceObserver {
     private let keyspace: Keyspace
     private var queues: [DatabaseKey: WaitQueue] = [:]
     private var deadlines = DeadlineHeap()
@@ -10,10 +10,14 @@ final class BlockedClients {
     /// In the order in which they became ready.
     private var ready: [DatabaseKey] = []
     private var readyTaken = 0
-    private(set) var hasReady = false
     private(set) var count = 0
 
-    init(_ keyspace: Keyspace) { self.keyspace = keyspace }
+    private let work: PendingWork
+
+    init(_ keyspace: Keyspace, _ work: PendingWork) {
+        self.keyspace = keyspace
+        self.work = work
+    }
 
     /// Keys that somebody waits for; those of them whose removal serves somebody.
     var keyCount: Int { queues.count }
@@ -26,7 +30,7 @@ final class BlockedClients {
     // MARK: Coming and going
 
     /// `keys` may name one several times; `now` is in monotonic nanoseconds.
-    func add(_ client: Client, _ wait: Wait, _ keys: [DatabaseKey], _ request: Transaction, now: UInt64) {
+    func add(_ session: Session, _ wait: Wait, _ keys: [DatabaseKey], _ request: Transaction, now: UInt64) {
         var deadline = UInt64.max
         if wait.timeout > 0 {
             let (nanoseconds, isLong) = UInt64(wait.timeout).multipliedReportingOverflow(by: 1_000_000)
@@ -38,8 +42,8 @@ final class BlockedClients {
         for key in keys where seen.insert(key).inserted { distinct.append(key) }
         lastSequence += 1
         let waiter = Waiter(
-            client, wait, keys: distinct, sequence: lastSequence, deadline: deadline, request: request)
-        if queues.isEmpty && !distinct.isEmpty { listen() }
+            session, wait, keys: distinct, sequence: lastSequence, deadline: deadline, request: request)
+        if queues.isEmpty && !distinct.isEmpty { keyspace.observe([.ready, .replaced], by: self) }
         for key in distinct {
             if let queue = queues[key] {
                 queue.append(waiter)
@@ -51,14 +55,14 @@ final class BlockedClients {
         }
         if deadline != .max { deadlines.insert(waiter) }
         count += 1
-        client.waiter = waiter
-        client.flags.insert(.blocked)
+        session.waiter = waiter
+        session.flags.insert(.blocked)
     }
 
     func remove(_ waiter: Waiter) {
-        guard waiter.client.waiter === waiter else { return }
-        waiter.client.waiter = nil
-        waiter.client.flags.remove(.blocked)
+        guard waiter.session.waiter === waiter else { return }
+        waiter.session.waiter = nil
+        waiter.session.flags.remove(.blocked)
         count -= 1
         if waiter.deadline != .max { deadlines.remove(waiter) }
         for key in waiter.keys {
@@ -66,10 +70,7 @@ final class BlockedClients {
             queue.remove(waiter)
             if queue.count == 0 { queues[key] = nil }
         }
-        if queues.isEmpty && !waiter.keys.isEmpty {
-            keyspace.onReady = nil
-            keyspace.onContentsReplaced = nil
-        }
+        if queues.isEmpty && !waiter.keys.isEmpty { keyspace.observe([], by: self) }
     }
 
     /// Who has waited too long, the one whose time was up first.
@@ -80,16 +81,14 @@ final class BlockedClients {
 
     // MARK: Keys that are ready
 
-    private func listen() {
-        keyspace.onReady = { [unowned self] db, key in note(DatabaseKey(db, key)) }
-        keyspace.onContentsReplaced = { [unowned self] db in noteAll(db) }
-    }
+    func keyReady(_ db: Int, _ key: Bytes) { note(DatabaseKey(db, key)) }
+    func contentsReplaced(_ db: Int) { noteAll(db) }
 
     private func note(_ key: DatabaseKey) {
         guard let queue = queues[key], !queue.isReady else { return }
         queue.isReady = true
         ready.append(key)
-        hasReady = true
+        work.kinds.insert(.ready)
     }
 
     /// The database has other contents. O(keys waited for); the key that was waited for longest comes first.
@@ -115,7 +114,6 @@ final class BlockedClients {
         }
         ready.removeAll(keepingCapacity: ready.count < 1024)
         readyTaken = 0
-        hasReady = false
         return nil
     }
 }

@@ -92,8 +92,7 @@ public struct ListEditor {
     public func remove(at range: Range<Int>) {
         let range = range.clamped(to: 0..<view.count)
         if range.isEmpty { return }
-        database.willChange(entry)
-        database.keyspace.changes += range.count - 1
+        database.willChange(entry, counts: range.count)
         if entry.isLarge {
             entry.chunkedList.remove(range.lowerBound, range.count)
             shrinkIfSmall()

@@ -198,8 +198,7 @@ public struct ZSetEditor {
     public func removeRanks(_ range: Range<Int>) {
         let range = range.clamped(to: 0..<view.count)
         if range.isEmpty { return }
-        database.willChange(entry)
-        database.keyspace.changes += range.count - 1
+        database.willChange(entry, counts: range.count)
         if entry.isLarge { return entry.tableValue.removeRanks(range) }
         var pack = entry.listpack
         if let at = pack.seek(range.lowerBound * 2) { pack.remove(at: at, count: range.count * 2) }

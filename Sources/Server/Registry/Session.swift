@@ -59,8 +59,9 @@ class Transport {
     init() {}
 }
 
-/// One connection's state, confined to the loop.
-final class Client {
+/// Who executes commands: a connection, the replayed log, later a script or the link to a master. It has the state that
+/// commands act in, from the selected database to the transaction. Confined to the loop.
+final class Session {
     let id: UInt64
     let output = OutputBuffer(capacity: 256)
     let reply: ReplyWriter
@@ -69,18 +70,18 @@ final class Client {
     /// Bytes that are executed where they came in, and are not in `input`.
     var inputInPlace = 0
     var parser = RequestParser()
-    /// The command at hand was not executed because of CLIENT PAUSE: it will be when the pause ends.
-    var isPutOff = false
+    /// The command was not executed because of CLIENT PAUSE: it will be when the pause ends.
+    var isDeferred = false
     /// What the client is blocked in, but for a pause.
     var waiter: Waiter?
     var flags: ClientFlags = []
-    let server: Server
+    let services: Services
     /// Number of the selected database.
-    var db = 0 { didSet { database = server.keyspace.databases[db] } }
+    var db = 0 { didSet { database = services.keyspace.databases[db] } }
     private(set) var database: Database
     var transaction = Transaction()
-    /// Replies leave when the log is durable up to here; see `Propagator.position`.
-    var ackPosition = 0
+    /// Replies leave when the propagation stream is safe up to this offset.
+    var ackOffset = 0
     weak var transport: Transport?
 
     var name = ""
@@ -102,10 +103,10 @@ final class Client {
     var patternSubscriptions = 0
     var shardSubscriptions = 0
 
-    init(id: UInt64, now: Int64, server: Server) {
+    init(id: UInt64, now: Int64, services: Services) {
         self.id = id
-        self.server = server
-        database = server.keyspace.databases[0]
+        self.services = services
+        database = services.keyspace.databases[0]
         reply = ReplyWriter(output)
         created = now
         lastInteraction = now
@@ -114,11 +115,26 @@ final class Client {
     /// Bytes that may wait to be sent, by `client-output-buffer-limit` and the client's class; `.max`: any number. What
     /// changes the class of a client calls this.
     func updateOutputLimit() {
-        outputLimit = server.outputLimit(of: self)
+        let limit = outputBufferLimit.hard
+        // To strangers not more is given than the fixed buffer.
+        if flags.contains(.unauthenticated) {
+            outputLimit = Session.fixedOutput
+        } else {
+            outputLimit = limit > 0 && limit < .max - Session.fixedOutput ? limit + Session.fixedOutput : .max
+        }
         let sent = transport?.sent ?? 0
         output.limit = outputLimit < .max - sent ? outputLimit + sent : .max
     }
     private(set) var outputLimit = Int.max
+    /// What `client-output-buffer-limit` says for the client's class. It is for what is beyond `fixedOutput`.
+    var outputBufferLimit: OutputBufferLimits.Limit {
+        let limits = services.outputLimits
+        switch ClientType(self) {
+        case .normal, .master: return limits.normal
+        case .replica: return limits.replica
+        case .pubsub: return limits.pubsub
+        }
+    }
     /// Size of the output buffer that each client of Redis has, besides a list for what does not fit: the limits are for
     /// the list, and CLIENT LIST tells them apart.
     static let fixedOutput = 16 << 10
@@ -142,5 +158,37 @@ final class Client {
         if !flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
         body(reply)
         transport?.scheduleFlush()
+    }
+}
+
+/// Classes of clients, as CLIENT LIST and KILL know them.
+enum ClientType {
+    case normal, master, replica, pubsub
+
+    /// nil for a name that is none, whatever its case.
+    init?(_ name: Bytes) {
+        if name.equals(ignoringCase: "normal") {
+            self = .normal
+        } else if name.equals(ignoringCase: "master") {
+            self = .master
+        } else if name.equals(ignoringCase: "replica") || name.equals(ignoringCase: "slave") {
+            self = .replica
+        } else if name.equals(ignoringCase: "pubsub") {
+            self = .pubsub
+        } else {
+            return nil
+        }
+    }
+
+    init(_ session: Session) {
+        if session.flags.contains(.master) {
+            self = .master
+        } else if session.flags.contains(.replica) && !session.flags.contains(.monitor) {
+            self = .replica
+        } else if session.hasSubscriptions {
+            self = .pubsub
+        } else {
+            self = .normal
+        }
     }
 }

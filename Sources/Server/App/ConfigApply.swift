@@ -10,13 +10,13 @@ extension Server {
         listenersChanged: @escaping (_ old: Settings) throws(SettingError) -> Void = { (_) throws(SettingError) in },
         clientLimitChanged: @escaping () throws(SettingError) -> Void = { () throws(SettingError) in }
     ) {
-        log.setLevel(config.settings.logLevel)
+        logger.setLevel(config.settings.logLevel)
         config.onWithoutEffect = { [unowned self] in
-            log.warning("CONFIG SET: \(Self.withoutEffect([$0]))")
+            logger.warning("CONFIG SET: \(Self.withoutEffect([$0]))")
         }
-        onSettingChange = { [unowned self] (effect, old) throws(SettingError) in
+        router.onSettingChange = { [unowned self] (effect, old) throws(SettingError) in
             switch effect {
-            case .log: log.setLevel(config.settings.logLevel)
+            case .log: logger.setLevel(config.settings.logLevel)
             case .persistence: try persistence.settingsChanged(config.settings, old: old)
             case .directory:
                 try config.enterDirectory()
@@ -32,17 +32,17 @@ extension Server {
     /// Says at start which settings are not what they promise: a line for those that are still to come, one for those
     /// that have nothing to act on.
     func reportSettings() {
-        for remark in config.remarks { log.warning("\(remark)") }
+        for remark in config.remarks { logger.warning("\(remark)") }
         if config.settings.daemonize {
-            log.warning(
+            logger.warning(
                 "daemonize yes has no effect: the server stays in the foreground. Run it under systemd, in a container, "
                     + "or with nohup and &")
         }
         let (later, unused) = config.withoutEffect.reduce(into: ([Setting](), [Setting]())) {
             if $1.flags.contains(.later) { $0.0.append($1) } else { $0.1.append($1) }
         }
-        if !later.isEmpty { log.warning("\(Self.withoutEffect(later))") }
-        if !unused.isEmpty { log.notice("\(Self.withoutEffect(unused))") }
+        if !later.isEmpty { logger.warning("\(Self.withoutEffect(later))") }
+        if !unused.isEmpty { logger.notice("\(Self.withoutEffect(unused))") }
     }
 
     private static func withoutEffect(_ settings: [Setting]) -> String {

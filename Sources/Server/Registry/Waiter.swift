@@ -43,7 +43,7 @@ struct Wait {
 
 /// A client that waits, and its command.
 final class Waiter {
-    let client: Client
+    let session: Session
     let wait: Wait
     /// Without duplicates.
     let keys: [DatabaseKey]
@@ -59,9 +59,9 @@ final class Waiter {
     var heapIndex = 0
 
     init(
-        _ client: Client, _ wait: Wait, keys: [DatabaseKey], sequence: Int, deadline: UInt64, request: Transaction
+        _ session: Session, _ wait: Wait, keys: [DatabaseKey], sequence: Int, deadline: UInt64, request: Transaction
     ) {
-        self.client = client
+        self.session = session
         self.wait = wait
         self.keys = keys
         self.sequence = sequence

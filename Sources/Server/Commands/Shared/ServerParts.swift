@@ -1,0 +1,6 @@
+/// The parts of the server that commands ask, by name.
+extension Services {
+    var router: Router { part() }
+    var persistence: PersistenceControl { part() }
+    var migrations: Migrations { part() }
+}

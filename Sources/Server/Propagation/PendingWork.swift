@@ -1,0 +1,12 @@
+/// What the end of an execution unit has to do, besides going on: one word, as it is tested after every command. Those who
+/// cause the work set its bit.
+final class PendingWork {
+    struct Kinds: OptionSet {
+        let rawValue: UInt8
+        /// The unit propagated several commands, which belong between MULTI and EXEC.
+        static let transaction = Kinds(rawValue: 1 << 0)
+        /// Keys that clients wait for are ready.
+        static let ready = Kinds(rawValue: 1 << 1)
+    }
+    var kinds: Kinds = []
+}

@@ -1,0 +1,211 @@
+import Storage
+
+/// Who makes a change.
+enum Origin {
+    /// A client's command, EXEC with all that was queued, or what a blocked client is served with.
+    case client
+    /// Keys and fields whose time has come. Each goes by itself.
+    case expiry
+    /// Work done elsewhere that ends on the loop: MIGRATE.
+    case job
+}
+
+/// How deep the execution of units is nested. A unit is what takes effect together: the only way in which data changes.
+struct ExecutionUnit {
+    fileprivate var depth = 0
+    /// The end of an outermost unit is being dealt with.
+    fileprivate var isFinishing = false
+    /// Whether what the outermost unit propagates is wrapped in MULTI and EXEC.
+    fileprivate var isAtomic = true
+}
+
+extension Router {
+    // MARK: - Units
+
+    /// Executes `body`, which changes data outside of any command, as a unit, or as a part of the one that is executed.
+    func unit<T, E: Error>(_ origin: Origin, _ body: () throws(E) -> T) throws(E) -> T {
+        let began = stream.offset
+        beginUnit()
+        keyspace.beginCommand()
+        stream.beginCommand()
+        switch origin {
+        case .client: break
+        case .expiry: if execution.depth == 1 { execution.isAtomic = false }
+        case .job: if execution.depth == 1 { beginBatch() }
+        }
+        defer { endUnit(nil, since: began) }
+        return try body()
+    }
+
+    @inline(__always) private func beginUnit() {
+        if execution.depth == 0 { stream.beginUnit() }
+        execution.depth &+= 1
+    }
+
+    /// `began`: the stream's offset at the beginning of what `session` has executed.
+    @inline(__always) private func endUnit(_ session: Session?, since began: Int) {
+        execution.depth &-= 1
+        if execution.depth == 0 && !work.kinds.isEmpty {
+            finishUnit(session, since: began)
+        } else if stream.offset != began {
+            session?.ackOffset = stream.offset
+        }
+    }
+
+    /// At the end of an outermost unit that has caused more than one propagated command, in this order: propagate, and
+    /// only then let others know: serve who waits for keys that are ready, in units of their own.
+    @inline(never) private func finishUnit(_ session: Session?, since began: Int) {
+        if work.kinds.remove(.transaction) != nil && execution.isAtomic { stream.wrapUnit() }
+        execution.isAtomic = true
+        if stream.offset != began { session?.ackOffset = stream.offset }
+        if execution.isFinishing { return }
+        execution.isFinishing = true
+        defer { execution.isFinishing = false }
+        while work.kinds.remove(.ready) != nil { serveReady() }
+    }
+
+    // MARK: - Commands
+
+    /// Executes a command whose arguments were checked, and propagates what it changed. Called for the commands of a
+    /// transaction or script too, within their own call. `request`: its bytes, if they are canonical RESP.
+    @inline(__always)
+    func call(_ session: Session, _ command: CommandEntry, _ args: Arguments, request: Bytes?) {
+        let began = clock
+        let offset = stream.offset
+        beginUnit()
+        let failed = execute(session, command, args, request: request) { () throws(CommandError) in
+            switch command.row.handler {
+            case .read(let handler):
+                statistics.reads &+= 1
+                try handler(ReadContext(args: args, session: session))
+            case .readCaching(let handler):
+                statistics.reads &+= 1
+                try handler(ReadCachingContext(args: args, session: session))
+            case .write(let handler):
+                statistics.writes &+= 1
+                try handler(WriteContext(args: args, session: session))
+            case .connection(let handler):
+                try handler(ConnectionContext(args: args, session: session))
+            case .admin(let handler):
+                try handler(AdminContext(args: args, session: session))
+            case .container:
+                throw .wrongArity(command.fullName)
+            }
+        }
+        let ended = monotonicNanoseconds()
+        clock = ended
+        let elapsed = ended &- began
+        if session.flags.contains(.blocked) {
+            // It counts when it ends.
+            session.waiter?.nanoseconds = elapsed
+        } else {
+            count(session, command, args, nanoseconds: elapsed, failed: failed)
+        }
+        endUnit(session, since: offset)
+        if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
+    }
+
+    /// Tries to execute a command that waits, for `key`, which may have something for it. False: it goes on waiting.
+    func serve(_ waiter: Waiter, _ key: Bytes) -> Bool {
+        var isServed = false
+        waiter.request.forEach { command, args, _ in
+            let session = waiter.session
+            let began = clock
+            let offset = stream.offset
+            let start = session.output.count
+            beginUnit()
+            let failed = execute(session, command, args, request: nil) { () throws(CommandError) in
+                switch waiter.wait.attempt {
+                case .read(let attempt): isServed = try attempt(ReadContext(args: args, session: session), key)
+                case .write(let attempt): isServed = try attempt(WriteContext(args: args, session: session), key)
+                case .none: break
+                }
+            }
+            if failed { isServed = true }
+            clock = monotonicNanoseconds()
+            waiter.nanoseconds &+= clock &- began
+            endUnit(isServed ? session : nil, since: offset)
+            if !isServed { return }
+            if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
+            finishWaiting(waiter, start, failed: failed)
+        }
+        return isServed
+    }
+
+    /// Executes `body`, answers the error that it throws, and propagates the command where data changed. True: it failed.
+    @inline(__always)
+    private func execute(
+        _ session: Session, _ command: CommandEntry, _ args: Arguments, request: Bytes?,
+        _ body: () throws(CommandError) -> Void
+    ) -> Bool {
+        let start = session.output.count
+        let db = session.db
+        var failed = false
+        keyspace.beginCommand()
+        stream.beginCommand()
+        do throws(CommandError) {
+            try body()
+        } catch {
+            failed = true
+            session.output.truncate(to: start)
+            session.reply.error(error)
+            statistics.count(error: error.text)
+        }
+        if keyspace.isDirty && command.propagates {
+            if command.isRenamed {
+                propagateRenamed(command, db, args)
+            } else {
+                stream.endCommand(db, args, request: request)
+            }
+        }
+        return failed
+    }
+
+    /// Propagates the command under its own name: the log must be readable when the configuration is another.
+    @inline(never)
+    private func propagateRenamed(_ command: CommandEntry, _ db: Int, _ args: Arguments) {
+        let name = (command.container ?? command).row.name
+        let renamed = [Bytes(name)] + (1..<args.count).map { args[$0] }
+        renamed.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            stream.endCommand(db, Arguments(base, buffer.count), request: nil)
+        }
+    }
+
+    /// Has the reply wait for the writes that it may show.
+    @inline(never)
+    private func holdBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, hasWritten: Bool) {
+        // Each command of the transaction was asked itself.
+        if command.kind == .exec { return }
+        if hasWritten {
+            recentWrites.note(command.row.keys, args, at: stream.offset)
+        } else {
+            let shown = recentWrites.offset(shownBy: command, args, end: stream.offset)
+            session.ackOffset = max(session.ackOffset, shown)
+        }
+    }
+
+    // MARK: - Statistics
+
+    /// A command has ended.
+    @inline(__always)
+    func count(_ session: Session, _ command: CommandEntry, _ args: Arguments, nanoseconds: UInt64, failed: Bool) {
+        statistics.count(command.statistics, nanoseconds: nanoseconds, failed: failed)
+        if nanoseconds >= slowlogNanoseconds { noteSlow(session, command, args, nanoseconds) }
+    }
+
+    @inline(never)
+    private func noteSlow(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
+        if command.flags.contains(.skipSlowlog) || command.kind == .exec { return }
+        services.slowlog.add(
+            command.shown(args), microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,
+            address: session.address, client: session.name)
+    }
+}
+
+// MARK: - What the keyspace tells
+
+extension Router: KeyspaceObserver {
+    func keyExpired(_ db: Int, _ key: Bytes) { stream.appendRemoval(db, key) }
+    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes) { stream.appendRemoval(db, key, field: field) }
+}

@@ -1,0 +1,274 @@
+import Storage
+
+/// From a connection's bytes to executed commands.
+extension Router {
+    /// Executes what has come in for `client` and keeps the rest. `bytes` need to live only until this returns; a whole
+    /// request among them is executed in place.
+    func receive(_ session: Session, _ bytes: Bytes) {
+        statistics.bytesRead &+= bytes.count
+        if session.flags.contains(.closeAfterReply) { return }
+        if session.input.count == 0 && !session.flags.contains(.blocked) {
+            beginBatch()
+            session.inputInPlace = bytes.count
+            let used = execute(session, bytes)
+            session.inputInPlace = 0
+            if used < bytes.count { session.input.append(bytes[used..<bytes.count]) }
+        } else {
+            session.input.append(bytes)
+            executeInput(session)
+        }
+        statistics.inputMaximum.note(session.input.count)
+        if session.input.count > queryBufferLimit {
+            statistics.queryBufferDisconnections += 1
+            logger.warning("Closing client that reached max query buffer length: id=\(session.id)")
+            session.transport?.close()
+        }
+    }
+
+    /// Goes on with the input of a client that was blocked.
+    func resume(_ session: Session) {
+        if session.flags.isDisjoint(with: [.closed, .closeAfterReply]) { executeInput(session) }
+    }
+
+    private func executeInput(_ session: Session) {
+        if session.output.isOverflowed { return }
+        if session.flags.contains(.blocked) || session.input.count == 0 { return }
+        beginBatch()
+        let used = execute(session, session.input.bytes)
+        if used == session.input.count {
+            session.input.removeAll(keepingAtMost: Self.keptInput)
+        } else if used > 0 {
+            session.input.removeFirst(used)
+        }
+    }
+    /// Capacity that a connection keeps for requests that do not come in one piece.
+    private static let keptInput = 16 << 10
+
+    /// Executes the requests at the start of `input`; returns how many bytes were used up.
+    private func execute(_ session: Session, _ input: Bytes) -> Int {
+        session.lastInteraction = keyspace.now / 1000
+        keyspace.touchesOnAccess = !session.flags.contains(.noTouch)
+        var position = 0
+        let pending = session.output.count
+        while true {
+            batch.removeAll()
+            let isAuthenticated = !session.flags.contains(.unauthenticated)
+            var failure: ProtocolError?
+            parsing: while true {
+                do {
+                    switch try session.parser.next(
+                        input, &position, batch, maximumBulk: services.maximumBulkLength,
+                        isAuthenticated: isAuthenticated)
+                    {
+                    // AUTH may change what the next one may be.
+                    case .request: if isAuthenticated { continue } else { break parsing }
+                    case .batchFull, .incomplete: break parsing
+                    }
+                } catch {
+                    failure = error
+                    break parsing
+                }
+            }
+            let count = batch.count
+            if count > 1 { prefetch(session) }
+            for i in 0..<count {
+                let request = batch.requests[i]
+                if request.length > RowLimits.maximumName && refusesRow(session, batch.arguments(of: request)) {
+                    continue
+                }
+                run(
+                    session, batch.arguments(of: request),
+                    request: request.isCanonical ? input[request.offset..<request.offset + request.length] : nil)
+                // The connection ends; see `Connection.scheduleFlush`.
+                if session.output.isOverflowed { return input.count }
+                if session.flags.isDisjoint(with: [.closeAfterReply, .blocked, .closed]) { continue }
+                if session.flags.contains(.closeAfterReply) || session.flags.contains(.closed) { return input.count }
+                // Put off, not executed, where it is to be parsed again; blocked in it otherwise.
+                session.parser = RequestParser()
+                let isDeferred = session.isDeferred
+                session.isDeferred = false
+                return isDeferred ? request.offset : request.offset + request.length
+            }
+            if let failure {
+                failure.write(to: session.reply)
+                statistics.count(error: "ERR")
+                session.flags.insert(.closeAfterReply)
+                return input.count
+            }
+            if count == 0 { return position }
+            // What was asked for with few bytes may be much: replies leave before there are more. Not where moving what
+            // is left of the input would cost more than that saves.
+            if session.output.count &- pending > Self.outputOfTurn, position < input.count,
+                input.count - position <= Self.inputKeptByTurn
+            {
+                session.transport?.scheduleResume()
+                return position
+            }
+        }
+    }
+    /// Bytes of replies after which a connection's further requests wait for the next turn; bytes of input that may.
+    private static let outputOfTurn = 1 << 20
+    private static let inputKeptByTurn = 1 << 20
+
+    /// Brings the keys of the batch near, first their buckets, then their entries; and then in the same way the elements
+    /// that they name of large collections.
+    private func prefetch(_ session: Session) {
+        let database = session.database
+        for i in 0..<batch.count {
+            let args = batch.arguments(of: batch.requests[i])
+            // Most commands have their key first; for the others a line of cache is fetched for nothing.
+            if args.count > 1 { batch.setHash(database.prefetch(args[1]), of: i) }
+        }
+        for i in 0..<batch.count where batch.requests[i].hasHash { database.prefetchEntry(batch.requests[i].hash) }
+        var hasElements = false
+        for i in 0..<batch.count where batch.requests[i].hasHash && batch.requests[i].argumentCount > 2 {
+            let args = batch.arguments(of: batch.requests[i])
+            let hash = database.prefetchElement(batch.requests[i].hash, args[2], args.count > 3 ? args[3] : nil)
+            if hash == 0 { continue }
+            batch.setElementHash(hash, of: i)
+            hasElements = true
+        }
+        if !hasElements { return }
+        for i in 0..<batch.count where batch.requests[i].elementHash != 0 {
+            database.prefetchElementEntry(batch.requests[i].hash, batch.requests[i].elementHash)
+        }
+    }
+
+    // MARK: - One command
+
+    /// Guards, then executes or queues. `request`: its bytes, if they are canonical RESP.
+    @inline(__always)
+    private func run(_ session: Session, _ args: Arguments, request: Bytes?) {
+        let start = session.output.count
+        guard let command = commands.find(args[0]), command.subcommands == nil else {
+            return runContained(session, args, request: request, start)
+        }
+        dispatch(session, command, args, request: request, start)
+    }
+
+    /// Subcommands, and names that are none.
+    @inline(never)
+    private func runContained(_ session: Session, _ args: Arguments, request: Bytes?, _ start: Int) {
+        guard let command = commands.find(args[0]) else {
+            if isHTTP(args[0]) { return closeHTTP(session) }
+            reject(session, nil, .unknownCommand(args))
+            return finish(session, start)
+        }
+        guard args.count > 1, let subcommands = command.subcommands else {
+            return dispatch(session, command, args, request: request, start)
+        }
+        guard let subcommand = subcommands.find(args[1]) else {
+            reject(session, nil, .unknownSubcommand(args[1], of: args[0].string))
+            return finish(session, start)
+        }
+        dispatch(session, subcommand, args, request: request, start)
+    }
+
+    /// A browser's request, which a page elsewhere may have made it send: no command of its body may be executed.
+    private func isHTTP(_ name: Bytes) -> Bool {
+        name.equals(ignoringCase: "post") || name.equals(ignoringCase: "host:")
+    }
+    private func closeHTTP(_ session: Session) {
+        logger.warning("A client at \(session.address) speaks HTTP, as in a cross-protocol attack: connection closed")
+        // Nothing more is executed, and what was answered before is not sent.
+        session.flags.insert(.closeAfterReply)
+        session.transport?.close()
+    }
+
+    @inline(__always)
+    private func dispatch(_ session: Session, _ command: CommandEntry, _ args: Arguments, request: Bytes?, _ start: Int)
+    {
+        session.lastCommand = command
+        guard command.accepts(argumentCount: args.count) else {
+            reject(session, command, .wrongArity(command.fullName))
+            return finish(session, start)
+        }
+        if !session.flags.isDisjoint(with: Self.guardedFlags) || !guards.isEmpty,
+            isHeldBack(session, command, args, request)
+        {
+            return finish(session, start)
+        }
+        call(session, command, args, request: request)
+        finish(session, start)
+    }
+    /// States of a client in which not every command is simply executed.
+    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub]
+
+    /// True when the command was refused, queued or put off.
+    @inline(never)
+    private func isHeldBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
+        if session.flags.contains(.unauthenticated) && !command.flags.contains(.noAuth) {
+            reject(session, command, .noAuth)
+            return true
+        }
+        let isInMulti = session.flags.contains(.multi)
+        if isInMulti && !command.flags.isDisjoint(with: [.noMulti, .repliesLater]) {
+            reject(session, command, .notAllowedInMulti)
+            return true
+        }
+        var refused = command.refusedBy
+        if command.kind == .exec { refused.formUnion(session.transaction.refusedBy) }
+        // A PING tells monitoring that writes are refused.
+        if command.kind == .ping { refused.insert(.misconfigured) }
+        refused.formIntersection(guards)
+        if session.flags.contains(.master) { refused.subtract([.readOnlyReplica, .misconfigured, .outOfMemory]) }
+        let errors = refused.subtracting(.paused)
+        if !errors.isEmpty {
+            reject(session, command, errors.error(misconfiguration: misconfiguration))
+            return true
+        }
+        if session.flags.contains(.pubsub) && !session.reply.resp3 && session.hasSubscriptions
+            && ![.ping, .quit, .reset, .subscription].contains(command.kind)
+        {
+            reject(session, command, .onlySubscriptions(command.fullName))
+            return true
+        }
+        if !refused.isDisjoint(with: .paused) && session.flags.isDisjoint(with: [.replica, .master, .internal]) {
+            session.isDeferred = true
+            pause.hold(session)
+            return true
+        }
+        if isInMulti {
+            switch command.kind {
+            case .exec, .discard, .multi, .watch, .quit, .reset: break
+            case .ordinary, .ping, .subscription:
+                session.transaction.enqueue(command, args, request: request)
+                session.reply.simple("QUEUED")
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Answers an error before anything was executed; a transaction is spoilt by it.
+    func reject(_ session: Session, _ command: CommandEntry?, _ error: CommandError) {
+        if let command { statistics.reject(command.statistics) }
+        var error = error
+        if command?.kind == .exec {
+            // Redis takes the code off: the transaction is what failed.
+            error = CommandError("EXECABORT Transaction discarded because of: \(error.text)")
+            watchers.discardTransaction(session)
+        } else if session.flags.contains(.multi) {
+            session.flags.insert(.dirtyQueue)
+        }
+        session.reply.error(error)
+        statistics.count(error: error.text)
+    }
+
+    /// Drops the reply that the client does not want. Not yet when the command is blocked: there is none.
+    @inline(__always)
+    func finish(_ session: Session, _ start: Int) {
+        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext]) { return }
+        finishSilently(session, start)
+    }
+    @inline(never)
+    private func finishSilently(_ session: Session, _ start: Int) {
+        if session.flags.contains(.blocked) { return }
+        if !session.flags.isDisjoint(with: [.replyOff, .replySkip]) { session.output.truncate(to: start) }
+        session.flags.remove(.replySkip)
+        if session.flags.contains(.replySkipNext) {
+            session.flags.remove(.replySkipNext)
+            session.flags.insert(.replySkip)
+        }
+    }
+}
