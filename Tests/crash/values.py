@@ -3,7 +3,7 @@
 import sys
 import pathlib
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
 
 from oracle import bulk, bulks, integer  # noqa: E402
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "clients"), str(pathlib.Path(__file__).resolve().parent)]
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / folder) for folder in ("Support", "clients", "differential")]
 os.environ["LC_ALL"] = "C"
 
 from compare import parsed, without_times  # noqa: E402

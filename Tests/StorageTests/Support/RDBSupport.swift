@@ -5,7 +5,7 @@ import Foundation
 /// RDB files that other servers wrote: Tests/Fixtures/rdb.
 enum RDBFiles {
     private static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("Fixtures/rdb").path
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures/rdb").path
 
     static func path(_ name: String) -> String { directory + "/" + name }
     static func bytes(_ name: String) throws -> [UInt8] {

@@ -1,14 +1,9 @@
 """Fixtures. Servers run for the whole session; every test begins with empty databases and connections of its own."""
 
-import sys
-import pathlib
-
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-from oracle import Pair, start_redis, start_swiftlet  # noqa: E402
-from process import Starter  # noqa: E402
+from oracle import Pair, start_redis, start_swiftlet
+from process import Starter
 
 
 @pytest.fixture(scope="session")
