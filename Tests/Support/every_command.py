@@ -1,6 +1,6 @@
 """A command of each kind on a key of each type, for tests that go through all of them."""
 
-from oracle import bulk
+from resp import bulk
 
 # A key of each type; commands below name them.
 SETUP = """

@@ -7,18 +7,10 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
-from oracle import Connection, free_port
-
-
-def wait_until(condition, timeout=20):
-    """The first true value of `condition()`; fails when there is none in time."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return value
+from oracle import free_port
+from resp import Connection
+from waiting import wait_until
 
 
 class Launched:

@@ -6,7 +6,6 @@ value. Nothing here decodes a reply further than to find its end.
 
 import os
 import pathlib
-import random
 import shutil
 import socket
 import subprocess
@@ -14,6 +13,10 @@ import tempfile
 import time
 
 import pytest
+
+# Tests may import these from here too.
+from resp import Connection, bulk, bulks, encode, integer  # noqa: F401
+from seed import new_seed, seeded  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -28,99 +31,10 @@ def swiftlet_binary():
     return str(max(built, key=lambda p: p.stat().st_mtime)) if built else None
 
 
-def new_seed(number=0):
-    """The seed of a test, printed: $SWIFTLET_SEED, which `make test` sets, else a random one. `number` tells apart the
-    runs of a test that has several."""
-    seed = int(os.environ.get("SWIFTLET_SEED") or random.randrange(1 << 32)) + number
-    print("seed", seed - number)
-    return seed
-
-
-def seeded():
-    """Random numbers from `new_seed`."""
-    return random.Random(new_seed())
-
-
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-def encode(args):
-    """A request. Strings are sent as UTF-8, numbers in decimal."""
-    out = [b"*%d\r\n" % len(args)]
-    for arg in args:
-        if not isinstance(arg, bytes):
-            arg = str(arg).encode()
-        out.append(b"$%d\r\n%s\r\n" % (len(arg), arg))
-    return b"".join(out)
-
-
-class Connection:
-    """A raw connection: requests in, the bytes of each reply out."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = bytearray()
-        self.start = 0
-
-    def close(self):
-        self.socket.close()
-
-    def send(self, *args):
-        self.socket.sendall(encode(args))
-
-    def call(self, *args):
-        """The reply's bytes, as they came."""
-        self.send(*args)
-        return self.reply()
-
-    def pipeline(self, requests):
-        self.socket.sendall(b"".join(encode(r) for r in requests))
-        return [self.reply() for _ in requests]
-
-    def reply(self):
-        begin, end = self.start, self._end(self.start)
-        # _end may have read more, but never moves what it has.
-        data = bytes(self.buffer[begin:end])
-        self.start = end
-        if self.start > 1 << 20:
-            del self.buffer[: self.start]
-            self.start = 0
-        return data
-
-    def _fill(self):
-        data = self.socket.recv(1 << 18)
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        self.buffer += data
-
-    def _end(self, at):
-        """Where the reply that begins at `at` ends."""
-        pending = 1
-        while pending:
-            pending -= 1
-            line_end = self.buffer.find(b"\r\n", at)
-            while line_end < 0:
-                self._fill()
-                line_end = self.buffer.find(b"\r\n", at)
-            kind, rest = self.buffer[at : at + 1], self.buffer[at + 1 : line_end]
-            at = line_end + 2
-            if kind in b"$=!" and rest != b"-1":
-                at += int(rest) + 2
-                while len(self.buffer) < at:
-                    self._fill()
-            elif kind in b"*~>" and rest != b"-1":
-                pending += int(rest)
-            elif kind in b"%":
-                pending += 2 * int(rest)
-            elif kind in b"|":
-                pending += 2 * int(rest) + 1
-            elif kind not in b"+-:_,#($=!*~>":
-                raise ValueError(f"no reply starts with {bytes(kind)!r}")
-        return at
 
 
 class Server:
@@ -218,24 +132,3 @@ class Pair:
         assert self.swiftlet.call(*args) == pattern
 
 
-def integer(reply):
-    assert reply[:1] == b":", reply
-    return int(reply[1:])
-
-
-def bulk(reply):
-    """The bytes of a bulk string; None for null."""
-    return None if reply in (b"$-1\r\n", b"_\r\n") else reply[reply.index(b"\r\n") + 2 : -2]
-
-
-def bulks(reply):
-    """The elements of an array of bulk strings."""
-    assert reply[:1] in b"*~", reply
-    found = []
-    at = reply.index(b"\r\n") + 2
-    while at < len(reply):
-        line_end = reply.index(b"\r\n", at)
-        length = int(reply[at + 1 : line_end])
-        found.append(reply[line_end + 2 : line_end + 2 + length] if length >= 0 else None)
-        at = line_end + 2 + (length + 2 if length >= 0 else 0)
-    return found

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from oracle import Connection, bulk, bulks, free_port, swiftlet_binary
+from oracle import free_port, swiftlet_binary
+from resp import Connection, bulk, bulks
 
 
 class Process:

@@ -2,7 +2,7 @@
 
 import shlex
 
-from oracle import bulks
+from resp import bulks
 
 
 def run(both, text):

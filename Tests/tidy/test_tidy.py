@@ -6,8 +6,9 @@ ARCHITECTURE.md says why each of them is there.
 import pathlib
 import re
 
-import arrows
 import pytest
+
+import arrows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "Sources"

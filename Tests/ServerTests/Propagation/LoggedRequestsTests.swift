@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Server
@@ -63,17 +64,8 @@ import Testing
     private nonisolated(unsafe) static let command = CommandEntry(
         Command("set", arity: -1, group: .string, since: "1", summary: "", .container), Statistics())
 
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            let mixed = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
     /// A request in one of the forms that are accepted, or nearly.
-    private func request(_ random: inout Generator) -> [UInt8] {
+    private func request(_ random: inout SeededRandom) -> [UInt8] {
         func pick(_ choices: [String]) -> String { choices[Int(random.next() % UInt64(choices.count))] }
         var words: [[UInt8]] = []
         for _ in 0...Int(random.next() % 5) {
@@ -100,9 +92,7 @@ import Testing
     }
 
     @Test func whateverIsAcceptedCanBeReadBack() {
-        let seed = UInt64(ProcessInfo.processInfo.environment["SWIFTLET_SEED"] ?? "") ?? .random(in: 0...(.max))
-        print("seed", seed)
-        var random = Generator(state: seed)
+        var random = SeededRandom()
         var accepted = 0
         var verbatim = 0
         for round in 0..<20_000 {

@@ -1,4 +1,5 @@
 import Storage
+import TestSupport
 import Testing
 
 @testable import Server
@@ -56,16 +57,17 @@ import Testing
 
     /// Whatever is written when the limit is passed, and however much follows: the buffer stays small, and what fits is
     /// as it would be without a limit.
-    @Test(arguments: [1 as UInt64, 2, 3, 4]) func limit(_ seed: UInt64) {
+    @Test(arguments: [1 as UInt64, 2, 3, 4]) func limit(_ number: UInt64) {
+        let seed = testSeed(number)
         for round in 0..<200 as Range<UInt64> {
             let limited = ReplyWriter()
             let free = ReplyWriter()
             var longest = 0
             for reply in [limited, free] {
-                var random = SplitMix(state: seed << 32 + round)
-                let limit = 64 + random.next(upTo: 20_000)
+                var random = SeededRandom(seed << 32 + round)
+                let limit = 64 + random.below(20_000)
                 if reply === limited { reply.output.limit = limit }
-                for _ in 0..<random.next(upTo: 100) { longest = max(longest, write(to: reply, &random, depth: 0)) }
+                for _ in 0..<random.below(100) { longest = max(longest, write(to: reply, &random, depth: 0)) }
                 if reply === limited { continue }
                 #expect(limited.output.isOverflowed || limited.output.bytes == free.output.bytes)
                 if free.output.count > limit + 64 { #expect(limited.output.isOverflowed) }
@@ -75,18 +77,18 @@ import Testing
     }
 
     /// Returns the length of the longest bulk string.
-    private func write(to reply: ReplyWriter, _ random: inout SplitMix, depth: Int) -> Int {
+    private func write(to reply: ReplyWriter, _ random: inout SeededRandom, depth: Int) -> Int {
         var longest = 0
-        switch random.next(upTo: depth < 3 ? 8 : 5) {
-        case 0: reply.integer(random.next(upTo: .max))
-        case 1: reply.error(CommandError(String(repeating: "e\r", count: random.next(upTo: 200))))
-        case 2: reply.double(Double(random.next(upTo: 1000)) / 8)
+        switch random.below(depth < 3 ? 8 : 5) {
+        case 0: reply.integer(random.below(.max))
+        case 1: reply.error(CommandError(String(repeating: "e\r", count: random.below(200))))
+        case 2: reply.double(Double(random.below(1000)) / 8)
         case 3, 4:
-            longest = random.next(upTo: 3000)
+            longest = random.below(3000)
             reply.bulk(String(repeating: "x", count: longest))
         default:
             let mark = reply.deferredArray()
-            let count = random.next(upTo: 8)
+            let count = random.below(8)
             for _ in 0..<count { longest = max(longest, write(to: reply, &random, depth: depth + 1)) }
             reply.fill(mark, count)
         }

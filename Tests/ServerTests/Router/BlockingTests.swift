@@ -1,4 +1,5 @@
 import Storage
+import TestSupport
 import Testing
 
 @testable import Server
@@ -110,55 +111,42 @@ import Testing
             request: Transaction())
     }
 
-    @Test(arguments: [1 as UInt64, 2, 3]) func queueKeepsTheOrder(_ seed: UInt64) {
-        var random = SplitMix(state: seed)
+    @Test(arguments: [1 as UInt64, 2, 3]) func queueKeepsTheOrder(_ number: UInt64) {
+        var random = SeededRandom(testSeed(number))
         let queue = WaitQueue()
         var model: [Waiter] = []
         for sequence in 1...3000 {
-            if model.isEmpty || random.next(upTo: 100) < (sequence < 1500 ? 60 : 30) {
+            if model.isEmpty || random.below(100) < (sequence < 1500 ? 60 : 30) {
                 let new = waiter(sequence)
                 queue.append(new)
                 model.append(new)
             } else {
-                let index = random.next(upTo: 3) == 0 ? 0 : random.next(upTo: model.count)
+                let index = random.below(3) == 0 ? 0 : random.below(model.count)
                 queue.remove(model.remove(at: index))
             }
             #expect(queue.count == model.count)
             #expect(queue.firstSequence == model.first?.sequence ?? .max)
-            let after = random.next(upTo: sequence + 1)
+            let after = random.below(sequence + 1)
             #expect(queue.next(after: after) === model.first { $0.sequence > after })
         }
         for waiter in model.reversed() { queue.remove(waiter) }
         #expect(queue.count == 0 && queue.next(after: 0) == nil)
     }
 
-    @Test(arguments: [1 as UInt64, 2, 3]) func heapHasTheSoonestFirst(_ seed: UInt64) {
-        var random = SplitMix(state: seed)
+    @Test(arguments: [1 as UInt64, 2, 3]) func heapHasTheSoonestFirst(_ number: UInt64) {
+        var random = SeededRandom(testSeed(number))
         var heap = DeadlineHeap()
         var model: [Waiter] = []
         for sequence in 1...2000 {
-            if model.isEmpty || random.next(upTo: 100) < 55 {
-                let new = waiter(sequence, deadline: UInt64(random.next(upTo: 50)))
+            if model.isEmpty || random.below(100) < 55 {
+                let new = waiter(sequence, deadline: UInt64(random.below(50)))
                 heap.insert(new)
                 model.append(new)
             } else {
-                heap.remove(model.remove(at: random.next(upTo: model.count)))
+                heap.remove(model.remove(at: random.below(model.count)))
             }
             #expect(heap.count == model.count)
             #expect(heap.first === model.min { ($0.deadline, $0.sequence) < ($1.deadline, $1.sequence) })
         }
-    }
-}
-
-/// Repeatable random numbers.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next(upTo limit: Int) -> Int {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return Int((z ^ (z >> 31)) % UInt64(limit))
     }
 }

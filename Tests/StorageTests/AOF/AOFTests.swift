@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -10,7 +11,7 @@ import Testing
     private func read(
         _ content: [UInt8], isLast: Bool = true, mayLeaveOutTail: Bool = true
     ) throws -> (commands: [String], warnings: Int) {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let path = try directory.write(content, to: "appendonly.aof")
         var commands: [String] = []
         var warnings = 0
@@ -62,9 +63,7 @@ import Testing
     }
 
     @Test func mutationsEnd() throws {
-        let seed = ProcessInfo.processInfo.environment["SWIFTLET_SEED"].flatMap(UInt64.init) ?? .random(in: 0 ... .max)
-        print("AOF mutations: SWIFTLET_SEED=\(seed)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom()
         let bytes = Array((request("SET", "a", "b") + "#TS:1\r\n" + request("MULTI") + request("EXEC")).utf8)
         for _ in 0..<500 {
             var changed = bytes
@@ -104,7 +103,7 @@ import Testing
                 file.key(0, name)
                 file.string("value")
             }
-            let directory = try RDBDirectory()
+            let directory = TemporaryDirectory()
             return try RDBImporter.run(from: directory.write(file.finished()), to: directory.path + "/x.sqlite")
         }
         var names = (0..<5000).map { "key:\($0)" }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -83,7 +84,7 @@ func difference(_ a: [String: String], _ b: [String: String]) -> [String] {
 }
 
 struct RandomWriter {
-    var random: SeededGenerator
+    var random: SeededRandom
     let keyspace: Keyspace
     /// Whole keys seldom change, so that collections grow large.
     var isCalm = false
@@ -226,17 +227,6 @@ extension RandomWriter {
     }
 }
 
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
-
 @Suite struct CheckpointTests {
     static func meta(_ number: Int64) -> Meta {
         Meta(
@@ -266,13 +256,12 @@ struct SeededGenerator: RandomNumberGenerator {
     /// cut, for a keyspace that goes on living and for one that was loaded from the last snapshot.
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func snapshotIsTheStateAtTheCut(offset: UInt64) throws {
-        let seed = UInt64.random(in: 0...UInt64.max) / 10 * 10 + offset
-        print("seed \(seed)")
+        let seed = testSeed(offset)
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoint-\(UUID())")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let path = directory.appendingPathComponent("dump.sqlite").path
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: Keyspace(databases: 2))
         writer.isCalm = offset > 2
         writer.keyspace.limits = CheckpointTests.limits
         let elements = offset % 2 == 0 ? 40 : 400
@@ -349,14 +338,13 @@ struct SeededGenerator: RandomNumberGenerator {
 
     /// A failed attempt forgets nothing.
     @Test func failedCheckpointIsMadeUpForByTheNext() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("seed \(seed)")
+        let seed = testSeed()
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoint-\(UUID())")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let path = directory.appendingPathComponent("dump.sqlite").path
         let missing = directory.appendingPathComponent("missing/dump.sqlite").path
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: Keyspace(databases: 2))
         let keyspace = writer.keyspace
         keyspace.limits = CheckpointTests.limits
         for round in 1...30 {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -24,8 +25,8 @@ import Testing
     }
 
     /// Many hashes and times, against a model: what is due goes, at once and completely, soonest first.
-    @Test(arguments: [1, 2, 3]) func whatIsDueGoes(seed: UInt64) throws {
-        var random = SeededGenerator(state: seed)
+    @Test(arguments: [1, 2, 3]) func whatIsDueGoes(number: UInt64) throws {
+        var random = SeededRandom(testSeed(number))
         var model: [String: [String: Int64?]] = [:]
         var lastDue: Int64 = 0
         keyspace.onFieldExpired = { _, key, field in

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -125,10 +126,9 @@ private final class Texts {
 
     /// Hundreds of values, each with another amount of it handed over when it is changed.
     @Test func changesMeetValuesHalfHandedOver() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("seed \(seed)")
+        let seed = testSeed()
         let directory = TemporaryDirectory()
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: Keyspace(databases: 2))
         let keyspace = writer.keyspace
         keyspace.limits = Self.limits
         let db = keyspace.databases[0]
@@ -162,10 +162,9 @@ private final class Texts {
     /// Few values of thousands of elements, changed all over: more intervals than are kept apart, many words of bits,
     /// many batches.
     @Test func longValuesChangedAllOver() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("seed \(seed)")
+        let seed = testSeed()
         let directory = TemporaryDirectory()
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: Keyspace(databases: 2))
         let keyspace = writer.keyspace
         keyspace.limits = Self.limits
         let (db, length) = (keyspace.databases[0], 3000)

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -55,11 +56,11 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
     }
 
     @Test func modelOfManyKeys() {
-        var random = SystemRandomNumberGenerator()
+        var random = SeededRandom()
         var model: [String: String] = [:]
         for i in 0..<200_000 {
             let key = "key:\(Int.random(in: 0..<30_000, using: &random))"
-            switch Int.random(in: 0..<(i < 100_000 ? 4 : 2)) {
+            switch random.below(i < 100_000 ? 4 : 2) {
             case 0:
                 #expect(withBytes(key) { db.remove($0) } == (model.removeValue(forKey: key) != nil))
             case 1: #expect(get(key) == model[key])
@@ -140,15 +141,16 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
     var db: Database { keyspace.databases[0] }
 
     @Test func hashesInBothForms() throws {
+        var random = SeededRandom()
         var model: [String: String] = [:]
         try withBytes("h") { key in
             for i in 0..<20_000 {
-                let field = "f\(Int.random(in: 0..<(i < 1000 ? 50 : 3000)))"
+                let field = "f\(random.below(i < 1000 ? 50 : 3000))"
                 let editor = try #require(try db.editHash(key, create: true))
-                if Int.random(in: 0..<3) == 0 {
+                if random.below(3) == 0 {
                     #expect(withBytes(field) { editor.remove($0) } == (model.removeValue(forKey: field) != nil))
                 } else {
-                    let value = String(repeating: "v", count: Int.random(in: 0..<(i < 500 ? 10 : 100))) + "\(i)"
+                    let value = String(repeating: "v", count: random.below(i < 500 ? 10 : 100)) + "\(i)"
                     let isNew = withBytes(field) { f in withBytes(value) { editor.set(f, $0) } }
                     #expect(isNew == (model.updateValue(value, forKey: field) == nil))
                 }
@@ -168,14 +170,15 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
 
     @Test(arguments: [-2, 3, -1])
     func listsInBothForms(size: Int) throws {
+        var random = SeededRandom()
         keyspace.limits.listMaxListpackSize = size
         var model: [String] = []
         try withBytes("l") { key in
             for i in 0..<30_000 {
                 let editor = try #require(try db.editList(key, create: true))
-                let value = Bool.random() ? "\(i)" : String(repeating: "e", count: Int.random(in: 0..<60))
+                let value = Bool.random(using: &random) ? "\(i)" : String(repeating: "e", count: random.below(60))
                 withBytes(value) { value in
-                    switch Int.random(in: 0..<12) {
+                    switch random.below(12) {
                     case 0..<3:
                         editor.push(value, .tail)
                         model.append(value.string)
@@ -189,15 +192,15 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                         editor.removeLast()
                         model.removeLast()
                     case 7 where !model.isEmpty:
-                        let at = Int.random(in: 0..<model.count)
+                        let at = random.below(model.count)
                         editor.set(at, value)
                         model[at] = value.string
                     case 8, 9:
-                        let at = Int.random(in: 0...model.count)
+                        let at = Int.random(in: 0...model.count, using: &random)
                         editor.insert(value, at: at)
                         model.insert(value.string, at: at)
                     case 10 where model.count > 3000:
-                        let from = Int.random(in: 0..<model.count - 2500)
+                        let from = random.below(model.count - 2500)
                         editor.remove(at: from..<from + 2500)
                         model.removeSubrange(from..<from + 2500)
                     default: break
@@ -217,7 +220,7 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                         return true
                     }
                     #expect(seen == model.reversed())
-                    let at = Int.random(in: 0..<model.count)
+                    let at = random.below(model.count)
                     #expect(editor.view[at].string == model[at])
                 }
                 db.removeIfEmpty(editor.entry)
@@ -247,15 +250,16 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
     }
 
     @Test func sortedSetsKeepOrderAndRanks() throws {
+        var random = SeededRandom()
         var model: [String: Double] = [:]
         try withBytes("z") { key in
             for i in 0..<40_000 {
                 let editor = try #require(try db.editZSet(key, create: true))
-                let member = "m\(Int.random(in: 0..<(i < 500 ? 60 : 5000)))"
-                if Int.random(in: 0..<4) == 0 {
+                let member = "m\(random.below(i < 500 ? 60 : 5000))"
+                if random.below(4) == 0 {
                     #expect(withBytes(member) { editor.remove($0) } == (model.removeValue(forKey: member) != nil))
                 } else {
-                    let score = Double(Int.random(in: -50..<50)) / 4
+                    let score = Double(Int.random(in: -50..<50, using: &random)) / 4
                     withBytes(member) { _ = editor.set($0, score) }
                     model[member] = score
                 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -55,7 +56,7 @@ import Testing
     }
 
     @Test func randomEdits() {
-        var random = FlatFormat.Random("IntsetTests.randomEdits")
+        var random = SeededRandom()
         for round in 0..<40 {
             var set = Intset.allocate()
             var model: Set<Int64> = []
@@ -95,7 +96,7 @@ import Testing
     }
 
     @Test func randomDamage() {
-        var random = FlatFormat.Random("IntsetTests.randomDamage")
+        var random = SeededRandom()
         let memory = FlatFormat.GuardedMemory(capacity: 4096)
         for _ in 0..<100 {
             let sound = intset((0..<random.below(12)).map { _ in random.pick(FlatFormat.integers) })

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -164,7 +165,7 @@ import Testing
 
     // MARK: - Against a model
 
-    private func element(_ random: inout FlatFormat.Random) -> [UInt8] {
+    private func element(_ random: inout SeededRandom) -> [UInt8] {
         func text(_ length: Int) -> [UInt8] {
             (0..<length).map { _ in UInt8(random.below(256)) }
         }
@@ -180,7 +181,7 @@ import Testing
     }
 
     @Test func randomEdits() {
-        var random = FlatFormat.Random("ListpackTests.randomEdits")
+        var random = SeededRandom()
         for _ in 0..<30 {
             var pack = Listpack.allocate()
             var model: [[UInt8]] = []
@@ -201,7 +202,7 @@ import Testing
         }
     }
 
-    private func edit(_ pack: inout Listpack, _ model: inout [[UInt8]], _ random: inout FlatFormat.Random) {
+    private func edit(_ pack: inout Listpack, _ model: inout [[UInt8]], _ random: inout SeededRandom) {
         let value = element(&random)
         let i = model.isEmpty ? 0 : random.below(model.count)
         let at = pack.seek(i) ?? pack.endOffset
@@ -236,7 +237,7 @@ import Testing
         }
     }
 
-    private func check(_ pack: Listpack, _ model: [[UInt8]], _ random: inout FlatFormat.Random) {
+    private func check(_ pack: Listpack, _ model: [[UInt8]], _ random: inout SeededRandom) {
         let probe = model.isEmpty || random.below(3) == 0 ? element(&random) : model[random.below(model.count)]
         withBytes(probe) { probe in
             let found = pack.find(probe, from: Listpack.headerSize)
@@ -271,7 +272,7 @@ import Testing
     }
 
     @Test func randomDamage() {
-        var random = FlatFormat.Random("ListpackTests.randomDamage")
+        var random = SeededRandom()
         let memory = FlatFormat.GuardedMemory(capacity: 1 << 17)
         var accepted = 0
         for _ in 0..<200 {

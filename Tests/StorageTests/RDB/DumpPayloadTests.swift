@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -127,10 +128,7 @@ import Testing
 
     /// Whatever bytes are changed to, reading ends, with a value that works or an error. SWIFTLET_SEED repeats a run.
     @Test(.timeLimit(.minutes(5 + RDBDamageTests.mutationCount / 20_000))) func mutations() throws {
-        let seed =
-            ProcessInfo.processInfo.environment["SWIFTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
-        print("DUMP mutations: SWIFTLET_SEED=\(seed) SWIFTLET_MUTATIONS=\(RDBDamageTests.mutationCount)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom()
         try fill()
         let whole = payloads().map(\.bytes)
         keyspace.flushAll()

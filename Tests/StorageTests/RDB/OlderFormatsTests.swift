@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -131,7 +132,7 @@ import Testing
     }
 
     @Test func ziplistRandomDamage() {
-        var random = FlatFormat.Random("OlderFormatsTests.ziplistRandomDamage")
+        var random = SeededRandom()
         let memory = FlatFormat.GuardedMemory(capacity: 4096)
         for i in 0..<6000 {
             let bytes = memory.hold(FlatFormat.damaged(i % 2 == 0 ? integers : scores, &random))
@@ -170,7 +171,7 @@ import Testing
     }
 
     @Test func zipmapRandomDamage() {
-        var random = FlatFormat.Random("OlderFormatsTests.zipmapRandomDamage")
+        var random = SeededRandom()
         let memory = FlatFormat.GuardedMemory(capacity: 4096)
         for _ in 0..<6000 {
             let bytes = memory.hold(FlatFormat.damaged(map, &random))

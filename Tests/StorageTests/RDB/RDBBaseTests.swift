@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -6,7 +7,7 @@ import Testing
     @Test func checkValue() { #expect(CRC64.of(Bytes("123456789")) == 0xe9c6_d914_c4b8_d9ca) }
 
     @Test func piecesGiveTheSame() {
-        var random = SplitMix(state: 1)
+        var random = SeededRandom()
         let bytes = (0..<1000).map { _ in UInt8.random(in: 0...255, using: &random) }
         bytes.withBytes { whole in
             for cut in [0, 1, 7, 8, 9, 500, 999, 1000] {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -7,7 +8,7 @@ import Testing
 /// hangs or takes memory for what is not there.
 @Suite struct RDBDamageTests {
     private func error(_ bytes: [UInt8], skip: Bool = false) throws -> StorageError? {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         var options = RDBOptions()
         options.skipUnsupported = skip
         let reader = try RDBReader(path: directory.write(bytes), options: options, visitor: CountingVisitor())
@@ -169,12 +170,9 @@ import Testing
 
     /// Whatever bytes are changed to, what is imported can be loaded.
     @Test func whatIsImportedIsLoaded() throws {
-        let environment = ProcessInfo.processInfo.environment
-        let seed = environment["SWIFTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
-        print("imports of RDB mutations: SWIFTLET_SEED=\(seed)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom()
         let files = try ["redis_50_with_streams.rdb", "small_v12.rdb", "encodings.rdb"].map(RDBFiles.bytes)
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         var options = RDBImporter.Options()
         options.overwrite = true
         options.reading.databases = 16
@@ -198,10 +196,7 @@ import Testing
 
     /// Whatever bytes are changed to, reading ends, with a result or an error. SWIFTLET_SEED repeats a run.
     @Test(.timeLimit(.minutes(5 + mutationCount / 20_000))) func mutations() throws {
-        let environment = ProcessInfo.processInfo.environment
-        let seed = environment["SWIFTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
-        print("RDB mutations: SWIFTLET_SEED=\(seed) SWIFTLET_MUTATIONS=\(Self.mutationCount)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom()
         let files =
             try [
                 "encodings.rdb", "redis_50_with_streams.rdb", "corrupt_empty_keys.rdb", "parser_filters.rdb",
@@ -209,7 +204,7 @@ import Testing
                 "ziplist_with_integers.rdb", "sorted_set_as_ziplist.rdb", "intset_64.rdb", "hash_as_ziplist.rdb",
                 "keys_with_expiry.rdb", "easily_compressible_string_key.rdb", "ziplist_that_compresses_easily.rdb",
             ].map(RDBFiles.bytes) + [RDBSample.everyNewForm]
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         var options = RDBOptions()
         options.skipUnsupported = true
         for _ in 0..<Self.mutationCount {
@@ -221,17 +216,5 @@ import Testing
             let path = try directory.write(bytes)
             _ = try? RDBReader(path: path, options: options, visitor: CountingVisitor()).read()
         }
-    }
-}
-
-/// A generator that a seed determines.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -41,7 +42,7 @@ import Testing
     }()
 
     @Test func rowsOfASmallFile() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let output = directory.path + "/dump.sqlite"
         let summary = try RDBImporter.run(from: directory.write(Self.file), to: output)
         #expect(summary.keys == 5)
@@ -58,7 +59,7 @@ import Testing
     }
 
     @Test func failureLeavesNothing() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let output = directory.path + "/dump.sqlite"
         let input = try directory.write(Array(Self.file.dropLast(1)))
         #expect(throws: StorageError.self) { try RDBImporter.run(from: input, to: output) }
@@ -66,7 +67,7 @@ import Testing
     }
 
     @Test func anExistingSnapshotIsReplacedOnlyWhenForced() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let input = try directory.write(Self.file)
         let output = try directory.write(Array("precious".utf8), to: "dump.sqlite")
         #expect(throws: StorageError.self) { try RDBImporter.run(from: input, to: output) }
@@ -78,7 +79,7 @@ import Testing
     }
 
     @Test func aLogOfSQLitesBesideTheNameIsNotOverrun() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let input = try directory.write(Self.file)
         _ = try directory.write([1], to: "dump.sqlite-wal")
         var options = RDBImporter.Options()
@@ -89,7 +90,7 @@ import Testing
     }
 
     @Test func anInterruptionLeavesNothing() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let input = try directory.write(RDBBuilder.manyStrings(3000))
         var options = RDBImporter.Options()
         options.progress = { _ in false }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -119,7 +120,7 @@ struct RDBExpectation: CustomTestStringConvertible, Sendable {
     // MARK: - Files made here
 
     private func read(_ bytes: [UInt8], _ options: RDBOptions = RDBOptions()) throws -> RecordingVisitor {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let reader = try RDBReader(path: directory.write(bytes), options: options, visitor: RecordingVisitor())
         try reader.read()
         return reader.visitor

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -10,7 +11,7 @@ import Testing
 
     @Test func checksumOfAPatch() {
         var bytes = [UInt8](repeating: 0, count: 5000)
-        var random = SplitMix(state: 7)
+        var random = SeededRandom()
         for i in bytes.indices { bytes[i] = UInt8.random(in: 0...255, using: &random) }
         for (offset, count) in [(0, 4), (17, 4), (4096, 8), (4996, 4), (100, 1)] {
             var holed = bytes
@@ -133,7 +134,7 @@ import Testing
     }
 
     private func exported(
-        _ bytes: [UInt8], _ directory: RDBDirectory, _ change: (inout RDBExporter.Options) -> Void
+        _ bytes: [UInt8], _ directory: TemporaryDirectory, _ change: (inout RDBExporter.Options) -> Void
     ) throws -> (summary: RDBExporter.Summary, path: String) {
         let snapshot = directory.path + "/dump.sqlite"
         if !directory.contents.contains("dump.sqlite") {
@@ -148,7 +149,7 @@ import Testing
 
     @Test(arguments: [9, 10, 11, 12], [true, false])
     func roundTrip(version: Int, compresses: Bool) throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let bytes = Self.rich(fieldExpiries: version == 12)
         if version == 9 {
             // The functions are in the way.
@@ -183,7 +184,7 @@ import Testing
     }
 
     @Test func versionNine() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         var bytes = Self.rich(fieldExpiries: false)
         // Without the library: its opcode, a length, 25 bytes.
         bytes.removeSubrange(9..<9 + 1 + 1 + 25)
@@ -198,7 +199,7 @@ import Testing
     }
 
     @Test func fieldExpiriesNeedVersionTwelve() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let bytes = Self.rich(fieldExpiries: true)
         let error = #expect(throws: StorageError.self) { _ = try exported(bytes, directory) { $0.version = 11 } }
         #expect(error?.message.contains("\"expiring3\"") == true)
@@ -216,7 +217,7 @@ import Testing
     }
 
     @Test func nothingIsReplacedUnasked() throws {
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         _ = try exported(Self.rich(fieldExpiries: false), directory) { _ in }
         #expect(throws: StorageError.self) {
             _ = try exported([], directory) { $0.overwrite = false }
@@ -233,7 +234,7 @@ import Testing
             file.key(0, "same")
             file.string("x")
         }
-        let directory = try RDBDirectory()
+        let directory = TemporaryDirectory()
         let error = #expect(throws: StorageError.self) { _ = try Verification.run(directory.write(file.finished())) }
         #expect(error?.message.contains("\"same\"") == true)
         #expect(throws: StorageError.self) { _ = try Verification.run(directory.write([1, 2], to: "neither")) }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -170,9 +171,8 @@ import Testing
 
     /// Keys that are written, removed and moved while the rest is being marked.
     @Test func markingGoesOnBetweenCommands() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("seed \(seed)")
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: keyspace)
+        let seed = testSeed()
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: keyspace)
         keyspace.limits = CheckpointTests.limits
         let checkpointer = makeCheckpointer()
         for round in 1...12 {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -28,7 +29,7 @@ import Testing
         Issue.record("no seed from \(seed) on gives rows to every table")
     }
     private func makeOnce(_ seed: UInt64) throws {
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: Keyspace(databases: 2))
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: Keyspace(databases: 2))
         writer.keyspace.limits = CheckpointTests.limits
         writer.isCalm = true
         for _ in 0..<6000 { try writer.write(keys: 12, elements: 60) }
@@ -63,7 +64,7 @@ import Testing
             return false
         }
         // As clients may at any time.
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: keyspace)
+        var writer = RandomWriter(random: SeededRandom(seed), keyspace: keyspace)
         for _ in 0..<300 { try writer.write(keys: 12, elements: 60) }
         let checkpointer = Checkpointer(keyspace: keyspace, path: path, wake: {})
         for number in 2...3 as ClosedRange<Int64> {
@@ -76,8 +77,7 @@ import Testing
     }
 
     @Test func everyIntegerColumnAtItsBoundaries() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("seed \(seed)")
+        let seed = testSeed()
         try make(seed)
         let original = try #require(FileManager.default.contents(atPath: path))
         var refused = 0

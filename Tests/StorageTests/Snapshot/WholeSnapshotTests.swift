@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -103,8 +104,8 @@ struct WholeSnapshotTests {
     }
 
     /// Three levels of nodes, several pages of the map, and values on pages of their own between them.
-    @Test(arguments: [1, 2] as [UInt64]) func largeTables(seed: UInt64) throws {
-        var random = SplitMix64(seed: seed)
+    @Test(arguments: [1, 2] as [UInt64]) func largeTables(number: UInt64) throws {
+        var random = SeededRandom(testSeed(number))
         var batches: [RowBatch] = []
         var id: Int64 = 1
         var slot: UInt32 = 0
@@ -143,7 +144,7 @@ struct WholeSnapshotTests {
 
     /// Rows that do not ascend: some wait, many make SQLite go on.
     @Test(arguments: [10, 60_000]) func rowsOutOfOrder(count: Int) throws {
-        var random = SplitMix64(seed: 7)
+        var random = SeededRandom()
         var ids = (1...Int64(count)).map { $0 * 2 }
         ids.shuffle(using: &random)
         var batches: [RowBatch] = []

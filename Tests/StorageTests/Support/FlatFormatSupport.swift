@@ -1,30 +1,11 @@
 import Foundation
 import Glibc
+import TestSupport
 
 @testable import Storage
 
 /// What the tests of the flat formats share.
 enum FlatFormat {
-    /// A repeatable source of randomness (splitmix64). Its seed is printed, and read from SWIFTLET_TEST_SEED.
-    struct Random: RandomNumberGenerator {
-        private var state: UInt64
-
-        init(_ test: String) {
-            let given = ProcessInfo.processInfo.environment["SWIFTLET_TEST_SEED"].flatMap(UInt64.init)
-            state = given ?? UInt64.random(in: 0...UInt64.max)
-            print("\(test): SWIFTLET_TEST_SEED=\(state)")
-        }
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-        mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-        mutating func pick<T>(_ from: [T]) -> T { from[below(from.count)] }
-    }
-
     /// Memory that ends at a page which cannot be touched, so that a read past the end ends the test run.
     final class GuardedMemory {
         private let base: UnsafeMutableRawPointer
@@ -68,7 +49,7 @@ enum FlatFormat {
     }
 
     /// `bytes` with a few bytes, or its length, changed.
-    static func damaged(_ bytes: [UInt8], _ random: inout Random) -> [UInt8] {
+    static func damaged(_ bytes: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
         var out = bytes
         for _ in 0...random.below(3) where !out.isEmpty {
             let i = random.below(out.count)

@@ -2,17 +2,6 @@ import Foundation
 
 @testable import Storage
 
-/// A directory that goes with the test.
-final class TemporaryDirectory {
-    let path: String
-    init() {
-        path = NSTemporaryDirectory() + "snapshot-" + UUID().uuidString
-        try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-    var snapshot: String { path + "/dump.sqlite" }
-}
-
 /// A row that owns its bytes. Scores compare by their bits.
 enum OwnedRow: Equatable {
     case string(Int64, db: Int32, [UInt8], [UInt8], Int64?)
