@@ -51,7 +51,7 @@ unit: test-deps
 # or in `make differential`, every run tries something else.
 clients: test-deps build
 	SWIFTLET_SEED=$${SWIFTLET_SEED:-20261123} SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) \
-	$(PYTHON) -m pytest -q Tests/clients
+	$(PYTHON) -m pytest -q Tests/tidy Tests/clients
 
 test: lint unit clients
 

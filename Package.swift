@@ -30,7 +30,8 @@ let package = Package(
             name: "Migrate",
             dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: swift6),
-        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: swift6),
-        .testTarget(name: "ServerTests", dependencies: ["Server"], swiftSettings: swift6),
+        .target(name: "TestSupport", path: "Tests/Support/Swift", swiftSettings: swift6),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "TestSupport"], swiftSettings: swift6),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "TestSupport"], swiftSettings: swift6),
     ]
 )

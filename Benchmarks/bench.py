@@ -9,9 +9,20 @@ median of the ratios of neighbours. `--only` takes names of groups (`--list` pri
 redis-server, redis-benchmark, and Python 3.9; no package beyond the standard library. Everything is bound to the
 loopback address.
 """
-import argparse, fnmatch, os, random, shutil, statistics, subprocess, sys, tempfile, time
+import argparse
+import fnmatch
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 
-import conversion, datatypes, saving  # noqa: F401 (they register their groups)
+import conversion
+import datatypes
+import saving  # noqa: F401 (they register their groups)
 from groups import GROUPS, LOGS, Row, group, paired
 from harness import (
     CLIENT_CORES, KINDS, POOL, SERVER_CORES, Client, Server, alternate, encode, grow, pipeline, set_requests)

@@ -1,5 +1,7 @@
 """redis-migrate against redis-server's own loading and saving of the same 5M keys."""
-import os, subprocess, time
+import os
+import subprocess
+import time
 
 from groups import LOGS, Row, group
 from harness import CLIENT_CORES, SERVER_CORES, Server, pipeline, set_requests

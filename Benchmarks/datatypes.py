@@ -1,5 +1,7 @@
 """Every type's commands on small values and large ones, and what large collections cost: memory, deletion, checkpoint."""
-import os, random, time
+import os
+import random
+import time
 
 from groups import LOGS, Row, group, paired
 from harness import POOL, Server, alternate, encode, pipeline

@@ -1,5 +1,17 @@
 """The servers under test and the clients that fill and ask them; used by bench.py."""
-import os, random, signal, socket, subprocess, time
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests" / "Support"))
+
+from resp import Connection, decoded
+from resp import encode as request
 
 SERVER_CORES, CLIENT_CORES = {0}, {1}
 TICK = os.sysconf("SC_CLK_TCK")
@@ -8,32 +20,24 @@ POOL = random.Random(7).randbytes(1 << 20)  # Values are slices of this: they do
 
 # MARK: Clients
 
-class Client:
-    """One connection, one request at a time, for replies of any RESP2 type."""
+class Client(Connection):
+    """One connection, one request at a time; replies come decoded."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.socket.makefile("rb")
+        super().__init__(port)
+        self.socket.settimeout(None)
 
     def __call__(self, *words):
-        self.socket.sendall(encode(*words))
-        return self.reply()
+        self.send(*words)
+        return self.answer()
 
-    def reply(self):
-        line = self.file.readline()
-        if not line:
-            raise ConnectionError("the server closed the connection")
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"-":
-            raise RuntimeError(rest.decode())
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
-        if kind == b"*":
-            return [self.reply() for _ in range(int(rest))]
-        return rest
+    def answer(self):
+        reply = self.reply()
+        if reply[:1] == b"-":
+            raise RuntimeError(reply[1:-2].decode())
+        if reply[:1] == b"+":
+            return reply[1:-2]
+        return decoded(reply)
 
     def info(self, section):
         lines = self("INFO", section).decode().splitlines()
@@ -41,8 +45,7 @@ class Client:
 
 
 def encode(*words):
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+    return request(words)
 
 
 def pipeline(port, requests, batch, lines=True):
@@ -54,7 +57,7 @@ def pipeline(port, requests, batch, lines=True):
     def settle(owed):
         if not lines:
             for _ in range(owed):
-                client.reply()
+                client.answer()
             return
         while owed > 0:
             data = connection.recv(1 << 18)

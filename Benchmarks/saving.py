@@ -1,5 +1,7 @@
 """Writes during a whole checkpoint: the first one and one after everything has changed, for data of three shapes."""
-import random, threading, time
+import random
+import threading
+import time
 
 from groups import LOGS, Row, group
 from harness import CLIENT_CORES, SERVER_CORES, Client, Server, encode, pipeline
@@ -42,7 +44,7 @@ def paced(port, shape, count, going):
         request = encode(*writes(shape, count, len(found), generator.randrange(count)))
         start = time.perf_counter()
         client.socket.sendall(request)
-        client.reply()
+        client.answer()
         found.append((time.perf_counter() - start) * 1e3)
     return found
 

@@ -8,9 +8,10 @@ import shutil
 import pytest
 import redis
 
+from data import CORPUS, NEWER, fill
+from life import loaded
+from migrate import migrate
 from oracle import start_redis, start_swiftlet
-from test_main_job import CORPUS, NEWER, loaded, migrate
-from test_round_trip import fill
 
 
 def text(data):

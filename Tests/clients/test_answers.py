@@ -2,17 +2,12 @@
 not there. Compared with redis-server."""
 
 import hashlib
-import pathlib
 import re
-import sys
 
 import pytest
 
-from oracle import Pair, bulks, start_redis, start_swiftlet
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "differential"))
-
-from compare import parsed  # noqa: E402
+from oracle import Pair, start_redis, start_swiftlet
+from resp import bulks, parsed
 
 # --- COMMAND INFO ---
 
@@ -218,7 +213,7 @@ def test_the_user_with_a_password(password):
         for version in (2, 3):
             both.swiftlet.call("HELLO", version), both.oracle.call("HELLO", version)
             for command in (["ACL", "LIST"], ["ACL", "USERS"], ["ACL", "GETUSER", "default"], ["ACL", "WHOAMI"]):
-                reply = both(*command)
+                both(*command)
         assert hashlib.sha256(password.encode()).hexdigest().encode() in both("ACL", "LIST")
         assert both.swiftlet.call("ACL", "SETUSER", "default", "nopass").startswith(b"-ERR ")
     finally:

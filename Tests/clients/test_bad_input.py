@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from oracle import encode, new_seed
+from resp import encode
+from seed import new_seed
 
 LIMITS = ["9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809", "1e3", "", " 1"]
 

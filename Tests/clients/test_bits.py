@@ -2,8 +2,9 @@
 
 import pytest
 
-from oracle import bulk, seeded
+from resp import bulk
 from script import run
+from seed import seeded
 
 OVERFLOWS = ["WRAP", "SAT", "FAIL"]
 

@@ -12,7 +12,9 @@ import time
 
 import pytest
 
-from oracle import Connection, Server, bulks, integer, new_seed, start_swiftlet, swiftlet_binary
+from oracle import Server, start_swiftlet, swiftlet_binary
+from resp import Connection, bulks, integer
+from seed import new_seed, seeded
 
 PATIENCE = 20  # seconds
 
@@ -602,7 +604,7 @@ def test_time_is_up_in_order(stage):
     side = stage.sides[0]
     side["x"]
     times = [0.02 * i for i in range(1, 25)]
-    random.Random(7).shuffle(times)
+    seeded(7).shuffle(times)
     began = time.monotonic()
     for i, seconds in enumerate(times):
         side[f"t{i}"].send("BLPOP", "k", seconds)

@@ -1,17 +1,13 @@
 """`rdb_changes_since_last_save` after each write is compared with redis-server's: save points go by it."""
 
-import pathlib
 import re
-import sys
 
 import pytest
 
 from every_command import LINES, MORE_LINES, dumped, restore
-from oracle import new_seed, start_redis, start_swiftlet
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "differential"))
-
-from generator import Generator, Plain  # noqa: E402
+from generator import Generator, Plain
+from oracle import start_redis, start_swiftlet
+from seed import new_seed
 
 # Save points that are never due: FLUSHALL saves only where there are some.
 NEVER = ("--save", "100000000 1000000000")

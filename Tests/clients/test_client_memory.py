@@ -3,9 +3,9 @@
 import re
 import time
 
-from oracle import encode, start_swiftlet
-from launched import wait_until
-from test_limits import connect_slow_reader
+from oracle import start_swiftlet
+from resp import connect_slow_reader, encode
+from waiting import wait_until
 
 
 def fields(line):

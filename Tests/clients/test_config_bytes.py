@@ -7,8 +7,8 @@ import unicodedata
 
 import pytest
 
-from oracle import bulks
 from process import setting
+from resp import bulks
 
 LINES = [b"# a comment", b"requirepass secret", b"", b"maxclients 200"]
 NOAUTH = b"-NOAUTH Authentication required.\r\n"

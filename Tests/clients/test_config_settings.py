@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
-from oracle import ROOT, bulks
+from oracle import ROOT
 from process import setting
+from resp import bulks
 
 CONFIG = ROOT / "Sources" / "Server" / "Config"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"

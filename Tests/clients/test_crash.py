@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from oracle import new_seed, swiftlet_binary
+from oracle import swiftlet_binary
+from seed import new_seed
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "crash" / "crash.py"
 

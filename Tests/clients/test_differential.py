@@ -10,20 +10,21 @@ import sys
 
 import pytest
 
-from oracle import bulks, swiftlet_binary
-from test_main_job import migrate_binary
+from migrate import migrate_binary
+from oracle import swiftlet_binary
+from resp import bulks
+from seed import new_seed
 
 DIFFERENTIAL = pathlib.Path(__file__).resolve().parents[1] / "differential"
-SEED = os.environ.get("SWIFTLET_SEED", "20260731")
 COMMANDS = 200_000
 
 
 def test_no_difference():
     if swiftlet_binary() is None:
         pytest.skip("swiftlet-server is not built")
-    print(f"seed {SEED}")
+    seed = new_seed()
     run = subprocess.run(
-        [sys.executable, str(DIFFERENTIAL / "run.py"), "--commands", str(COMMANDS), "--seed", SEED],
+        [sys.executable, str(DIFFERENTIAL / "run.py"), "--commands", str(COMMANDS), "--seed", str(seed)],
         env={**os.environ, "SWIFTLET_SERVER": swiftlet_binary(), "SWIFTLET_MIGRATE": migrate_binary()},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
     )  # fmt: skip
@@ -32,7 +33,6 @@ def test_no_difference():
 
 
 def test_every_command_is_tried(swiftlet):
-    sys.path.append(str(DIFFERENTIAL))
     from differences import NO_DATA
     from generator import drawn_commands
 

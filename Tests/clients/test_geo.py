@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from oracle import seeded
 from script import run
+from seed import seeded
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_errors(pair):
     """)
 
 
-def test_scores_that_are_no_places(pair):
+def test_positions_at_scores_without_a_place(pair):
     for score in ("0", "-1", "1.5", "4503599627370495", "4503599627370496", "9007199254740992", "1e15"):
         pair("ZADD", "z", score, f"m{score}")
     members = [f"m{s}" for s in ("0", "1.5", "4503599627370495", "1e15")]

@@ -5,8 +5,10 @@ import time
 
 import pytest
 
-from oracle import bulk, bulks, integer, new_seed, start_swiftlet
+from oracle import start_swiftlet
+from resp import bulk, bulks, integer
 from script import scan_all
+from seed import new_seed
 
 
 def numbers_of(reply):

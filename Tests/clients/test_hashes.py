@@ -1,11 +1,11 @@
 """Hashes, compared with redis-server: replies must be equal byte for byte, in RESP2 and RESP3."""
 
-import random
 
 import pytest
 
-from oracle import bulks
+from resp import bulks
 from script import flat, in_pairs, members, run, scan_all
+from seed import seeded
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_encoding_follows_size(pair):
 
 @pytest.mark.parametrize("size", [10, 512])
 def test_against_a_model(pair, size):
-    rng = random.Random(size)
+    rng = seeded(size)
     model = {}
     for step in range(1500):
         field = str(rng.randrange(size))

@@ -2,8 +2,9 @@
 
 import pytest
 
-from oracle import bulk, integer, seeded
+from resp import bulk, integer
 from script import run
+from seed import seeded
 
 
 @pytest.fixture

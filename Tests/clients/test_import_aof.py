@@ -2,7 +2,6 @@
 redis-server which wrote them."""
 
 import os
-import random
 import re
 import shutil
 import signal
@@ -11,9 +10,12 @@ import time
 
 import pytest
 
-from oracle import Server, bulk, encode, new_seed, start_redis, swiftlet_binary
-from test_main_job import loaded, migrate, migrate_binary, mixed_requests
-from test_round_trip import fill
+from data import fill, mixed_requests
+from life import loaded
+from migrate import migrate, migrate_binary
+from oracle import Server, start_redis, swiftlet_binary
+from resp import bulk, encode
+from seed import seeded
 
 SET = encode(["SELECT", "0"]) + encode(["SET", "k", "v"])
 OLD = b"REDIS0009\xfe\0\0\1k\3old\xff" + b"\0" * 8
@@ -122,7 +124,7 @@ def single_file(directory, name="appendonly.aof"):
 @pytest.mark.parametrize("form", ["folder", "single file"])
 @pytest.mark.parametrize("ours", ["yes", "no"])
 def test_what_redis_server_wrote(preamble, form, ours, tmp_path):
-    rng = random.Random(new_seed())
+    rng = seeded()
 
     def work(connection):
         connection.call("SELECT", 2)
@@ -155,7 +157,7 @@ def test_what_redis_server_wrote(preamble, form, ours, tmp_path):
 
 def test_several_increments(tmp_path):
     """While a rewrite runs or has failed, the manifest has more than one increment; killed servers leave such."""
-    rng = random.Random(new_seed())
+    rng = seeded()
 
     def work(connection):
         write_mixed(connection, rng, 100)
@@ -370,7 +372,7 @@ def test_times(tmp_path):
 
 def test_killed_at_any_time_it_begins_again(tmp_path):
     """The snapshot appears when everything is in it."""
-    rng = random.Random(new_seed())
+    rng = seeded()
     commands = [encode(["SELECT", "0"])] + [encode(["RPUSH", f"list:{n % 50}", f"element {n}"]) for n in range(30_000)]
     content = b"".join(commands)
     (tmp_path / "appendonly.aof").write_bytes(content)

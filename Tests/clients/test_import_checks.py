@@ -8,9 +8,13 @@ import time
 
 import pytest
 
-from oracle import bulk, bulks, integer, seeded, start_redis
+from data import CORPUS
+from life import loaded
+from migrate import migrate, migrate_binary
+from oracle import start_redis
+from resp import bulk, bulks, integer
+from seed import seeded
 from test_import_aof import Refused, ended, started
-from test_main_job import CORPUS, loaded, migrate, migrate_binary
 from test_round_trip import MUTATIONS
 
 

@@ -1,11 +1,11 @@
 """Keys, expiries, SCAN and SORT, compared with the oracle."""
 
-import random
 import time
 
 import pytest
 
-from oracle import bulk, bulks
+from resp import bulk, bulks
+from seed import seeded
 
 
 def test_whole_keys(protocols):
@@ -229,7 +229,7 @@ def test_scan(both):
 
 
 def test_scan_while_keys_come_and_go(both):
-    swiftlet, numbers = both.swiftlet, random.Random(4)
+    swiftlet, numbers = both.swiftlet, seeded(4)
     for i in range(500):
         swiftlet.call("SET", f"stays:{i}", i)
     found, cursor = set(), b"0"
@@ -396,7 +396,7 @@ def test_sort_store(both):
 
 
 def test_sort_at_random(both):
-    numbers = random.Random(5)
+    numbers = seeded(5)
     for size in (0, 1, 16, 700):
         both("DEL", "l")
         for i in range(size):

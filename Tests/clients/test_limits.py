@@ -8,8 +8,10 @@ import time
 
 import pytest
 
-from oracle import encode, start_redis, start_swiftlet, swiftlet_binary
-from launched import Launched, wait_until
+from launched import Launched
+from oracle import start_redis, start_swiftlet, swiftlet_binary
+from resp import connect_slow_reader, encode
+from waiting import wait_until
 
 
 @pytest.fixture(params=[start_swiftlet, start_redis], ids=["swiftlet", "redis"])
@@ -61,14 +63,6 @@ class TestBeforeAuthentication:
             assert b"output-buffer-limit" in open(server.log.name, "rb").read()
         finally:
             server.stop()
-
-
-def connect_slow_reader(server):
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(10)
-    s.connect(("127.0.0.1", server.port))
-    return s
 
 
 def is_closed(s):

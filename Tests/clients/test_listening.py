@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
+from launched import Launched
 from oracle import swiftlet_binary
-from launched import Launched, wait_until
+from waiting import wait_until
 
 
 def has_ipv6():

@@ -1,8 +1,9 @@
 """Lists, compared with the oracle."""
 
-import random
 
 import pytest
+
+from seed import seeded
 
 LARGE = "x" * 9000
 
@@ -250,7 +251,7 @@ def test_waiting_names_in_a_transaction(protocols):
 
 def test_at_random(both):
     """Long runs of everything, with elements of all sizes."""
-    numbers = random.Random(6)
+    numbers = seeded(6)
 
     def element():
         kind = numbers.random()

@@ -7,8 +7,10 @@ import time
 
 import pytest
 
-from oracle import Connection, encode, start_redis, swiftlet_binary
-from launched import Launched, wait_until
+from launched import Launched
+from oracle import start_redis, swiftlet_binary
+from resp import Connection, encode
+from waiting import wait_until
 
 KEYS = 400_000
 

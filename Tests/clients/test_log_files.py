@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from oracle import Server, encode, free_port, start_swiftlet, swiftlet_binary
+from oracle import Server, free_port, start_swiftlet, swiftlet_binary
+from resp import encode
 
 LOG = ("--appendonly", "yes")
 

@@ -5,91 +5,19 @@ The corpus is Tests/Fixtures/rdb.
 """
 
 import os
-import pathlib
 import random
 import shutil
 import sqlite3
 import subprocess
-import time
 
 import pytest
 
-from oracle import ROOT, Server, bulk, bulks, new_seed, start_redis, swiftlet_binary
-
-CORPUS = ROOT / "Tests" / "Fixtures" / "rdb"
-
-# Refused, with and without --skip-unsupported: damage, and an append-only file that is no RDB file.
-REFUSED = ["corrupt_ziplist.rdb", "rdb-preamble.aof"]
-# Modules: read with --skip-unsupported only.
-PARTLY_SUPPORTED = ["redis_40_with_module.rdb", "redis_60_with_module_aux.rdb"]
-# In versions that the oracle does not read: see test_all_types.py.
-NEWER = ["small_v11.rdb", "small_v12.rdb"]
-FILES = sorted(p.name for p in CORPUS.glob("*") if p.suffix in (".rdb", ".aof"))
-SUPPORTED = [name for name in FILES if name not in REFUSED + PARTLY_SUPPORTED + NEWER]
-
-FAR = 4_000_000_000_000  # ms since 1970: expiries are after it
-TYPES = ["string", "list", "hash", "set", "zset", "stream"]
-
-
-def migrate_binary():
-    given = os.environ.get("SWIFTLET_MIGRATE")
-    if given:
-        return given
-    built = [p for p in (ROOT / ".build").glob("*/redis-migrate") if p.is_file()]
-    if not built:
-        pytest.skip("redis-migrate is not built")
-    return str(max(built, key=lambda p: p.stat().st_mtime))
-
-
-def migrate(*arguments):
-    return subprocess.run(
-        [migrate_binary(), "to-sqlite", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
-
-
-class Life:
-    """Swiftlet on one directory, in which it can be killed and started again."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.server = self.connection = None
-
-    def start(self):
-        binary = swiftlet_binary()
-        if binary is None:
-            pytest.skip("swiftlet-server is not built")
-        # The last of two settings wins.
-        self.server = Server(binary, ("--appendonly", "yes", "--dir", str(self.directory)))
-        self.connection = loaded(self.server)
-        return self
-
-    def kill(self):
-        """kill -9."""
-        if self.server:
-            if self.connection:
-                self.connection.close()
-            self.server.stop()
-        self.server = self.connection = None
-
-    def restart(self):
-        self.kill()
-        self.start()
-
-    def call(self, *args):
-        reply = self.connection.call(*args)
-        assert reply[:1] not in b"-!", (args, reply)
-        return reply
-
-    def digest(self):
-        return self.call("DEBUG", "DIGEST")
-
-
-def loaded(server):
-    """A connection to a server that has read its data."""
-    connection = server.connect()
-    while connection.call("PING").startswith(b"-LOADING"):
-        time.sleep(0.005)
-    return connection
+from data import CORPUS, FAR, FILES, NEWER, PARTLY_SUPPORTED, REFUSED, SUPPORTED, mixed_requests
+from life import Life, loaded
+from migrate import migrate
+from oracle import start_redis
+from resp import bulk, bulks
+from seed import new_seed
 
 
 @pytest.fixture
@@ -195,41 +123,6 @@ def test_refused_file(name, options, tmp_path):
     assert run.returncode > 0, run.stderr
     assert name in run.stderr and "offset" in run.stderr
     assert os.listdir(output) == []
-
-
-def mixed_requests(rng, count):
-    """Requests that make `count` keys of all five types, small and large, some with an expiry far ahead."""
-
-    def word():
-        draw = rng.random()
-        if draw < 0.3:
-            return str(rng.randrange(-(1 << rng.choice([7, 15, 31, 63])), 1 << rng.choice([7, 15, 31, 63])))
-        if draw < 0.4:
-            return rng.randbytes(rng.randrange(1, 60))
-        if draw < 0.42:
-            return rng.choice("abc") * rng.randrange(1000, 6000)
-        return f"wörd {rng.randrange(1 << 30)} " + "x" * rng.randrange(30)
-
-    for n in range(count):
-        kind = TYPES[n % 5]
-        key = rng.choice([f"{kind}:{n}", f"schlüssel:{n}", b"\xff\x00%d" % n])
-        size = rng.choices([rng.randrange(1, 10), rng.randrange(100, 600), 3000], [97, 2.8, 0.2])[0]
-        if kind == "string":
-            yield "SET", key, word() if size < 100 else rng.randbytes(size * 20)
-        elif kind == "list":
-            yield "RPUSH", key, *(word() for _ in range(size))
-        elif kind == "hash":
-            yield "HSET", key, *(w for i in range(size) for w in (f"f{i}" if rng.random() < 0.8 else word(), word()))
-        elif kind == "set" and rng.random() < 0.5:
-            yield "SADD", key, *(rng.randrange(1 << rng.choice([8, 20, 50])) for _ in range(size))
-        elif kind == "set":
-            yield "SADD", key, *(word() for _ in range(size))
-        else:
-            odd = ["inf", "-inf", "-0.0", "1e300"]
-            scores = [lambda: rng.randrange(-100, 100), rng.random, lambda odd=odd: rng.choice(odd)]
-            yield "ZADD", key, *(w for _ in range(size) for w in (rng.choices(scores, [5, 4, 1])[0](), word()))
-        if rng.random() < 0.2:
-            yield "PEXPIREAT", key, FAR + rng.randrange(10**10)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from oracle import bulk, encode, seeded, start_redis, start_swiftlet
+from oracle import start_redis, start_swiftlet
+from resp import bulk, encode
+from seed import seeded
 
 FILL = {
     "string": ["SET", "{}", "value \x00 of some length"],

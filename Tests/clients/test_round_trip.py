@@ -11,10 +11,12 @@ import time
 
 import pytest
 
-from oracle import bulk, bulks, integer, new_seed, start_redis, start_swiftlet
-from test_main_job import (
-    CORPUS, FAR, NEWER, REFUSED, SUPPORTED, loaded, migrate, migrate_binary, mixed_requests,
-)  # fmt: skip
+from data import CORPUS, FAR, NEWER, REFUSED, SUPPORTED, fill, mixed_requests
+from life import loaded
+from migrate import migrate, migrate_binary
+from oracle import start_redis, start_swiftlet
+from resp import bulk, bulks, integer
+from seed import new_seed
 
 GENERATED = int(os.environ.get("SWIFTLET_ROUND_TRIPS", "5"))
 MUTATIONS = int(os.environ.get("SWIFTLET_MUTATIONS", "2000"))
@@ -244,35 +246,6 @@ def test_verify_tells_what_differs(tmp_path):
 
 
 # MARK: DUMP and RESTORE
-
-
-def fill(call):
-    """A value of every type and encoding."""
-    for i in range(300):
-        call("XADD", "stream", f"{i + 1}-{i % 3}", *(["f", i, "g", f"word {i}"] if i % 7 else [f"h{i}", "x"]))
-    call("XDEL", "stream", "10-0", "11-1")
-    call("XGROUP", "CREATE", "stream", "unread", "$")
-    call("XGROUP", "CREATE", "stream empty", "g", "0", "MKSTREAM")
-    call("SET", "int", 12345)
-    call("SET", "negative", -7)
-    call("SET", "large int", 1 << 62)
-    call("SET", "empty", "")
-    call("SET", "embstr", "a short value")
-    call("SET", "raw", "compress me " * 100)
-    call("SET", "binary", bytes(range(256)) * 3)
-    call("APPEND", "appended", "12")
-    call("APPEND", "appended", "34")
-    for name, count in [("small", 4), ("middle", 150), ("large", 900)]:
-        words = [str(i * 1000) if i % 3 else f"word {i}" for i in range(count)]
-        call("RPUSH", f"list {name}", *words)
-        call("SADD", f"integers {name}", *(i * i - 9 for i in range(count)))
-        call("SADD", f"set {name}", *words)
-        call("HSET", f"hash {name}", *(w for i, word in enumerate(words) for w in (f"f{i}", word)))
-        call("ZADD", f"zset {name}", *(w for i, word in enumerate(words) for w in (i % 7 / 4, word)))
-    call("RPUSH", "list long", "a", "x" * 20000, "", "y" * 9000)
-    call("HSET", "hash long", "field", "v" * 100)
-    call("ZADD", "zset zero", "-0", "a", "5", "b", "-0.0", "c")
-    call("ZADD", "zset odd", "inf", "a", "-inf", "b", "-0", "c", "1e300", "d", "0.1", "e")
 
 
 def test_dump_is_read_by_the_other(both):

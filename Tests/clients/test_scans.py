@@ -3,7 +3,8 @@ nothing is given twice because something else was removed."""
 
 import pytest
 
-from oracle import bulks, seeded
+from resp import bulks
+from seed import seeded
 
 # How a collection is filled, walked, and what is removed with; whether elements come with values.
 KINDS = {

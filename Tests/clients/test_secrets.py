@@ -2,7 +2,8 @@
 
 import pytest
 
-from oracle import encode, start_redis, start_swiftlet
+from oracle import start_redis, start_swiftlet
+from resp import encode
 
 # What redis-server shows too, word for word.
 AS_REDIS = """

@@ -4,12 +4,12 @@ Integer sets come in ascending order from both servers; the order of other sets 
 or have one member.
 """
 
-import random
 
 import pytest
 
-from oracle import bulk, bulks, integer
+from resp import bulk, bulks, integer
 from script import members, run, scan, scan_all
+from seed import seeded
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_algebra_of_integers(pair):
 
 
 def test_algebra_fuzz(pair):
-    rng = random.Random(1)
+    rng = seeded(1)
     for _ in range(60):
         keys = [f"s{i}" for i in range(rng.randrange(1, 8))]
         pair("DEL", *keys)
@@ -366,7 +366,7 @@ def test_listpack_encoding(swiftlet):
 
 
 def test_against_a_model(pair):
-    rng = random.Random(2)
+    rng = seeded(2)
     for kind in ("{}", "m{}"):
         for _ in range(1500):
             member = kind.format(rng.randrange(700))

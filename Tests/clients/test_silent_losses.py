@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from oracle import Server, bulk, bulks, swiftlet_binary
+from oracle import Server, swiftlet_binary
+from resp import bulk, bulks
 
 # How each command that writes is tried, on keys that `SETUP` makes; several lines where it has several ways to write.
 # $dump stands for what DUMP says of s.

@@ -3,42 +3,25 @@
 Left out of the comparison is what Redis 7.2 answers and the oracle, 7.0, does not: a consumer's last activity.
 """
 
-import os
-import pathlib
-import random
 import re
 import sqlite3
-import subprocess
 import time
 
 import pytest
 
-from oracle import Connection, Pair, Server, new_seed, start_redis, start_swiftlet, swiftlet_binary
+from life import Life
+from migrate import migrate
+from oracle import Pair, start_redis, start_swiftlet
+from resp import Connection, decoded
 from script import run
+from seed import new_seed
+from stream_writer import MAKES_CONSUMER, Writer
 
 
 @pytest.fixture
 def pair(protocols):
     """Both servers, in each protocol."""
     return protocols
-
-
-def parsed(reply, at=0):
-    """A reply as Python values, and where it ends."""
-    end = reply.index(b"\r\n", at)
-    kind, rest = reply[at : at + 1], reply[at + 1 : end]
-    at = end + 2
-    if kind in b"+-:":
-        return (int(rest) if kind == b":" else reply[at - len(rest) - 3 : end]), at
-    if kind == b"_" or rest == b"-1":
-        return None, at
-    if kind == b"$":
-        return reply[at : at + int(rest)], at + int(rest) + 2
-    items = []
-    for _ in range(int(rest) * (2 if kind == b"%" else 1)):
-        item, at = parsed(reply, at)
-        items.append(item)
-    return items, at
 
 
 TIMES = (b"seen-time", b"idle")
@@ -66,7 +49,7 @@ def comparable(value):
 
 
 def info(pair, *args):
-    expected, got = parsed(pair.oracle.call(*args))[0], parsed(pair.swiftlet.call(*args))[0]
+    expected, got = decoded(pair.oracle.call(*args)), decoded(pair.swiftlet.call(*args))
     assert comparable(got) == comparable(expected), args
     return got
 
@@ -408,93 +391,6 @@ def test_claims(pair):
     info(pair, "XINFO", "STREAM", "s", "FULL", "COUNT", 0)
 
 
-class Writer:
-    """Random stream commands. Ids are small and given, so that both servers have the same."""
-
-    def __init__(self, seed, exact=False):
-        self.random = random.Random(seed)
-        self.ms = {}
-        # Nothing that depends on how entries are spread over nodes, which a restart from a snapshot may change.
-        self.exact = exact
-
-    def id(self):
-        return self.random.choice(["-", "+", "0", f"{self.random.randrange(400)}-{self.random.randrange(3)}",
-                                   f"({self.random.randrange(400)}", str(self.random.randrange(500))])
-
-    def plain(self):
-        return f"{self.random.randrange(400)}-{self.random.randrange(3)}"
-
-    def command(self):
-        command = self.any_command()
-        if self.exact and command[:2] == ["XINFO", "STREAM"]:
-            return ["XLEN", command[2]]
-        if self.exact and "~" in command:
-            command[command.index("~")] = "="
-            return command[: command.index("LIMIT")] if "LIMIT" in command else command
-        return command
-
-    def any_command(self):
-        r = self.random
-        key = r.choice(["s", "t", "u"])
-        group = r.choice(["g", "h", "group"])
-        consumer = r.choice(["a", "b", "consumer"])
-        choice = r.randrange(100)
-        if choice < 40:
-            self.ms[key] = self.ms.get(key, 0) + r.choice([0, 1, 1, 2])
-            id = r.choice([f"{self.ms[key]}-*", f"{self.ms[key]}-{r.randrange(4)}", f"{self.ms[key]}-*"])
-            fields = r.choice([["f", r.randrange(1000)], ["f", "v" * r.randrange(80)], ["f", 1, "g", -70000],
-                               [b"\xff\x00", b"\x00"], ["f", "v", "f", "w"], ["", ""]])
-            trim = r.choice([[]] * 12 + [["MAXLEN", "~", r.randrange(200)], ["MAXLEN", r.randrange(300)],
-                                         ["MINID", "~", r.randrange(self.ms[key] + 1)],
-                                         ["MINID", "=", self.ms[key] // 3]])
-            return ["XADD", key, *trim, id, *fields]
-        if choice < 46:
-            return ["XDEL", key, *[self.plain() for _ in range(r.randrange(1, 4))]]
-        if choice < 49:
-            return ["XTRIM", key, *r.choice([["MAXLEN", "~", r.randrange(200)], ["MAXLEN", r.randrange(300)],
-                                             ["MINID", "~", r.randrange(100)], ["MINID", self.plain()],
-                                             ["MAXLEN", "~", 0, "LIMIT", r.randrange(300)]])]
-        if choice < 54:
-            return [r.choice(["XRANGE", "XREVRANGE"]), key, self.id(), self.id(),
-                    *r.choice([[], ["COUNT", r.randrange(20)]])]
-        if choice < 57:
-            return ["XREAD", "COUNT", r.randrange(4), "STREAMS", "s", "t", self.plain(), r.choice(["$", "0"])]
-        if choice < 72:
-            return ["XREADGROUP", "GROUP", group, consumer, "COUNT", r.randrange(1, 9), *r.choice([[], [], ["NOACK"]]),
-                    "STREAMS", key, r.choice([">", ">", ">", ">", self.plain(), "0"])]
-        if choice < 78:
-            return ["XACK", key, group, *[self.plain() for _ in range(r.randrange(1, 4))]]
-        if choice < 82:
-            return ["XCLAIM", key, group, consumer, 0, *[self.plain() for _ in range(r.randrange(1, 6))],
-                    *r.choice([[], ["FORCE"], ["JUSTID"], ["RETRYCOUNT", r.randrange(5)], ["LASTID", self.plain()],
-                               ["FORCE", "TIME", 1_000_000_000_000, "JUSTID"]])]
-        if choice < 86:
-            return ["XAUTOCLAIM", key, group, consumer, 0, self.plain(), "COUNT", r.randrange(1, 6),
-                    *r.choice([[], ["JUSTID"]])]
-        if choice < 88:
-            return ["XPENDING", key, group]
-        if choice < 90:
-            return ["XGROUP", "SETID", key, group, r.choice(["$", "0", self.plain()]),
-                    *r.choice([[], ["ENTRIESREAD", r.randrange(50)]])]
-        if choice < 91:
-            return ["XGROUP", r.choice(["DESTROY", "CREATE"]), key, group, *r.choice([[], ["0"], ["$", "MKSTREAM"]])]
-        if choice < 92:
-            return ["XGROUP", "DELCONSUMER", key, group, consumer]
-        if choice < 93:
-            # Above what may have been deleted: below it, 7.2 refuses and the oracle does not.
-            return ["XSETID", key, f"{r.randrange(600, 2000)}-1", *r.choice([[], ["ENTRIESADDED", r.randrange(2000)],
-                                                                     ["MAXDELETEDID", self.plain()]])]
-        if choice < 94:
-            return r.choice([["COPY", key, "u", "REPLACE"], ["RENAME", key, "t"], ["DEL", key], ["COPY", "s", "t"]])
-        return r.choice([["XINFO", "STREAM", key], ["XINFO", "GROUPS", key], ["XINFO", "STREAM", key, "FULL"],
-                         ["XINFO", "CONSUMERS", key, group], ["XLEN", key]])
-
-
-# Consumers that Redis 7.2 makes and 7.0 does not are made first, in both.
-MAKES_CONSUMER = {"XREADGROUP": lambda c: (c[c.index("STREAMS") + 1], c[2], c[3]), "XCLAIM": lambda c: c[1:4],
-                  "XAUTOCLAIM": lambda c: c[1:4]}
-
-
 def write(pair, writer, count):
     for _ in range(count):
         command = writer.command()
@@ -529,33 +425,11 @@ def test_random_commands(pair, run_number):
             connection.call("CONFIG", "SET", "stream-node-max-entries", 100)
 
 
-class Life:
-    """Swiftlet on one directory, in which it can be killed and started again."""
-
-    def __init__(self, directory):
-        self.directory = str(directory)
-        self.server = None
-
-    def start(self):
-        binary = swiftlet_binary()
-        if binary is None:
-            pytest.skip("swiftlet-server is not built")
-        self.server = Server(binary, ("--appendonly", "yes", "--dir", self.directory))
-        connection = self.server.connect()
-        while connection.call("PING").startswith(b"-LOADING"):
-            time.sleep(0.005)
-        return connection
-
-    def kill(self):
-        self.server.process.kill()
-        self.server.process.wait()
-
-
 def state(connection):
     """All that a stream is, but for what a restart may change: the cut of nodes, and when consumers were seen."""
     found = [connection.call("DEBUG", "DIGEST")]
     for key in "stu":
-        reply, _ = parsed(connection.call("XINFO", "STREAM", key, "FULL", "COUNT", 0))
+        reply = decoded(connection.call("XINFO", "STREAM", key, "FULL", "COUNT", 0))
         found.append(comparable(reply[:2] + reply[6:]) if isinstance(reply, list) else reply)
         found.append(connection.call("XINFO", "GROUPS", key))
     return found
@@ -567,7 +441,7 @@ def test_restart(tmp_path, oracle, checkpoint):
     life = Life(tmp_path)
     writer = Writer(seed, exact=True)
     try:
-        connection = life.start()
+        connection = life.start().connection
         for round in range(4):
             write(Pair(connection, oracle), writer, 800)
             if checkpoint:
@@ -576,23 +450,22 @@ def test_restart(tmp_path, oracle, checkpoint):
                 write(Pair(connection, oracle), writer, [0, 100][round % 2])
             before = state(connection)
             life.kill()
-            connection = life.start()
+            connection = life.start().connection
             assert state(connection) == before
         digests(Pair(connection, oracle))
         connection.call("SAVE")
         with sqlite3.connect(f"file:{tmp_path}/dump.sqlite?mode=ro", uri=True) as snapshot:
             for key in "stu":
                 ids = [row[0].encode() for row in snapshot.execute("SELECT id FROM streams WHERE key = ?", (key,))]
-                reply, _ = parsed(connection.call("XRANGE", key, "-", "+"))
+                reply = decoded(connection.call("XRANGE", key, "-", "+"))
                 assert ids == [entry[0] for entry in reply]
-                groups, _ = parsed(connection.call("XINFO", "GROUPS", key))
+                groups = decoded(connection.call("XINFO", "GROUPS", key))
                 rows = snapshot.execute(
                     "SELECT group_name, pending FROM stream_groups WHERE key = ? ORDER BY 1", (key,)).fetchall()
                 if isinstance(groups, list):
                     assert rows == [(group[1].decode(), group[5]) for group in groups]
     finally:
         life.kill()
-        life.server.stop()
 
 
 def test_a_small_change_writes_little(tmp_path):
@@ -600,7 +473,7 @@ def test_a_small_change_writes_little(tmp_path):
     life = Life(tmp_path)
     count = 100_000
     try:
-        connection = life.start()
+        connection = life.start().connection
         for start in range(1, count, 10_000):
             connection.pipeline([["XADD", "s", f"{i}-1", "field", f"value{i}"] for i in range(start, start + 10_000)])
         connection.call("XGROUP", "CREATE", "s", "g", "0")
@@ -620,7 +493,6 @@ def test_a_small_change_writes_little(tmp_path):
             assert written() - before < 1_000_000, commands[0]
     finally:
         life.kill()
-        life.server.stop()
 
 
 def test_memory():
@@ -744,13 +616,6 @@ def test_watched_keys(both):
         watching("EXEC")
 
 
-def migrate(source, target):
-    binary = os.environ.get("SWIFTLET_MIGRATE") or str(pathlib.Path(swiftlet_binary()).parent / "redis-migrate")
-    if not pathlib.Path(binary).is_file():
-        pytest.skip("redis-migrate is not built")
-    return subprocess.run([binary, "to-sqlite", "--skip-unsupported", source, target], capture_output=True, text=True)
-
-
 def test_a_file_that_redis_wrote(tmp_path):
     """What redis-server saved is there after to-sqlite: entries, groups, consumers, what is pending."""
     seed = new_seed()
@@ -765,9 +630,7 @@ def test_a_file_that_redis_wrote(tmp_path):
         connection.call("SAVE")
         done = migrate(f"{redis.directory}/dump.rdb", f"{tmp_path}/dump.sqlite")
         assert done.returncode == 0, done.stderr
-        assert state(life.start()) == state(connection)
+        assert state(life.start().connection) == state(connection)
     finally:
         redis.stop()
-        if life.server:
-            life.kill()
-            life.server.stop()
+        life.kill()

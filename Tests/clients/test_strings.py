@@ -1,11 +1,11 @@
 """Strings, counters and bits, compared with the oracle."""
 
-import random
 import time
 
 import pytest
 
-from oracle import bulk, integer
+from resp import bulk, integer
+from seed import seeded
 
 BIG = 9223372036854775807
 
@@ -281,7 +281,7 @@ def test_floats(protocols):
     protocols("INCRBYFLOAT", "z", str(-1 / 41))
     protocols("SET", "n", b"1\x002")
     protocols("INCRBYFLOAT", "n", 1)
-    numbers = random.Random(1)
+    numbers = seeded(1)
     for _ in range(300):
         protocols("INCRBYFLOAT", "sum", repr(numbers.uniform(-1, 1) * 10 ** numbers.randint(-12, 12)))
 
@@ -312,7 +312,7 @@ def test_lcs(protocols):
         LCS a list FOO
         """
     )
-    letters = random.Random(2)
+    letters = seeded(2)
     for _ in range(60):
         for key in ("a", "b"):
             protocols("SET", key, "".join(letters.choices("ACGT", k=letters.randrange(80))))
@@ -374,7 +374,7 @@ def test_bits(both):
 
 
 def test_bits_at_random(both):
-    numbers = random.Random(3)
+    numbers = seeded(3)
     for size in (0, 1, 7, 8, 9, 16, 17, 40):
         for fill in ("random", b"\x00", b"\xff"):
             value = numbers.randbytes(size) if fill == "random" else fill * size

@@ -4,6 +4,7 @@ import pytest
 
 from every_command import KEYS, LINES, dumped, restore
 
+
 @pytest.fixture(scope="module")
 def payloads(oracle_server):
     return dumped(oracle_server)

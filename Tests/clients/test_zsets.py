@@ -1,11 +1,11 @@
 """Sorted sets, compared with redis-server: replies must be equal byte for byte, in RESP2 and RESP3."""
 
-import random
 
 import pytest
 
-from oracle import bulks
+from resp import bulks
 from script import flat, in_pairs, run, scan_all
+from seed import seeded
 
 
 @pytest.fixture
@@ -568,7 +568,7 @@ def test_algebra(each_encoding):
 
 
 def test_algebra_fuzz(pair):
-    rng = random.Random(3)
+    rng = seeded(3)
     for _ in range(60):
         keys = [f"k{i}" for i in range(rng.randrange(1, 7))]
         pair("DEL", *keys)
@@ -663,7 +663,7 @@ def test_algebra_errors(pair):
 
 @pytest.mark.parametrize("elements", [100, 1000])
 def test_order_under_change(each_encoding, elements):
-    rng = random.Random(elements)
+    rng = seeded(elements)
     pair = each_encoding
     for _ in range(2000):
         member = f"e{rng.randrange(elements)}"

@@ -12,14 +12,17 @@ makes a failure likely, not certain. `--keep DIR` holds a copy of the data as it
 """
 
 import argparse
-import random
+import pathlib
 import shutil
 import signal
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
+
 from harness import BY_SIZE, Harness, absolute
 from model import brief
+from seed import chosen_seed
 
 
 class Crashes(Harness):
@@ -86,7 +89,7 @@ def main():
     parser.add_argument("--appendfsync", choices=["always", "everysec", "no"], default="always")
     parser.add_argument("--keep", help="a directory for the data as it was before the last restart; it is replaced")
     options = parser.parse_args()
-    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
+    seed = options.seed if options.seed is not None else chosen_seed()
     print(f"seed {seed}", flush=True)
     crashes = Crashes(absolute(options.server), seed, options.appendfsync, options.keep)
     crashes.run(options.rounds)

@@ -11,7 +11,8 @@ import threading
 import time
 
 from operations import BRIEF_KEYS, KINDS, OK, QUEUED, Requests, array
-from values import integer, read
+from resp import integer
+from values import read
 
 WRITERS = 8
 UPHEAVALS = b"upheavals"

@@ -20,7 +20,7 @@ interleave.
 
 import argparse
 import os
-import random
+import pathlib
 import shutil
 import sqlite3
 import subprocess
@@ -28,8 +28,11 @@ import sys
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
+
 from harness import BY_SIZE, Harness, absolute
 from model import brief
+from seed import chosen_seed
 from volume import Unavailable, Volume
 
 MODES = ("always", "everysec", "no")
@@ -214,7 +217,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--keep", help="a directory for the data as they came back from the last cut; it is replaced")
     options = parser.parse_args()
-    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
+    seed = options.seed if options.seed is not None else chosen_seed()
     print(f"seed {seed}", flush=True)
     try:
         cuts = PowerCuts(absolute(options.server), seed, options.keep)

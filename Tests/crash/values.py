@@ -1,11 +1,6 @@
 """What keys hold: the values of the writers' model, and reading them from a server."""
 
-import sys
-import pathlib
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
-
-from oracle import bulk, bulks, integer  # noqa: E402
+from resp import bulk, bulks, decoded, integer
 
 GROUP = b"g"
 
@@ -30,24 +25,6 @@ class Value:
             shown = f"{shown[:200]} … {shown[-200:]}"
         length = f" ({len(self.content)})" if self.kind != "string" else ""
         return f"{self.kind}{length} {shown}" + (f" until {self.expires}" if self.expires >= 0 else "")
-
-
-def parse(reply, at=0):
-    """A RESP2 reply as Python has it, and where it ends."""
-    line_end = reply.index(b"\r\n", at)
-    kind, rest, at = reply[at : at + 1], reply[at + 1 : line_end], line_end + 2
-    if kind == b"$":
-        length = int(rest)
-        return (None, at) if length < 0 else (reply[at : at + length], at + length + 2)
-    if kind == b"*":
-        items = []
-        for _ in range(int(rest)):
-            item, at = parse(reply, at)
-            items.append(item)
-        return items, at
-    if kind == b":":
-        return int(rest), at
-    raise ValueError(f"unexpected reply {reply[:100]!r}")
 
 
 def elements(reply):
@@ -78,7 +55,7 @@ def content_of(kind, replies):
     if kind == "string":
         return bulk(replies[0])
     if kind == "stream":
-        entries, info, groups, pending = (parse(reply)[0] for reply in replies)
+        entries, info, groups, pending = map(decoded, replies)
         return (
             {entry: fields[1] for entry, fields in entries},
             pairs(info)[b"last-generated-id"],
@@ -120,7 +97,7 @@ def read(connection, database):
     )
     for key, reply in zip(hashes, replies):
         content = found[key].content
-        for field, expires in zip(list(content), parse(reply)[0]):
+        for field, expires in zip(list(content), decoded(reply)):
             if expires >= 0:
                 content[field] = (content[field], expires)
     return found

@@ -2,42 +2,7 @@
 
 import re
 
-
-def split(data, count, at=0):
-    """The first `count` replies in `data`, each as its bytes."""
-    found = []
-    find = data.find
-    for _ in range(count):
-        begin = at
-        pending = 1
-        while pending:
-            pending -= 1
-            end = find(b"\r\n", at)
-            kind = data[at]
-            if kind in b"$=!":
-                length = int(data[at + 1 : end])
-                at = end + 2 if length < 0 else end + 4 + length
-                continue
-            if kind in b"*~>":
-                pending += max(0, int(data[at + 1 : end]))
-            elif kind == 37:  # %
-                pending += 2 * int(data[at + 1 : end])
-            at = end + 2
-        found.append(data[begin:at])
-    return found
-
-
-def elements(reply):
-    """The elements of an array, set or map, as bytes; None of anything else."""
-    if reply[:1] not in (b"*", b"~", b"%"):
-        return None
-    end = reply.index(b"\r\n")
-    count = int(reply[1:end]) * (2 if reply[:1] == b"%" else 1)
-    return split(reply, count, end + 2) if count >= 0 else None
-
-
-def header(reply):
-    return reply[: reply.index(b"\r\n")]
+from resp import elements, header, parsed
 
 
 def exact(args, ours, oracles):
@@ -94,14 +59,6 @@ def unsorted(args, ours, oracles):
 def loose(args, ours, oracles):
     """Encodings after a restart, when small values are small again. And how often a value is referred to."""
     return ours[:1] == oracles[:1] and ours[:1] in b"$:"
-
-
-def parsed(reply):
-    """A reply as nested lists, maps flattened: without what differs between protocols."""
-    found = elements(reply)
-    if found is None:
-        return reply
-    return [parsed(element) for element in found]
 
 
 def pending(args, ours, oracles):

@@ -1,7 +1,7 @@
 """Lists, hashes, sets."""
 
-from compare import exact, pairs, shape, unordered
-from rows import Row, arity, intact
+from compare import pairs, shape, unordered
+from rows import Row, arity
 
 
 def side(w):

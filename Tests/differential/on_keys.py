@@ -1,7 +1,7 @@
 """Commands on keys of all types."""
 
 from compare import encoding, loose, shape, unordered, unsorted
-from rows import Row, arity, intact
+from rows import Row, arity
 from words import CLOSED, KEYS
 
 

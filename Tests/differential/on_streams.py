@@ -1,8 +1,8 @@
 """Streams with groups. Most commands are those of test_streams.Writer."""
 
 from compare import exact, info, pending
-from rows import FREELY, INTACT, Row, arity
-from test_streams import MAKES_CONSUMER, Writer
+from rows import Row, arity
+from stream_writer import MAKES_CONSUMER, Writer
 from words import STREAMS
 
 GROUPS, CONSUMERS = ["g", "h", "group"], ["a", "b", "consumer"]

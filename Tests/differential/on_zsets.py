@@ -1,6 +1,6 @@
 """Sorted sets and places."""
 
-from compare import distances, exact, shape
+from compare import distances, shape
 from on_collections import numkeys, random_count
 from rows import Row, arity, intact
 

@@ -15,16 +15,18 @@ import sys
 import tempfile
 import time
 
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "clients"), str(pathlib.Path(__file__).resolve().parent)]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
 os.environ["LC_ALL"] = "C"
 
-from compare import parsed, without_times  # noqa: E402
-from generator import Generator  # noqa: E402
-from oracle import bulks, start_redis  # noqa: E402
-from session import Difference, Session, values  # noqa: E402
-from shrink import different_keys, digests_differ, printed, replies_differ, shrunk  # noqa: E402
-from oracle import Server, swiftlet_binary  # noqa: E402
-from test_main_job import Life, loaded, migrate, migrate_binary  # noqa: E402
+from compare import without_times
+from generator import Generator
+from life import Life, loaded
+from migrate import migrate, migrate_binary
+from oracle import Server, start_redis, swiftlet_binary
+from resp import bulks, parsed
+from seed import chosen_seed
+from session import Difference, Session
+from shrink import different_keys, digests_differ, printed, replies_differ, shrunk
 
 # What both servers are set to; a round takes one of these. Long values are refused, as they would only take time.
 SMALL = {
@@ -216,7 +218,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--first-round", type=int, default=0, help="to repeat a round of a long run")
     options = parser.parse_args()
-    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
+    seed = options.seed if options.seed is not None else chosen_seed()
     size = min(ROUND, (options.commands + 1) // 2)
     begun, executed, number = time.monotonic(), 0, options.first_round
     print(f"seed {seed}", flush=True)

@@ -2,10 +2,9 @@
 
 import socket
 
-from compare import elements, split
 from differences import known
 from generator import Plain, Scan, Spop
-from oracle import Connection, bulk, bulks, encode
+from resp import Connection, bulk, bulks, elements, encode, split
 
 BATCH = 150
 END = b"the end of a batch, which no reply contains"

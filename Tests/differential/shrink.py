@@ -2,9 +2,9 @@
 
 import time
 
-from compare import split
 from differences import known
 from oracle import start_redis, start_swiftlet
+from resp import split
 from session import Side, shown, values
 
 LIMIT = 60  # seconds

@@ -1,0 +1,272 @@
+"""The rules that the sources keep and the compiler does not check. No server is needed.
+
+ARCHITECTURE.md says why each of them is there.
+"""
+
+import pathlib
+import re
+
+import pytest
+
+import arrows
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "Sources"
+FILES = sorted(SOURCES.rglob("*.swift"))
+
+# Folder of Sources: what its files may import. The arrows of ARCHITECTURE.md.
+SYSTEM = {"Glibc", "Synchronization"}
+IMPORTS = {
+    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
+    "Server": SYSTEM | {"Storage", "CShims"},
+    "Migrate": SYSTEM | {"Storage", "ArgumentParser"},
+}
+# A library that one folder or file alone deals with.
+IMPORTED_BY = {
+    "schema": "Storage/Snapshot/",
+    "CSQLite": "Storage/Snapshot/SQLite.swift",
+    "CLZF": "Storage/RDB/LZF.swift",
+    "CJemalloc": "Storage/Base/MemoryStatistics.swift",
+}
+# Who may call our C: in the server the network and persistence; in Storage what prefetches, formats numbers,
+# waits on a futex or computes a CRC32C.
+CSHIMS_FOLDERS = ("Server/Network/", "Server/Persistence/")
+CSHIMS_FILES = {
+    "Storage/Base/DoubleText.swift",
+    "Storage/Base/Mailbox.swift",
+    "Storage/Memory/Entry.swift",
+    "Storage/Memory/EntryTable.swift",
+    "Storage/Keyspace/Strings.swift",
+    "Storage/Log/LogFormat.swift",
+    "Storage/Snapshot/Bulk/BulkFile.swift",
+    "Storage/Log/LogTail.swift",
+    "Storage/Log/Reserve.swift",
+    "Storage/Types/EntryValue.swift",
+    "Storage/Memory/Intset.swift",
+    "Storage/Memory/ListpackEditing.swift",
+    "Storage/Memory/RawBlock.swift",
+}
+
+# The folders of each target, from the top: one may name what is declared further down in its list.
+ORDER = {
+    "Storage": ["Durability", "AOF", "RDB", "Snapshot", "Digest", "Log", "Keyspace", "Types", "Rows", "Memory", "Files", "Base"],
+    "Server": [
+        "App", "Commands", "Persistence", "Transfer", "Network", "Router", "Clients", "Registry", "Propagation",
+        "Observability", "Config", "RESP",
+    ],
+}
+# Arrows that still go up. The list may only get shorter.
+UPWARD = {
+    ("Storage/Base", "Storage/Keyspace"),
+    ("Storage/Base", "Storage/Memory"),
+    ("Storage/Keyspace", "Storage/Snapshot"),
+    ("Storage/Memory", "Storage/Keyspace"),
+    ("Storage/Memory", "Storage/Log"),
+    ("Storage/Memory", "Storage/Types"),
+    ("Storage/Rows", "Storage/Snapshot"),
+    ("Storage/Rows", "Storage/Types"),
+    ("Storage/Types", "Storage/Keyspace"),
+}
+
+MAX_LINES = 500
+
+SOCKET_CALL = re.compile(
+    r"\bepoll_\w+|\bcshims_accept\w*\s*\(|\bsockaddr_\w+|\baddrinfo\b|\bgetaddrinfo\s*\("
+    r"|(?<![\w.])(?:Glibc\.)?(?:socket|setsockopt|getsockname|getpeername|recv|recvmsg|sendmsg|accept4)\s*\("
+    r"|\bGlibc\.(?:bind|listen|connect|send|accept|shutdown)\s*\("
+)
+SQL = re.compile(
+    r"\bSELECT\b[^\"]*\bFROM\b|\bINSERT\s+INTO\b|\bDELETE\s+FROM\b|\bUPDATE\s+\w+\s+SET\b"
+    r"|\bCREATE\s+(?:TABLE|VIEW|INDEX)\b|\bPRAGMA\b"
+)
+UNSAFE = re.compile(
+    r"\bUnsafeMutableRawPointer\b|\bUnsafeMutablePointer\b|\bUnsafeRawPointer\b|\bUnsafePointer\b|\bUnmanaged\b"
+    r"|unowned\(unsafe\)|@unchecked\b"
+)
+# The bytes of a temporary: its buffer may be freed before they are read.
+TEMPORARY_BYTES = re.compile(r"[)}?!]\.bytes\b")
+# Tests' helpers whose bytes are never freed, and how their calls may look where the pattern finds them.
+NEVER_FREED = re.compile(r"(?<!\w)(?:Text|text|command)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\.bytes\b")
+# File: why it needs no `Invariant of this file`. Keep it short.
+BACK_REFERENCE = "unowned(unsafe) only, to an object that outlives this one"
+NO_INVARIANT_NEEDED = {
+    "Server/Persistence/PersistenceControl.swift": BACK_REFERENCE,
+    "Server/Registry/Session.swift": BACK_REFERENCE,
+    "Server/Registry/CommandEntry.swift": BACK_REFERENCE,
+    "Storage/Keyspace/Database.swift": BACK_REFERENCE,
+    "Storage/Types/Hashes/HashView.swift": BACK_REFERENCE,
+    "Storage/Types/Lists/ListView.swift": BACK_REFERENCE,
+    "Storage/Types/Sets/SetView.swift": BACK_REFERENCE,
+    "Storage/Types/SortedSets/ZSetView.swift": BACK_REFERENCE,
+    "Storage/Files/FileOperations.swift": "passes write(2)'s pointer on, keeps none",
+    "Storage/Log/LogWriter.swift": "@unchecked on Parcel only, which says who owns it",
+}
+
+
+def name(path):
+    return path.relative_to(SOURCES).as_posix()
+
+
+def code(path):
+    """The lines without comments, numbered from 1. Strings stay."""
+    in_comment = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if in_comment:
+            in_comment = "*/" not in line
+            continue
+        if line.strip().startswith("/*"):
+            in_comment = "*/" not in line
+            continue
+        yield number, re.sub(r"(?<!:)//.*", "", line)
+
+
+def hits(path, pattern):
+    return [f"{name(path)}:{number}: {line.strip()}" for number, line in code(path) if pattern.search(line)]
+
+
+def strings(path):
+    """The string literals with their lines, those of several lines too."""
+    text = "\n".join(line for _, line in code(path))
+    for found in re.finditer(r'"""(.*?)"""|"((?:[^"\\\n]|\\.)*)"', text, re.S):
+        yield text.count("\n", 0, found.start()) + 1, found.group(1) or found.group(2) or ""
+
+
+def imports(path):
+    pattern = re.compile(r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public\s+|internal\s+|package\s+)?import\s+(?:\w+\s+)?(\w+)")
+    return [found.group(1) for _, line in code(path) if (found := pattern.match(line))]
+
+
+def test_there_are_sources():
+    assert len(FILES) > 50
+    assert {name(path).split("/")[0] for path in FILES} == set(IMPORTS)
+
+
+def test_imports_go_one_way():
+    wrong = [
+        f"{name(path)} imports {module}"
+        for path in FILES
+        for module in imports(path)
+        if module not in IMPORTS[name(path).split("/")[0]]
+    ]
+    assert wrong == []
+
+
+def is_upward(source, target):
+    room = source.split("/")[0]
+    if room not in ORDER or "/" not in source:
+        return False
+    order = ORDER[room]
+    return order.index(source.split("/")[1]) > order.index(target.split("/")[1])
+
+
+def test_folders_are_in_the_order():
+    assert {folder for folder in map(lambda path: arrows.folder(path, SOURCES), FILES) if "/" in folder} == {
+        f"{target}/{folder}" for target, folders in ORDER.items() for folder in folders
+    }
+
+
+def test_arrows_between_folders_go_down():
+    upward = {arrow: names for arrow, names in arrows.arrows(SOURCES).items() if is_upward(*arrow)}
+    assert {arrow: names for arrow, names in upward.items() if arrow not in UPWARD} == {}
+    assert UPWARD - set(upward) == set(), "gone: take it off the list"
+
+
+def test_a_library_has_one_place():
+    wrong = [
+        f"{name(path)} imports {module}"
+        for path in FILES
+        for module in imports(path)
+        if module in IMPORTED_BY and not name(path).startswith(IMPORTED_BY[module])
+    ]
+    assert wrong == []
+
+
+def test_c_shims_are_called_where_listed():
+    users = {name(path) for path in FILES if "CShims" in imports(path)}
+    assert {user for user in users if not user.startswith(CSHIMS_FOLDERS)} - CSHIMS_FILES == set()
+    assert CSHIMS_FILES - users == set(), "listed, but not needed any more"
+
+
+def test_sockets_are_the_networks():
+    wrong = [hit for path in FILES if not name(path).startswith("Server/Network/") for hit in hits(path, SOCKET_CALL)]
+    assert wrong == []
+
+
+def test_storage_knows_no_commands_and_no_clients():
+    """A comment may speak of them; code may not."""
+    pattern = re.compile(r"\b(?:Router|ReadContext|WriteContext|CommandTable|EventLoop|Connection|Client)\b")
+    assert [hit for path in FILES if name(path).startswith("Storage/") for hit in hits(path, pattern)] == []
+
+
+def test_no_sql_in_sources():
+    wrong = [
+        f"{name(path)}:{number}: {text.strip()[:80]}"
+        for path in FILES
+        for number, text in strings(path)
+        if SQL.search(re.sub(r"\s+", " ", text))
+    ]
+    assert wrong == []
+
+
+def test_sql_files_are_in_schema():
+    skipped = {".build", ".git", ".venv"}
+    found = [path.relative_to(ROOT) for path in ROOT.glob("*/**/*.sql") if not skipped & set(path.relative_to(ROOT).parts)]
+    assert found
+    assert [str(path) for path in found if path.parts[:2] != ("schema", "sql")] == []
+
+
+def test_files_are_short():
+    lengths = {name(path): len(path.read_text().splitlines()) for path in FILES}
+    assert {file: length for file, length in lengths.items() if length > MAX_LINES} == {}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if any(UNSAFE.search(line) for _, line in code(p))], ids=name)
+def test_unsafe_files_state_their_invariant(path):
+    if name(path) in NO_INVARIANT_NEEDED:
+        assert "Invariant of this file" not in path.read_text(), "take it off the list"
+        if NO_INVARIANT_NEEDED[name(path)] == BACK_REFERENCE:
+            assert [hit for hit in hits(path, UNSAFE) if "unowned(unsafe)" not in hit] == []
+        return
+    assert "Invariant of this file" in path.read_text(), hits(path, UNSAFE)[:3]
+
+
+def test_exempt_files_exist():
+    assert set(NO_INVARIANT_NEEDED) <= {name(path) for path in FILES}
+
+
+def test_no_bytes_of_a_temporary():
+    """`make().bytes` borrows from a buffer that nobody holds: give it a name first."""
+    assert [hit for path in FILES for hit in hits(path, TEMPORARY_BYTES)] == []
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "Tests").rglob("*.swift"))
+        for number, line in code(path)
+        if TEMPORARY_BYTES.search(NEVER_FREED.sub("", line))
+    ]
+    assert wrong == []
+
+
+def test_no_two_flags_share_a_bit():
+    """A merge can give two flags of an option set the same bit, and nothing else notices."""
+    wrong = []
+    for path in FILES:
+        seen = set()
+        for _, line in code(path):
+            found = re.search(r"static let \w+ = (\w+)\(rawValue: (1 << \d+)\)", line)
+            if found and found.groups() in seen:
+                wrong.append(f"{name(path)}: {line.strip()}")
+            elif found:
+                seen.add(found.groups())
+    assert wrong == []
+
+
+def test_the_rules_catch_what_they_forbid():
+    assert SQL.search("SELECT id FROM raw_strings") and SQL.search("PRAGMA page_size")
+    assert not SQL.search("SELECT 0 selects a database")
+    assert SOCKET_CALL.search("let fd = socket(AF_INET, 1, 0)") and SOCKET_CALL.search("epoll_wait(fd)")
+    assert not SOCKET_CALL.search("bind(address)")
+    for line in ("f(decoded(value).bytes)", "list.map { $0 }.bytes", "made?.bytes", "made!.bytes"):
+        assert TEMPORARY_BYTES.search(line)
+    assert not TEMPORARY_BYTES.search("let n = buffer.bytes.count + all[0].bytes.count")
+    assert not TEMPORARY_BYTES.search(NEVER_FREED.sub("", 'push(Text("a\\(f(i))").bytes, base.command("GET", k).bytes)'))
+    assert UNSAFE.search("unowned(unsafe) var x") and not UNSAFE.search("unowned let x")
