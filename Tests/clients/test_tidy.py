@@ -68,8 +68,6 @@ UPWARD = {
     ("Server/Registry", "Server/Clients"),
     ("Server/Router", "Server/App"),
     ("Server/Transfer", "Server/App"),
-    ("Storage/Base", "Storage/Keyspace"),
-    ("Storage/Base", "Storage/Memory"),
     ("Storage/Keyspace", "Storage/Snapshot"),
     ("Storage/Memory", "Storage/Keyspace"),
     ("Storage/Memory", "Storage/Log"),

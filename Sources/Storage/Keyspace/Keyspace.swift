@@ -194,17 +194,3 @@ public final class Keyspace {
     /// Looks up keys of WATCH without side effects; see `Database.touchWatched`.
     public var watchedKeys: ((_ db: Int, _ body: (Bytes) -> Void) -> Void)?
 }
-
-/// Monotonic time in nanoseconds.
-@inline(__always) public func monotonicNanoseconds() -> UInt64 {
-    var t = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return UInt64(t.tv_sec) &* 1_000_000_000 &+ UInt64(t.tv_nsec)
-}
-
-/// Wall clock in ms since 1970.
-public func wallClockMilliseconds() -> Int64 {
-    var t = timespec()
-    clock_gettime(CLOCK_REALTIME, &t)
-    return Int64(t.tv_sec) &* 1000 &+ Int64(t.tv_nsec / 1_000_000)
-}
