@@ -5,7 +5,7 @@ import Synchronization
 /// A line on the terminal that is rewritten as work goes on; nothing when stderr is no terminal.
 final class ProgressMeter: Sendable {
     private let shown: Bool
-    private let started = Clock.monotonicSeconds
+    private let started = monotonicSeconds
     /// Of the last line, in ms since the start.
     private let lastShown = Atomic<Int>(-1000)
 
@@ -25,7 +25,7 @@ final class ProgressMeter: Sendable {
     /// Seconds since the start; nil when the line stays as it is.
     private func due() -> Double? {
         if !shown { return nil }
-        let seconds = Clock.monotonicSeconds - started
+        let seconds = monotonicSeconds - started
         let now = Int(seconds * 1000)
         if now - lastShown.load(ordering: .relaxed) < 100 { return nil }
         lastShown.store(now, ordering: .relaxed)
@@ -50,21 +50,8 @@ enum Interruption {
     }
 }
 
-enum Clock {
-    static var wallMilliseconds: Int64 {
-        let now = time(CLOCK_REALTIME)
-        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-    }
-    static var monotonicSeconds: Double {
-        let now = time(CLOCK_MONOTONIC)
-        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
-    }
-    private static func time(_ clock: clockid_t) -> timespec {
-        var now = timespec()
-        clock_gettime(clock, &now)
-        return now
-    }
-}
+/// For durations.
+var monotonicSeconds: Double { Double(monotonicNanoseconds()) / 1e9 }
 
 func writeError(_ text: String, newline: Bool = true) {
     var line = newline ? text + "\n" : text

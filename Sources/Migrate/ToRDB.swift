@@ -49,7 +49,7 @@ struct ToRDB: ParsableCommand {
                 done: progress.rows, of: progress.allRows, keys: progress.keys, bytes: progress.bytesWritten)
             return !Interruption.happened
         }
-        let started = Clock.monotonicSeconds
+        let started = monotonicSeconds
         let summary: RDBExporter.Summary
         do {
             summary = try RDBExporter.run(from: input, to: output, options: options)
@@ -59,7 +59,7 @@ struct ToRDB: ParsableCommand {
             throw ExitCode(Interruption.happened ? 130 : 1)
         }
         meter.clear()
-        let seconds = Clock.monotonicSeconds - started
+        let seconds = monotonicSeconds - started
         let rate = Double(summary.bytes) / 1e6 / max(seconds, 1e-6)
         print(
             """

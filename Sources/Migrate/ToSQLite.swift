@@ -30,7 +30,7 @@ struct ToSQLite: ParsableCommand {
     func run() throws {
         var options = RDBImporter.Options()
         options.reading.skipUnsupported = skipUnsupported
-        options.reading.dropExpiredAt = keepExpired ? nil : Clock.wallMilliseconds
+        options.reading.dropExpiredAt = keepExpired ? nil : wallClockMilliseconds()
         options.overwrite = force
         let meter = ProgressMeter()
         Interruption.watch()
@@ -39,7 +39,7 @@ struct ToSQLite: ParsableCommand {
                 done: progress.bytesRead, of: progress.fileSize, keys: progress.keys, bytes: progress.bytesRead)
             return !Interruption.happened
         }
-        let started = Clock.monotonicSeconds
+        let started = monotonicSeconds
         let summary: RDBSummary
         do {
             summary = try RDBImporter.run(from: input, to: output, options: options)
@@ -49,7 +49,7 @@ struct ToSQLite: ParsableCommand {
             throw ExitCode(Interruption.happened ? 130 : 1)
         }
         meter.clear()
-        printSummary(summary, seconds: Clock.monotonicSeconds - started)
+        printSummary(summary, seconds: monotonicSeconds - started)
     }
 
     private func printSummary(_ summary: RDBSummary, seconds: Double) {

@@ -28,7 +28,7 @@ struct Verify: ParsableCommand {
     func run() throws {
         var options = Verification.Options()
         options.skipUnsupported = skipUnsupported
-        options.dropExpiredAt = keepExpired ? nil : Clock.wallMilliseconds
+        options.dropExpiredAt = keepExpired ? nil : wallClockMilliseconds()
         let meter = ProgressMeter()
         Interruption.watch()
         options.progress = { keys in

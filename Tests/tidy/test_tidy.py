@@ -57,8 +57,6 @@ ORDER = {
 }
 # Arrows that still go up. The list may only get shorter.
 UPWARD = {
-    ("Storage/Base", "Storage/Keyspace"),
-    ("Storage/Base", "Storage/Memory"),
     ("Storage/Keyspace", "Storage/Snapshot"),
     ("Storage/Memory", "Storage/Keyspace"),
     ("Storage/Memory", "Storage/Log"),

@@ -1,4 +1,5 @@
 import Glibc
+import Storage
 import Synchronization
 
 /// The server's log, in Redis's form, which log shippers and test suites parse:
@@ -60,16 +61,16 @@ final class Logger: Sendable {
 
     /// Local time, milliseconds: `23 Nov 2026 01:02:03.456`.
     private static func timestamp() -> String {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = wallClockMilliseconds()
+        var seconds = Int(now / 1000)
         var parts = tm()
-        localtime_r(&now.tv_sec, &parts)
+        localtime_r(&seconds, &parts)
         let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer -> String in
             guard let base = buffer.baseAddress else { return "" }
             let length = strftime(base, 64, "%d %b %Y %H:%M:%S", &parts)
             return String(decoding: UnsafeRawBufferPointer(start: base, count: length), as: UTF8.self)
         }
-        let milliseconds = String(now.tv_nsec / 1_000_000)
+        let milliseconds = String(now % 1000)
         return text + "." + String(repeating: "0", count: 3 - min(3, milliseconds.count)) + milliseconds
     }
 }

@@ -70,7 +70,7 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
     /// do not wake the thread before.
     public func waitForWeight(_ enough: Int, until deadline: UInt64) {
         locked {
-            var time = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
+            var time = Clock.systemTime(of: deadline)
             wanted = enough
             defer { wanted = 1 }
             while weight < enough && !isClosed {

@@ -186,17 +186,3 @@ public final class Keyspace {
         }
     }
 }
-
-/// Monotonic time in nanoseconds.
-@inline(__always) public func monotonicNanoseconds() -> UInt64 {
-    var t = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return UInt64(t.tv_sec) &* 1_000_000_000 &+ UInt64(t.tv_nsec)
-}
-
-/// Wall clock in ms since 1970.
-public func wallClockMilliseconds() -> Int64 {
-    var t = timespec()
-    clock_gettime(CLOCK_REALTIME, &t)
-    return Int64(t.tv_sec) &* 1000 &+ Int64(t.tv_nsec / 1_000_000)
-}

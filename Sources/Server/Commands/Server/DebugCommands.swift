@@ -26,6 +26,7 @@ enum DebugCommands {
         Action(name: "reload", arguments: 0...3, run: reload),
         Action(name: "loadaof", arguments: 0...0, run: loadaof),
         Action(name: "sleep", arguments: 1...1, usesData: false, run: sleep),
+        Action(name: "advance-clock", arguments: 1...2, usesData: false, run: advanceClock),
         Action(name: "set-active-expire", arguments: 1...1, usesData: false, run: setActiveExpire),
         Action(name: "set-skip-checksum-validation", arguments: 1...1, usesData: false, run: setSkipChecksum),
         Action(name: "populate", arguments: 1...3, run: populate),
@@ -236,6 +237,23 @@ enum DebugCommands {
         c.reply.ok()
     }
 
+    /// DEBUG ADVANCE-CLOCK milliseconds [WALL]: tests wait for nothing. With WALL, which may go back, only the wall clock moves.
+    @Sendable private static func advanceClock(_ c: AdminContext) throws(CommandError) {
+        let isWallOnly = c.args.count == 4
+        if isWallOnly && !c.args[3].equals(ignoringCase: "wall") { throw .syntax }
+        guard let milliseconds = c.args[2].integer, milliseconds >= 0 || isWallOnly,
+            milliseconds.magnitude <= 3650 * 86_400_000
+        else { throw .notInteger }
+        if isWallOnly {
+            Clock.shiftWallClock(nanoseconds: milliseconds * 1_000_000)
+        } else {
+            Clock.advance(nanoseconds: UInt64(milliseconds) * 1_000_000)
+        }
+        // For the commands behind this one in its batch.
+        c.services.router.beginBatch()
+        c.reply.ok()
+    }
+
     @Sendable private static func setActiveExpire(_ c: AdminContext) throws(CommandError) {
         c.services.router.isActiveExpireEnabled = c.args[2].integer != 0
         c.reply.ok()
@@ -274,6 +292,8 @@ enum DebugCommands {
         c.reply.help(
             "DEBUG",
             [
+                "ADVANCE-CLOCK <milliseconds> [WALL]",
+                "    Move the clocks forward, or the wall clock alone either way.",
                 "CHANGE-REPL-ID", "    Take a new replication id.",
                 "CONFIG-REWRITE-FORCE-ALL", "    CONFIG REWRITE that writes settings at their default, too.",
                 "DIGEST", "    A digest of all data.", "DIGEST-VALUE [<key> ...]", "    A digest of each value.",

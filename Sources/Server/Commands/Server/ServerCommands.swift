@@ -86,11 +86,10 @@ enum ServerCommands {
     }
 
     private static func time(_ c: ConnectionContext) throws(CommandError) {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = Clock.wallNanoseconds
         c.reply.array(2)
-        c.reply.bulkDecimal(Int64(now.tv_sec))
-        c.reply.bulkDecimal(Int64(now.tv_nsec / 1000))
+        c.reply.bulkDecimal(now / 1_000_000_000)
+        c.reply.bulkDecimal(now % 1_000_000_000 / 1000)
     }
 
     private static func lolwut(_ c: ReadContext) throws(CommandError) {
