@@ -7,6 +7,8 @@ final class PendingWork {
         static let transaction = Kinds(rawValue: 1 << 0)
         /// Keys that clients wait for are ready.
         static let ready = Kinds(rawValue: 1 << 1)
+        /// Something happened to keys that somebody listens to.
+        static let events = Kinds(rawValue: 1 << 2)
     }
     var kinds: Kinds = []
 }

@@ -73,6 +73,13 @@ struct WriteContext: CommandContext {
     /// Said after its last change, this command counts as so many changes in INFO and for the save points, where Redis
     /// counts otherwise than by keys and elements written.
     func count(as changes: Int) { services.keyspace.countCommand(as: changes) }
+    /// Says what happened to a key, in Redis's order and words. Costs a test where nobody listens.
+    @inline(__always) func changed(_ key: Bytes, _ kind: EventClass, _ event: StaticString) {
+        changed(key, in: db, kind, event)
+    }
+    @inline(__always) func changed(_ key: Bytes, in database: Database, _ kind: EventClass, _ event: StaticString) {
+        services.events.record(database.index, key, kind, event)
+    }
     /// Propagates nothing, though something changed.
     func propagateNothing() { services.stream.suppress() }
 }
@@ -118,21 +125,29 @@ struct ReadDatabase {
     func frequency(of entry: Entry) -> Int { database.frequency(of: entry) }
     func idleSeconds(of entry: Entry) -> Int { database.idleSeconds(of: entry) }
 
-    @inline(__always) func find(_ key: Bytes) -> Entry? { counted(database.find(key)) }
+    @inline(__always) func find(_ key: Bytes) -> Entry? { counted(database.find(key), key) }
     /// As `find`, without counting as a use of the key.
-    func peek(_ key: Bytes) -> Entry? { counted(database.peek(key)) }
-    @inline(__always) func string(_ key: Bytes) throws(WrongType) -> Bytes? { counted(try database.string(key)) }
-    func list(_ key: Bytes) throws(WrongType) -> ListView? { counted(try database.list(key)) }
-    func hash(_ key: Bytes) throws(WrongType) -> HashView? { counted(try database.hash(key)) }
-    func set(_ key: Bytes) throws(WrongType) -> SetView? { counted(try database.set(key)) }
-    func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { counted(try database.zset(key)) }
-    func stream(_ key: Bytes) throws(WrongType) -> StreamView? { counted(try database.stream(key)) }
-    @inline(__always) private func counted<T>(_ found: T?) -> T? {
+    func peek(_ key: Bytes) -> Entry? { counted(database.peek(key), key) }
+    /// As `peek`, for what looks at how the server keeps a key: a miss is no event.
+    func inspect(_ key: Bytes) -> Entry? { counted(database.peek(key), nil) }
+    @inline(__always) func string(_ key: Bytes) throws(WrongType) -> Bytes? {
+        counted(try database.string(key), key)
+    }
+    func list(_ key: Bytes) throws(WrongType) -> ListView? { counted(try database.list(key), key) }
+    func hash(_ key: Bytes) throws(WrongType) -> HashView? { counted(try database.hash(key), key) }
+    func set(_ key: Bytes) throws(WrongType) -> SetView? { counted(try database.set(key), key) }
+    func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { counted(try database.zset(key), key) }
+    func stream(_ key: Bytes) throws(WrongType) -> StreamView? { counted(try database.stream(key), key) }
+    /// Counts `found`, which a look-up of `key` gave, as a hit or a miss. `key` is nil where a miss is no event.
+    @inline(__always) func counted<T>(_ found: T?, _ key: Bytes?) -> T? {
         if countsLookups {
-            let statistics = session.services.statistics
-            if found == nil { statistics.keyspaceMisses &+= 1 } else { statistics.keyspaceHits &+= 1 }
+            if found == nil { missed(key) } else { session.services.statistics.keyspaceHits &+= 1 }
         }
         return found
+    }
+    @inline(never) private func missed(_ key: Bytes?) {
+        session.services.statistics.keyspaceMisses &+= 1
+        if let key { session.services.events.record(index, key, .keyMiss, "keymiss") }
     }
     func expiry(of entry: Entry) -> Int64? { database.expiry(of: entry) }
     /// Fields whose time has come are removed when they are asked for, as keys are.

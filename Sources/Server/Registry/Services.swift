@@ -8,6 +8,8 @@ final class Services {
     let statistics: Statistics
     let slowlog = Slowlog()
     let stream: PropagationStream
+    /// What happens to keys, for those who listen.
+    let events: EventQueue
     /// By the names that clients use.
     let commands: CommandIndex
     /// By their own names, which the log has: the same index but where `rename-command` was used.
@@ -25,13 +27,14 @@ final class Services {
 
     init(
         keyspace: Keyspace, config: Config, logger: Logger, statistics: Statistics, stream: PropagationStream,
-        commands: CommandIndex, declaredCommands: CommandIndex
+        events: EventQueue, commands: CommandIndex, declaredCommands: CommandIndex
     ) {
         self.keyspace = keyspace
         self.config = config
         self.logger = logger
         self.statistics = statistics
         self.stream = stream
+        self.events = events
         self.commands = commands
         self.declaredCommands = declaredCommands
     }

@@ -53,15 +53,18 @@ extension Router {
     }
 
     /// At the end of an outermost unit that has caused more than one propagated command, in this order: propagate, and
-    /// only then let others know: serve who waits for keys that are ready, in units of their own.
+    /// only then let others know: tell what happened to keys, serve who waits for keys that are ready, in units of their own.
     @inline(never) private func finishUnit(_ session: Session?, since began: Int) {
         if work.kinds.remove(.transaction) != nil && execution.isAtomic { stream.wrapUnit() }
         execution.isAtomic = true
         if stream.offset != began { session?.ackOffset = stream.offset }
+        if work.kinds.remove(.events) != nil { services.events.deliver() }
         if execution.isFinishing { return }
         execution.isFinishing = true
         defer { execution.isFinishing = false }
         while work.kinds.remove(.ready) != nil { serveReady() }
+        // Keys that had expired when somebody was to be served.
+        if work.kinds.remove(.events) != nil { services.events.deliver() }
     }
 
     // MARK: - Commands
@@ -207,5 +210,7 @@ extension Router {
 
 extension Router: KeyspaceObserver {
     func keyExpired(_ db: Int, _ key: Bytes) { stream.appendRemoval(db, key) }
-    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes) { stream.appendRemoval(db, key, field: field) }
+    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes, isLast: Bool) {
+        stream.appendRemoval(db, key, field: field)
+    }
 }

@@ -99,7 +99,7 @@ final class Router {
         stream = PropagationStream(work)
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
-            commands: commands, declaredCommands: declared)
+            events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
         blocked = BlockedClients(keyspace, work)
         watchers = Watchers(keyspace)
         services.install(self)

@@ -53,7 +53,9 @@ final class Migrations {
         for key in keys {
             key.withUnsafeBytes {
                 let key = $0.baseAddress.map { Bytes($0, key.count) } ?? Bytes()
-                if database.remove(key) { server.stream.appendRemoval(database.index, key) }
+                if !database.remove(key) { return }
+                server.stream.appendRemoval(database.index, key)
+                server.services.events.record(database.index, key, .generic, "del")
             }
         }
     }

@@ -9,15 +9,15 @@ extension Database {
         if let entry = try entry(key, type) { return entry }
         return create ? makeNew(key, type) : nil
     }
-    private func makeNew(_ key: Bytes, _ type: ValueType) -> Entry {
+    private func makeNew(_ key: Bytes, _ type: ValueType, isNew: Bool = true) -> Entry {
         let entry = Entry.makeCollection(key, type)
         // The elements count, the key does not.
-        insert(entry, Hashing.hash(key), counts: 0)
+        insert(entry, Hashing.hash(key), counts: 0, isNew: isNew)
         return entry
     }
     private func replaceWithNew(_ key: Bytes, _ type: ValueType) -> Entry {
-        remove(key)
-        return makeNew(key, type)
+        let isNew = !remove(key)
+        return makeNew(key, type, isNew: isNew)
     }
 
     public func list(_ key: Bytes) throws(WrongType) -> ListView? {

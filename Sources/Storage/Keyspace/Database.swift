@@ -105,6 +105,14 @@ public final class Database {
         return true
     }
 
+    /// As `remove`; a key whose time has come is there, too, and does not expire: where something else takes its place.
+    @discardableResult public func removeEvenIfDue(_ key: Bytes) -> Bool {
+        stepTable()
+        guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
+        remove(slot)
+        return true
+    }
+
     public func removeIfEmpty(_ entry: Entry) {
         if entry.elementCount == 0, let slot = contents.table.find(entry.key, hash: Hashing.hash(entry.key)) {
             // The last element's removal counts, the key's does not.
@@ -190,7 +198,7 @@ public final class Database {
 
     /// Puts in an entry that `DumpPayload` made; an old one of its key is removed.
     public func restore(_ entry: Entry) {
-        remove(entry.key)
+        removeEvenIfDue(entry.key)
         insert(entry, Hashing.hash(entry.key))
         noteFieldExpiries(entry)
     }
@@ -268,8 +276,9 @@ public final class Database {
         keyspace.noteChange(1)
     }
 
-    /// Adds an entry whose key is not there, which counts as `counts`.
-    @inline(__always) func insert(_ entry: Entry, _ hash: UInt64, counts: Int = 1) {
+    /// Adds an entry whose key is not there, which counts as `counts`. `isNew`: it does not take the place of one that was
+    /// removed for it.
+    @inline(__always) func insert(_ entry: Entry, _ hash: UInt64, counts: Int = 1, isNew: Bool = true) {
         entry.flags.subtract(.changedMask)
         entry.flags.insert(keyspace.currentFlag)
         entry.accessed = keyspace.newAccess
@@ -279,6 +288,7 @@ public final class Database {
         if let when = entry.expiry { contents.expiries.insert(entry, when: when) }
         keyspace.noteChange(counts)
         tellTouched(entry.key)
+        if isNew { tellCreated(entry.key) }
         noteReady(entry)
     }
 

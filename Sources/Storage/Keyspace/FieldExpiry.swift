@@ -82,7 +82,9 @@ extension Database {
 
     private func expire(field: Entry, of entry: Entry) {
         if keyspace.observers.wanted.contains(.expired) {
-            keyspace.observers.tell(.expired) { $0.fieldExpired(index, entry.key, field.key) }
+            keyspace.observers.tell(.expired) {
+                $0.fieldExpired(index, entry.key, field.key, isLast: entry.elementCount == 1)
+            }
         }
         keyspace.expiredFields += 1
         willChange(entry, counts: 0)

@@ -13,6 +13,8 @@ public struct KeyspaceEvents: OptionSet, Sendable {
     public static let replaced = KeyspaceEvents(rawValue: 1 << 3)
     /// All databases were emptied at once: FLUSHALL.
     public static let flushed = KeyspaceEvents(rawValue: 1 << 4)
+    /// A key came into being, not where one takes the place of another.
+    public static let created = KeyspaceEvents(rawValue: 1 << 5)
 }
 
 /// Observes a keyspace: it is told of the events that it asked for in `Keyspace.observe`, on the keyspace's thread and
@@ -21,8 +23,10 @@ public struct KeyspaceEvents: OptionSet, Sendable {
 public protocol KeyspaceObserver: AnyObject {
     func keyTouched(_ db: Int, _ key: Bytes)
     func keyReady(_ db: Int, _ key: Bytes)
+    func keyCreated(_ db: Int, _ key: Bytes)
     func keyExpired(_ db: Int, _ key: Bytes)
-    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes)
+    /// `isLast`: the hash goes with it.
+    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes, isLast: Bool)
     /// The contents of `db` are about to be replaced by those of `other`; nil: by nothing.
     func contentsWillBeReplaced(_ db: Database, by other: Database?)
     func contentsReplaced(_ db: Int)
@@ -32,8 +36,9 @@ public protocol KeyspaceObserver: AnyObject {
 extension KeyspaceObserver {
     public func keyTouched(_ db: Int, _ key: Bytes) {}
     public func keyReady(_ db: Int, _ key: Bytes) {}
+    public func keyCreated(_ db: Int, _ key: Bytes) {}
     public func keyExpired(_ db: Int, _ key: Bytes) {}
-    public func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes) {}
+    public func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes, isLast: Bool) {}
     public func contentsWillBeReplaced(_ db: Database, by other: Database?) {}
     public func contentsReplaced(_ db: Int) {}
     public func everythingFlushed() {}
@@ -72,11 +77,14 @@ extension Database {
         }
     }
 
-    /// Tells that the key was written though its value stayed as it was: LTRIM that trims nothing.
-    public func touch(_ key: Bytes) { tellTouched(key) }
+    @inline(__always) func tellCreated(_ key: Bytes) {
+        if keyspace.observers.wanted.contains(.created) {
+            keyspace.observers.tell(.created) { $0.keyCreated(index, key) }
+        }
+    }
 
     /// Tells that an entry came into being, has more in it, or is about to go, for those who wait for its key.
-    @inline(__always) public func noteReady(_ entry: Entry) {
+    @inline(__always) func noteReady(_ entry: Entry) {
         if keyspace.observers.wanted.contains(.ready), entry.type.canBeAwaited {
             keyspace.observers.tell(.ready) { $0.keyReady(index, entry.key) }
         }

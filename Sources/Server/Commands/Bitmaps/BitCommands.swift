@@ -51,6 +51,7 @@ enum BitCommands {
         withUnsafeBytes(of: number == 1 ? byte | mask : byte & ~mask) { changed in
             guard let base = changed.baseAddress else { return }
             c.db.setRange(c.args[1], offset >> 3, Bytes(base, 1))
+            c.changed(c.args[1], .string, "setbit")
         }
     }
 

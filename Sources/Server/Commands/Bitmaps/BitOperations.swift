@@ -33,7 +33,7 @@ enum BitOperations {
         var sources: [Bytes] = []
         sources.reserveCapacity(c.args.count - 3)
         for i in 3..<c.args.count {
-            guard let entry = c.db.find(c.args[i]) else {
+            guard let entry = c.reading.find(c.args[i]) else {
                 sources.append(Bytes())
                 continue
             }
@@ -50,7 +50,7 @@ enum BitOperations {
         let count = sources.reduce(0) { max($0, $1.count) }
         c.reply.integer(count)
         guard count > 0 else {
-            c.db.remove(c.args[2])
+            c.storeNothing(c.args[2])
             return
         }
         c.db.setRaw(c.args[2], count: count, expiry: .clear) { result in
@@ -61,6 +61,7 @@ enum BitOperations {
                 start = end
             }
         }
+        c.changed(c.args[2], .string, "set")
     }
 
     /// Bytes of the result that are finished before the next are begun: so that they stay in the first cache while

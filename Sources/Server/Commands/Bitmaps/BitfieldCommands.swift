@@ -83,13 +83,15 @@ enum BitfieldCommands {
 
     private static func bitfield(_ c: WriteContext) throws(CommandError) {
         let operations = try parse(c.args, limit: c.maximumBulkLength, onlyGet: false)
-        let value = try c.string(c.args[1]) ?? Bytes()
         var end = 0
         for operation in operations {
             if case .get = operation.action { continue }
             end = max(end, operation.field.end)
         }
-        guard end > 0 else { return answer(operations, value, c.reply) }
+        guard end > 0 else {
+            return answer(operations, try c.reading.stringOrRefuse(c.args[1]) ?? Bytes(), c.reply)
+        }
+        let value = try c.string(c.args[1]) ?? Bytes()
         var changes = 0
         // The string reaches to the last field that is written, even where an overflow then forbids it.
         var bytes: UnsafeMutableRawBufferPointer?
@@ -122,6 +124,7 @@ enum BitfieldCommands {
             if bytes == nil { bytes = try mutable(c, end) }
             if let bytes { field.write(new, bytes) }
         }
+        if changes > 0 { c.changed(c.args[1], .string, "setbit") }
         c.count(as: changes)
     }
 

@@ -57,7 +57,8 @@ enum GeoCommands {
             case .unchanged: break
             }
         }
-        c.db.removeIfEmpty(zset.entry)
+        if added + updated > 0 { c.changed(c.args[1], .zset, "zadd") }
+        c.removeIfEmpty(zset.entry)
         c.reply.integer(countChanged ? added + updated : added)
     }
 

@@ -21,6 +21,8 @@ struct GeoRequest {
     private(set) var descending: Bool?
     private(set) var target: Bytes?
     private(set) var storesDistance = false
+    /// GEOSEARCH or GEOSEARCHSTORE.
+    let isSearch: Bool
 
     /// What is answered of a place besides the member.
     var fields: Int { (withDistance ? 1 : 0) + (withHash ? 1 : 0) + (withPlace ? 1 : 0) }
@@ -28,7 +30,6 @@ struct GeoRequest {
     init(_ args: Arguments, _ form: Form, _ zset: ZSetView?) throws(CommandError) {
         var area = Area()
         var i: Int
-        let isSearch: Bool
         var storesByOption = false
         switch form {
         case .radius(let stores):
@@ -84,13 +85,13 @@ struct GeoRequest {
             }
             i += 1
         }
-        try check(args, area, isSearch: isSearch)
+        try check(args, area)
         // The closest, not just some, unless the request says so.
         if count != .max, descending == nil, !takesAny { descending = false }
         shape = area.shape
     }
 
-    private func check(_ args: Arguments, _ area: Area, isSearch: Bool) throws(CommandError) {
+    private func check(_ args: Arguments, _ area: Area) throws(CommandError) {
         if target != nil, fields > 0 {
             throw CommandError(
                 "ERR \(isSearch ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS") is not compatible with WITHDIST, "

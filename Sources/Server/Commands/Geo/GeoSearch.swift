@@ -68,18 +68,18 @@ enum GeoSearch {
     }
 
     private static func write(_ c: WriteContext, _ form: GeoRequest.Form, source: Bytes) throws(CommandError) {
-        let zset = try c.zset(source)
+        let zset = try c.reading.zsetOrRefuse(source)
         let request = try GeoRequest(c.args, form, zset)
         guard let target = request.target else { return answer(request, zset, c.reply) }
         let found = zset.flatMap { zset in request.shape.map { search(zset, request, $0) } }
         guard let found, found.count > 0 else {
-            c.db.remove(target)
+            c.storeNothing(target)
             return c.reply.integer(0)
         }
         // The members were copied: the source may be what is replaced.
         let result = c.db.replaceWithNewZSet(target)
         found.forEach { member, place in result.set(member, request.storesDistance ? place.distance : place.score) }
-        c.db.removeIfEmpty(result.entry)
+        c.changed(target, .zset, request.isSearch ? "geosearchstore" : "georadiusstore")
         c.count(as: found.count)
         c.reply.integer(found.count)
     }

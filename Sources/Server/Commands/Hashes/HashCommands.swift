@@ -72,6 +72,7 @@ enum HashCommands {
             if hash.set(c.args[i], c.args[i + 1]) { added += 1 }
             i += 2
         }
+        c.changed(c.args[1], .hash, "hset")
         if isHMSet { c.reply.ok() } else { c.reply.integer(added) }
     }
 
@@ -81,6 +82,7 @@ enum HashCommands {
             c.reply.integer(0)
         } else {
             hash.set(c.args[2], c.args[3])
+            c.changed(c.args[1], .hash, "hset")
             c.reply.integer(1)
         }
     }
@@ -92,7 +94,8 @@ enum HashCommands {
             removed += 1
             if hash.view.count == 0 { break }
         }
-        c.db.removeIfEmpty(hash.entry)
+        if removed > 0 { c.changed(c.args[1], .hash, "hdel") }
+        c.removeIfEmpty(hash.entry)
         c.reply.integer(removed)
     }
 
@@ -112,6 +115,7 @@ enum HashCommands {
             let value = Bytes(digits, decimalDigits(of: sum, into: digits))
             _ = hash.set(c.args[2], value, keepingExpiry: true)
         }
+        c.changed(c.args[1], .hash, "hincrby")
         c.reply.integer(sum)
     }
 
@@ -131,6 +135,7 @@ enum HashCommands {
         LongDouble.append(value, to: text)
         let when = hash.view.expiry(of: c.args[2])
         hash.set(c.args[2], text.bytes, keepingExpiry: true)
+        c.changed(c.args[1], .hash, "hincrbyfloat")
         c.propagate(Bytes("HSET"), c.args[1], c.args[2], text.bytes)
         // HSET takes the expiry away, where it is replayed.
         if let when {

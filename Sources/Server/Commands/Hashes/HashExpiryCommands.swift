@@ -116,6 +116,7 @@ enum HashExpiryCommands {
         }
         let isPast = when <= c.now
         var changed: [Bytes] = []
+        var removed = 0
         for i in fields {
             // The hash itself goes with its last field, after this command.
             guard hash.view.contains(c.args[i]) else {
@@ -128,6 +129,7 @@ enum HashExpiryCommands {
             }
             if isPast {
                 hash.remove(c.args[i])
+                removed += 1
                 c.propagate(Bytes("HDEL"), key, c.args[i])
             } else {
                 hash.setExpiry(of: c.args[i], when)
@@ -135,7 +137,9 @@ enum HashExpiryCommands {
             }
             c.reply.integer(isPast ? Answer.removed : Answer.done)
         }
-        c.db.removeIfEmpty(hash.entry)
+        if removed > 0 { c.changed(key, .hash, "hdel") }
+        if !changed.isEmpty { c.changed(key, .hash, "hexpire") }
+        c.removeIfEmpty(hash.entry)
         if !changed.isEmpty { propagate(c, when, condition, changed) }
     }
 
@@ -155,6 +159,7 @@ enum HashExpiryCommands {
         let fields = try fields(c.args, at: 2)
         let hash = try c.editHash(c.args[1], create: false, fields: fields)
         c.reply.array(fields.count)
+        var changes = 0
         for i in fields {
             guard let hash, hash.view.contains(c.args[i]) else {
                 c.reply.integer(Answer.noField)
@@ -165,8 +170,10 @@ enum HashExpiryCommands {
                 continue
             }
             hash.setExpiry(of: c.args[i], nil)
+            changes += 1
             c.reply.integer(Answer.done)
         }
+        if changes > 0 { c.changed(c.args[1], .hash, "hpersist") }
     }
 
     // MARK: - Asking

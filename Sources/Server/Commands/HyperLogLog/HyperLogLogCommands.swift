@@ -44,7 +44,7 @@ enum HyperLogLogCommands {
     // MARK: - Adding
 
     private static func pfadd(_ c: WriteContext) throws(CommandError) {
-        let old = try sketch(c.reading, c.args[1])
+        let old = try sketch(c.unchanged, c.args[1])
         if let old, HyperLogLog.isDense(old) { return try addToDense(c, old) }
         var sketch = old.map { HyperLogLog($0) } ?? HyperLogLog()
         // The key itself counts as one, as in Redis.
@@ -61,6 +61,7 @@ enum HyperLogLogCommands {
         if changes > 0 {
             sketch.invalidateCardinality()
             store(c, c.args[1], sketch)
+            c.changed(c.args[1], .string, "pfadd")
             c.count(as: changes)
         }
         c.reply.integer(changes > 0 ? 1 : 0)
@@ -84,6 +85,7 @@ enum HyperLogLogCommands {
         }
         if let bytes {
             bytes[15] |= 0x80
+            c.changed(c.args[1], .string, "pfadd")
             c.count(as: changes)
         }
         c.reply.integer(bytes == nil ? 0 : 1)
@@ -140,7 +142,7 @@ enum HyperLogLogCommands {
             if HyperLogLog.isDense(value) { isDense = true }
             if !union.add(value) { throw corrupt }
         }
-        var result = try sketch(c.reading, c.args[1]).map { HyperLogLog($0) } ?? HyperLogLog()
+        var result = try sketch(c.unchanged, c.args[1]).map { HyperLogLog($0) } ?? HyperLogLog()
         if isDense, !result.makeDense() { throw corrupt }
         let limit = c.settings.hllSparseMaxBytes
         for (register, value) in union.registers.enumerated() where value > 0 {
@@ -148,13 +150,14 @@ enum HyperLogLogCommands {
         }
         result.invalidateCardinality()
         store(c, c.args[1], result)
+        c.changed(c.args[1], .string, "pfadd")
         c.reply.ok()
     }
 
     // MARK: - Looking inside
 
     private static func pfdebug(_ c: WriteContext) throws(CommandError) {
-        guard let value = try sketch(c.reading, c.args[2]) else {
+        guard let value = try sketch(c.unchanged, c.args[2]) else {
             throw CommandError("ERR The specified key does not exist")
         }
         let wasDense = HyperLogLog.isDense(value)

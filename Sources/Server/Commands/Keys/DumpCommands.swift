@@ -73,6 +73,7 @@ enum DumpCommands {
             return c.reply.ok()
         }
         c.db.restore(entry)
+        c.changed(key, .generic, "restore")
         c.count(as: 1)
         if let idle = options.idle { c.db.setIdleSeconds(Int(clamping: idle), of: entry) }
         if let frequency = options.frequency { c.db.setFrequency(Int(frequency), of: entry) }

@@ -85,6 +85,7 @@ enum ExpiryCommands {
             c.removeAsExpired(key)
         } else {
             c.db.setExpiry(when, of: key)
+            c.changed(key, .generic, "expire")
             withDecimal(when) { c.propagate(Bytes("PEXPIREAT"), key, $0) }
         }
         c.reply.integer(1)
@@ -93,6 +94,7 @@ enum ExpiryCommands {
     private static func persist(_ c: WriteContext) throws(CommandError) {
         guard let entry = c.db.find(c.args[1]), c.db.expiry(of: entry) != nil else { return c.reply.integer(0) }
         c.db.setExpiry(nil, of: c.args[1])
+        c.changed(c.args[1], .generic, "persist")
         c.reply.integer(1)
     }
 

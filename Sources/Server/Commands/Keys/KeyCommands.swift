@@ -46,7 +46,7 @@ enum KeyCommands {
 
     private static func del(_ c: WriteContext) throws(CommandError) {
         var count: Int64 = 0
-        for i in 1..<c.args.count where c.db.remove(c.args[i]) { count += 1 }
+        for i in 1..<c.args.count where c.remove(c.args[i]) { count += 1 }
         c.reply.integer(count)
     }
 
@@ -68,16 +68,21 @@ enum KeyCommands {
 
     private static func rename(_ c: WriteContext) throws(CommandError) {
         if c.db.find(c.args[1]) == nil { throw .noSuchKey }
-        c.db.rename(c.args[1], to: c.args[2])
-        c.count(as: c.args[1] == c.args[2] ? 0 : 1)
+        if c.args[1] != c.args[2] { move(c, c.args[1], to: c.args[2]) }
         c.reply.ok()
+    }
+    /// To another name, which had another key or none.
+    private static func move(_ c: WriteContext, _ old: Bytes, to new: Bytes) {
+        c.db.rename(old, to: new)
+        c.changed(old, .generic, "rename_from")
+        c.changed(new, .generic, "rename_to")
+        c.count(as: 1)
     }
 
     private static func renamenx(_ c: WriteContext) throws(CommandError) {
         if c.db.find(c.args[1]) == nil { throw .noSuchKey }
         if c.db.find(c.args[2]) != nil { return c.reply.integer(0) }
-        c.db.rename(c.args[1], to: c.args[2])
-        c.count(as: 1)
+        move(c, c.args[1], to: c.args[2])
         c.reply.integer(1)
     }
 
@@ -97,8 +102,9 @@ enum KeyCommands {
             i += 1
         }
         if target === c.db && c.args[1] == c.args[2] { throw .sameObject }
-        if c.db.find(c.args[1]) == nil || !replaces && target.find(c.args[2]) != nil { return c.reply.integer(0) }
+        if c.reading.find(c.args[1]) == nil || !replaces && target.find(c.args[2]) != nil { return c.reply.integer(0) }
         c.db.copy(c.args[1], to: target, as: c.args[2])
+        c.changed(c.args[2], in: target, .generic, "copy_to")
         c.count(as: 1)
         c.reply.integer(1)
     }
@@ -107,7 +113,11 @@ enum KeyCommands {
         let target = try database(c, 2)
         if target === c.db { throw .sameObject }
         let isMoved = c.db.move(c.args[1], to: target)
-        if isMoved { c.count(as: 1) }
+        if isMoved {
+            c.changed(c.args[1], .generic, "move_from")
+            c.changed(c.args[1], in: target, .generic, "move_to")
+            c.count(as: 1)
+        }
         c.reply.integer(isMoved ? 1 : 0)
     }
 

@@ -61,7 +61,7 @@ enum MigrateCommand {
         let requests = OutputBuffer()
         var keys: [[UInt8]] = []
         for i in options.keys {
-            guard let entry = c.db.find(c.args[i]) else { continue }
+            guard let entry = c.reading.find(c.args[i]) else { continue }
             restore(c, c.args[i], entry, replaces: options.replaces, to: requests)
             keys.append(c.args[i].array)
         }

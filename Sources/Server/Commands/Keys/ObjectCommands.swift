@@ -21,12 +21,12 @@ enum ObjectCommands {
     ]
 
     private static func encoding(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.inspect(c.args[2]) else { return c.reply.null() }
         c.reply.bulk(Bytes(entry.encodingName))
     }
 
     private static func freq(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.inspect(c.args[2]) else { return c.reply.null() }
         if c.db.accessTracking == .recency {
             throw wrongPolicy("An LFU maxmemory policy is not selected, access frequency not tracked.")
         }
@@ -34,7 +34,7 @@ enum ObjectCommands {
     }
 
     private static func idletime(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.inspect(c.args[2]) else { return c.reply.null() }
         if c.db.accessTracking != .recency {
             throw wrongPolicy("An LFU maxmemory policy is selected, idle time not tracked.")
         }
@@ -48,7 +48,7 @@ enum ObjectCommands {
     }
 
     private static func refcount(_ c: ReadContext) throws(CommandError) {
-        guard let entry = c.db.peek(c.args[2]) else { return c.reply.null() }
+        guard let entry = c.db.inspect(c.args[2]) else { return c.reply.null() }
         // Redis shares one object for each small integer, and answers this for them; nothing is shared here.
         let isSmallInteger = entry.integer.map { (0..<10000).contains($0) } ?? false
         c.reply.integer(isSmallInteger ? Int64(Int32.max) : 1)

@@ -53,11 +53,12 @@ enum SortCommands {
         sorting.forEachValue(rows, c.reading) { output.append($0 ?? Bytes()) }
         c.reply.integer(output.count)
         if output.isEmpty {
-            c.db.remove(target)
+            c.storeNothing(target)
             return
         }
         let list = c.db.replaceWithNewList(target)
         for i in 0..<output.count { list.push(output[i], .tail) }
+        c.changed(target, .list, "sortstore")
         c.count(as: output.count)
     }
 }
@@ -231,12 +232,15 @@ private struct Sorting {
         if request.keepsOrder { return Array(wanted) }
         var rows: [Row] = []
         rows.reserveCapacity(elements.count)
-        for i in 0..<elements.count { rows.append(try row(i, db)) }
+        var areNumbers = true
+        for i in 0..<elements.count { rows.append(row(i, db, &areNumbers)) }
+        if !areNumbers { throw CommandError("ERR One or more scores can't be converted into double") }
         rows.sort(by: isBefore)
         return rows[wanted].map(\.index)
     }
 
-    private mutating func row(_ index: Int, _ db: ReadDatabase) throws(CommandError) -> Row {
+    /// All weights are looked up, also where one of them is no number.
+    private mutating func row(_ index: Int, _ db: ReadDatabase, _ areNumbers: inout Bool) -> Row {
         var row = Row(index: index)
         if request.alphabetical && request.by == nil { return row }
         let value = request.by.map { $0.value(of: elements[index], db, scratch: scratch) } ?? elements[index]
@@ -244,11 +248,10 @@ private struct Sorting {
         if request.alphabetical {
             row.weight = weights.count
             weights.append(value)
-        } else {
-            guard let score = Score.parseWeight(value) else {
-                throw CommandError("ERR One or more scores can't be converted into double")
-            }
+        } else if let score = Score.parseWeight(value) {
             row.score = score
+        } else {
+            areNumbers = false
         }
         return row
     }

@@ -63,6 +63,7 @@ enum ListCommands {
     private static func push(_ c: WriteContext, _ end: ListEnd, create: Bool) throws(CommandError) {
         guard let list = try c.editList(c.args[1], create: create) else { return c.reply.integer(0) }
         for i in 2..<c.args.count { list.push(c.args[i], end) }
+        c.changed(c.args[1], .list, end.pushEvent)
         c.reply.integer(Int64(list.view.count))
     }
 
@@ -75,7 +76,8 @@ enum ListCommands {
         guard let wanted else {
             c.reply.bulk(list.view[end == .head ? 0 : list.view.count - 1])
             if end == .head { list.removeFirst() } else { list.removeLast() }
-            return c.db.removeIfEmpty(list.entry)
+            c.changed(c.args[1], .list, end.popEvent)
+            return c.removeIfEmpty(list.entry)
         }
         let count = min(wanted, list.view.count)
         c.reply.array(count)
@@ -92,7 +94,8 @@ enum ListCommands {
             return true
         }
         list.remove(at: end == .head ? 0..<count : size - count..<size)
-        c.db.removeIfEmpty(list.entry)
+        c.changed(list.entry.key, .list, end.popEvent)
+        c.removeIfEmpty(list.entry)
     }
 
     // MARK: - Reading
@@ -143,6 +146,7 @@ enum ListCommands {
             throw .indexOutOfRange
         }
         list.set(index, c.args[3])
+        c.changed(c.args[1], .list, "lset")
         c.reply.ok()
     }
 
@@ -160,6 +164,7 @@ enum ListCommands {
         }
         if index == count { return c.reply.integer(-1) }
         list.insert(c.args[4], at: after ? index + 1 : index)
+        c.changed(c.args[1], .list, "linsert")
         c.reply.integer(Int64(list.view.count))
     }
 
@@ -168,7 +173,8 @@ enum ListCommands {
         guard let list = try c.editList(c.args[1], create: false) else { return c.reply.integer(0) }
         let magnitude = Int(clamping: limit.magnitude)
         let removed = list.removeAll(equal: c.args[3], limit: magnitude, fromTail: limit < 0)
-        c.db.removeIfEmpty(list.entry)
+        if removed > 0 { c.changed(c.args[1], .list, "lrem") }
+        c.removeIfEmpty(list.entry)
         c.reply.integer(Int64(removed))
     }
 
@@ -178,15 +184,12 @@ enum ListCommands {
         guard let list = try c.editList(c.args[1], create: false) else { return c.reply.ok() }
         let count = list.view.count
         let kept = elements(start, end, count: count)
+        c.changed(c.args[1], .list, "ltrim")
         if kept.isEmpty {
-            c.db.remove(c.args[1])
+            c.remove(c.args[1])
             c.count(as: count)
-        } else if kept.count == count {
-            // Nothing to log, but for who watches the key it was written, as in Redis.
-            c.db.touch(c.args[1])
         } else {
-            if kept.upperBound < count { list.remove(at: kept.upperBound..<count) }
-            if kept.lowerBound > 0 { list.remove(at: 0..<kept.lowerBound) }
+            list.trim(to: kept)
         }
         c.reply.ok()
     }
@@ -253,4 +256,9 @@ enum ListCommands {
         c.reply.array(found.count)
         for index in found { c.reply.integer(Int64(index)) }
     }
+}
+
+extension ListEnd {
+    var pushEvent: StaticString { self == .head ? "lpush" : "rpush" }
+    var popEvent: StaticString { self == .head ? "lpop" : "rpop" }
 }

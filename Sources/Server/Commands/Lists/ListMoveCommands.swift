@@ -99,7 +99,9 @@ enum ListMoveCommands {
             if from == .head { source.removeFirst() } else { source.removeLast() }
             target.push(element, to)
         }
-        if !isSameKey { c.db.removeIfEmpty(source.entry) }
+        c.changed(c.args[2], .list, to.pushEvent)
+        c.changed(c.args[1], .list, from.popEvent)
+        if !isSameKey { c.removeIfEmpty(source.entry) }
         c.count(as: 1)
         return true
     }

@@ -43,13 +43,13 @@ enum SetAlgebra {
         write(difference(try operands(c.db, c.args, 1..<c.args.count)), c.reply)
     }
     private static func sinterstore(_ c: WriteContext) throws(CommandError) {
-        store(intersection(try operands(c.reading, c.args, 2..<c.args.count)), c)
+        store(intersection(try operands(c.reading, c.args, 2..<c.args.count)), c, "sinterstore")
     }
     private static func sunionstore(_ c: WriteContext) throws(CommandError) {
-        store(union(try operands(c.reading, c.args, 2..<c.args.count)), c)
+        store(union(try operands(c.reading, c.args, 2..<c.args.count)), c, "sunionstore")
     }
     private static func sdiffstore(_ c: WriteContext) throws(CommandError) {
-        store(difference(try operands(c.reading, c.args, 2..<c.args.count)), c)
+        store(difference(try operands(c.reading, c.args, 2..<c.args.count)), c, "sdiffstore")
     }
 
     private static func sintercard(_ c: ReadContext) throws(CommandError) {
@@ -161,12 +161,13 @@ enum SetAlgebra {
     }
 
     /// The destination may be one of the operands: `members` are copies.
-    private static func store(_ members: MemberList, _ c: WriteContext) {
+    private static func store(_ members: MemberList, _ c: WriteContext, _ event: StaticString) {
         if members.isEmpty {
-            c.db.remove(c.args[1])
+            c.storeNothing(c.args[1])
         } else {
             let set = c.db.replaceWithNewSet(c.args[1])
             for i in 0..<members.count { set.insert(members[i]) }
+            c.changed(c.args[1], .set, event)
             c.count(as: 1)
         }
         c.reply.integer(members.count)

@@ -44,6 +44,7 @@ enum SetCommands {
         guard let set = try c.editSet(c.args[1], create: true) else { return }
         var added = 0
         for i in 2..<c.args.count where set.insert(c.args[i]) { added += 1 }
+        if added > 0 { c.changed(c.args[1], .set, "sadd") }
         c.reply.integer(added)
     }
 
@@ -54,7 +55,8 @@ enum SetCommands {
             removed += 1
             if set.view.count == 0 { break }
         }
-        c.db.removeIfEmpty(set.entry)
+        if removed > 0 { c.changed(c.args[1], .set, "srem") }
+        c.removeIfEmpty(set.entry)
         c.reply.integer(removed)
     }
 
@@ -65,8 +67,9 @@ enum SetCommands {
         _ = try c.set(destination)
         if source == destination { return c.reply.integer(from.view.contains(member) ? 1 : 0) }
         guard from.remove(member) else { return c.reply.integer(0) }
-        c.db.removeIfEmpty(from.entry)
-        try c.editSet(destination, create: true)?.insert(member)
+        c.changed(source, .set, "srem")
+        c.removeIfEmpty(from.entry)
+        if try c.editSet(destination, create: true)?.insert(member) == true { c.changed(destination, .set, "sadd") }
         c.reply.integer(1)
     }
 
@@ -81,7 +84,8 @@ enum SetCommands {
         c.reply.bulk(member)
         c.propagate(Bytes("SREM"), c.args[1], member)
         set.removeAt(index)
-        c.db.removeIfEmpty(set.entry)
+        c.changed(c.args[1], .set, "spop")
+        c.removeIfEmpty(set.entry)
     }
 
     private static func spopSeveral(_ c: WriteContext) throws(CommandError) {
@@ -95,7 +99,8 @@ enum SetCommands {
                 reply.bulk(member)
                 return true
             }
-            c.db.remove(c.args[1])
+            if size > 0 { c.changed(c.args[1], .set, "spop") }
+            c.remove(c.args[1])
             c.count(as: size)
             let isLazy = c.settings.lazyServerDelete
             return c.propagate(isLazy ? Bytes("UNLINK") : Bytes("DEL"), c.args[1])
@@ -120,6 +125,7 @@ enum SetCommands {
             c.propagate(command)
             left -= batch
         }
+        if count > 0 { c.changed(c.args[1], .set, "spop") }
     }
     private static let membersInOneSREM = 1024
 

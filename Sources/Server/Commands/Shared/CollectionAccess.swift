@@ -28,12 +28,13 @@ extension ReadContext {
 }
 
 extension WriteContext {
-    /// The database as read handlers see it.
-    var reading: ReadDatabase { ReadDatabase(session) }
+    /// The database as read handlers see it: for keys that the command only reads, whose hits and misses count.
+    var reading: ReadDatabase { ReadDatabase(session, countsLookups: true) }
+    /// The database as read handlers see it, for keys that the command is going to write.
+    var unchanged: ReadDatabase { ReadDatabase(session) }
 
-    func hash(_ key: Bytes) throws(CommandError) -> HashView? { try reading.hashOrRefuse(key) }
-    func set(_ key: Bytes) throws(CommandError) -> SetView? { try reading.setOrRefuse(key) }
-    func zset(_ key: Bytes) throws(CommandError) -> ZSetView? { try reading.zsetOrRefuse(key) }
+    func hash(_ key: Bytes) throws(CommandError) -> HashView? { try unchanged.hashOrRefuse(key) }
+    func set(_ key: Bytes) throws(CommandError) -> SetView? { try unchanged.setOrRefuse(key) }
 
     /// The editors are nil where the key is missing and `create` is false.
     func editHash(_ key: Bytes, create: Bool) throws(CommandError) -> HashEditor? {

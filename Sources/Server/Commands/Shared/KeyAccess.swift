@@ -18,8 +18,7 @@ extension ReadContext {
 }
 
 extension WriteContext {
-    @inline(__always) func string(_ key: Bytes) throws(CommandError) -> Bytes? { try reading.stringOrRefuse(key) }
-    func list(_ key: Bytes) throws(CommandError) -> ListView? { try reading.listOrRefuse(key) }
+    @inline(__always) func string(_ key: Bytes) throws(CommandError) -> Bytes? { try unchanged.stringOrRefuse(key) }
 
     /// nil where the key is missing and `create` is false.
     func editList(_ key: Bytes, create: Bool) throws(CommandError) -> ListEditor? {
@@ -28,7 +27,7 @@ extension WriteContext {
 
     /// Deletes a key that was given an expiry in the past, and logs just that.
     func removeAsExpired(_ key: Bytes) {
-        db.remove(key)
+        remove(key)
         propagate(settings.lazyExpire ? Bytes("UNLINK") : Bytes("DEL"), key)
     }
 }

@@ -48,13 +48,14 @@ enum ZSetAlgebra {
         write(difference(request), request.withScores, c.reply)
     }
     private static func zunionstore(_ c: WriteContext) throws(CommandError) {
-        store(union(try Request(c.reading, c.args, first: 2, name: "zunionstore", [.weights, .aggregate])), c)
+        store(union(try Request(c.reading, c.args, first: 2, name: "zunionstore", [.weights, .aggregate])), c, "zunionstore")
     }
     private static func zinterstore(_ c: WriteContext) throws(CommandError) {
-        store(intersection(try Request(c.reading, c.args, first: 2, name: "zinterstore", [.weights, .aggregate])), c)
+        let request = try Request(c.reading, c.args, first: 2, name: "zinterstore", [.weights, .aggregate])
+        store(intersection(request), c, "zinterstore")
     }
     private static func zdiffstore(_ c: WriteContext) throws(CommandError) {
-        store(difference(try Request(c.reading, c.args, first: 2, name: "zdiffstore", [])), c)
+        store(difference(try Request(c.reading, c.args, first: 2, name: "zdiffstore", [])), c, "zdiffstore")
     }
 
     private static func zintercard(_ c: ReadContext) throws(CommandError) {
@@ -283,8 +284,8 @@ enum ZSetAlgebra {
     }
 
     /// The destination may be one of the operands: the result holds copies.
-    private static func store(_ result: Result, _ c: WriteContext) {
-        c.storeZSet(c.args[1], result.members, result.scores)
+    private static func store(_ result: Result, _ c: WriteContext, _ event: StaticString) {
+        c.storeZSet(c.args[1], result.members, result.scores, event)
         c.reply.integer(result.scores.count)
     }
 }

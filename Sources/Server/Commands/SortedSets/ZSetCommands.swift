@@ -131,6 +131,7 @@ enum ZSetCommands {
             case .unchanged: break
             }
         }
+        if added + updated > 0 { c.changed(c.args[1], .zset, options.increment ? "zincr" : "zadd") }
         if !options.increment {
             c.reply.integer(options.countChanged ? added + updated : added)
         } else if let result {
@@ -162,7 +163,8 @@ enum ZSetCommands {
             removed += 1
             if zset.view.count == 0 { break }
         }
-        c.db.removeIfEmpty(zset.entry)
+        if removed > 0 { c.changed(c.args[1], .zset, "zrem") }
+        c.removeIfEmpty(zset.entry)
         c.reply.integer(removed)
     }
 

@@ -48,7 +48,8 @@ enum ZSetPopCommands {
             return true
         }
         zset.removeRanks(side == .min ? 0..<count : size - count..<size)
-        c.db.removeIfEmpty(zset.entry)
+        c.changed(zset.entry.key, .zset, side == .min ? "zpopmin" : "zpopmax")
+        c.removeIfEmpty(zset.entry)
     }
 
     // MARK: - One key

@@ -191,7 +191,7 @@ enum ZSetRangeCommands {
         // Copies, since the destination may be the source.
         var members = MemberList()
         var scores: [Double] = []
-        if let zset = try c.zset(c.args[2]) {
+        if let zset = try c.reading.zsetOrRefuse(c.args[2]) {
             let span = request.span(in: zset)
             if span.count > 0 {
                 zset.forEach(rank: span.rank, count: span.count, reverse: request.reverse) { member, score in
@@ -201,41 +201,47 @@ enum ZSetRangeCommands {
                 }
             }
         }
-        c.storeZSet(c.args[1], members, scores)
+        c.storeZSet(c.args[1], members, scores, "zrangestore")
         c.reply.integer(members.count)
     }
 
     private static func zremrangebyrank(_ c: WriteContext) throws(CommandError) {
         let range = try RankRange(c.args[2], c.args[3])
-        try remove(c) { range.indexes(count: $0.count) }
+        try remove(c, "zremrangebyrank") { range.indexes(count: $0.count) }
     }
     private static func zremrangebyscore(_ c: WriteContext) throws(CommandError) {
         let range = try ScoreRange(c.args[2], c.args[3])
-        try remove(c) { range.ranks(in: $0) }
+        try remove(c, "zremrangebyscore") { range.ranks(in: $0) }
     }
     private static func zremrangebylex(_ c: WriteContext) throws(CommandError) {
         let range = try LexRange(c.args[2], c.args[3])
-        try remove(c) { range.ranks(in: $0) }
+        try remove(c, "zremrangebylex") { range.ranks(in: $0) }
     }
 
-    private static func remove(_ c: WriteContext, _ ranks: (ZSetView) -> Range<Int>) throws(CommandError) {
+    private static func remove(
+        _ c: WriteContext, _ event: StaticString, _ ranks: (ZSetView) -> Range<Int>
+    ) throws(CommandError) {
         guard let zset = try c.editZSet(c.args[1], create: false) else { return c.reply.integer(0) }
         let range = ranks(zset.view)
-        if !range.isEmpty { zset.removeRanks(range) }
-        c.db.removeIfEmpty(zset.entry)
+        if !range.isEmpty {
+            zset.removeRanks(range)
+            c.changed(c.args[1], .zset, event)
+        }
+        c.removeIfEmpty(zset.entry)
         c.reply.integer(range.count)
     }
 }
 
 extension WriteContext {
     /// Puts a sorted set of these members in the place of whatever `key` held; of none, nothing.
-    func storeZSet(_ key: Bytes, _ members: MemberList, _ scores: [Double]) {
+    func storeZSet(_ key: Bytes, _ members: MemberList, _ scores: [Double], _ event: StaticString) {
         if members.isEmpty {
-            db.remove(key)
+            storeNothing(key)
             return
         }
         let zset = db.replaceWithNewZSet(key)
         for (i, score) in scores.enumerated() { zset.set(members[i], score) }
+        changed(key, .zset, event)
         count(as: 1)
     }
 }

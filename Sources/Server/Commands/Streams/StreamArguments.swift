@@ -16,6 +16,19 @@ extension WriteContext {
     func editStream(_ key: Bytes, create: Bool) throws(CommandError) -> StreamEditor? {
         do { return try db.editStream(key, create: create) } catch { throw .wrongType }
     }
+    /// A stream that the command reads, though what it finds there may change groups: hits and misses count.
+    func readStream(_ key: Bytes) throws(CommandError) -> StreamEditor? {
+        reading.counted(try editStream(key, create: false), key)
+    }
+    /// The consumer of this name, and whether there was none, so that it was made.
+    func consumer(
+        _ name: Bytes, of group: StreamGroup, in stream: StreamEditor
+    ) -> (StreamConsumer, isNew: Bool) {
+        if let consumer = group.consumer(name) { return (consumer, false) }
+        let consumer = stream.consumer(name, in: group, now: clock)
+        changed(stream.entry.key, .stream, "xgroup-createconsumer")
+        return (consumer, true)
+    }
     /// Wall clock in ms since 1970; while the log is replayed, the time of the replay.
     var clock: Int64 { now != 0 ? now : wallClockMilliseconds() }
     /// The command comes from the log: what was allowed then is done again.

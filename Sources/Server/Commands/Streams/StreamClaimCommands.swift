@@ -15,7 +15,7 @@ enum StreamClaimCommands {
 
     /// The stream and group of a command whose first arguments are key, group, consumer, and least idle time.
     private static func group(_ c: WriteContext) throws(CommandError) -> (StreamEditor, StreamGroup) {
-        guard let stream = try c.editStream(c.args[1], create: false), let group = stream.view.group(c.args[2]) else {
+        guard let stream = try c.readStream(c.args[1]), let group = stream.view.group(c.args[2]) else {
             throw .noGroup(c.args[1], c.args[2])
         }
         return (stream, group)
@@ -196,12 +196,9 @@ private struct Claimer {
         self.deliveredMs = deliveredMs
         self.deliveries = deliveries
         self.justIDs = justIDs
-        if let consumer = group.consumer(c.args[3]) {
-            self.consumer = consumer
-        } else {
-            StreamPropagation.createConsumer(c, c.args[1], group, c.args[3])
-            consumer = stream.consumer(c.args[3], in: group, now: c.clock)
-        }
+        let isNew: Bool
+        (consumer, isNew) = c.consumer(c.args[3], of: group, in: stream)
+        if isNew { StreamPropagation.createConsumer(c, c.args[1], group, c.args[3]) }
     }
 
     /// Whether claiming this would answer something.

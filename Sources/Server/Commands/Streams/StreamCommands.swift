@@ -79,9 +79,10 @@ enum StreamCommands {
             for j in first..<c.args.count { pairs.initializeElement(at: j - first, to: c.args[j]) }
             stream.append(id, UnsafeBufferPointer(pairs))
         }
-        c.db.noteReady(stream.entry)
+        c.changed(c.args[1], .stream, "xadd")
         c.reply.bulk(id)
         let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
+        if trimmed > 0 { c.changed(c.args[1], .stream, "xtrim") }
         propagate(c, id, first, trimmed > 0 ? stream.view.count : nil)
         c.count(as: 1)
     }
@@ -132,6 +133,7 @@ enum StreamCommands {
         let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
         c.reply.integer(trimmed)
         if trimmed == 0 { return }
+        c.changed(c.args[1], .stream, "xtrim")
         c.count(as: trimmed)
         withDecimal(Int64(stream.view.count)) {
             c.propagate(c.args[0], c.args[1], Bytes("MAXLEN"), Bytes("="), $0)
@@ -143,6 +145,7 @@ enum StreamCommands {
         for i in 2..<c.args.count { _ = try c.args.streamID(i) }
         var removed = 0
         for i in 2..<c.args.count where stream.delete(try c.args.streamID(i)) { removed += 1 }
+        if removed > 0 { c.changed(c.args[1], .stream, "xdel") }
         c.reply.integer(removed)
     }
 
@@ -185,6 +188,7 @@ enum StreamCommands {
         if let added { state.entriesAdded = added }
         if maxDeleted != .zero { state.maxDeletedID = maxDeleted }
         stream.set(state)
+        c.changed(c.args[1], .stream, "xsetid")
         c.reply.ok()
     }
 

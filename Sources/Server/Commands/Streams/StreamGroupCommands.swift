@@ -88,6 +88,7 @@ enum StreamGroupCommands {
         guard stream.addGroup(c.args[3], lastID: id, entriesRead: read) != nil else {
             throw CommandError("BUSYGROUP Consumer Group name already exists")
         }
+        c.changed(c.args[2], .stream, "xgroup-create")
         c.reply.ok()
     }
 
@@ -98,6 +99,7 @@ enum StreamGroupCommands {
         if c.args.count > 7 { throw .subcommandSyntax(c.args) }
         let id = c.args[4] == Bytes("$") ? stream.view.state.lastID : try c.args.streamIDOrEnd(4)
         stream.set(group, lastID: id, entriesRead: read)
+        c.changed(c.args[2], .stream, "xgroup-setid")
         c.reply.ok()
     }
 
@@ -105,15 +107,13 @@ enum StreamGroupCommands {
         let stream = try existing(c)
         guard let group = stream.view.group(c.args[3]) else { return c.reply.integer(0) }
         stream.remove(group)
-        // Who waits as a member of it hears that it is gone.
-        c.db.noteReady(stream.entry)
+        c.changed(c.args[2], .stream, "xgroup-destroy")
         c.reply.integer(1)
     }
 
     @Sendable private static func createconsumer(_ c: WriteContext) throws(CommandError) {
         let (stream, group) = try existingGroup(c)
-        let isNew = group.consumer(c.args[4]) == nil
-        if isNew { _ = stream.consumer(c.args[4], in: group, now: c.clock) }
+        let (_, isNew) = c.consumer(c.args[4], of: group, in: stream)
         c.reply.integer(isNew ? 1 : 0)
     }
 
@@ -122,6 +122,7 @@ enum StreamGroupCommands {
         guard let consumer = group.consumer(c.args[4]) else { return c.reply.integer(0) }
         c.reply.integer(consumer.pendingCount)
         stream.remove(consumer, from: group)
+        c.changed(c.args[2], .stream, "xgroup-delconsumer")
     }
 
     @Sendable private static func groupHelp(_ c: ConnectionContext) throws(CommandError) {
@@ -141,7 +142,7 @@ enum StreamGroupCommands {
     // MARK: - XACK
 
     private static func xack(_ c: WriteContext) throws(CommandError) {
-        guard let stream = try c.editStream(c.args[1], create: false), let group = stream.view.group(c.args[2]) else {
+        guard let stream = try c.readStream(c.args[1]), let group = stream.view.group(c.args[2]) else {
             return c.reply.integer(0)
         }
         for i in 3..<c.args.count { _ = try c.args.streamID(i) }

@@ -111,8 +111,8 @@ enum StreamReadCommands {
         var made = 0
         defer { c.count(as: found + made) }
         for (index, key) in request.keys.enumerated() where only == nil || c.args[key] == only {
-            let (stream, group) = try request.group(c, key)
-            let (consumer, isNewConsumer) = request.consumer(stream, group, c, key)
+            let (stream, group) = try request.group(c.args[key], in: c.editStream(c.args[key], create: false))
+            let (consumer, isNewConsumer) = request.consumer(stream, group, c)
             if isNewConsumer { made += 1 }
             let isNew = after[index] == nil
             stream.touch(consumer, seenMs: c.clock, active: false)

@@ -80,7 +80,7 @@ struct StreamReadRequest {
     func resolveInGroup(_ c: WriteContext) throws(CommandError) -> [StreamID?] {
         var after: [StreamID?] = []
         for (key, id) in zip(keys, ids) {
-            _ = try group(c, key)
+            _ = try group(c.args[key], in: c.readStream(c.args[key]))
             if args[id] == Bytes("$") {
                 throw CommandError(
                     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
@@ -98,22 +98,20 @@ struct StreamReadRequest {
         return after
     }
 
-    /// The stream at `key` and the group in it, which must be there.
-    func group(_ c: WriteContext, _ key: Int) throws(CommandError) -> (StreamEditor, StreamGroup) {
-        let name = groupAt.map { c.args[$0] } ?? Bytes()
-        guard let stream = try c.editStream(c.args[key], create: false), let group = stream.view.group(name) else {
-            throw .noGroup(c.args[key], name, " in XREADGROUP with GROUP option")
+    /// The group in the stream that was found at `key`, which must be there.
+    func group(_ key: Bytes, in stream: StreamEditor?) throws(CommandError) -> (StreamEditor, StreamGroup) {
+        let name = groupAt.map { args[$0] } ?? Bytes()
+        guard let stream, let group = stream.view.group(name) else {
+            throw .noGroup(key, name, " in XREADGROUP with GROUP option")
         }
         return (stream, group)
     }
 
-    /// The consumer, made where there is none.
-    func consumer(
-        _ stream: StreamEditor, _ group: StreamGroup, _ c: WriteContext, _ key: Int
-    ) -> (consumer: StreamConsumer, isNew: Bool) {
+    /// The consumer, and whether there was none, so that it was made.
+    func consumer(_ stream: StreamEditor, _ group: StreamGroup, _ c: WriteContext) -> (StreamConsumer, isNew: Bool) {
         let name = groupAt.map { c.args[$0 + 1] } ?? Bytes()
-        if let consumer = group.consumer(name) { return (consumer, false) }
-        StreamPropagation.createConsumer(c, c.args[key], group, name)
-        return (stream.consumer(name, in: group, now: c.clock), true)
+        let (consumer, isNew) = c.consumer(name, of: group, in: stream)
+        if isNew { StreamPropagation.createConsumer(c, stream.entry.key, group, name) }
+        return (consumer, isNew)
     }
 }

@@ -45,6 +45,7 @@ enum CounterCommands {
             sum = delta
         }
         c.db.setInteger(key, sum, expiry: .keep)
+        c.changed(key, .string, "incrby")
         c.reply.integer(sum)
     }
 
@@ -61,6 +62,7 @@ enum CounterCommands {
         let text = OutputBuffer(capacity: 64)
         LongDouble.append(sum, to: text)
         c.db.setString(key, text.bytes, expiry: .keep)
+        c.changed(key, .string, "incrbyfloat")
         c.reply.bulk(text.bytes)
         // The result, not the sum: another machine might add otherwise.
         c.propagate(Bytes("SET"), key, text.bytes, Bytes("KEEPTTL"))

@@ -66,6 +66,7 @@ enum StringCommands {
     private static func set(_ c: WriteContext) throws(CommandError) {
         if c.args.count > 3 { return try setWithOptions(c) }
         c.db.setString(c.args[1], c.args[2], expiry: .clear)
+        c.changed(c.args[1], .string, "set")
         c.reply.ok()
     }
 
@@ -77,7 +78,7 @@ enum StringCommands {
         let when = try options.expiry(c.args, now: c.now, command: "set")
         let exists: Bool
         if options.words.contains(.get) {
-            let old = try c.string(key)
+            let old = try c.reading.stringOrRefuse(key)
             exists = old != nil
             if let old { c.reply.bulk(old) } else { c.reply.null() }
         } else {
@@ -90,6 +91,8 @@ enum StringCommands {
         let change: ExpiryChange =
             if let when { .at(when) } else if options.words.contains(.keepTTL) { .keep } else { .clear }
         c.db.setString(key, c.args[2], expiry: change)
+        c.changed(key, .string, "set")
+        if when != nil { c.changed(key, .generic, "expire") }
         if !options.words.contains(.get) { c.reply.ok() }
         propagate(c, options, when)
     }
@@ -114,6 +117,7 @@ enum StringCommands {
     private static func setnx(_ c: WriteContext) throws(CommandError) {
         if c.db.find(c.args[1]) != nil { return c.reply.integer(0) }
         c.db.setString(c.args[1], c.args[2], expiry: .clear)
+        c.changed(c.args[1], .string, "set")
         c.reply.integer(1)
     }
 
@@ -128,6 +132,8 @@ enum StringCommands {
     ) throws(CommandError) {
         let when = try unit.absolute(c.args.integer(2), now: c.now, positive: true, command: command)
         c.db.setString(c.args[1], c.args[3], expiry: .at(when))
+        c.changed(c.args[1], .string, "set")
+        c.changed(c.args[1], .generic, "expire")
         c.reply.ok()
         propagateSet(c, c.args[3], at: when)
     }
@@ -149,28 +155,30 @@ enum StringCommands {
     private static func setAll(_ c: WriteContext) {
         for i in stride(from: 1, to: c.args.count - 1, by: 2) {
             c.db.setString(c.args[i], c.args[i + 1], expiry: .clear)
+            c.changed(c.args[i], .string, "set")
         }
     }
 
     // MARK: - Getting and changing
 
     private static func getset(_ c: WriteContext) throws(CommandError) {
-        if let old = try c.string(c.args[1]) { c.reply.bulk(old) } else { c.reply.null() }
+        if let old = try c.reading.stringOrRefuse(c.args[1]) { c.reply.bulk(old) } else { c.reply.null() }
         c.db.setString(c.args[1], c.args[2], expiry: .clear)
+        c.changed(c.args[1], .string, "set")
         c.propagate(Bytes("SET"), c.args[1], c.args[2])
     }
 
     private static func getdel(_ c: WriteContext) throws(CommandError) {
-        guard let value = try c.string(c.args[1]) else { return c.reply.null() }
+        guard let value = try c.reading.stringOrRefuse(c.args[1]) else { return c.reply.null() }
         c.reply.bulk(value)
-        c.db.remove(c.args[1])
+        c.remove(c.args[1])
         c.propagate(Bytes("DEL"), c.args[1])
     }
 
     private static func getex(_ c: WriteContext) throws(CommandError) {
         let options = try StringOptions(c.args, from: 2, allowed: .getex)
         let key = c.args[1]
-        guard let value = try c.string(key) else { return c.reply.null() }
+        guard let value = try c.reading.stringOrRefuse(key) else { return c.reply.null() }
         let when = try options.expiry(c.args, now: c.now, command: "getex")
         c.reply.bulk(value)
         if let when {
@@ -178,10 +186,12 @@ enum StringCommands {
                 c.removeAsExpired(key)
             } else {
                 c.db.setExpiry(when, of: key)
+                c.changed(key, .generic, "expire")
                 withDecimal(when) { c.propagate(Bytes("PEXPIREAT"), key, $0) }
             }
         } else if options.words.contains(.persist), let entry = c.db.find(key), c.db.expiry(of: entry) != nil {
             c.db.setExpiry(nil, of: key)
+            c.changed(key, .generic, "persist")
             c.propagate(Bytes("PERSIST"), key)
         }
     }
@@ -190,6 +200,7 @@ enum StringCommands {
         let length = try c.string(c.args[1])?.count ?? 0
         try checkLength(c, length, c.args[2].count)
         c.reply.integer(Int64(c.db.append(c.args[1], c.args[2])))
+        c.changed(c.args[1], .string, "append")
     }
 
     private static func setrange(_ c: WriteContext) throws(CommandError) {
@@ -199,6 +210,7 @@ enum StringCommands {
         if c.args[3].isEmpty { return c.reply.integer(Int64(length)) }
         try checkLength(c, Int(offset), c.args[3].count)
         c.reply.integer(Int64(c.db.setRange(c.args[1], Int(offset), c.args[3])))
+        c.changed(c.args[1], .string, "setrange")
     }
 
     /// What a string may grow to is what a client could send in one piece.

@@ -103,6 +103,15 @@ public struct ListEditor {
         entry.listpack = pack
     }
 
+    /// Removes the elements outside of `kept`, which holds some. Where that is none, nothing changes, but for who watches
+    /// the key it was written, as in Redis.
+    public func trim(to kept: Range<Int>) {
+        let count = view.count
+        if kept.count == count { return database.tellTouched(entry.key) }
+        remove(at: kept.upperBound..<count)
+        remove(at: 0..<kept.lowerBound)
+    }
+
     /// Removes up to `limit` (0: all) elements equal to `value`, from the head or the tail on. O(n).
     @discardableResult public func removeAll(equal value: Bytes, limit: Int, fromTail: Bool) -> Int {
         let count = view.count

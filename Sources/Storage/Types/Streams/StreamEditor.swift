@@ -15,6 +15,7 @@ public struct StreamEditor {
     public func append(_ id: StreamID, _ pairs: UnsafeBufferPointer<Bytes>) {
         database.willChange(entry)
         value.append(id, pairs, database.keyspace.limits)
+        database.noteReady(entry)
     }
     /// Bytes of fields and values that an entry may have.
     public static let maxEntrySize = Listpack.maxByteCount
@@ -62,10 +63,11 @@ public struct StreamEditor {
         database.willChangeUnwatched(entry)
         value.groups?.set(group, lastID: lastID, entriesRead: entriesRead)
     }
-    /// O(its pending entries).
+    /// Who waits as a member of it hears that it is gone. O(its pending entries).
     public func remove(_ group: StreamGroup) {
         database.willChangeUnwatched(entry)
         value.groups?.remove(group)
+        database.noteReady(entry)
     }
 
     /// The consumer of this name, made where there is none.
