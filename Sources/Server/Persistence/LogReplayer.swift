@@ -26,11 +26,11 @@ final class LogReplayer {
     func apply(_ arguments: UnsafeBufferPointer<Bytes>) throws(StorageError) {
         guard let base = arguments.baseAddress, !arguments.isEmpty else { return }
         let args = Arguments(base, arguments.count)
-        // What belongs together was checked to be whole when it was read.
-        if args.count == 1 && (args[0].equals(ignoringCase: "multi") || args[0].equals(ignoringCase: "exec")) { return }
         guard let command = server.services.loggedCommand(args), command.accepts(argumentCount: args.count) else {
             throw failure(args, "this program does not know it")
         }
+        // What belongs together was checked to be whole when it was read.
+        if !command.flags.isDisjoint(with: [.beginsTransaction, .runsTransaction]) { return }
         server.call(client, command, args, request: nil)
         if client.output.count > 0 && client.output.bytes[0] == 45 {
             throw failure(args, client.output.bytes.string)

@@ -9,17 +9,10 @@ final class CommandEntry {
     unowned(unsafe) let container: CommandEntry?
     private(set) var subcommands: CommandIndex?
     let refusedBy: Guards
-    let kind: Kind
     let flags: CommandFlags
     let arity: Int
     /// What it changes is propagated.
     let propagates: Bool
-    /// Index of the first key, for prefetching; 0: none, or only the arguments tell.
-    let firstKey: Int
-
-    /// Commands that the router itself must tell apart.
-    enum Kind: UInt8 { case ordinary, exec, discard, multi, watch, quit, reset, ping, subscription }
-
     /// Clients call it, or its container, by another name than the log does.
     let isRenamed: Bool
 
@@ -36,28 +29,12 @@ final class CommandEntry {
         arity = row.arity
         switch row.handler {
         case .write, .readCaching: propagates = true
-        case .read, .connection, .admin, .container: propagates = false
+        case .read, .connection, .admin, .container, .help: propagates = false
         }
         refusedBy = Guards(refusing: row.flags)
-        firstKey = row.keys.positions.first
-        kind = container == nil ? Self.kind(row.name) : .ordinary
         if !row.subcommands.isEmpty {
             subcommands = CommandIndex(
                 row.subcommands.map { CommandEntry($0, statistics, container: self, isRenamed: isRenamed) })
-        }
-    }
-
-    private static func kind(_ name: StaticString) -> Kind {
-        switch "\(name)" {
-        case "exec": .exec
-        case "discard": .discard
-        case "multi": .multi
-        case "watch": .watch
-        case "quit": .quit
-        case "reset": .reset
-        case "ping": .ping
-        case "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe": .subscription
-        default: .ordinary
         }
     }
 

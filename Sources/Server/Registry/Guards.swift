@@ -22,6 +22,7 @@ struct Guards: OptionSet, Sendable {
         if !flags.contains(.loading) { found.insert(.loading) }
         if flags.contains(.write) { found.insert(.readOnlyReplica) }
         if flags.contains(.write) && !flags.contains(.frees) { found.insert(.misconfigured) }
+        if flags.contains(.reportsMisconfiguration) { found.insert(.misconfigured) }
         if !flags.contains(.stale) { found.insert(.staleReplica) }
         if flags.contains(.denyoom) { found.insert(.outOfMemory) }
         if !flags.contains(.allowBusy) { found.insert(.busyScript) }

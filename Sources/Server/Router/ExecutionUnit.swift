@@ -91,6 +91,8 @@ extension Router {
                 try handler(ConnectionContext(args: args, session: session))
             case .admin(let handler):
                 try handler(AdminContext(args: args, session: session))
+            case .help:
+                if let container = command.container { CommandHelp.write(container, session.reply) }
             case .container:
                 throw .wrongArity(command.fullName)
             }
@@ -179,7 +181,7 @@ extension Router {
     @inline(never)
     private func holdBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, hasWritten: Bool) {
         // Each command of the transaction was asked itself.
-        if command.kind == .exec { return }
+        if command.flags.contains(.runsTransaction) { return }
         if hasWritten {
             recentWrites.note(command.row.keys, args, at: stream.offset)
         } else {
@@ -199,7 +201,7 @@ extension Router {
 
     @inline(never)
     private func noteSlow(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
-        if command.flags.contains(.skipSlowlog) || command.kind == .exec { return }
+        if !command.flags.isDisjoint(with: [.skipSlowlog, .runsTransaction]) { return }
         services.slowlog.add(
             command.shown(args), microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,
             address: session.address, client: session.name)

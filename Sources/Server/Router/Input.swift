@@ -207,9 +207,7 @@ extension Router {
             return true
         }
         var refused = command.refusedBy
-        if command.kind == .exec { refused.formUnion(session.transaction.refusedBy) }
-        // A PING tells monitoring that writes are refused.
-        if command.kind == .ping { refused.insert(.misconfigured) }
+        if command.flags.contains(.runsTransaction) { refused.formUnion(session.transaction.refusedBy) }
         refused.formIntersection(guards)
         if session.flags.contains(.master) { refused.subtract([.readOnlyReplica, .misconfigured, .outOfMemory]) }
         let errors = refused.subtracting(.paused)
@@ -218,7 +216,7 @@ extension Router {
             return true
         }
         if session.flags.contains(.pubsub) && !session.reply.resp3 && session.hasSubscriptions
-            && ![.ping, .quit, .reset, .subscription].contains(command.kind)
+            && !command.flags.contains(.whileSubscribed)
         {
             reject(session, command, .onlySubscriptions(command.fullName))
             return true
@@ -228,14 +226,10 @@ extension Router {
             pause.hold(session)
             return true
         }
-        if isInMulti {
-            switch command.kind {
-            case .exec, .discard, .multi, .watch, .quit, .reset: break
-            case .ordinary, .ping, .subscription:
-                session.transaction.enqueue(command, args, request: request)
-                session.reply.simple("QUEUED")
-                return true
-            }
+        if isInMulti && !command.flags.contains(.unqueued) {
+            session.transaction.enqueue(command, args, request: request)
+            session.reply.simple("QUEUED")
+            return true
         }
         return false
     }
@@ -244,7 +238,7 @@ extension Router {
     func reject(_ session: Session, _ command: CommandEntry?, _ error: CommandError) {
         if let command { statistics.reject(command.statistics) }
         var error = error
-        if command?.kind == .exec {
+        if let command, command.flags.contains(.runsTransaction) {
             // Redis takes the code off: the transaction is what failed.
             error = CommandError("EXECABORT Transaction discarded because of: \(error.text)")
             watchers.discardTransaction(session)

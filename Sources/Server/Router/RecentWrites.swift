@@ -13,10 +13,10 @@ struct RecentWrites {
     private var elsewhere = 0
 
     /// A command was logged that wrote to `keys` of `args`; the stream stands at `offset`.
-    mutating func note(_ keys: KeySpec, _ args: Arguments, at offset: Int) {
-        guard case .range = keys, keys.forEach(args, { _ in }) else { return noteAny(at: offset) }
+    mutating func note(_ keys: CommandKeys, _ args: Arguments, at offset: Int) {
+        guard keys.areAllFound, keys.forEach(args, { _, _ in }) else { return noteAny(at: offset) }
         if offsets.isEmpty { offsets = Array(repeating: 0, count: Self.places) }
-        keys.forEach(args) { offsets[Self.place(args[$0])] = offset }
+        keys.forEach(args) { if $1.writes { offsets[Self.place(args[$0])] = offset } }
     }
     /// Something was logged that may have written to any key.
     mutating func noteAny(at offset: Int) { elsewhere = offset }
@@ -24,12 +24,16 @@ struct RecentWrites {
     /// Up to where the log, which stands at `end`, must be safe before the reply of `command`, which wrote nothing, may
     /// leave. O(keys).
     func offset(shownBy command: CommandEntry, _ args: Arguments, end: Int) -> Int {
+        switch command.row.handler {
         // What speaks of the server and the connection shows no data.
-        if case .connection = command.row.handler { return 0 }
-        guard case .range = command.row.keys, !command.flags.contains(.movablekeys) else { return end }
+        case .connection, .container, .help: return 0
+        case .admin: if !command.flags.contains(.showsData) { return 0 }
+        case .read, .readCaching, .write: break
+        }
+        guard command.row.keys.areAllFound else { return end }
         var latest = elsewhere
         if offsets.isEmpty { return latest }
-        command.row.keys.forEach(args) { latest = max(latest, offsets[Self.place(args[$0])]) }
+        command.row.keys.forEach(args) { index, _ in latest = max(latest, offsets[Self.place(args[index])]) }
         return latest
     }
 

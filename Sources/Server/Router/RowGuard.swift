@@ -6,8 +6,7 @@ extension Router {
     /// more fields than that into one entry of a stream. Only requests longer than that need to be asked about.
     func refusesRow(_ session: Session, _ args: Arguments) -> Bool {
         guard let command = services.command(args), command.accepts(argumentCount: args.count),
-            command.flags.contains(.denyoom),
-            let error = rowError(command, args)
+            command.flags.contains(.write), let error = rowError(command, args)
         else { return false }
         let start = session.output.count
         reject(session, command, error)
@@ -17,7 +16,14 @@ extension Router {
 
     private func rowError(_ command: CommandEntry, _ args: Arguments) -> CommandError? {
         var error: CommandError?
-        command.row.keys.forEach(args) { if args[$0].count > RowLimits.maximumName { error = .nameTooLong } }
+        // What takes no memory for new data names keys that are there, but for those that it moves data to.
+        let grows = command.flags.contains(.denyoom)
+        command.row.keys.forEach(args) { index, access in
+            if access.creates || grows && access.writes, args[index].count > RowLimits.maximumName {
+                error = .nameTooLong
+            }
+        }
+        if !grows { return error }
         switch command.row.group {
         case .hash:
             // Fields stand before their values, behind the key.
@@ -29,7 +35,7 @@ extension Router {
             for i in 0..<args.count { sum += args[i].count }
             if sum > RowLimits.maximumValue { error = .entryTooLong }
         case .generic, .string, .list, .set, .zset, .pubsub, .transactions, .connection, .server, .scripting,
-            .hyperloglog, .geo, .bitmap, .cluster, .sentinel:
+            .hyperloglog, .geo, .bitmap, .cluster, .sentinel, nil:
             break
         }
         return error

@@ -55,7 +55,7 @@ private struct Harness {
                 case .write(let body): try body(WriteContext(args: args, session: client))
                 case .connection(let body): try body(ConnectionContext(args: args, session: client))
                 case .admin(let body): try body(AdminContext(args: args, session: client))
-                case .container: break
+                case .container, .help: break
                 }
             } catch {
                 reply.error(error)

@@ -5,20 +5,25 @@ import Storage
 
 /// Strings as arrays of bits, the highest bit of a byte first.
 enum BitCommands {
-    static let table: [Command] = [
-        Command(
-            "getbit", arity: 3, flags: [.fast], group: .bitmap, since: "2.2.0", complexity: "O(1)",
-            summary: "Answers one bit of a string.", .read(getbit)),
-        Command(
-            "setbit", arity: 4, flags: [.denyoom], group: .bitmap, since: "2.2.0", complexity: "O(1)",
-            summary: "Sets or clears one bit of a string and answers what it was.", .write(setbit)),
-        Command(
-            "bitcount", arity: -2, group: .bitmap, since: "2.6.0",
-            complexity: "O(N) for N bytes", summary: "How many bits of a string are set.", .read(bitcount)),
-        Command(
-            "bitpos", arity: -3, group: .bitmap, since: "2.8.7",
-            complexity: "O(N) for N bytes", summary: "Where the first bit is that is set, or clear.", .read(bitpos)),
-    ]
+    static var table: [Command] {
+        CommandGroup.bitmap.rows([
+            .read(
+                "getbit", 3, .fast, [.key(.roAccess)], "2.2.0", "key offset:i", "Returns one bit of a string.", getbit),
+            .write(
+                "setbit", 4, .denyoom, [.key(.rwAccessUpdate)], "2.2.0", "key offset:i value:i",
+                "Sets or clears one bit of a string and returns the previous one.", setbit),
+            .read(
+                "bitcount", -2, [], [.key(.roAccess)], "2.6.0",
+                "key [index{start:i end:i [index_unit(BYTE|BIT)@7.0.0]}]", "Counts the bits of a string that are set.",
+                bitcount
+            ).complexity("O(N) for N bytes").history(("7.0.0", "Accepts `BYTE` and `BIT`.")),
+            .read(
+                "bitpos", -3, [], [.key(.roAccess)], "2.8.7",
+                "key bit:i [index{start:i [end_index{end:i [index_unit(BYTE|BIT)@7.0.0]}]}]",
+                "Finds the first bit of a string that is set, or clear.", bitpos
+            ).complexity("O(N) for N bytes").history(("7.0.0", "Accepts `BYTE` and `BIT`.")),
+        ])
+    }
 
     private static func offset(_ text: Bytes, limit: Int) throws(CommandError) -> Int {
         guard let offset = text.integer, offset >= 0, offset >> 3 < Int64(limit) else {

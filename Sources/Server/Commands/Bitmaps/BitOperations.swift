@@ -6,12 +6,14 @@ import Storage
 
 /// BITOP: logic on whole strings.
 enum BitOperations {
-    static let table: [Command] = [
-        Command(
-            "bitop", arity: -4, flags: [.denyoom], keys: .range(2, -1, 1), group: .bitmap, since: "2.6.0",
-            complexity: "O(N) for N bytes", summary: "Combines strings bit by bit and stores the result.", .write(bitop)
-        )
-    ]
+    static var table: [Command] {
+        CommandGroup.bitmap.rows([
+            .write(
+                "bitop", -4, .denyoom, [.key(.owUpdate, at: 2), .keys(.roAccess, at: 3)], "2.6.0",
+                "operation destkey key...", "Combines strings bit by bit and stores the result.", bitop
+            ).complexity("O(N) for N bytes")
+        ])
+    }
 
     private enum Operation { case and, or, xor, not }
 

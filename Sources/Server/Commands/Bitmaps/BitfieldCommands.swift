@@ -4,15 +4,41 @@ import Storage
 
 /// BITFIELD: integers of any width up to 64 bits, anywhere in a string.
 enum BitfieldCommands {
-    static let table: [Command] = [
-        Command(
-            "bitfield", arity: -2, flags: [.denyoom], group: .bitmap, since: "3.2.0",
-            complexity: "O(1) for each subcommand", summary: "Reads and writes integers within a string.",
-            .write(bitfield)),
-        Command(
-            "bitfield_ro", arity: -2, flags: [.fast], group: .bitmap, since: "6.0.0",
-            complexity: "O(1) for each subcommand", summary: "Reads integers within a string.", .read(bitfieldReadOnly)),
-    ]
+    static var table: [Command] {
+        CommandGroup.bitmap.rows([
+            .write(
+                "bitfield", -2, .denyoom,
+                [.key([.rwAccessUpdate, .variableFlags], note: "The subcommands decide whether the key is written.")],
+                "3.2.0",
+                """
+                key [operation(GET encoding_offset{encoding offset:i}|write{[OVERFLOW wrap_sat_fail(WRAP|\
+                SAT|FAIL)] write_operation(SET encoding_offset_value{encoding offset:i value:i}|\
+                INCRBY encoding_offset_increment{encoding offset:i increment:i})})...]
+                """, "Reads and writes integers of any width within a string.", bitfield
+            ).complexity("O(1) for each subcommand").findingKeys(bitfieldKeys),
+            .read(
+                "bitfield_ro", -2, .fast, [.key(.roAccess)], "6.0.0",
+                "key [GET encoding_offset{encoding offset:i}....]", "Reads integers of any width within a string.",
+                bitfieldReadOnly
+            ).complexity("O(1) for each subcommand"),
+        ])
+    }
+
+    /// The key, which is only read where every subcommand is a GET.
+    private static let bitfieldKeys: KeyFinder = { args, body in
+        var i = 2
+        while i < args.count {
+            if args[i].equals(ignoringCase: "get"), i + 2 < args.count {
+                i += 3
+            } else if args[i].equals(ignoringCase: "overflow"), i + 1 < args.count {
+                i += 2
+            } else {
+                break
+            }
+        }
+        body(1, i < args.count ? .rwAccessUpdate : .roAccess)
+        return true
+    }
 
     // MARK: - Parsing
 

@@ -2,46 +2,65 @@ import Storage
 
 /// CLIENT: what connections there are, and what they may do.
 enum ClientCommand {
-    static let row = Command(
-        "client", arity: -2, keys: .none, group: .connection, since: "2.4.0", complexity: "Depends on subcommand.",
-        summary: "Connections: naming, listing, ending and holding them up.",
-        subcommands: [
-            own("id", 2, "5.0.0", "Answers the number of this connection.", id),
-            own("info", 2, "6.2.0", "Describes this connection.", info),
-            own("getname", 2, "2.6.9", "Answers the name of this connection.", getName),
-            own("setname", 3, "2.6.9", "Names this connection.", setName),
-            own("setinfo", 4, "7.2.0", "Notes which library is at the other end, and its version.", setInfo),
-            own("reply", 3, "3.2.0", "Whether replies are sent on this connection.", reply),
-            own("no-touch", 3, "7.2.0", "Whether what this connection reads counts as used.", noTouch),
-            own("getredir", 2, "6.0.0", "Which connection is told about changed keys.", getRedirection),
-            own("trackinginfo", 2, "6.2.0", "How this connection is told about changed keys.", trackingInfo),
-            admin("no-evict", 3, "7.0.0", "Whether this connection may be ended when memory is short.", noEvict),
-            admin("list", -2, "2.4.0", "Describes connections.", list, complexity: "O(N) for N connections"),
-            admin("kill", -3, "2.4.0", "Ends connections.", kill, complexity: "O(N) for N connections"),
-            admin("unblock", -3, "5.0.0", "Ends a connection's waiting for a key.", unblock),
-            admin("pause", -3, "3.0.0", "Holds commands up for some milliseconds.", pause),
-            admin("unpause", 2, "6.2.0", "Ends a pause.", unpause, complexity: "O(N) for N connections held up"),
-            Command(
-                "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .connection, since: "5.0.0",
-                summary: "Lists the subcommands.", .connection(help)),
-        ])
-
-    private typealias Body = @Sendable (ConnectionContext) throws(CommandError) -> Void
-
-    private static func own(
-        _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: [.noscript, .loading, .stale], keys: .none, group: .connection, since: since,
-            summary: summary, .connection(body))
-    }
-    private static func admin(
-        _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body,
-        complexity: StaticString = "O(1)"
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .connection,
-            since: since, complexity: complexity, summary: summary, .connection(body))
+    static var row: Command {
+        .container(
+            "client", "2.4.0", "Manages connections.", [.noscript, .loading, .stale],
+            [
+                .connection("id", 2, [], "5.0.0", "", "Returns the id of the connection.", id),
+                .connection("info", 2, [], "6.2.0", "", "Describes the connection.", info).tips(
+                    "nondeterministic_output"),
+                .connection("getname", 2, [], "2.6.9", "", "Returns the name of the connection.", getName),
+                .connection("setname", 3, [], "2.6.9", "connection-name", "Names the connection.", setName),
+                .connection(
+                    "setinfo", 4, [], "7.2.0", "attr(LIB-NAME libname|LIB-VER libver)",
+                    "Records the name or the version of the client's library.", setInfo),
+                .connection(
+                    "reply", 3, [], "3.2.0", "on_off_skip(ON|OFF|SKIP)",
+                    "Switches the replies to the connection on or off.", reply),
+                .connection(
+                    "no-touch", 3, [], "7.2.0", "enabled(ON|OFF)",
+                    "Controls whether commands of the connection mark keys as used.", noTouch),
+                .connection(
+                    "getredir", 2, [], "6.0.0", "",
+                    "Returns the id of the connection that gets the invalidation messages.", getRedirection),
+                .connection(
+                    "trackinginfo", 2, [], "6.2.0", "", "Describes the tracking of keys for the connection.",
+                    trackingInfo),
+                .admin(
+                    "no-evict", 3, [], "7.0.0", "enabled(ON|OFF)",
+                    "Controls whether the connection may be closed when memory is short.", noEvict),
+                .admin(
+                    "list", -2, [], "2.4.0",
+                    """
+                    [TYPE normal_master_replica_pubsub(NORMAL|MASTER|REPLICA|PUBSUB)@5.0.0] \
+                    [ID id{client-id:i...}@6.2.0]
+                    """, "Lists the connections.", list
+                ).complexity("O(N) for N connections").tips("nondeterministic_output").history(
+                    ("2.8.12", "Shows `id`."), ("5.0.0", "Accepts `TYPE`."), ("6.0.0", "Shows `user`."),
+                    ("6.2.0", "Accepts `ID`; shows `argv-mem`, `tot-mem`, `laddr` and `redir`."),
+                    ("7.0.0", "Shows `resp`, `multi-mem`, `rbs` and `rbp`."), ("7.0.3", "Shows `ssub`.")),
+                .admin(
+                    "kill", -3, [], "2.4.0",
+                    """
+                    filter(ip:port!2.8.12|new-format([ID client-id:i@2.8.12]|\
+                    [TYPE normal_master_slave_pubsub(NORMAL|MASTER@3.2.0|SLAVE|REPLICA@5.0.0|PUBSUB)@2.8.12]|\
+                    [USER username]|[ADDR ip:port]|[LADDR ip:port@6.2.0]|[SKIPME yes/no])...)
+                    """, "Closes connections by address, id, type or user.", kill
+                ).complexity("O(N) for N connections").history(
+                    ("2.8.12", "Accepts filters by name."), ("2.8.12", "Accepts `ID`."),
+                    ("3.2.0", "Accepts `TYPE master`."),
+                    ("5.0.0", "Accepts `TYPE replica`, which `slave` still stands for."), ("6.2.0", "Accepts `LADDR`.")),
+                .admin(
+                    "unblock", -3, [], "5.0.0", "client-id:i [timeout_error(TIMEOUT|ERROR)]",
+                    "Unblocks a connection that waits in a command.", unblock),
+                .admin(
+                    "pause", -3, [], "2.9.50", "timeout:i [mode(WRITE|ALL)@6.2.0]",
+                    "Suspends the commands of all connections for some milliseconds.", pause
+                ).history(("6.2.0", "Accepts a mode, so that only writes can be suspended.")),
+                .admin("unpause", 2, [], "6.2.0", "", "Resumes the commands of all connections.", unpause).complexity(
+                    "O(N) for N connections held up"),
+                .help("5.0.0"),
+            ])
     }
 
     // MARK: - This connection
@@ -98,12 +117,12 @@ enum ClientCommand {
         }
     }
 
-    private static func noEvict(_ c: ConnectionContext) throws(CommandError) { try set(.noEvict, c) }
+    private static func noEvict(_ c: AdminContext) throws(CommandError) { try set(.noEvict, c) }
     private static func noTouch(_ c: ConnectionContext) throws(CommandError) {
         try set(.noTouch, c)
         c.services.keyspace.touchesOnAccess = !c.session.flags.contains(.noTouch)
     }
-    private static func set(_ flag: ClientFlags, _ c: ConnectionContext) throws(CommandError) {
+    private static func set(_ flag: ClientFlags, _ c: some CommandContext) throws(CommandError) {
         if c.args[2].equals(ignoringCase: "on") {
             c.session.flags.insert(flag)
         } else if c.args[2].equals(ignoringCase: "off") {
@@ -128,7 +147,7 @@ enum ClientCommand {
 
     // MARK: - All connections
 
-    private static func list(_ c: ConnectionContext) throws(CommandError) {
+    private static func list(_ c: AdminContext) throws(CommandError) {
         var clients: [Session] = []
         if c.args.count == 2 {
             clients = c.services.router.sessions.values.sorted { $0.id < $1.id }
@@ -162,7 +181,7 @@ enum ClientCommand {
         return type
     }
 
-    private static func kill(_ c: ConnectionContext) throws(CommandError) {
+    private static func kill(_ c: AdminContext) throws(CommandError) {
         var filters: [ClientFilter] = []
         // The older form, an address alone, may name this connection, and answers otherwise.
         let isOldForm = c.args.count == 3
@@ -222,7 +241,7 @@ enum ClientCommand {
         }
     }
 
-    private static func unblock(_ c: ConnectionContext) throws(CommandError) {
+    private static func unblock(_ c: AdminContext) throws(CommandError) {
         guard c.args.count <= 4 else {
             throw CommandError(
                 "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.")
@@ -244,7 +263,7 @@ enum ClientCommand {
         c.reply.integer(1)
     }
 
-    private static func pause(_ c: ConnectionContext) throws(CommandError) {
+    private static func pause(_ c: AdminContext) throws(CommandError) {
         guard c.args.count <= 4 else { throw .syntax }
         var all = true
         if c.args.count == 4 {
@@ -264,33 +283,8 @@ enum ClientCommand {
         c.reply.ok()
     }
 
-    private static func unpause(_ c: ConnectionContext) throws(CommandError) {
+    private static func unpause(_ c: AdminContext) throws(CommandError) {
         c.services.router.pause.finish(c.services.router)
         c.reply.ok()
-    }
-
-    private static func help(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "CLIENT",
-            [
-                "GETNAME", "    The name of this connection.",
-                "GETREDIR", "    The connection that is told about changed keys.",
-                "ID", "    The number of this connection.",
-                "INFO", "    A description of this connection.",
-                "KILL <address>", "    End the connection from an address (host:port, or path:0).",
-                "KILL <filter> <value> [<filter> <value> ...]",
-                "    End the connections that pass all filters: ID, TYPE (normal, master, replica, pubsub),",
-                "    USER, ADDR, LADDR; SKIPME no includes this one.",
-                "LIST [TYPE <type> | ID <id> [<id> ...]]", "    Descriptions of connections, a line each.",
-                "NO-EVICT (ON|OFF)", "    Keep this connection when memory is short.",
-                "NO-TOUCH (ON|OFF)", "    Reading keys does not make them recently used.",
-                "PAUSE <milliseconds> [WRITE|ALL]", "    Hold all commands up, or those that write.",
-                "REPLY (ON|OFF|SKIP)", "    Send replies, none, or not the next one.",
-                "SETINFO (LIB-NAME|LIB-VER) <text>", "    What library is at the other end.",
-                "SETNAME <name>", "    Name this connection.",
-                "TRACKINGINFO", "    How this connection is told about changed keys.",
-                "UNBLOCK <client-id> [TIMEOUT|ERROR]", "    End the waiting of a connection, by default as a timeout.",
-                "UNPAUSE", "    End a pause.",
-            ])
     }
 }

@@ -2,33 +2,35 @@ import Storage
 
 /// Commands about the connection itself; CLIENT has a file of its own.
 enum ConnectionCommands {
-    static let table: [Command] = [
-        Command(
-            "ping", arity: -1, flags: [.fast], keys: .none, group: .connection, since: "1.0.0",
-            summary: "Answers PONG, or its argument.", .connection(ping)),
-        Command(
-            "echo", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
-            summary: "Answers its argument.", .connection(echo)),
-        Command(
-            "select", arity: 2, flags: [.loading, .stale, .fast], keys: .none, group: .connection, since: "1.0.0",
-            summary: "Changes the database that this connection works on.", .connection(select)),
-        Command(
-            "hello", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
-            group: .connection, since: "6.0.0", summary: "Agrees on a protocol, and tells about the server.",
-            secrets: helloSecrets, .connection(hello)),
-        Command(
-            "auth", arity: -2, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
-            group: .connection, since: "1.0.0", complexity: "O(N) for N passwords of the user",
-            summary: "Says who is at the other end.", secrets: authSecrets, .connection(auth)),
-        Command(
-            "quit", arity: -1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
-            group: .connection, since: "1.0.0", summary: "Ends the connection.", .connection(quit)),
-        Command(
-            "reset", arity: 1, flags: [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], keys: .none,
-            group: .connection, since: "6.2.0", summary: "Puts the connection back into the state of a new one.",
-            .connection(reset)),
-        ClientCommand.row,
-    ]
+    static var table: [Command] {
+        CommandGroup.connection.rows([
+            .connection(
+                "ping", -1, [.fast, .whileSubscribed, .reportsMisconfiguration], "1.0.0", "[message]",
+                "Returns PONG, or the message.", ping
+            ).tips("request_policy:all_shards response_policy:all_succeeded"),
+            .connection("echo", 2, [.loading, .stale, .fast], "1.0.0", "message", "Returns the message.", echo),
+            .connection(
+                "select", 2, [.loading, .stale, .fast], "1.0.0", "index:i", "Selects the database of the connection.",
+                select),
+            .connection(
+                "hello", -1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], "6.0.0",
+                "[arguments{protover:i [AUTH username_password{username password}] [SETNAME clientname]}]",
+                "Selects the protocol version and describes the server.", hello
+            ).history(("6.2.0", "Describes the connection where no version is given.")).secrets(helloSecrets),
+            .connection(
+                "auth", -2, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], "1.0.0",
+                "[username@6.0.0] password", "Authenticates the connection.", auth
+            ).complexity("O(N) for N passwords of the user").history(("6.0.0", "Accepts a user name.")).secrets(
+                authSecrets),
+            .connection(
+                "quit", -1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed],
+                "1.0.0", "", "Closes the connection.", quit),
+            .connection(
+                "reset", 1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed],
+                "6.2.0", "", "Resets the connection to its initial state.", reset),
+            ClientCommand.row,
+        ])
+    }
 
     private static func ping(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 2 else { throw .wrongArity("ping") }

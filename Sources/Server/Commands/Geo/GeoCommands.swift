@@ -5,20 +5,28 @@ import Storage
 
 /// Places, in sorted sets whose scores are geohashes: adding, and asking about members.
 enum GeoCommands {
-    static let table: [Command] = [
-        Command(
-            "geoadd", arity: -5, flags: [.denyoom], group: .geo, since: "3.2.0",
-            complexity: "O(M*log(N)) for M members", summary: "Adds members with their places.", .write(geoadd)),
-        Command(
-            "geodist", arity: -4, group: .geo, since: "3.2.0", complexity: "O(1)",
-            summary: "The distance between two members.", .read(geodist)),
-        Command(
-            "geohash", arity: -2, group: .geo, since: "3.2.0", complexity: "O(1) for each member",
-            summary: "The members' places as geohash text.", .read(geohash)),
-        Command(
-            "geopos", arity: -2, group: .geo, since: "3.2.0", complexity: "O(1) for each member",
-            summary: "The members' longitudes and latitudes.", .read(geopos)),
-    ]
+    static var table: [Command] {
+        CommandGroup.geo.rows([
+            .write(
+                "geoadd", -5, .denyoom, [.key(.rwUpdate)], "3.2.0",
+                """
+                key [condition(NX|XX)@6.2.0] [CH=change@6.2.0] \
+                longitude_latitude_member{longitude:d latitude:d member}...
+                """, "Adds members with their positions.", geoadd
+            ).complexity("O(M*log(N)) for M members").history(("6.2.0", "Accepts `NX`, `XX` and `CH`.")),
+            .read(
+                "geodist", -4, [], [.key(.roAccess)], "3.2.0", "key member1 member2 [unit(M|KM|FT|MI)]",
+                "Returns the distance between two members.", geodist),
+            .read(
+                "geohash", -2, [], [.key(.roAccess)], "3.2.0", "key member...",
+                "Returns the positions of members as geohash strings.", geohash
+            ).complexity("O(1) for each member"),
+            .read(
+                "geopos", -2, [], [.key(.roAccess)], "3.2.0", "key member...",
+                "Returns the longitudes and latitudes of members.", geopos
+            ).complexity("O(1) for each member"),
+        ])
+    }
 
     // MARK: - GEOADD
 

@@ -4,45 +4,62 @@ import Storage
 enum GeoSearch {
     private static let complexity: StaticString = "O(N+log(M)) for N members in the area's cells, of M in all"
 
-    static let table: [Command] = [
-        Command(
-            "geosearch", arity: -7, group: .geo, since: "6.2.0", complexity: complexity,
-            summary: "Answers the members within a circle or box.", .read(geosearch)),
-        Command(
-            "geosearchstore", arity: -8, flags: [.denyoom], keys: .range(1, 2, 1), group: .geo, since: "6.2.0",
-            complexity: complexity, summary: "Stores the members within a circle or box.", .write(geosearchstore)),
-        Command(
-            "georadius", arity: -6, flags: [.denyoom, .movablekeys], keys: .function(storeKeys(from: 6)), group: .geo,
-            since: "3.2.0", complexity: complexity, summary: "Answers or stores the members around a place.",
-            .write(georadius)),
-        Command(
-            "georadius_ro", arity: -6, group: .geo, since: "3.2.10", complexity: complexity,
-            summary: "Answers the members around a place.", .read(georadiusReadOnly)),
-        Command(
-            "georadiusbymember", arity: -5, flags: [.denyoom, .movablekeys], keys: .function(storeKeys(from: 5)),
-            group: .geo, since: "3.2.0", complexity: complexity,
-            summary: "Answers or stores the members around another.", .write(georadiusbymember)),
-        Command(
-            "georadiusbymember_ro", arity: -5, group: .geo, since: "3.2.10", complexity: complexity,
-            summary: "Answers the members around another.", .read(georadiusbymemberReadOnly)),
-    ]
-
-    /// The source, and the last key that STORE or STOREDIST names.
-    private static func storeKeys(from first: Int) -> @Sendable (Arguments, (Int) -> Void) -> Bool {
-        { args, body in
-            body(1)
-            var target: Int?
-            var i = first
-            while i + 1 < args.count {
-                if args[i].equals(ignoringCase: "store") || args[i].equals(ignoringCase: "storedist") {
-                    i += 1
-                    target = i
-                }
-                i += 1
-            }
-            if let target { body(target) }
-            return true
-        }
+    static var table: [Command] {
+        CommandGroup.geo.rows([
+            .read(
+                "geosearch", -7, [], [.key(.roAccess)], "6.2.0",
+                """
+                key from(FROMMEMBER member|FROMLONLAT longitude_latitude{longitude:d latitude:d}) \
+                by(circle{BYRADIUS radius:d unit(M|KM|FT|MI)}|box{BYBOX width:d height:d unit(M|KM|FT|\
+                MI)}) [order(ASC|DESC)] [count{COUNT count:i [ANY]}] [WITHCOORD] [WITHDIST] [WITHHASH]
+                """, "Finds the members within a circle or a box.", geosearch
+            ).complexity(complexity).history(("7.0.0", "Accepts units in upper case.")),
+            .write(
+                "geosearchstore", -8, .denyoom, [.key(.owUpdate), .key(.roAccess, at: 2)], "6.2.0",
+                """
+                destination source \
+                from(FROMMEMBER member|FROMLONLAT longitude_latitude{longitude:d latitude:d}) \
+                by(circle{BYRADIUS radius:d unit(M|KM|FT|MI)}|box{BYBOX width:d height:d unit(M|KM|FT|\
+                MI)}) [order(ASC|DESC)] [count{COUNT count:i [ANY]}] [STOREDIST]
+                """, "Stores the members within a circle or a box.", geosearchstore
+            ).complexity(complexity).history(("7.0.0", "Accepts units in upper case.")),
+            .write(
+                "georadius", -6, .denyoom,
+                [.key(.roAccess), .after("STORE", from: 6, .owUpdate), .after("STOREDIST", from: 6, .owUpdate)],
+                "3.2.0",
+                """
+                key longitude:d latitude:d radius:d unit(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+                [count{COUNT count:i [ANY@6.2.0]}] [order(ASC|DESC)] [STORE key] [STOREDIST key]
+                """, "Finds, or stores, the members around a position.", georadius
+            ).complexity(complexity).history(
+                ("6.2.0", "Accepts `ANY` with `COUNT`."), ("7.0.0", "Accepts units in upper case.")
+            ).deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS`"),
+            .read(
+                "georadius_ro", -6, [], [.key(.roAccess)], "3.2.10",
+                """
+                key longitude:d latitude:d radius:d unit(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+                [count{COUNT count:i [ANY@6.2.0]}] [order(ASC|DESC)]
+                """, "Finds the members around a position.", georadiusReadOnly
+            ).complexity(complexity).history(("6.2.0", "Accepts `ANY` with `COUNT`.")).deprecated(
+                "6.2.0", "`GEOSEARCH` with `BYRADIUS`"),
+            .write(
+                "georadiusbymember", -5, .denyoom,
+                [.key(.roAccess), .after("STORE", from: 5, .owUpdate), .after("STOREDIST", from: 5, .owUpdate)],
+                "3.2.0",
+                """
+                key member radius:d unit(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+                [count{COUNT count:i [ANY]}] [order(ASC|DESC)] [STORE key] [STOREDIST key]
+                """, "Finds, or stores, the members around another member.", georadiusbymember
+            ).complexity(complexity).history(("7.0.0", "Accepts units in upper case.")).deprecated(
+                "6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS` and `FROMMEMBER`"),
+            .read(
+                "georadiusbymember_ro", -5, [], [.key(.roAccess)], "3.2.10",
+                """
+                key member radius:d unit(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+                [count{COUNT count:i [ANY]}] [order(ASC|DESC)]
+                """, "Finds the members around another member.", georadiusbymemberReadOnly
+            ).complexity(complexity).deprecated("6.2.0", "`GEOSEARCH` with `BYRADIUS` and `FROMMEMBER`"),
+        ])
     }
 
     private static func geosearch(_ c: ReadContext) throws(CommandError) {

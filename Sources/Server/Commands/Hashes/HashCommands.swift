@@ -3,69 +3,75 @@ import Storage
 // Invariant of this file: the scratch for an integer's digits has the 20 bytes that `decimalDigits` asks for.
 
 enum HashCommands {
-    static let table: [Command] = [
-        Command(
-            "hset", arity: -4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(N) for N fields", summary: "Sets fields of a hash; answers how many of them are new.",
-            .write(hset)),
-        Command(
-            "hsetnx", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "Sets a field of a hash unless the hash has it.", .write(hsetnx)),
-        Command(
-            "hmset", arity: -4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(N) for N fields", summary: "Sets fields of a hash; the older form of HSET.", .write(hset)),
-        Command(
-            "hget", arity: 3, flags: [.fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "Answers a field's value.", .read(hget)),
-        Command(
-            "hmget", arity: -3, flags: [.fast], group: .hash, since: "2.0.0",
-            complexity: "O(N) for N fields", summary: "Answers the values of several fields.", .read(hmget)),
-        Command(
-            "hgetall", arity: 2, flags: [], group: .hash, since: "2.0.0",
-            complexity: "O(N) for a hash of N fields", summary: "Answers fields and values.", .read(hgetall)),
-        Command(
-            "hdel", arity: -3, flags: [.frees, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(N) for N fields", summary: "Removes fields, and the hash with its last one.", .write(hdel)),
-        Command(
-            "hexists", arity: 3, flags: [.fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "Whether a hash has a field.", .read(hexists)),
-        Command(
-            "hincrby", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "Adds an integer to a field; a missing one is 0.", .write(hincrby)),
-        Command(
-            "hincrbyfloat", arity: 4, flags: [.denyoom, .fast], group: .hash, since: "2.6.0",
-            complexity: "O(1)", summary: "Adds a decimal number to a field, which counts as 0 when missing.",
-            .write(hincrbyfloat)),
-        Command(
-            "hkeys", arity: 2, flags: [], group: .hash, since: "2.0.0",
-            complexity: "O(N) for a hash of N fields", summary: "Answers all fields.", .read(hkeys)),
-        Command(
-            "hvals", arity: 2, flags: [], group: .hash, since: "2.0.0",
-            complexity: "O(N) for a hash of N fields", summary: "Answers all values.", .read(hvals)),
-        Command(
-            "hlen", arity: 2, flags: [.fast], group: .hash, since: "2.0.0",
-            complexity: "O(1)", summary: "How many fields a hash has.", .read(hlen)),
-        Command(
-            "hstrlen", arity: 3, flags: [.fast], group: .hash, since: "3.2.0",
-            complexity: "O(1)", summary: "The length of a field's value in bytes.", .read(hstrlen)),
-        Command(
-            "hrandfield", arity: -2, flags: [], group: .hash, since: "6.2.0",
-            complexity: "O(N) for N fields answered", summary: "Answers fields picked at random.", .read(hrandfield)),
-        Command(
-            "hscan", arity: -3, flags: [], group: .hash, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass",
-            summary: "Answers the next few fields of a pass over a hash.",
-            .read(hscan)),
-    ]
+    static var table: [Command] {
+        CommandGroup.hash.rows([
+            .write(
+                "hset", -4, [.denyoom, .fast], [.key(.rwUpdate)], "2.0.0", "key field_value{field value}...",
+                "Sets fields of a hash and counts the new ones.", hset
+            ).complexity("O(N) for N fields").history(("4.0.0", "Accepts several pairs of field and value.")),
+            .write(
+                "hsetnx", 4, [.denyoom, .fast], [.key(.rwInsert)], "2.0.0", "key field value",
+                "Sets a field of a hash that does not exist.", hsetnx),
+            .write(
+                "hmset", -4, [.denyoom, .fast], [.key(.rwUpdate)], "2.0.0", "key field_value{field value}...",
+                "Sets fields of a hash.", hmset
+            ).complexity("O(N) for N fields").deprecated("4.0.0", "`HSET`"),
+            .read("hget", 3, .fast, [.key(.roAccess)], "2.0.0", "key field", "Returns the value of a field.", hget),
+            .read(
+                "hmget", -3, .fast, [.key(.roAccess)], "2.0.0", "key field...", "Returns the values of several fields.",
+                hmget
+            ).complexity("O(N) for N fields"),
+            .read(
+                "hgetall", 2, [], [.key(.roAccess)], "2.0.0", "key", "Returns all fields of a hash with their values.",
+                hgetall
+            ).complexity("O(N) for a hash of N fields").tips("nondeterministic_output_order"),
+            .write(
+                "hdel", -3, [.fast, .frees], [.key(.rwDelete)], "2.0.0", "key field...",
+                "Removes fields of a hash; the last one removes the hash.", hdel
+            ).complexity("O(N) for N fields").history(("2.4.0", "Accepts several fields.")),
+            .read("hexists", 3, .fast, [.key(.ro)], "2.0.0", "key field", "Tells whether a field exists.", hexists),
+            .write(
+                "hincrby", 4, [.denyoom, .fast], [.key(.rwAccessUpdate)], "2.0.0", "key field increment:i",
+                "Adds to an integer in a field; a missing field counts as 0.", hincrby),
+            .write(
+                "hincrbyfloat", 4, [.denyoom, .fast], [.key(.rwAccessUpdate)], "2.6.0", "key field increment:d",
+                "Adds to a number with a fraction in a field; a missing field counts as 0.", hincrbyfloat),
+            .read("hkeys", 2, [], [.key(.roAccess)], "2.0.0", "key", "Returns all fields of a hash.", hkeys).complexity(
+                "O(N) for a hash of N fields"
+            ).tips("nondeterministic_output_order"),
+            .read("hvals", 2, [], [.key(.roAccess)], "2.0.0", "key", "Returns all values of a hash.", hvals).complexity(
+                "O(N) for a hash of N fields"
+            ).tips("nondeterministic_output_order"),
+            .read("hlen", 2, .fast, [.key(.ro)], "2.0.0", "key", "Returns the number of fields of a hash.", hlen),
+            .read(
+                "hstrlen", 3, .fast, [.key(.ro)], "3.2.0", "key field",
+                "Returns the length of a field's value in bytes.", hstrlen),
+            .read(
+                "hrandfield", -2, [], [.key(.roAccess)], "6.2.0", "key [options{count:i [WITHVALUES]}]",
+                "Returns random fields of a hash.", hrandfield
+            ).complexity("O(N) for N fields returned").tips("nondeterministic_output"),
+            .read(
+                "hscan", -3, [], [.key(.roAccess)], "2.8.0", "key cursor:i [MATCH pattern:p] [COUNT count:i]",
+                "Iterates over the fields of a hash.", hscan
+            ).complexity("O(1) a call, O(N) for a whole pass").tips("nondeterministic_output"),
+        ])
+    }
 
     // MARK: - Writing
 
-    /// HSET and HMSET, which differ in the reply.
     private static func hset(_ c: WriteContext) throws(CommandError) {
-        let isHMSet = c.args[0].equals(ignoringCase: "hmset")
-        guard c.args.count % 2 == 0 else { throw .wrongArity(isHMSet ? "hmset" : "hset") }
+        if let added = try setFields(c, "hset") { c.reply.integer(added) }
+    }
+
+    private static func hmset(_ c: WriteContext) throws(CommandError) {
+        if try setFields(c, "hmset") != nil { c.reply.ok() }
+    }
+
+    /// How many of the fields are new.
+    private static func setFields(_ c: WriteContext, _ command: String) throws(CommandError) -> Int? {
+        guard c.args.count % 2 == 0 else { throw .wrongArity(command) }
         let fields = stride(from: 2, to: c.args.count, by: 2)
-        guard let hash = try c.editHash(c.args[1], create: true, fields: fields) else { return }
+        guard let hash = try c.editHash(c.args[1], create: true, fields: fields) else { return nil }
         var added = 0
         var i = 2
         while i < c.args.count {
@@ -73,7 +79,7 @@ enum HashCommands {
             i += 2
         }
         c.changed(c.args[1], .hash, "hset")
-        if isHMSet { c.reply.ok() } else { c.reply.integer(added) }
+        return added
     }
 
     private static func hsetnx(_ c: WriteContext) throws(CommandError) {

@@ -2,39 +2,52 @@ import Storage
 
 /// When fields of hashes expire, as Redis 7.4 documents it.
 enum HashExpiryCommands {
-    static let table: [Command] = [
-        Command(
-            "hexpire", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
-            complexity: "O(N*log(N)) for N fields", summary: "Lets fields expire after some seconds.",
-            .write(hexpire)),
-        Command(
-            "hpexpire", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
-            complexity: "O(N*log(N)) for N fields", summary: "Lets fields expire after some milliseconds.",
-            .write(hpexpire)),
-        Command(
-            "hexpireat", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
-            complexity: "O(N*log(N)) for N fields", summary: "Lets fields expire at a time in seconds since 1970.",
-            .write(hexpireat)),
-        Command(
-            "hpexpireat", arity: -6, flags: [.denyoom, .fast], group: .hash, since: "7.4.0",
-            complexity: "O(N*log(N)) for N fields",
-            summary: "Lets fields expire at a time in milliseconds since 1970.", .write(hpexpireat)),
-        Command(
-            "hpersist", arity: -5, flags: [.fast], group: .hash, since: "7.4.0",
-            complexity: "O(N*log(N)) for N fields", summary: "Takes fields' expiry away.", .write(hpersist)),
-        Command(
-            "httl", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
-            summary: "Seconds until fields expire.", .read(httl)),
-        Command(
-            "hpttl", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
-            summary: "Milliseconds until fields expire.", .read(hpttl)),
-        Command(
-            "hexpiretime", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
-            summary: "The times in seconds since 1970 at which fields expire.", .read(hexpiretime)),
-        Command(
-            "hpexpiretime", arity: -5, flags: [.fast], group: .hash, since: "7.4.0", complexity: "O(N) for N fields",
-            summary: "The times in milliseconds since 1970 at which fields expire.", .read(hpexpiretime)),
-    ]
+    static var table: [Command] {
+        CommandGroup.hash.rows(
+            .fast,
+            [
+                .write(
+                    "hexpire", -6, .denyoom, [.key(.rwUpdate)], "7.4.0",
+                    "key seconds:i [condition(NX|XX|GT|LT)] FIELDS fields{numfields:i field...}",
+                    "Sets the expiry of fields in seconds from now.", hexpire
+                ).complexity("O(N*log(N)) for N fields"),
+                .write(
+                    "hpexpire", -6, .denyoom, [.key(.rwUpdate)], "7.4.0",
+                    "key milliseconds:i [condition(NX|XX|GT|LT)] FIELDS fields{numfields:i field...}",
+                    "Sets the expiry of fields in milliseconds from now.", hpexpire
+                ).complexity("O(N*log(N)) for N fields"),
+                .write(
+                    "hexpireat", -6, .denyoom, [.key(.rwUpdate)], "7.4.0",
+                    "key unix-time-seconds:t [condition(NX|XX|GT|LT)] FIELDS fields{numfields:i field...}",
+                    "Sets the expiry of fields as a Unix time in seconds.", hexpireat
+                ).complexity("O(N*log(N)) for N fields"),
+                .write(
+                    "hpexpireat", -6, .denyoom, [.key(.rwUpdate)], "7.4.0",
+                    "key unix-time-milliseconds:t [condition(NX|XX|GT|LT)] FIELDS fields{numfields:i field...}",
+                    "Sets the expiry of fields as a Unix time in milliseconds.", hpexpireat
+                ).complexity("O(N*log(N)) for N fields"),
+                .write(
+                    "hpersist", -5, [], [.key(.rwUpdate)], "7.4.0", "key FIELDS fields{numfields:i field...}",
+                    "Removes the expiry of fields.", hpersist
+                ).complexity("O(N*log(N)) for N fields"),
+                .read(
+                    "httl", -5, [], [.key(.roAccess)], "7.4.0", "key FIELDS fields{numfields:i field...}",
+                    "Returns the seconds until fields expire.", httl
+                ).complexity("O(N) for N fields"),
+                .read(
+                    "hpttl", -5, [], [.key(.roAccess)], "7.4.0", "key FIELDS fields{numfields:i field...}",
+                    "Returns the milliseconds until fields expire.", hpttl
+                ).complexity("O(N) for N fields"),
+                .read(
+                    "hexpiretime", -5, [], [.key(.roAccess)], "7.4.0", "key FIELDS fields{numfields:i field...}",
+                    "Returns the Unix times in seconds at which fields expire.", hexpiretime
+                ).complexity("O(N) for N fields"),
+                .read(
+                    "hpexpiretime", -5, [], [.key(.roAccess)], "7.4.0", "key FIELDS fields{numfields:i field...}",
+                    "Returns the Unix times in milliseconds at which fields expire.", hpexpiretime
+                ).complexity("O(N) for N fields"),
+            ])
+    }
 
     /// What the commands answer for a field.
     private enum Answer {

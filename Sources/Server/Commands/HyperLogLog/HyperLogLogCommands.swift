@@ -6,24 +6,30 @@ import Storage
 
 /// Counts distinct elements approximately, in a string of at most 12 KB.
 enum HyperLogLogCommands {
-    static let table: [Command] = [
-        Command(
-            "pfadd", arity: -2, flags: [.denyoom, .fast], group: .hyperloglog, since: "2.8.9",
-            complexity: "O(1) for each element", summary: "Adds elements to a HyperLogLog.", .write(pfadd)),
-        Command(
-            "pfcount", arity: -2, flags: [.mayReplicate], keys: .range(1, -1, 1), group: .hyperloglog, since: "2.8.9",
-            complexity: "O(1), and O(N) for N keys",
-            summary: "About how many distinct elements HyperLogLogs have seen.", .readCaching(pfcount)),
-        Command(
-            "pfmerge", arity: -2, flags: [.denyoom], keys: .range(1, -1, 1), group: .hyperloglog, since: "2.8.9",
-            complexity: "O(N) for N keys", summary: "Makes a HyperLogLog of the union of several.", .write(pfmerge)),
-        Command(
-            "pfdebug", arity: 3, flags: [.denyoom, .admin], keys: .range(2, 2, 1), group: .hyperloglog, since: "2.8.9",
-            complexity: "N/A", summary: "Shows a HyperLogLog's registers.", .write(pfdebug)),
-        Command(
-            "pfselftest", arity: 1, flags: [.admin], keys: .none, group: .hyperloglog, since: "2.8.9",
-            complexity: "N/A", summary: "Checks the server's HyperLogLogs.", .connection(pfselftest)),
-    ]
+    static var table: [Command] {
+        CommandGroup.hyperloglog.rows([
+            .write(
+                "pfadd", -2, [.denyoom, .fast], [.key(.rwInsert)], "2.8.9", "key [element...]",
+                "Adds elements to a HyperLogLog.", pfadd
+            ).complexity("O(1) for each element"),
+            .readCaching(
+                "pfcount", -2, [],
+                [.keys(.rwAccess, note: "RW because the estimate is cached in the value, and propagated.")], "2.8.9",
+                "key...", "Estimates how many distinct elements HyperLogLogs have counted.", pfcount
+            ).complexity("O(1), and O(N) for N keys"),
+            .write(
+                "pfmerge", -2, .denyoom, [.key(.rwAccessInsert), .keys(.roAccess, at: 2)], "2.8.9",
+                "destkey sourcekey...", "Merges HyperLogLogs into one.", pfmerge
+            ).complexity("O(N) for N keys"),
+            .write(
+                "pfdebug", 3, [.denyoom, .admin], [.key(.rwAccess, at: 2)], "2.8.9", "subcommand key",
+                "Shows the internals of a HyperLogLog.", pfdebug
+            ).complexity("N/A").systemCommand(),
+            .admin("pfselftest", 1, [], "2.8.9", "", "Tests the server's HyperLogLog code.", pfselftest).complexity(
+                "N/A"
+            ).systemCommand(),
+        ])
+    }
 
     private static let notASketch = CommandError("WRONGTYPE Key is not a valid HyperLogLog string value.")
     private static let corrupt = CommandError("INVALIDOBJ Corrupted HLL object detected")
@@ -209,7 +215,7 @@ enum HyperLogLogCommands {
     }
 
     /// Sparse and dense sketches of the same elements must agree with each other, and with the number of elements.
-    private static func pfselftest(_ c: ConnectionContext) throws(CommandError) {
+    private static func pfselftest(_ c: AdminContext) throws(CommandError) {
         var sparse = HyperLogLog()
         var dense = HyperLogLog()
         var intact = dense.makeDense()

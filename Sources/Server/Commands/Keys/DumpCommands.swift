@@ -2,19 +2,33 @@ import Storage
 
 /// DUMP and RESTORE: values as bytes that other servers understand.
 enum DumpCommands {
-    static let table: [Command] = [
-        Command(
-            "dump", arity: 2, group: .generic, since: "2.6.0", complexity: "O(N) for a value of N elements or bytes",
-            summary: "A value in a form that RESTORE reads.", .read(dump)),
-        Command(
-            "restore", arity: -4, flags: [.denyoom], group: .generic, since: "2.6.0",
-            complexity: "O(N) for a value of N elements or bytes", summary: "Makes a key of what DUMP answered.",
-            categories: .dangerous, .write(restore)),
-        Command(
-            "restore-asking", arity: -4, flags: [.denyoom, .asking], group: .server, since: "3.0.0",
-            complexity: "O(N) for a value of N elements or bytes", summary: "RESTORE, for clusters.",
-            categories: [.keyspace, .dangerous], .write(restore)),
-    ]
+    static var table: [Command] {
+        CommandGroup.generic.rows([
+            .read("dump", 2, [], [.key(.roAccess)], "2.6.0", "key", "Serializes a value for RESTORE.", dump).complexity(
+                "O(N) for a value of N elements or bytes"
+            ).tips("nondeterministic_output"),
+            .write(
+                "restore", -4, .denyoom, [.key(.owUpdate)], "2.6.0",
+                """
+                key ttl:i serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:i@5.0.0] \
+                [FREQ frequency:i@5.0.0]
+                """, "Creates a key from a value that DUMP serialized.", restore
+            ).complexity("O(N) for a value of N elements or bytes").history(
+                ("3.0.0", "Accepts `REPLACE`."), ("5.0.0", "Accepts `ABSTTL`."),
+                ("5.0.0", "Accepts `IDLETIME` and `FREQ`.")
+            ).categories(.dangerous),
+            .write(
+                "restore-asking", -4, [.denyoom, .asking], [.key(.owUpdate)], "3.0.0",
+                """
+                key ttl:i serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:i@5.0.0] \
+                [FREQ frequency:i@5.0.0]
+                """, "Creates a key from a serialized value while a cluster moves its slot.", restore
+            ).complexity("O(N) for a value of N elements or bytes").history(
+                ("3.0.0", "Accepts `REPLACE`."), ("5.0.0", "Accepts `ABSTTL`."),
+                ("5.0.0", "Accepts `IDLETIME` and `FREQ`.")
+            ).systemCommand().categories([.keyspace, .dangerous]).group(.server),
+        ])
+    }
 
     private static func dump(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.find(c.args[1]) else { return c.reply.null() }

@@ -2,35 +2,44 @@ import Storage
 
 /// When keys expire.
 enum ExpiryCommands {
-    static let table: [Command] = [
-        Command(
-            "expire", arity: -3, flags: [.fast], group: .generic, since: "1.0.0", complexity: "O(log(N))",
-            summary: "Lets a key expire after some seconds.", .write(expire)),
-        Command(
-            "pexpire", arity: -3, flags: [.fast], group: .generic, since: "2.6.0", complexity: "O(log(N))",
-            summary: "Lets a key expire after some milliseconds.", .write(pexpire)),
-        Command(
-            "expireat", arity: -3, flags: [.fast], group: .generic, since: "1.2.0", complexity: "O(log(N))",
-            summary: "Lets a key expire at a time in seconds since 1970.", .write(expireat)),
-        Command(
-            "pexpireat", arity: -3, flags: [.fast], group: .generic, since: "2.6.0", complexity: "O(log(N))",
-            summary: "Lets a key expire at a time in milliseconds since 1970.", .write(pexpireat)),
-        Command(
-            "persist", arity: 2, flags: [.fast], group: .generic, since: "2.2.0", complexity: "O(log(N))",
-            summary: "Takes a key's expiry away.", .write(persist)),
-        Command(
-            "ttl", arity: 2, flags: [.fast], group: .generic, since: "1.0.0", complexity: "O(1)",
-            summary: "Seconds until a key expires.", .read(ttl)),
-        Command(
-            "pttl", arity: 2, flags: [.fast], group: .generic, since: "2.6.0", complexity: "O(1)",
-            summary: "Milliseconds until a key expires.", .read(pttl)),
-        Command(
-            "expiretime", arity: 2, flags: [.fast], group: .generic, since: "7.0.0", complexity: "O(1)",
-            summary: "The time in seconds since 1970 at which a key expires.", .read(expiretime)),
-        Command(
-            "pexpiretime", arity: 2, flags: [.fast], group: .generic, since: "7.0.0", complexity: "O(1)",
-            summary: "The time in milliseconds since 1970 at which a key expires.", .read(pexpiretime)),
-    ]
+    static var table: [Command] {
+        CommandGroup.generic.rows(
+            .fast,
+            [
+                .write(
+                    "expire", -3, [], [.key(.rwUpdate)], "1.0.0", "key seconds:i [condition(NX|XX|GT|LT)@7.0.0]",
+                    "Sets a key's expiry in seconds from now.", expire
+                ).complexity("O(log(N))").history(("7.0.0", "Accepts `NX`, `XX`, `GT` and `LT`.")),
+                .write(
+                    "pexpire", -3, [], [.key(.rwUpdate)], "2.6.0", "key milliseconds:i [condition(NX|XX|GT|LT)@7.0.0]",
+                    "Sets a key's expiry in milliseconds from now.", pexpire
+                ).complexity("O(log(N))").history(("7.0.0", "Accepts `NX`, `XX`, `GT` and `LT`.")),
+                .write(
+                    "expireat", -3, [], [.key(.rwUpdate)], "1.2.0",
+                    "key unix-time-seconds:t [condition(NX|XX|GT|LT)@7.0.0]",
+                    "Sets a key's expiry as a Unix time in seconds.", expireat
+                ).complexity("O(log(N))").history(("7.0.0", "Accepts `NX`, `XX`, `GT` and `LT`.")),
+                .write(
+                    "pexpireat", -3, [], [.key(.rwUpdate)], "2.6.0",
+                    "key unix-time-milliseconds:t [condition(NX|XX|GT|LT)@7.0.0]",
+                    "Sets a key's expiry as a Unix time in milliseconds.", pexpireat
+                ).complexity("O(log(N))").history(("7.0.0", "Accepts `NX`, `XX`, `GT` and `LT`.")),
+                .write("persist", 2, [], [.key(.rwUpdate)], "2.2.0", "key", "Removes a key's expiry.", persist)
+                    .complexity("O(log(N))"),
+                .read("ttl", 2, [], [.key(.roAccess)], "1.0.0", "key", "Returns the seconds until a key expires.", ttl)
+                    .tips("nondeterministic_output").history(("2.8.0", "Returns -2 for a missing key.")),
+                .read(
+                    "pttl", 2, [], [.key(.roAccess)], "2.6.0", "key", "Returns the milliseconds until a key expires.",
+                    pttl
+                ).tips("nondeterministic_output").history(("2.8.0", "Returns -2 for a missing key.")),
+                .read(
+                    "expiretime", 2, [], [.key(.roAccess)], "7.0.0", "key",
+                    "Returns the Unix time in seconds at which a key expires.", expiretime),
+                .read(
+                    "pexpiretime", 2, [], [.key(.roAccess)], "7.0.0", "key",
+                    "Returns the Unix time in milliseconds at which a key expires.", pexpiretime),
+            ])
+    }
 
     // MARK: - Setting
 

@@ -2,45 +2,45 @@ import Storage
 
 /// Keys, whatever they hold.
 enum KeyCommands {
-    static let table: [Command] = [
-        Command(
-            "del", arity: -2, flags: [.frees], keys: .range(1, -1, 1), group: .generic, since: "1.0.0",
-            complexity: "O(N) for N keys; large values are freed in the background", summary: "Deletes keys.",
-            .write(del)),
-        Command(
-            "unlink", arity: -2, flags: [.frees, .fast], keys: .range(1, -1, 1), group: .generic, since: "4.0.0",
-            complexity: "O(N) for N keys", summary: "Deletes keys, as DEL.", .write(del)),
-        Command(
-            "exists", arity: -2, flags: [.fast], keys: .range(1, -1, 1), group: .generic, since: "1.0.0",
-            complexity: "O(N) for N keys", summary: "How many of these keys there are.", .read(exists)),
-        Command(
-            "touch", arity: -2, flags: [.fast], keys: .range(1, -1, 1), group: .generic, since: "3.2.1",
-            complexity: "O(N) for N keys", summary: "Notes that keys were used, and answers how many there are.",
-            .read(touch)),
-        Command(
-            "type", arity: 2, flags: [.fast], group: .generic, since: "1.0.0", complexity: "O(1)",
-            summary: "The type of what a key holds.", .read(type)),
-        Command(
-            "rename", arity: 3, keys: .range(1, 2, 1), group: .generic, since: "1.0.0",
-            complexity: "O(1)", summary: "Gives a key another name, overwriting what had it.", .write(rename)),
-        Command(
-            "renamenx", arity: 3, flags: [.fast], keys: .range(1, 2, 1), group: .generic, since: "1.0.0",
-            complexity: "O(1)", summary: "Gives a key another name, if nothing has it.", .write(renamenx)),
-        Command(
-            "copy", arity: -3, flags: [.denyoom], keys: .range(1, 2, 1), group: .generic, since: "6.2.0",
-            complexity: "O(N) for a value of N elements", summary: "Copies a value and its expiry to another key.",
-            .write(copy)),
-        Command(
-            "move", arity: 3, flags: [.fast], group: .generic, since: "1.0.0", complexity: "O(1)",
-            summary: "Moves a key to another database.", .write(move)),
-        Command(
-            "randomkey", arity: 1, keys: .none, group: .generic, since: "1.0.0",
-            complexity: "O(1)", summary: "Answers some key of the database.", .read(randomkey)),
-        Command(
-            "object", arity: -2, keys: .none, group: .generic, since: "2.2.3",
-            complexity: "Depends on the subcommand.", summary: "Looks at how a value is kept.",
-            subcommands: ObjectCommands.table),
-    ]
+    static var table: [Command] {
+        CommandGroup.generic.rows([
+            .write("del", -2, .frees, [.keys(.rmDelete)], "1.0.0", "key...", "Deletes keys.", del).complexity(
+                "O(N) for N keys; large values are freed in the background"
+            ).tips("request_policy:multi_shard response_policy:agg_sum"),
+            .write(
+                "unlink", -2, [.fast, .frees], [.keys(.rmDelete)], "4.0.0", "key...",
+                "Deletes keys; their memory is freed in the background.", del
+            ).complexity("O(N) for N keys").tips("request_policy:multi_shard response_policy:agg_sum"),
+            .read(
+                "exists", -2, .fast, [.keys(.ro)], "1.0.0", "key...", "Counts those of the given keys that exist.",
+                exists
+            ).complexity("O(N) for N keys").tips("request_policy:multi_shard response_policy:agg_sum").history(
+                ("3.0.3", "Accepts several keys.")),
+            .read(
+                "touch", -2, .fast, [.keys(.ro)], "3.2.1", "key...", "Marks keys as used and counts those that exist.",
+                touch
+            ).complexity("O(N) for N keys").tips("request_policy:multi_shard response_policy:agg_sum"),
+            .read("type", 2, .fast, [.key(.ro)], "1.0.0", "key", "Returns the type of the value at a key.", type),
+            .write(
+                "rename", 3, [], [.key(.rwAccessDelete), .key(.owUpdate, at: 2)], "1.0.0", "key newkey",
+                "Renames a key, replacing the key that had the name.", rename),
+            .write(
+                "renamenx", 3, .fast, [.key(.rwAccessDelete), .key(.owInsert, at: 2)], "1.0.0", "key newkey",
+                "Renames a key, unless another key has the name.", renamenx
+            ).history(("3.2.0", "Allows both names to be equal.")),
+            .write(
+                "copy", -3, .denyoom, [.key(.roAccess), .key(.owUpdate, at: 2)], "6.2.0",
+                "source destination [DB destination-db:i] [REPLACE]", "Copies a value and its expiry to another key.",
+                copy
+            ).complexity("O(N) for a value of N elements"),
+            .write(
+                "move", 3, .fast, [.key(.rwAccessUpdate)], "1.0.0", "key db:i", "Moves a key to another database.", move
+            ),
+            .read("randomkey", 1, [], [], "1.0.0", "", "Returns a random key of the database.", randomkey).tips(
+                "request_policy:all_shards nondeterministic_output"),
+            .container("object", "2.2.3", "Inspects how the value at a key is stored.", [], ObjectCommands.table),
+        ])
+    }
 
     // MARK: - Handlers
 

@@ -2,13 +2,25 @@ import Storage
 
 /// MIGRATE: keys to another server.
 enum MigrateCommand {
-    static let table: [Command] = [
-        Command(
-            "migrate", arity: -6, flags: [.repliesLater], keys: .function(keys), group: .generic, since: "2.6.0",
-            complexity: "O(N) for values of N elements or bytes together; writes wait until it is done",
-            summary: "Moves keys to another server.", categories: [.keyspace, .dangerous], secrets: secrets,
-            .write(migrate))
-    ]
+    static var table: [Command] {
+        CommandGroup.generic.rows([
+            .write(
+                "migrate", -6, .repliesLater,
+                [.key(.rwAccessDelete, at: 3), .after("KEYS", from: -2, [.rwAccessDelete, .incomplete], last: -1)],
+                "2.6.0",
+                """
+                host port:i key_or_empty_string(key|""=empty_string) destination-db:i timeout:i \
+                [COPY@3.0.0] [REPLACE@3.0.0] [authentication([AUTH password@4.0.7]|\
+                [AUTH2 username_password{username password}@6.0.0])] [KEYS key...@3.0.6]
+                """, "Moves keys to another server.", migrate
+            ).complexity("O(N) for values of N elements or bytes together; writes wait until it is done").tips(
+                "nondeterministic_output"
+            ).history(
+                ("3.0.0", "Accepts `COPY` and `REPLACE`."), ("3.0.6", "Accepts `KEYS`."), ("4.0.7", "Accepts `AUTH`."),
+                ("6.0.0", "Accepts `AUTH2`.")
+            ).categories([.keyspace, .dangerous]).secrets(secrets).findingKeys(keys)
+        ])
+    }
 
     private struct Options {
         var isCopy = false
@@ -46,9 +58,18 @@ enum MigrateCommand {
         }
     }
 
-    private static func keys(_ args: Arguments, _ body: (Int) -> Void) -> Bool {
-        guard let options = try? Options(args) else { return false }
-        options.keys.forEach(body)
+    /// The key, or those behind KEYS. Words that MIGRATE does not know do not matter to where keys are.
+    private static let keys: KeyFinder = { args, body in
+        var i = 6
+        while i < args.count {
+            if args[i].equals(ignoringCase: "keys"), i + 1 < args.count {
+                guard args[3].isEmpty else { return false }
+                for key in i + 1..<args.count { body(key, .rwAccessDelete) }
+                return true
+            }
+            i += args[i].equals(ignoringCase: "auth") ? 2 : args[i].equals(ignoringCase: "auth2") ? 3 : 1
+        }
+        body(3, .rwAccessDelete)
         return true
     }
 

@@ -2,23 +2,27 @@ import Storage
 
 /// OBJECT: how a value is kept.
 enum ObjectCommands {
-    static let table: [Command] = [
-        Command(
-            "encoding", arity: 3, keys: .range(2, 2, 1), group: .generic, since: "2.2.3",
-            complexity: "O(1)", summary: "How the value lies in memory.", .read(encoding)),
-        Command(
-            "freq", arity: 3, keys: .range(2, 2, 1), group: .generic, since: "4.0.0",
-            complexity: "O(1)", summary: "How often the value is used, under an LFU policy.", .read(freq)),
-        Command(
-            "idletime", arity: 3, keys: .range(2, 2, 1), group: .generic, since: "2.2.3",
-            complexity: "O(1)", summary: "Seconds since the value was last used.", .read(idletime)),
-        Command(
-            "refcount", arity: 3, keys: .range(2, 2, 1), group: .generic, since: "2.2.3",
-            complexity: "O(1)", summary: "How many references to the value there are.", .read(refcount)),
-        Command(
-            "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .generic, since: "6.2.0",
-            complexity: "O(1)", summary: "Tells what the subcommands do.", .connection(help)),
-    ]
+    static var table: [Command] {
+        [
+            .read(
+                "encoding", 3, [], [.key(.ro, at: 2)], "2.2.3", "key", "Returns the internal encoding of a value.",
+                encoding
+            ).tips("nondeterministic_output"),
+            .read(
+                "freq", 3, [], [.key(.ro, at: 2)], "4.0.0", "key",
+                "Returns the logarithmic access frequency of a key; needs an LFU policy.", freq
+            ).tips("nondeterministic_output"),
+            .read(
+                "idletime", 3, [], [.key(.ro, at: 2)], "2.2.3", "key", "Returns the seconds since a key was last used.",
+                idletime
+            ).tips("nondeterministic_output"),
+            .read(
+                "refcount", 3, [], [.key(.ro, at: 2)], "2.2.3", "key", "Returns the number of references to a value.",
+                refcount
+            ).tips("nondeterministic_output"),
+            .help("6.2.0"),
+        ]
+    }
 
     private static func encoding(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.inspect(c.args[2]) else { return c.reply.null() }
@@ -52,16 +56,5 @@ enum ObjectCommands {
         // Redis shares one object for each small integer, and answers this for them; nothing is shared here.
         let isSmallInteger = entry.integer.map { (0..<10000).contains($0) } ?? false
         c.reply.integer(isSmallInteger ? Int64(Int32.max) : 1)
-    }
-
-    private static func help(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "OBJECT",
-            [
-                "ENCODING <key>", "    How the value of <key> lies in memory.", "FREQ <key>",
-                "    How often <key> is used, on a logarithmic scale. Needs an LFU policy.", "IDLETIME <key>",
-                "    Seconds since <key> was last used.", "REFCOUNT <key>",
-                "    How many references to the value of <key> there are.",
-            ])
     }
 }

@@ -2,17 +2,18 @@ import Storage
 
 /// All keys, at once or step by step.
 enum ScanCommands {
-    static let table: [Command] = [
-        Command(
-            "keys", arity: 2, keys: .none, group: .generic, since: "1.0.0",
-            complexity: "O(N) for N keys in the database", summary: "Answers all keys that match a pattern.",
-            categories: [.dangerous],
-            .read(keys)),
-        Command(
-            "scan", arity: -2, keys: .none, group: .generic, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass",
-            summary: "Answers the next few keys of a pass over the database.", .read(scan)),
-    ]
+    static var table: [Command] {
+        CommandGroup.generic.rows([
+            .read("keys", 2, [], [], "1.0.0", "pattern:p", "Lists the keys that match a pattern.", keys).complexity(
+                "O(N) for N keys in the database"
+            ).tips("request_policy:all_shards nondeterministic_output_order").categories([.dangerous]),
+            .read(
+                "scan", -2, [], [], "2.8.0", "cursor:i [MATCH pattern:p] [COUNT count:i] [TYPE type@6.0.0]",
+                "Iterates over the keys of the database.", scan
+            ).complexity("O(1) a call, O(N) for a whole pass").tips("nondeterministic_output request_policy:special")
+                .history(("6.0.0", "Accepts `TYPE`.")),
+        ])
+    }
 
     private static func keys(_ c: ReadContext) throws(CommandError) {
         let pattern = c.args[1]

@@ -2,22 +2,40 @@ import Storage
 
 /// SORT: the elements of a list, set or sorted set in order.
 enum SortCommands {
-    static let table: [Command] = [
-        Command(
-            "sort", arity: -2, flags: [.denyoom, .movablekeys], keys: .function(sortKeys), group: .generic,
-            since: "1.0.0", complexity: "O(N+M*log(M)) for N elements, M answered",
-            summary: "Answers the elements of a list, set or sorted set in order, or keeps them in a list.",
-            categories: [.set, .sortedset, .list, .dangerous], isInGroupCategory: false, .write(sort)),
-        Command(
-            "sort_ro", arity: -2, flags: [.movablekeys], group: .generic, since: "7.0.0",
-            complexity: "O(N+M*log(M)) for N elements, M answered",
-            summary: "Answers the elements of a list, set or sorted set in order.",
-            categories: [.set, .sortedset, .list, .dangerous], isInGroupCategory: false, .read(sortReadOnly)),
-    ]
+    static var table: [Command] {
+        CommandGroup.generic.rows([
+            .write(
+                "sort", -2, .denyoom,
+                [
+                    .key(.roAccess),
+                    .unknown(.roAccess, note: "`BY` and `GET` make the names of keys from the elements."),
+                    .unknown(.owUpdate, note: "`STORE` may stand anywhere."),
+                ], "1.0.0",
+                """
+                key [BY pattern:p1] [LIMIT offset_count{offset:i count:i}] [GET pattern:p1....] \
+                [order(ASC|DESC)] [ALPHA=sorting] [STORE destination:k2]
+                """, "Sorts the elements of a list, a set or a sorted set, and returns or stores them.", sort
+            ).complexity("O(N+M*log(M)) for N elements, M returned").categories(
+                [.set, .sortedset, .list, .dangerous], only: true
+            ).findingKeys(sortKeys),
+            .read(
+                "sort_ro", -2, [],
+                [
+                    .key(.roAccess),
+                    .unknown(.roAccess, note: "`BY` and `GET` make the names of keys from the elements."),
+                ], "7.0.0",
+                """
+                key [BY pattern:p1] [LIMIT offset_count{offset:i count:i}] [GET pattern:p1....] \
+                [order(ASC|DESC)] [ALPHA=sorting]
+                """, "Sorts the elements of a list, a set or a sorted set.", sortReadOnly
+            ).complexity("O(N+M*log(M)) for N elements, M returned").categories(
+                [.set, .sortedset, .list, .dangerous], only: true),
+        ])
+    }
 
     /// The key and, where there are several STORE, the last one's: that is the one that counts.
-    private static let sortKeys: @Sendable (Arguments, (Int) -> Void) -> Bool = { args, body in
-        body(1)
+    private static let sortKeys: KeyFinder = { args, body in
+        body(1, .roAccess)
         var target: Int?
         var i = 2
         while i < args.count {
@@ -31,7 +49,7 @@ enum SortCommands {
             }
             i += 1
         }
-        if let target { body(target) }
+        if let target { body(target, .owUpdate) }
         return true
     }
 

@@ -2,61 +2,70 @@ import Storage
 
 /// Lists: one key, and what never waits.
 enum ListCommands {
-    static let table: [Command] = [
-        Command(
-            "lpush", arity: -3, flags: [.denyoom, .fast], group: .list, since: "1.0.0",
-            complexity: "O(N) for N elements", summary: "Puts elements before the head of a list.",
-            .write { c throws(CommandError) in try push(c, .head, create: true) }),
-        Command(
-            "rpush", arity: -3, flags: [.denyoom, .fast], group: .list, since: "1.0.0",
-            complexity: "O(N) for N elements", summary: "Puts elements behind the tail of a list.",
-            .write { c throws(CommandError) in try push(c, .tail, create: true) }),
-        Command(
-            "lpushx", arity: -3, flags: [.denyoom, .fast], group: .list, since: "2.2.0",
-            complexity: "O(N) for N elements", summary: "Puts elements before the head of a list that is there.",
-            .write { c throws(CommandError) in try push(c, .head, create: false) }),
-        Command(
-            "rpushx", arity: -3, flags: [.denyoom, .fast], group: .list, since: "2.2.0",
-            complexity: "O(N) for N elements", summary: "Puts elements behind the tail of a list that is there.",
-            .write { c throws(CommandError) in try push(c, .tail, create: false) }),
-        Command(
-            "lpop", arity: -2, flags: [.fast], group: .list, since: "1.0.0", complexity: "O(N) for N elements",
-            summary: "Takes elements from the head of a list.",
-            .write { c throws(CommandError) in try pop(c, .head, "lpop") }),
-        Command(
-            "rpop", arity: -2, flags: [.fast], group: .list, since: "1.0.0", complexity: "O(N) for N elements",
-            summary: "Takes elements from the tail of a list.",
-            .write { c throws(CommandError) in try pop(c, .tail, "rpop") }),
-        Command(
-            "llen", arity: 2, flags: [.fast], group: .list, since: "1.0.0", complexity: "O(1)",
-            summary: "How many elements a list has.", .read(llen)),
-        Command(
-            "lrange", arity: 4, group: .list, since: "1.0.0",
-            complexity: "O(S+N), S from the nearer end to the start, N elements answered",
-            summary: "Answers part of a list.", .read(lrange)),
-        Command(
-            "lindex", arity: 3, group: .list, since: "1.0.0",
-            complexity: "O(N) for N elements to the nearer end", summary: "Answers the element at an index.",
-            .read(lindex)),
-        Command(
-            "lset", arity: 4, flags: [.denyoom], group: .list, since: "1.0.0",
-            complexity: "O(N) for N elements to the nearer end", summary: "Replaces the element at an index.",
-            .write(lset)),
-        Command(
-            "linsert", arity: 5, flags: [.denyoom], group: .list, since: "2.2.0",
-            complexity: "O(N) for N elements before the pivot",
-            summary: "Puts an element before or behind the first one equal to a pivot.", .write(linsert)),
-        Command(
-            "lrem", arity: 4, flags: [.frees], group: .list, since: "1.0.0", complexity: "O(N+M), M removed of N",
-            summary: "Removes elements equal to a value.", .write(lrem)),
-        Command(
-            "ltrim", arity: 4, flags: [.frees], group: .list, since: "1.0.0", complexity: "O(N) for N elements removed",
-            summary: "Keeps only part of a list.", .write(ltrim)),
-        Command(
-            "lpos", arity: -3, group: .list, since: "6.0.6",
-            complexity: "O(N) for N elements compared", summary: "The indexes of elements equal to a value.",
-            .read(lpos)),
-    ]
+    static var table: [Command] {
+        CommandGroup.list.rows([
+            .write(
+                "lpush", -3, [.denyoom, .fast], [.key(.rwInsert)], "1.0.0", "key element...",
+                "Prepends elements to a list; a missing list is created.",
+                { c throws(CommandError) in try push(c, .head, create: true) }
+            ).complexity("O(N) for N elements").history(("2.4.0", "Accepts several elements.")),
+            .write(
+                "rpush", -3, [.denyoom, .fast], [.key(.rwInsert)], "1.0.0", "key element...",
+                "Appends elements to a list; a missing list is created.",
+                { c throws(CommandError) in try push(c, .tail, create: true) }
+            ).complexity("O(N) for N elements").history(("2.4.0", "Accepts several elements.")),
+            .write(
+                "lpushx", -3, [.denyoom, .fast], [.key(.rwInsert)], "2.2.0", "key element...",
+                "Prepends elements to a list that exists.",
+                { c throws(CommandError) in try push(c, .head, create: false) }
+            ).complexity("O(N) for N elements").history(("4.0.0", "Accepts several elements.")),
+            .write(
+                "rpushx", -3, [.denyoom, .fast], [.key(.rwInsert)], "2.2.0", "key element...",
+                "Appends elements to a list that exists.",
+                { c throws(CommandError) in try push(c, .tail, create: false) }
+            ).complexity("O(N) for N elements").history(("4.0.0", "Accepts several elements.")),
+            .write(
+                "lpop", -2, .fast, [.key(.rwAccessDelete)], "1.0.0", "key [count:i@6.2.0]",
+                "Removes and returns elements at the head of a list.",
+                { c throws(CommandError) in try pop(c, .head, "lpop") }
+            ).complexity("O(N) for N elements").history(("6.2.0", "Accepts a count.")),
+            .write(
+                "rpop", -2, .fast, [.key(.rwAccessDelete)], "1.0.0", "key [count:i@6.2.0]",
+                "Removes and returns elements at the tail of a list.",
+                { c throws(CommandError) in try pop(c, .tail, "rpop") }
+            ).complexity("O(N) for N elements").history(("6.2.0", "Accepts a count.")),
+            .read("llen", 2, .fast, [.key(.ro)], "1.0.0", "key", "Returns the length of a list.", llen),
+            .read(
+                "lrange", 4, [], [.key(.roAccess)], "1.0.0", "key start:i stop:i",
+                "Returns a range of elements of a list.", lrange
+            ).complexity("O(S+N), S from the nearer end to the start, N elements returned"),
+            .read(
+                "lindex", 3, [], [.key(.roAccess)], "1.0.0", "key index:i",
+                "Returns the element at an index of a list.", lindex
+            ).complexity("O(N) for N elements to the nearer end"),
+            .write(
+                "lset", 4, .denyoom, [.key(.rwUpdate)], "1.0.0", "key index:i element",
+                "Replaces the element at an index of a list.", lset
+            ).complexity("O(N) for N elements to the nearer end"),
+            .write(
+                "linsert", 5, .denyoom, [.key(.rwInsert)], "2.2.0", "key where(BEFORE|AFTER) pivot element",
+                "Inserts an element before or after another one.", linsert
+            ).complexity("O(N) for N elements before the pivot"),
+            .write(
+                "lrem", 4, .frees, [.key(.rwDelete)], "1.0.0", "key count:i element",
+                "Removes elements of a list that equal a value.", lrem
+            ).complexity("O(N+M), M removed of N"),
+            .write(
+                "ltrim", 4, .frees, [.key(.rwDelete)], "1.0.0", "key start:i stop:i",
+                "Removes all elements of a list but a range.", ltrim
+            ).complexity("O(N) for N elements removed"),
+            .read(
+                "lpos", -3, [], [.key(.roAccess)], "6.0.6",
+                "key element [RANK rank:i] [COUNT num-matches:i] [MAXLEN len:i]",
+                "Finds the indexes of elements that equal a value.", lpos
+            ).complexity("O(N) for N elements compared"),
+        ])
+    }
 
     // MARK: - The ends
 

@@ -4,42 +4,48 @@ import Storage
 /// do at first what the others do, and the same again for the key that has got something; the log has what they did as
 /// the command that does not wait.
 enum ListMoveCommands {
-    static let table: [Command] = [
-        Command(
-            "lmove", arity: 5, flags: [.denyoom], keys: .range(1, 2, 1), group: .list, since: "6.2.0",
-            complexity: "O(1)", summary: "Moves an element from an end of one list to an end of another.",
-            .write(lmove)),
-        Command(
-            "rpoplpush", arity: 3, flags: [.denyoom], keys: .range(1, 2, 1), group: .list, since: "1.2.0",
-            complexity: "O(1)", summary: "Moves an element from the tail of one list to the head of another.",
-            .write(rpoplpush)),
-        Command(
-            "lmpop", arity: -4, keys: .numkeys(at: 1), group: .list, since: "7.0.0",
-            complexity: "O(N+M) for N keys and M elements",
-            summary: "Takes elements from the first list that has any.", .write(lmpop)),
-        Command(
-            "blpop", arity: -3, flags: [.noscript, .blocking], keys: .range(1, -2, 1), group: .list, since: "2.0.0",
-            complexity: "O(N) for N keys",
-            summary: "Takes the head of the first list that has any element, or waits for one.",
-            .write { c throws(CommandError) in try blockingPop(c, .head) }),
-        Command(
-            "brpop", arity: -3, flags: [.noscript, .blocking], keys: .range(1, -2, 1), group: .list, since: "2.0.0",
-            complexity: "O(N) for N keys",
-            summary: "Takes the tail of the first list that has any element, or waits for one.",
-            .write { c throws(CommandError) in try blockingPop(c, .tail) }),
-        Command(
-            "blmove", arity: 6, flags: [.denyoom, .noscript, .blocking], keys: .range(1, 2, 1), group: .list,
-            since: "6.2.0", complexity: "O(1)", summary: "Moves an element between lists, or waits for one.",
-            .write(blmove)),
-        Command(
-            "brpoplpush", arity: 4, flags: [.denyoom, .noscript, .blocking], keys: .range(1, 2, 1), group: .list,
-            since: "2.2.0", complexity: "O(1)",
-            summary: "Moves an element from a tail to a head, or waits for one.", .write(brpoplpush)),
-        Command(
-            "blmpop", arity: -5, flags: [.blocking], keys: .numkeys(at: 2), group: .list, since: "7.0.0",
-            complexity: "O(N+M) for N keys and M elements",
-            summary: "Takes elements from the first list that has any, or waits for some.", .write(blmpop)),
-    ]
+    static var table: [Command] {
+        CommandGroup.list.rows([
+            .write(
+                "lmove", 5, .denyoom, [.key(.rwAccessDelete), .key(.rwInsert, at: 2)], "6.2.0",
+                "source destination wherefrom(LEFT|RIGHT) whereto(LEFT|RIGHT)",
+                "Moves an element from an end of one list to an end of another.", lmove),
+            .write(
+                "rpoplpush", 3, .denyoom, [.key(.rwAccessDelete), .key(.rwInsert, at: 2)], "1.2.0",
+                "source destination", "Moves an element from the tail of one list to the head of another.", rpoplpush
+            ).deprecated("6.2.0", "`LMOVE` with `RIGHT` and `LEFT`"),
+            .write(
+                "lmpop", -4, [], [.counted(.rwAccessDelete)], "7.0.0",
+                "numkeys:i key... where(LEFT|RIGHT) [COUNT count:i]",
+                "Removes and returns elements of the first list that is not empty.", lmpop
+            ).complexity("O(N+M) for N keys and M elements"),
+            .write(
+                "blpop", -3, [.noscript, .blocking], [.keys(.rwAccessDelete, through: -2)], "2.0.0", "key... timeout:d",
+                "Removes and returns the head of the first list that is not empty; waits for one.",
+                { c throws(CommandError) in try blockingPop(c, .head) }
+            ).complexity("O(N) for N keys").history(("6.0.0", "Accepts fractions of seconds.")),
+            .write(
+                "brpop", -3, [.noscript, .blocking], [.keys(.rwAccessDelete, through: -2)], "2.0.0", "key... timeout:d",
+                "Removes and returns the tail of the first list that is not empty; waits for one.",
+                { c throws(CommandError) in try blockingPop(c, .tail) }
+            ).complexity("O(N) for N keys").history(("6.0.0", "Accepts fractions of seconds.")),
+            .write(
+                "blmove", 6, [.denyoom, .noscript, .blocking], [.key(.rwAccessDelete), .key(.rwInsert, at: 2)], "6.2.0",
+                "source destination wherefrom(LEFT|RIGHT) whereto(LEFT|RIGHT) timeout:d",
+                "Moves an element from one list to another; waits for one.", blmove),
+            .write(
+                "brpoplpush", 4, [.denyoom, .noscript, .blocking], [.key(.rwAccessDelete), .key(.rwInsert, at: 2)],
+                "2.2.0", "source destination timeout:d",
+                "Moves an element from the tail of one list to the head of another; waits for one.", brpoplpush
+            ).history(("6.0.0", "Accepts fractions of seconds.")).deprecated(
+                "6.2.0", "`BLMOVE` with `RIGHT` and `LEFT`"),
+            .write(
+                "blmpop", -5, .blocking, [.counted(.rwAccessDelete, at: 2)], "7.0.0",
+                "timeout:d numkeys:i key... where(LEFT|RIGHT) [COUNT count:i]",
+                "Removes and returns elements of the first list that is not empty; waits for some.", blmpop
+            ).complexity("O(N+M) for N keys and M elements"),
+        ])
+    }
 
     /// LEFT or RIGHT.
     private static func end(_ text: Bytes) throws(CommandError) -> ListEnd {

@@ -2,45 +2,49 @@ import Storage
 
 /// ACL, as far as there is one user, `default`, who may do everything and whose password is `requirepass`.
 enum ACLCommands {
-    static let table: [Command] = [
-        Command(
-            "acl", arity: -2, keys: .none, group: .server, since: "6.0.0", complexity: "Depends on subcommand.",
-            summary: "Who may do what.",
-            subcommands: [
-                own("whoami", 2, "Answers the name of this connection's user.", whoAmI),
-                own("cat", -2, "Lists the categories of commands, or the commands of one.", cat),
-                own("genpass", -2, "Makes up a password.", generatePassword),
-                admin("list", 2, "Describes all users, as in a configuration file.", list),
-                admin("users", 2, "Names all users.", users),
-                admin("getuser", 3, "Describes a user.", getUser),
-                admin("setuser", -3, "Changes a user.", setUser),
-                admin("deluser", -3, "Deletes users.", deleteUsers),
-                admin("dryrun", -4, "Tells whether a user may execute a command.", dryRun, since: "7.0.0"),
-                admin("log", -2, "Lists what was refused to users.", log),
-                admin("load", 2, "Reads the file of users.", file),
-                admin("save", 2, "Writes the file of users.", file),
-                Command(
-                    "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "6.0.0",
-                    summary: "Answers what ACL can do.", .connection(help)),
-            ])
-    ]
-
-    private typealias Body = @Sendable (ConnectionContext) throws(CommandError) -> Void
-
-    private static func own(
-        _ name: StaticString, _ arity: Int, _ summary: StaticString, _ body: @escaping Body
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: [.noscript, .loading, .stale], keys: .none, group: .server, since: "6.0.0",
-            summary: summary, .connection(body))
-    }
-    private static func admin(
-        _ name: StaticString, _ arity: Int, _ summary: StaticString, _ body: @escaping Body,
-        since: StaticString = "6.0.0"
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .server,
-            since: since, complexity: "O(N) for N arguments", summary: summary, .connection(body))
+    static var table: [Command] {
+        CommandGroup.server.rows([
+            .container(
+                "acl", "6.0.0", "Manages users and their permissions.", [.noscript, .loading, .stale],
+                [
+                    .connection("whoami", 2, [], "6.0.0", "", "Returns the name of the connection's user.", whoAmI),
+                    .connection(
+                        "cat", -2, [], "6.0.0", "[categoryname]",
+                        "Lists the categories of commands, or the commands of one.", cat),
+                    .connection(
+                        "genpass", -2, [], "6.0.0", "[bits:i]",
+                        "Generates a random password; it has 256 bits unless given.", generatePassword),
+                    .admin(
+                        "list", 2, [], "6.0.0", "", "Lists the users with their rules, as in a configuration file.",
+                        list
+                    ).complexity("O(N) for N users"),
+                    .admin("users", 2, [], "6.0.0", "", "Lists the names of the users.", users).complexity(
+                        "O(N) for N users"),
+                    .admin("getuser", 3, [], "6.0.0", "username", "Describes the rules of a user.", getUser).complexity(
+                        "O(N) for N rules"
+                    ).history(
+                        ("6.2.0", "Shows the patterns of channels."),
+                        ("7.0.0", "Shows selectors, and patterns as rules.")),
+                    .admin("setuser", -3, [], "6.0.0", "username [rule...]", "Creates or changes a user.", setUser)
+                        .complexity("O(N) for N rules").history(
+                            ("6.2.0", "Shows the patterns of channels."),
+                            ("7.0.0", "Accepts selectors and permissions by key.")),
+                    .admin("deluser", -3, [], "6.0.0", "username...", "Deletes users.", deleteUsers).complexity(
+                        "O(N) for N users"),
+                    .admin(
+                        "dryrun", -4, [], "7.0.0", "username command [arg...]",
+                        "Checks whether a user may execute a command, without executing it.", dryRun),
+                    .admin(
+                        "log", -2, [], "6.0.0", "[operation(count:i|RESET)]",
+                        "Lists the commands that were denied to users, or clears the list.", log
+                    ).complexity("O(N) for N entries returned"),
+                    .admin("load", 2, [], "6.0.0", "", "Loads the users from the ACL file.", file).complexity(
+                        "O(N) for N users"),
+                    .admin("save", 2, [], "6.0.0", "", "Saves the users to the ACL file.", file).complexity(
+                        "O(N) for N users"),
+                    .help("6.0.0"),
+                ])
+        ])
     }
 
     // MARK: - The one user
@@ -55,12 +59,12 @@ enum ACLCommands {
 
     private static func whoAmI(_ c: ConnectionContext) throws(CommandError) { c.reply.bulk(c.session.user) }
 
-    private static func users(_ c: ConnectionContext) throws(CommandError) {
+    private static func users(_ c: AdminContext) throws(CommandError) {
         c.reply.array(1)
         c.reply.bulk(userName)
     }
 
-    private static func list(_ c: ConnectionContext) throws(CommandError) {
+    private static func list(_ c: AdminContext) throws(CommandError) {
         let line = OutputBuffer()
         line.append(c.services.config.settings.isDefaultUserEnabled ? "user default on " : "user default off ")
         let passwords = passwords(c.services)
@@ -75,7 +79,7 @@ enum ACLCommands {
         c.reply.bulk(line.bytes)
     }
 
-    private static func getUser(_ c: ConnectionContext) throws(CommandError) {
+    private static func getUser(_ c: AdminContext) throws(CommandError) {
         guard c.args[2] == userName else { return c.reply.null() }
         let passwords = passwords(c.services)
         c.reply.map(6)
@@ -95,7 +99,7 @@ enum ACLCommands {
     }
 
     /// Rules that say what is so anyway are taken; all others would change what cannot be changed yet.
-    private static func setUser(_ c: ConnectionContext) throws(CommandError) {
+    private static func setUser(_ c: AdminContext) throws(CommandError) {
         guard c.args[2] == userName else {
             throw CommandError("ERR ACL users are not supported yet: 'default' is the only one")
         }
@@ -115,14 +119,14 @@ enum ACLCommands {
         c.reply.ok()
     }
 
-    private static func deleteUsers(_ c: ConnectionContext) throws(CommandError) {
+    private static func deleteUsers(_ c: AdminContext) throws(CommandError) {
         for i in 2..<c.args.count where c.args[i] == userName {
             throw CommandError("ERR The 'default' user cannot be removed")
         }
         c.reply.integer(0)
     }
 
-    private static func dryRun(_ c: ConnectionContext) throws(CommandError) {
+    private static func dryRun(_ c: AdminContext) throws(CommandError) {
         guard c.args[2] == userName else {
             throw CommandError(parts: Bytes("ERR User '"), c.args[2], Bytes("' not found"))
         }
@@ -135,7 +139,7 @@ enum ACLCommands {
     }
 
     /// Nothing is refused to the one user.
-    private static func log(_ c: ConnectionContext) throws(CommandError) {
+    private static func log(_ c: AdminContext) throws(CommandError) {
         if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         if c.args.count == 3 {
             if c.args[2].equals(ignoringCase: "reset") { return c.reply.ok() }
@@ -145,7 +149,7 @@ enum ACLCommands {
     }
 
     /// LOAD and SAVE: `aclfile` is not supported.
-    private static func file(_ c: ConnectionContext) throws(CommandError) {
+    private static func file(_ c: AdminContext) throws(CommandError) {
         throw CommandError(
             "ERR This server is not configured to use an ACL file: the user 'default' is the only one, and its password "
                 + "is set by requirepass")
@@ -185,20 +189,5 @@ enum ACLCommands {
         var password = ""
         for _ in 0..<(bits + 3) / 4 { password += String(UInt8.random(in: 0...15, using: &random), radix: 16) }
         c.reply.bulk(password)
-    }
-
-    private static func help(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "ACL",
-            [
-                "CAT [<category>]", "    The categories of commands, or the commands of one.",
-                "DELUSER <username> [<username> ...]", "    Delete users.",
-                "DRYRUN <username> <command> [<arg> ...]", "    Whether a user may execute a command.",
-                "GENPASS [<bits>]", "    A new password, of 256 bits unless said otherwise.",
-                "GETUSER <username>", "    What a user may do.", "LIST", "    All users, as in a configuration file.",
-                "LOAD", "    Read the file of users.", "LOG [<count> | RESET]", "    What was refused to users.",
-                "SAVE", "    Write the file of users.", "SETUSER <username> [<rule> ...]", "    Change a user.",
-                "USERS", "    The names of all users.", "WHOAMI", "    The name of this connection's user.",
-            ])
     }
 }

@@ -2,51 +2,36 @@ import Storage
 
 /// What clients ask of features that are not there: how much there is of them, which is nothing.
 enum AbsentCommands {
-    static let table: [Command] = [pubsub, script, function, module, failover]
-
-    private typealias Body = @Sendable (ConnectionContext) throws(CommandError) -> Void
-
-    private static func sub(
-        _ group: CommandGroup, _ name: StaticString, _ arity: Int, _ flags: CommandFlags, since: StaticString,
-        _ summary: StaticString, _ body: @escaping Body
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: flags, keys: .none, group: group, since: since,
-            complexity: "O(N) for N arguments", summary: summary, .connection(body))
+    static var table: [Command] {
+        CommandGroup.pubsub.rows([pubsub]) + CommandGroup.scripting.rows([script, function])
+            + CommandGroup.server.rows([module, failover])
     }
-
-    private static let notBusy = CommandError("NOTBUSY No scripts in execution right now.")
 
     // MARK: - PUBSUB
 
-    private static let pubsub = Command(
-        "pubsub", arity: -2, keys: .none, group: .pubsub, since: "2.8.0", complexity: "Depends on subcommand.",
-        summary: "Who is subscribed to what.",
-        subcommands: [
-            about("channels", -2, "2.8.0", "Lists channels with subscribers.", channels),
-            about("numsub", -2, "2.8.0", "Counts the subscribers of channels.", subscribers),
-            about("numpat", 2, "2.8.0", "Counts the patterns that are subscribed to.", { c in c.reply.integer(0) }),
-            about("shardchannels", -2, "7.0.0", "Lists shard channels with subscribers.", channels),
-            about("shardnumsub", -2, "7.0.0", "Counts the subscribers of shard channels.", subscribers),
-            sub(
-                .pubsub, "help", 2, [.loading, .stale], since: "6.2.0", "Answers what PUBSUB can do.",
-                { c in
-                    c.reply.help(
-                        "PUBSUB",
-                        [
-                            "CHANNELS [<pattern>]", "    Channels that have subscribers.", "NUMPAT",
-                            "    How many patterns are subscribed to.", "NUMSUB [<channel> ...]",
-                            "    How many subscribers channels have.", "SHARDCHANNELS [<pattern>]",
-                            "    Shard channels that have subscribers.", "SHARDNUMSUB [<shardchannel> ...]",
-                            "    How many subscribers shard channels have.",
-                        ])
-                }),
-        ])
-
-    private static func about(
-        _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString, _ body: @escaping Body
-    ) -> Command {
-        sub(.pubsub, name, arity, [.pubsub, .loading, .stale], since: since, summary, body)
+    private static var pubsub: Command {
+        .container(
+            "pubsub", "2.8.0", "Inspects channels and subscribers.", [.pubsub, .loading, .stale],
+            [
+                .connection(
+                    "channels", -2, [], "2.8.0", "[pattern:p]", "Lists the channels that have subscribers.", channels
+                ).complexity("O(N) for N channels"),
+                .connection(
+                    "numsub", -2, [], "2.8.0", "[channel...]", "Counts the subscribers of channels.", subscribers
+                ).complexity("O(N) for N channels"),
+                .connection(
+                    "numpat", 2, [], "2.8.0", "", "Counts the patterns that are subscribed to.",
+                    { c in c.reply.integer(0) }),
+                .connection(
+                    "shardchannels", -2, [], "7.0.0", "[pattern:p]", "Lists the shard channels that have subscribers.",
+                    channels
+                ).complexity("O(N) for N channels"),
+                .connection(
+                    "shardnumsub", -2, [], "7.0.0", "[shardchannel...]", "Counts the subscribers of shard channels.",
+                    subscribers
+                ).complexity("O(N) for N channels"),
+                .help("6.2.0"),
+            ])
     }
 
     @Sendable private static func channels(_ c: ConnectionContext) throws(CommandError) {
@@ -64,54 +49,56 @@ enum AbsentCommands {
 
     // MARK: - SCRIPT and FUNCTION
 
-    private static let script = Command(
-        "script", arity: -2, keys: .none, group: .scripting, since: "2.6.0", complexity: "Depends on subcommand.",
-        summary: "Which scripts are loaded.",
-        subcommands: [
-            sub(.scripting, "exists", -3, .noscript, since: "2.6.0", "Tells which scripts are loaded.") { c in
-                c.reply.array(c.args.count - 2)
-                for _ in 2..<c.args.count { c.reply.integer(0) }
-            },
-            sub(.scripting, "flush", -2, .noscript, since: "2.6.0", "Forgets all scripts.") { c throws(CommandError) in
-                guard c.args.count == 2 || c.args.count == 3 && isFlushMode(c.args[2]) else {
-                    throw CommandError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
-                }
-                c.reply.ok()
-            },
-            sub(.scripting, "kill", 2, [.noscript, .allowBusy], since: "2.6.0", "Ends the script that runs.") {
-                _ throws(CommandError) in throw notBusy
-            },
-            sub(.scripting, "help", 2, [.loading, .stale], since: "5.0.0", "Answers what SCRIPT can do.") { c in
-                c.reply.help(
-                    "SCRIPT",
-                    [
-                        "EXISTS <sha1> [<sha1> ...]", "    Which scripts are loaded.", "FLUSH [ASYNC|SYNC]",
-                        "    Forget all scripts.", "KILL", "    End the script that runs.",
-                    ])
-            },
-        ])
+    private static var script: Command {
+        .container(
+            "script", "2.6.0", "Manages Lua scripts.", .noscript,
+            [
+                .connection("exists", -3, [], "2.6.0", "sha1...", "Tells which scripts are cached.", scriptExists)
+                    .complexity("O(N) for N scripts").tips("request_policy:all_shards response_policy:agg_logical_and"),
+                .connection(
+                    "flush", -2, [], "2.6.0", "[async(ASYNC|SYNC)@6.2.0]", "Removes all scripts from the cache.",
+                    scriptFlush
+                ).complexity("O(N) for N scripts").tips("request_policy:all_nodes response_policy:all_succeeded")
+                    .history(("6.2.0", "Accepts `ASYNC` and `SYNC`.")),
+                .connection("kill", 2, .allowBusy, "2.6.0", "", "Stops the script that is running.", notBusy).tips(
+                    "request_policy:all_shards response_policy:one_succeeded"),
+                .help("5.0.0"),
+            ])
+    }
+
+    private static var function: Command {
+        .container(
+            "function", "7.0.0", "Manages libraries of functions.", .noscript,
+            [
+                .connection(
+                    "list", -2, [], "7.0.0", "[LIBRARYNAME library-name-pattern] [WITHCODE]",
+                    "Lists the libraries and their functions.", functionList
+                ).complexity("O(N) for N functions").tips("nondeterministic_output_order"),
+                .connection("kill", 2, .allowBusy, "7.0.0", "", "Stops the function that is running.", notBusy).tips(
+                    "request_policy:all_shards response_policy:one_succeeded"),
+                .help("7.0.0"),
+            ])
+    }
+
+    @Sendable private static func notBusy(_ c: ConnectionContext) throws(CommandError) {
+        throw CommandError("NOTBUSY No scripts in execution right now.")
+    }
+
+    @Sendable private static func scriptExists(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.array(c.args.count - 2)
+        for _ in 2..<c.args.count { c.reply.integer(0) }
+    }
+
+    @Sendable private static func scriptFlush(_ c: ConnectionContext) throws(CommandError) {
+        guard c.args.count == 2 || c.args.count == 3 && isFlushMode(c.args[2]) else {
+            throw CommandError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+        }
+        c.reply.ok()
+    }
 
     private static func isFlushMode(_ word: Bytes) -> Bool {
         word.equals(ignoringCase: "sync") || word.equals(ignoringCase: "async")
     }
-
-    private static let function = Command(
-        "function", arity: -2, keys: .none, group: .scripting, since: "7.0.0", complexity: "Depends on subcommand.",
-        summary: "Which libraries of functions are loaded.",
-        subcommands: [
-            sub(.scripting, "list", -2, .noscript, since: "7.0.0", "Lists libraries.", functionList),
-            sub(.scripting, "kill", 2, [.noscript, .allowBusy], since: "7.0.0", "Ends the function that runs.") {
-                _ throws(CommandError) in throw notBusy
-            },
-            sub(.scripting, "help", 2, [.loading, .stale], since: "7.0.0", "Answers what FUNCTION can do.") { c in
-                c.reply.help(
-                    "FUNCTION",
-                    [
-                        "KILL", "    End the function that runs.", "LIST [LIBRARYNAME <pattern>] [WITHCODE]",
-                        "    The libraries that are loaded.",
-                    ])
-            },
-        ])
 
     @Sendable private static func functionList(_ c: ConnectionContext) throws(CommandError) {
         var i = 2
@@ -134,30 +121,40 @@ enum AbsentCommands {
 
     // MARK: - MODULE and FAILOVER
 
-    private static let module = Command(
-        "module", arity: -2, keys: .none, group: .server, since: "4.0.0", complexity: "Depends on subcommand.",
-        summary: "Which modules are loaded.",
-        subcommands: [
-            sub(.server, "list", 2, [.admin, .noscript], since: "4.0.0", "Lists modules.", { c in c.reply.array(0) }),
-            loading("load", -3, "4.0.0", "Loads a module."),
-            loading("loadex", -3, "7.0.0", "Loads a module with settings."),
-            loading("unload", 3, "4.0.0", "Unloads a module."),
-            sub(.server, "help", 2, [.loading, .stale], since: "5.0.0", "Answers what MODULE can do.") { c in
-                c.reply.help("MODULE", ["LIST", "    The modules that are loaded: there are none."])
-            },
-        ])
-
-    private static func loading(
-        _ name: StaticString, _ arity: Int, _ since: StaticString, _ summary: StaticString
-    ) -> Command {
-        sub(.server, name, arity, [.admin, .noscript, .noAsyncLoading], since: since, summary) {
-            _ throws(CommandError) in throw CommandError("ERR Modules are not supported")
-        }
+    private static var module: Command {
+        .container(
+            "module", "4.0.0", "Manages modules.", .noscript,
+            [
+                .admin("list", 2, [], "4.0.0", "", "Lists the modules that are loaded.", moduleList).complexity(
+                    "O(N) for N modules"
+                ).tips("nondeterministic_output_order"),
+                .admin(
+                    "load", -3, .noAsyncLoading, "4.0.0", "path [arg...]", "Loads a module. Swiftlet supports none.",
+                    noModules),
+                .admin(
+                    "loadex", -3, .noAsyncLoading, "7.0.0", "path [CONFIG configs{name value}....] [ARGS args{arg}...]",
+                    "Loads a module with its settings. Swiftlet supports none.", noModules),
+                .admin(
+                    "unload", 3, .noAsyncLoading, "4.0.0", "name", "Unloads a module. Swiftlet supports none.",
+                    noModules),
+                .help("5.0.0"),
+            ])
     }
 
-    private static let failover = sub(
-        .server, "failover", -1, [.admin, .noscript, .stale], since: "6.2.0", "Makes a replica take over."
-    ) { c throws(CommandError) in
+    @Sendable private static func moduleList(_ c: AdminContext) throws(CommandError) { c.reply.array(0) }
+
+    @Sendable private static func noModules(_ c: AdminContext) throws(CommandError) {
+        throw CommandError("ERR Modules are not supported")
+    }
+
+    private static var failover: Command {
+        .admin(
+            "failover", -1, [.noscript, .stale], "6.2.0",
+            "[TO target{host port:i [FORCE]}] [ABORT] [TIMEOUT milliseconds:i]",
+            "Promotes a replica in the place of this server.", refuseFailover)
+    }
+
+    @Sendable private static func refuseFailover(_ c: AdminContext) throws(CommandError) {
         throw c.args.count == 2 && c.args[1].equals(ignoringCase: "abort")
             ? CommandError("ERR No failover in progress.") : CommandError("ERR FAILOVER requires connected replicas.")
     }

@@ -2,71 +2,99 @@ import Storage
 
 /// CLUSTER and what goes with it: there is no cluster, which is the answer to all of it.
 enum ClusterCommands {
-    static let table: [Command] = [
-        Command(
-            "cluster", arity: -2, keys: .none, group: .cluster, since: "3.0.0", complexity: "Depends on subcommand.",
-            summary: "Nodes and slots of a cluster.", subcommands: subcommands),
-        Command(
-            "asking", arity: 1, flags: [.fast], keys: .none, group: .cluster, since: "3.0.0",
-            summary: "Says that a cluster client was sent here.", categories: .connection, .connection(refuse)),
-        Command(
-            "readonly", arity: 1, flags: [.fast, .loading, .stale], keys: .none, group: .cluster, since: "3.0.0",
-            summary: "Lets a cluster client read from a replica.", categories: .connection, .connection(refuse)),
-        Command(
-            "readwrite", arity: 1, flags: [.fast, .loading, .stale], keys: .none, group: .cluster, since: "3.0.0",
-            summary: "Ends READONLY.", categories: .connection, .connection(refuse)),
-    ]
-
-    private static let subcommands: [Command] =
-        [
-            sub("countkeysinslot", 3, "Counts the keys of a slot."),
-            sub("getkeysinslot", 4, "Lists keys of a slot."),
-            sub("info", 2, "Describes the cluster's state."),
-            sub("keyslot", 3, "Answers a key's slot."),
-            sub("links", 2, "Lists connections between nodes.", since: "7.0.0"),
-            sub("myid", 2, "Answers this node's id."),
-            sub("myshardid", 2, "Answers this node's shard.", since: "7.2.0"),
-            sub("nodes", 2, "Lists the nodes."),
-            sub("shards", 2, "Lists the shards.", since: "7.0.0"),
-            sub("slots", 2, "Lists slots and their nodes."),
-            sub("count-failure-reports", 3, "Counts reports that a node fails.", [.admin, .stale]),
-            sub("replicas", 3, "Lists a node's replicas.", [.admin, .stale], since: "5.0.0"),
-            sub("slaves", 3, "The older name of CLUSTER REPLICAS.", [.admin, .stale]),
-            sub("reset", -2, "Resets this node.", [.admin, .noscript, .stale]),
-            sub("help", 2, "Answers what CLUSTER can do.", [.loading, .stale], since: "5.0.0"),
-        ] + changes
-
-    private static let changes: [Command] = [
-        change("addslots", -3, "Assigns slots to this node."),
-        change("addslotsrange", -4, "Assigns ranges of slots to this node.", since: "7.0.0"),
-        change("bumpepoch", 2, "Raises the cluster's epoch."),
-        change("delslots", -3, "Takes slots from this node."),
-        change("delslotsrange", -4, "Takes ranges of slots from this node.", since: "7.0.0"),
-        change("failover", -2, "Makes a replica take over."),
-        change("flushslots", 2, "Takes all slots from this node."),
-        change("forget", 3, "Removes a node."),
-        change("meet", -4, "Joins another node."),
-        change("replicate", 3, "Makes this node a replica."),
-        change("saveconfig", 2, "Saves the cluster's state."),
-        change("set-config-epoch", 3, "Sets this node's epoch."),
-        change("setslot", -4, "Assigns or moves a slot."),
-    ]
-
-    private static func sub(
-        _ name: StaticString, _ arity: Int, _ summary: StaticString, _ flags: CommandFlags = .stale,
-        since: StaticString = "3.0.0"
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: flags, keys: .none, group: .cluster, since: since, summary: summary,
-            .connection(refuse))
+    static var table: [Command] {
+        CommandGroup.cluster.rows([
+            .container(
+                "cluster", "3.0.0", "Manages the cluster.", .stale,
+                [
+                    .connection("countkeysinslot", 3, [], "3.0.0", "slot:i", "Counts the keys of a slot.", refuse),
+                    .connection("getkeysinslot", 4, [], "3.0.0", "slot:i count:i", "Returns keys of a slot.", refuse)
+                        .tips("nondeterministic_output"),
+                    .connection("info", 2, [], "3.0.0", "", "Describes the state of the cluster.", refuse).tips(
+                        "nondeterministic_output"),
+                    .connection("keyslot", 3, [], "3.0.0", "key:s", "Returns the slot of a key.", refuse),
+                    .connection("links", 2, [], "7.0.0", "", "Lists the connections between nodes.", refuse).tips(
+                        "nondeterministic_output"),
+                    .connection("myid", 2, [], "3.0.0", "", "Returns the id of the node.", refuse),
+                    .connection("myshardid", 2, [], "7.2.0", "", "Returns the id of the node's shard.", refuse),
+                    .connection("nodes", 2, [], "3.0.0", "", "Lists the nodes.", refuse).tips(
+                        "nondeterministic_output"),
+                    .connection("shards", 2, [], "7.0.0", "", "Lists the shards with their slots and nodes.", refuse)
+                        .tips("nondeterministic_output"),
+                    .connection("slots", 2, [], "3.0.0", "", "Lists the slots with their nodes.", refuse).tips(
+                        "nondeterministic_output"
+                    ).history(
+                        ("4.0.0", "Returns the ids of nodes."),
+                        ("7.0.0", "Returns more about how nodes can be reached.")
+                    ).deprecated("7.0.0", "`CLUSTER SHARDS`"),
+                    .admin(
+                        "count-failure-reports", 3, [], "3.0.0", "node-id",
+                        "Counts the reports that a node has failed.", refuseChange
+                    ).tips("nondeterministic_output"),
+                    .admin("replicas", 3, [], "5.0.0", "node-id", "Lists the replicas of a node.", refuseChange).tips(
+                        "nondeterministic_output"),
+                    .admin("slaves", 3, [], "3.0.0", "node-id", "Lists the replicas of a node.", refuseChange).tips(
+                        "nondeterministic_output"
+                    ).deprecated("5.0.0", "`CLUSTER REPLICAS`"),
+                    .admin("reset", -2, .noscript, "3.0.0", "[hard_soft(HARD|SOFT)]", "Resets the node.", refuseChange),
+                    .connection("help", 2, .loading, "5.0.0", "", "Describes the subcommands.", refuse),
+                    .admin(
+                        "addslots", -3, .noAsyncLoading, "3.0.0", "slot:i...", "Assigns slots to the node.",
+                        refuseChange),
+                    .admin(
+                        "addslotsrange", -4, .noAsyncLoading, "7.0.0",
+                        "start-slot_end-slot{start-slot:i end-slot:i}...", "Assigns ranges of slots to the node.",
+                        refuseChange),
+                    .admin(
+                        "bumpepoch", 2, .noAsyncLoading, "3.0.0", "", "Advances the epoch of the cluster.", refuseChange
+                    ).tips("nondeterministic_output"),
+                    .admin(
+                        "delslots", -3, .noAsyncLoading, "3.0.0", "slot:i...", "Removes slots from the node.",
+                        refuseChange),
+                    .admin(
+                        "delslotsrange", -4, .noAsyncLoading, "7.0.0",
+                        "start-slot_end-slot{start-slot:i end-slot:i}...", "Removes ranges of slots from the node.",
+                        refuseChange),
+                    .admin(
+                        "failover", -2, .noAsyncLoading, "3.0.0", "[options(FORCE|TAKEOVER)]",
+                        "Promotes the replica to the master of its shard.", refuseChange),
+                    .admin(
+                        "flushslots", 2, .noAsyncLoading, "3.0.0", "", "Removes all slots from the node.", refuseChange),
+                    .admin(
+                        "forget", 3, .noAsyncLoading, "3.0.0", "node-id", "Removes another node from the node's table.",
+                        refuseChange),
+                    .admin(
+                        "meet", -4, .noAsyncLoading, "3.0.0", "ip port:i [cluster_bus_port:i@4.0.0]",
+                        "Connects the node to another one.", refuseChange
+                    ).history(("4.0.0", "Accepts the port of the cluster bus.")),
+                    .admin(
+                        "replicate", 3, .noAsyncLoading, "3.0.0", "node-id",
+                        "Turns the node into a replica of another one.", refuseChange),
+                    .admin(
+                        "saveconfig", 2, .noAsyncLoading, "3.0.0", "", "Saves the state of the cluster to disk.",
+                        refuseChange),
+                    .admin(
+                        "set-config-epoch", 3, .noAsyncLoading, "3.0.0", "config-epoch:i",
+                        "Sets the epoch of the node.", refuseChange),
+                    .admin(
+                        "setslot", -4, .noAsyncLoading, "3.0.0",
+                        "slot:i subcommand(IMPORTING node-id|MIGRATING node-id|NODE node-id|STABLE)",
+                        "Assigns a slot to a node, or marks it as being moved.", refuseChange),
+                ]),
+            .connection(
+                "asking", 1, .fast, "3.0.0", "", "Announces that a cluster redirected the next command.", refuse
+            ).categories(.connection),
+            .connection(
+                "readonly", 1, [.loading, .stale, .fast], "3.0.0", "", "Allows reads from a replica of a cluster.",
+                refuse
+            ).categories(.connection),
+            .connection(
+                "readwrite", 1, [.loading, .stale, .fast], "3.0.0", "", "Ends the mode that READONLY began.", refuse
+            ).categories(.connection),
+        ])
     }
-    private static func change(
-        _ name: StaticString, _ arity: Int, _ summary: StaticString, since: StaticString = "3.0.0"
-    ) -> Command {
-        sub(name, arity, summary, [.admin, .stale, .noAsyncLoading], since: since)
-    }
 
-    @Sendable private static func refuse(_ c: ConnectionContext) throws(CommandError) {
-        throw CommandError("ERR This instance has cluster support disabled")
-    }
+    private static let isDisabled = CommandError("ERR This instance has cluster support disabled")
+    private static let refuse: ConnectionHandler = { _ throws(CommandError) in throw isDisabled }
+    private static let refuseChange: AdminHandler = { _ throws(CommandError) in throw isDisabled }
 }

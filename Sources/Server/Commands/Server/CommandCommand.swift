@@ -2,30 +2,39 @@ import Storage
 
 /// COMMAND: what commands there are, all of it from their rows.
 enum CommandCommand {
-    static let table: [Command] = [
-        Command(
-            "command", arity: -1, flags: [.loading, .stale], keys: .none, group: .server, since: "2.8.13",
-            complexity: "O(N) for N commands", summary: "Describes all commands.", categories: .connection,
-            subcommands: [
-                sub("count", 2, "2.8.13", "O(1)", "How many commands there are.", count),
-                sub("info", -2, "2.8.13", "O(N) for N commands", "Describes commands for programs.", info),
-                sub("docs", -2, "7.0.0", "O(N) for N commands", "Describes commands for people.", docs),
-                sub("list", -2, "7.0.0", "O(N) for N commands", "Names commands.", list),
-                sub("getkeys", -4, "2.8.13", "O(N) for N arguments", "The keys among a command's arguments.", getKeys),
-                sub(
-                    "getkeysandflags", -4, "7.0.0", "O(N) for N arguments",
-                    "The keys among a command's arguments, and what it does with them.", getKeysAndFlags),
-                sub("help", 2, "5.0.0", "O(1)", "Lists the subcommands.", help),
-            ], .connection(all))
-    ]
-
-    private static func sub(
-        _ name: StaticString, _ arity: Int, _ since: StaticString, _ complexity: StaticString, _ summary: StaticString,
-        _ body: @escaping @Sendable (ConnectionContext) throws(CommandError) -> Void
-    ) -> Command {
-        Command(
-            name, arity: arity, flags: [.loading, .stale], keys: .none, group: .server, since: since,
-            complexity: complexity, summary: summary, categories: .connection, .connection(body))
+    static var table: [Command] {
+        CommandGroup.server.rows([
+            .connection("command", -1, [.loading, .stale], "2.8.13", "", "Describes all commands.", all).subcommands(
+                [.loading, .stale],
+                [
+                    .connection("count", 2, [], "2.8.13", "", "Returns the number of commands.", count).categories(
+                        .connection),
+                    .connection(
+                        "info", -2, [], "2.8.13", "[command-name...]",
+                        "Describes commands for clients: arity, flags, keys and categories.", info
+                    ).complexity("O(N) for N commands").tips("nondeterministic_output_order").history(
+                        ("7.0.0", "Describes all commands where none is named.")
+                    ).categories(.connection),
+                    .connection(
+                        "docs", -2, [], "7.0.0", "[command-name...]",
+                        "Describes commands for users: summary, arguments and history.", docs
+                    ).complexity("O(N) for N commands").tips("nondeterministic_output_order").categories(.connection),
+                    .connection(
+                        "list", -2, [], "7.0.0",
+                        "[FILTERBY filterby(MODULE module-name|ACLCAT category|PATTERN pattern:p)]",
+                        "Lists the names of commands.", list
+                    ).complexity("O(N) for N commands").tips("nondeterministic_output_order").categories(.connection),
+                    .connection(
+                        "getkeys", -4, [], "2.8.13", "", "Extracts the keys from a command's arguments.", getKeys
+                    ).complexity("O(N) for N arguments").categories(.connection),
+                    .connection(
+                        "getkeysandflags", -4, [], "7.0.0", "",
+                        "Extracts the keys from a command's arguments, with how each is accessed.", getKeysAndFlags
+                    ).complexity("O(N) for N arguments").categories(.connection),
+                    .help("5.0.0").categories(.connection),
+                ]
+            ).complexity("O(N) for N commands").tips("nondeterministic_output_order").categories(.connection)
+        ])
     }
 
     private static func all(_ c: ConnectionContext) throws(CommandError) {
@@ -105,46 +114,32 @@ enum CommandCommand {
     // MARK: - GETKEYS
 
     private static func getKeys(_ c: ConnectionContext) throws(CommandError) {
-        let (_, args, keys) = try keys(c)
+        let (args, keys) = try keys(c)
         c.reply.array(keys.count)
-        for i in keys { c.reply.bulk(args[i]) }
+        for (i, _) in keys { c.reply.bulk(args[i]) }
     }
 
     private static func getKeysAndFlags(_ c: ConnectionContext) throws(CommandError) {
-        let (command, args, keys) = try keys(c)
+        let (args, keys) = try keys(c)
         c.reply.array(keys.count)
-        for i in keys {
+        for (i, access) in keys {
             c.reply.array(2)
             c.reply.bulk(args[i])
-            CommandDescription.keyFlags(command, isStored: command.row.keys.storesAt(i), c.reply)
+            CommandDescription.flags(access, c.reply)
         }
     }
 
-    private static func keys(_ c: ConnectionContext) throws(CommandError) -> (CommandEntry, Arguments, [Int]) {
+    private static func keys(_ c: ConnectionContext) throws(CommandError) -> (Arguments, [(Int, KeyAccess)]) {
         let args = c.args.dropFirst(2)
         guard let command = c.services.command(args) else { throw CommandError("ERR Invalid command specified") }
-        if case .none = command.row.keys { throw CommandError("ERR The command has no key arguments") }
+        if command.row.keys.isEmpty { throw CommandError("ERR The command has no key arguments") }
         guard command.accepts(argumentCount: args.count) else {
             throw CommandError("ERR Invalid number of arguments specified for command")
         }
-        var keys: [Int] = []
-        guard command.row.keys.forEach(args, { keys.append($0) }) else {
+        var keys: [(Int, KeyAccess)] = []
+        guard command.row.keys.forEach(args, { keys.append(($0, $1)) }), !keys.isEmpty else {
             throw CommandError("ERR Invalid arguments specified for command")
         }
-        return (command, args, keys)
-    }
-
-    private static func help(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "COMMAND",
-            [
-                "(no subcommand)", "    Describe all commands.",
-                "COUNT", "    How many commands there are.",
-                "DOCS [<name> ...]", "    Describe commands, or all, for people.",
-                "GETKEYS <command> [<arg> ...]", "    The keys among a command's arguments.",
-                "GETKEYSANDFLAGS <command> [<arg> ...]", "    The same, with what the command does with each.",
-                "INFO [<name> ...]", "    Describe commands, or all, for programs.",
-                "LIST [FILTERBY (MODULE <name> | ACLCAT <category> | PATTERN <pattern>)]", "    Names of commands.",
-            ])
+        return (args, keys)
     }
 }

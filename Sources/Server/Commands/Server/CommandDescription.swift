@@ -5,124 +5,181 @@ enum CommandDescription {
     /// The array of ten of COMMAND INFO.
     static func info(_ command: CommandEntry, _ reply: ReplyWriter) {
         let row = command.row
-        let keys = row.keys.positions
+        let keys = row.keys.range
         reply.array(10)
         reply.bulk(command.fullName)
         reply.integer(row.arity)
-        let flags = CommandFlags.names.filter { row.flags.contains($0.0) }
-        reply.set(flags.count)
-        for (_, name) in flags { reply.simple(name) }
+        flags(CommandFlags.names.filter { row.flags.contains($0.0) }.map(\.1), reply)
         reply.integer(keys.first)
         reply.integer(keys.last)
         reply.integer(keys.step)
         let categories = Categories.names.filter { row.categories.contains($0.0) }
         reply.set(categories.count)
-        for (_, name) in categories {
-            reply.output.append("+@")
-            reply.output.append(name)
-            reply.output.appendLineEnd()
-        }
-        // Tips for proxies: none are given.
-        reply.set(0)
-        keySpecs(command, reply)
+        for (_, name) in categories { reply.simple(text: "@\(name)") }
+        let tips = "\(row.documentation.tips)".split(separator: " ")
+        reply.set(tips.count)
+        for tip in tips { reply.bulk(String(tip)) }
+        reply.set(row.keys.specs.count)
+        for spec in row.keys.specs { keySpec(spec, reply) }
         let subcommands = command.subcommands?.entries ?? []
-        reply.set(subcommands.count)
+        // Redis has an empty set, but an array where there are any.
+        if subcommands.isEmpty { reply.set(0) } else { reply.array(subcommands.count) }
         for subcommand in subcommands { info(subcommand, reply) }
     }
+
+    static func flags(_ names: [StaticString], _ reply: ReplyWriter) {
+        reply.set(names.count)
+        for name in names { reply.simple(name) }
+    }
+
+    static func flags(_ access: KeyAccess, _ reply: ReplyWriter) {
+        flags(KeyAccess.names.filter { access.contains($0.0) }.map(\.1), reply)
+    }
+
+    // MARK: - Keys
+
+    private static func keySpec(_ spec: KeySpec, _ reply: ReplyWriter) {
+        reply.map(spec.note == nil ? 3 : 4)
+        if let note = spec.note { text("notes", note, reply) }
+        reply.bulk("flags")
+        flags(spec.access, reply)
+        reply.bulk("begin_search")
+        switch spec.begin {
+        case .index(let index):
+            typed("index", 1, reply)
+            integer("index", index, reply)
+        case .keyword(let word, let from):
+            typed("keyword", 2, reply)
+            text("keyword", word, reply)
+            integer("startfrom", from, reply)
+        case .unknown:
+            typed("unknown", 0, reply)
+        }
+        reply.bulk("find_keys")
+        switch spec.find {
+        case .range(let last, let step, let limit):
+            typed("range", 3, reply)
+            integer("lastkey", last, reply)
+            integer("keystep", step, reply)
+            integer("limit", limit, reply)
+        case .counted:
+            typed("keynum", 3, reply)
+            integer("keynumidx", 0, reply)
+            integer("firstkey", 1, reply)
+            integer("keystep", 1, reply)
+        case .unknown:
+            typed("unknown", 0, reply)
+        }
+    }
+
+    /// What follows are so many fields of a specification of this type.
+    private static func typed(_ type: StaticString, _ fields: Int, _ reply: ReplyWriter) {
+        reply.map(2)
+        text("type", type, reply)
+        reply.bulk("spec")
+        reply.map(fields)
+    }
+
+    private static func integer(_ name: StaticString, _ value: Int, _ reply: ReplyWriter) {
+        reply.bulk(name)
+        reply.integer(value)
+    }
+
+    private static func text(_ name: StaticString, _ value: StaticString, _ reply: ReplyWriter) {
+        reply.bulk(name)
+        reply.bulk(value)
+    }
+
+    private static func text(_ name: StaticString, _ value: String, _ reply: ReplyWriter) {
+        reply.bulk(name)
+        reply.bulk(value)
+    }
+
+    // MARK: - Documentation
 
     /// The map of COMMAND DOCS.
     static func docs(_ command: CommandEntry, _ reply: ReplyWriter) {
         let row = command.row
-        let subcommands = command.subcommands?.entries ?? []
-        reply.map(subcommands.isEmpty ? 4 : 5)
-        for (name, value) in [
-            ("summary", row.summary), ("since", row.since), ("group", row.group.name), ("complexity", row.complexity),
-        ] as [(StaticString, StaticString)] {
-            reply.bulk(Bytes(name))
-            reply.bulk(Bytes(value))
+        let documentation = row.documentation
+        var fields = 0
+        let mark = reply.deferredArray()
+        func field(_ name: StaticString, _ write: () -> Void) {
+            fields += 1
+            reply.bulk(name)
+            write()
         }
-        if subcommands.isEmpty { return }
-        reply.bulk(Bytes("subcommands"))
-        reply.map(subcommands.count)
-        for subcommand in subcommands {
-            reply.bulk(subcommand.fullName)
-            docs(subcommand, reply)
-        }
-    }
-
-    /// What a command does with a key.
-    static func keyFlags(_ command: CommandEntry, isStored: Bool, _ reply: ReplyWriter) {
-        let flags: [StaticString] =
-            if isStored {
-                ["OW", "update"]
-            } else if command.flags.contains(.write), !command.row.keys.hasStore {
-                ["RW", "access", "update"]
-            } else {
-                ["RO", "access"]
-            }
-        reply.set(flags.count)
-        for flag in flags { reply.simple(flag) }
-    }
-
-    private static func keySpecs(_ command: CommandEntry, _ reply: ReplyWriter) {
-        switch command.row.keys {
-        case .none:
-            reply.set(0)
-        case .range(let first, let last, let step):
-            reply.set(1)
-            range(command, first, last < 0 ? last : last - first, step, isStored: false, reply)
-        case .numkeys(let at, let storingAt):
-            reply.set(storingAt == nil ? 1 : 2)
-            if let storingAt { range(command, storingAt, 0, 1, isStored: true, reply) }
-            begin(command, at, isStored: false, reply)
-            find("keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)], reply)
-        case .function:
-            reply.set(1)
-            reply.map(3)
-            reply.bulk(Bytes("flags"))
-            keyFlags(command, isStored: false, reply)
-            reply.bulk(Bytes("begin_search"))
-            typed("unknown", reply) { reply.map(0) }
-            reply.bulk(Bytes("find_keys"))
-            typed("unknown", reply) { reply.map(0) }
-        }
-    }
-
-    private static func range(
-        _ command: CommandEntry, _ first: Int, _ last: Int, _ step: Int, isStored: Bool, _ reply: ReplyWriter
-    ) {
-        begin(command, first, isStored: isStored, reply)
-        find("range", [("lastkey", last), ("keystep", step), ("limit", 0)], reply)
-    }
-
-    private static func begin(_ command: CommandEntry, _ index: Int, isStored: Bool, _ reply: ReplyWriter) {
-        reply.map(3)
-        reply.bulk(Bytes("flags"))
-        keyFlags(command, isStored: isStored, reply)
-        reply.bulk(Bytes("begin_search"))
-        typed("index", reply) {
-            reply.map(1)
-            reply.bulk(Bytes("index"))
-            reply.integer(index)
-        }
-    }
-
-    private static func find(_ type: StaticString, _ fields: [(StaticString, Int)], _ reply: ReplyWriter) {
-        reply.bulk(Bytes("find_keys"))
-        typed(type, reply) {
-            reply.map(fields.count)
-            for (name, value) in fields {
-                reply.bulk(Bytes(name))
-                reply.integer(value)
+        field("summary") { reply.bulk(documentation.summary) }
+        field("since") { reply.bulk(documentation.since) }
+        if let group = row.group { field("group") { reply.bulk(group.name) } }
+        if let complexity = documentation.complexity { field("complexity") { reply.bulk(complexity) } }
+        if documentation.isSystemCommand || documentation.deprecation != nil {
+            field("doc_flags") {
+                flags(
+                    (documentation.deprecation == nil ? [] : ["deprecated"])
+                        + (documentation.isSystemCommand ? ["syscmd"] : []), reply)
             }
         }
+        if let deprecation = documentation.deprecation {
+            field("deprecated_since") { reply.bulk(deprecation.version) }
+            field("replaced_by") { reply.bulk(deprecation.replacement) }
+        }
+        if !documentation.history.isEmpty {
+            field("history") {
+                reply.set(documentation.history.count)
+                for (version, change) in documentation.history {
+                    reply.array(2)
+                    reply.bulk(version)
+                    reply.bulk(change)
+                }
+            }
+        }
+        if let arguments = ArgumentSyntax.parse(documentation.arguments), !arguments.isEmpty {
+            field("arguments") { self.arguments(arguments, reply) }
+        }
+        if let subcommands = command.subcommands?.entries {
+            field("subcommands") {
+                reply.map(subcommands.count)
+                for subcommand in subcommands {
+                    reply.bulk(subcommand.fullName)
+                    docs(subcommand, reply)
+                }
+            }
+        }
+        reply.fillMap(mark, fields)
     }
 
-    private static func typed(_ type: StaticString, _ reply: ReplyWriter, _ spec: () -> Void) {
-        reply.map(2)
-        reply.bulk(Bytes("type"))
-        reply.bulk(Bytes(type))
-        reply.bulk(Bytes("spec"))
-        spec()
+    private static func arguments(_ arguments: [ArgumentSyntax], _ reply: ReplyWriter) {
+        reply.array(arguments.count)
+        for argument in arguments {
+            let flags: [StaticString] =
+                (argument.isOptional ? ["optional"] : []) + (argument.isMultiple ? ["multiple"] : [])
+                + (argument.repeatsToken ? ["multiple_token"] : [])
+            let mark = reply.deferredArray()
+            var fields = 2
+            text("name", argument.name, reply)
+            text("type", argument.kind.rawValue, reply)
+            if let spec = argument.keySpec {
+                fields += 1
+                integer("key_spec_index", spec, reply)
+            }
+            for (name, value) in [
+                ("token", argument.token), ("since", argument.since), ("deprecated_since", argument.deprecatedSince),
+            ] as [(StaticString, String?)] {
+                guard let value else { continue }
+                fields += 1
+                text(name, value, reply)
+            }
+            if !flags.isEmpty {
+                fields += 1
+                reply.bulk("flags")
+                self.flags(flags, reply)
+            }
+            if !argument.parts.isEmpty {
+                fields += 1
+                reply.bulk("arguments")
+                self.arguments(argument.parts, reply)
+            }
+            reply.fillMap(mark, fields)
+        }
     }
 }

@@ -1,36 +1,31 @@
 import Storage
 
 enum ConfigCommands {
-    private static let flags: CommandFlags = [.admin, .noscript, .loading, .stale]
+    static var table: [Command] {
+        CommandGroup.server.rows([
+            .container(
+                "config", "2.0.0", "Reads and changes the settings.", [.noscript, .loading, .stale],
+                [
+                    .admin(
+                        "get", -3, [], "2.0.0", "parameter{parameter}...",
+                        "Returns the settings whose names match patterns.", get
+                    ).complexity("O(N) for N patterns").history(("7.0.0", "Accepts several patterns.")),
+                    .admin(
+                        "set", -4, [], "2.0.0", "parameter_value{parameter value}...",
+                        "Changes settings: all of the given ones, or none.", set
+                    ).complexity("O(N) for N settings").tips("request_policy:all_nodes response_policy:all_succeeded")
+                        .history(("7.0.0", "Accepts several settings.")).secrets(setSecrets),
+                    .admin(
+                        "rewrite", 2, [], "2.8.0", "", "Writes the settings in force to the configuration file.",
+                        rewrite
+                    ).complexity("O(N) for a file of N lines"),
+                    .admin("resetstat", 2, [], "2.0.0", "", "Resets the statistics of INFO.", resetStatistics),
+                    .help("5.0.0"),
+                ])
+        ])
+    }
 
-    static let table: [Command] = [
-        Command(
-            "config", arity: -2, keys: .none, group: .server, since: "2.0.0", complexity: "Depends on subcommand.",
-            summary: "Looks at and changes the server's settings.",
-            subcommands: [
-                Command(
-                    "get", arity: -3, flags: flags, keys: .none, group: .server, since: "2.0.0",
-                    complexity: "O(N) for N patterns",
-                    summary: "Answers names and values of the settings that patterns match.", .connection(get)),
-                Command(
-                    "set", arity: -4, flags: flags, keys: .none, group: .server, since: "2.0.0",
-                    complexity: "O(N) for N settings", summary: "Changes settings, all of those named or none.",
-                    secrets: setSecrets, .connection(set)),
-                Command(
-                    "rewrite", arity: 2, flags: flags, keys: .none, group: .server, since: "2.8.0",
-                    complexity: "O(N) for a file of N lines",
-                    summary: "Brings the configuration file up to date with the settings in force.",
-                    .connection(rewrite)),
-                Command(
-                    "resetstat", arity: 2, flags: flags, keys: .none, group: .server, since: "2.0.0",
-                    summary: "Sets the counters that INFO shows to zero.", .connection(resetStatistics)),
-                Command(
-                    "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "5.0.0",
-                    summary: "Answers what CONFIG can do.", .connection(help)),
-            ])
-    ]
-
-    private static func get(_ c: ConnectionContext) throws(CommandError) {
+    private static func get(_ c: AdminContext) throws(CommandError) {
         let found = c.services.config.get((2..<c.args.count).map { c.args[$0] })
         c.reply.map(found.count)
         for (name, value) in found {
@@ -39,7 +34,7 @@ enum ConfigCommands {
         }
     }
 
-    private static func set(_ c: ConnectionContext) throws(CommandError) {
+    private static func set(_ c: AdminContext) throws(CommandError) {
         guard c.args.count.isMultiple(of: 2) else { throw .syntax }
         let pairs = stride(from: 2, to: c.args.count, by: 2).map {
             (name: ByteString(c.args[$0]), value: ByteString(c.args[$0 + 1]))
@@ -62,7 +57,7 @@ enum ConfigCommands {
         }
     }
 
-    private static func rewrite(_ c: ConnectionContext) throws(CommandError) {
+    private static func rewrite(_ c: AdminContext) throws(CommandError) {
         try rewrite(c.services, all: false)
         c.reply.ok()
     }
@@ -81,21 +76,10 @@ enum ConfigCommands {
         services.logger.notice("CONFIG REWRITE executed with success.")
     }
 
-    private static func resetStatistics(_ c: ConnectionContext) throws(CommandError) {
+    private static func resetStatistics(_ c: AdminContext) throws(CommandError) {
         c.services.statistics.reset(
             expired: c.services.keyspace.expired, expiredFields: c.services.keyspace.expiredFields)
         c.reply.ok()
-    }
-
-    private static func help(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "CONFIG",
-            [
-                "GET <pattern> [<pattern> ...]", "    Settings that a pattern matches, with their values.",
-                "SET <setting> <value> [<setting> <value> ...]", "    Change settings: all of them or none.",
-                "RESETSTAT", "    Set the counters of INFO to zero.",
-                "REWRITE", "    Bring the configuration file up to date.",
-            ])
     }
 }
 
@@ -107,16 +91,5 @@ extension Permission {
         case .yes: true
         case .local: session.isLocal
         }
-    }
-}
-
-extension ReplyWriter {
-    /// The reply of a container's HELP: a line on its form, `lines`, and HELP itself.
-    func help(_ container: String, _ lines: [String]) {
-        array(lines.count + 3)
-        simple(text: "\(container) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
-        for line in lines { simple(text: line) }
-        simple("HELP")
-        simple("    Print this help.")
     }
 }

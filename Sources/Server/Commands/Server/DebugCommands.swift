@@ -3,57 +3,88 @@ import Storage
 
 /// DEBUG, as far as test suites use it. `enable-debug-command` says who may.
 enum DebugCommands {
-    static let table: [Command] = [
-        Command(
-            "debug", arity: -2, flags: [.admin, .noscript, .loading, .stale], keys: .none, group: .server,
-            since: "1.0.0", complexity: "Depends on subcommand.", summary: "For testing and debugging the server.",
-            .admin(debug))
-    ]
-
-    /// A subcommand: how many arguments may follow its name, and what it does.
-    private struct Action: Sendable {
-        let name: StaticString
-        let arguments: ClosedRange<Int>
-        /// Refused while data loads.
-        var usesData = true
-        let run: @Sendable (AdminContext) throws(CommandError) -> Void
+    static var table: [Command] {
+        CommandGroup.server.rows([
+            .admin(
+                "debug", -2, [.noscript, .loading, .stale, .showsData], "1.0.0", "",
+                "Inspects and manipulates the server's internals, for tests.", debug
+            ).complexity("Depends on subcommand.").systemCommand()
+        ])
     }
 
+    /// A subcommand: its arguments in the notation of `ArgumentSyntax`, what it does, and how.
+    private struct Action: Sendable {
+        let name: StaticString
+        let arguments: StaticString
+        let summary: StaticString
+        /// Refused while data loads.
+        let usesData: Bool
+        let run: AdminHandler
+
+        init(
+            _ name: StaticString, _ arguments: StaticString, _ summary: StaticString, usesData: Bool = true,
+            _ run: @escaping AdminHandler
+        ) {
+            (self.name, self.arguments, self.summary) = (name, arguments, summary)
+            (self.usesData, self.run) = (usesData, run)
+        }
+    }
+
+    private static let withoutEffect: StaticString = "Does nothing: Swiftlet has no such part."
+
     private static let actions: [Action] = [
-        Action(name: "digest", arguments: 0...0, run: digest),
-        Action(name: "digest-value", arguments: 0...1024, run: digestValue),
-        Action(name: "object", arguments: 1...2, run: object),
-        Action(name: "reload", arguments: 0...3, run: reload),
-        Action(name: "loadaof", arguments: 0...0, run: loadaof),
-        Action(name: "sleep", arguments: 1...1, usesData: false, run: sleep),
-        Action(name: "advance-clock", arguments: 1...2, usesData: false, run: advanceClock),
-        Action(name: "set-active-expire", arguments: 1...1, usesData: false, run: setActiveExpire),
-        Action(name: "set-skip-checksum-validation", arguments: 1...1, usesData: false, run: setSkipChecksum),
-        Action(name: "events", arguments: 1...1, usesData: false, run: DebugEvents.reply),
-        Action(name: "populate", arguments: 1...3, run: populate),
-        Action(name: "error", arguments: 1...1, usesData: false, run: error),
-        Action(name: "log", arguments: 1...1, usesData: false, run: log),
-        Action(name: "protocol", arguments: 1...1, usesData: false, run: DebugProtocol.reply),
-        Action(name: "stringmatch-len", arguments: 2...2, usesData: false, run: stringMatch),
-        Action(name: "htstats", arguments: 1...2, run: tableStatistics),
-        Action(name: "htstats-key", arguments: 1...2, run: valueTableStatistics),
-        Action(name: "listpack", arguments: 1...1, run: listpack),
-        Action(name: "sdslen", arguments: 1...1, run: stringLengths),
-        Action(name: "allocated", arguments: 0...0, usesData: false, run: allocated),
-        Action(name: "config-rewrite-force-all", arguments: 0...0, run: rewriteAll),
-        Action(name: "change-repl-id", arguments: 0...0, run: changeReplicationID),
-        // Of Redis's insides that Swiftlet does not have: accepted, so that suites go on.
-        Action(name: "quicklist-packed-threshold", arguments: 1...1, run: accept),
-        Action(name: "replicate", arguments: 1...1024, run: accept),
-        Action(name: "set-disable-deny-scripts", arguments: 1...1, run: accept),
-        Action(name: "aof-flush-sleep", arguments: 1...1, run: accept),
-        Action(name: "replybuffer", arguments: 2...2, run: accept),
-        Action(name: "dict-resizing", arguments: 1...1, run: accept),
-        Action(name: "pause-cron", arguments: 1...1, run: accept),
-        Action(name: "client-eviction", arguments: 0...0, run: accept),
-        Action(name: "jmap", arguments: 0...0, usesData: false, run: accept),
-        Action(name: "help", arguments: 0...0, usesData: false, run: help),
+        Action("digest", "", "Returns a digest of all data.", digest),
+        Action("digest-value", "[key...]", "Returns a digest of the value at each key.", digestValue),
+        Action("object", "key [FAST]", "Describes how a value is stored.", object),
+        Action("reload", "[NOSAVE] [NOFLUSH] [MERGE]", "Saves, and loads the snapshot again.", reload),
+        Action("loadaof", "", "Loads the snapshot and the log again.", loadaof),
+        Action("sleep", "seconds:d", "Stops the server for some seconds.", usesData: false, sleep),
+        Action(
+            "advance-clock", "milliseconds:i [WALL]", "Moves the clocks forward, or the wall clock alone either way.",
+            usesData: false, advanceClock),
+        Action(
+            "set-active-expire", "enabled(0|1)", "Controls whether expired keys are removed in the background.",
+            usesData: false, setActiveExpire),
+        Action(
+            "set-skip-checksum-validation", "enabled(0|1)",
+            "Controls whether RESTORE accepts payloads with a wrong checksum.", usesData: false, setSkipChecksum),
+        Action(
+            "events", "action(ON|TAKE|OFF)", "Records what happens to keys, and returns it.", usesData: false,
+            DebugEvents.reply),
+        Action("populate", "count:i [prefix] [size:i]", "Creates strings named prefix:0 and so on.", populate),
+        Action("error", "message", "Returns the message as an error.", usesData: false, error),
+        Action("log", "message", "Writes the message to the server's log.", usesData: false, log),
+        Action("protocol", "type", "Returns a value of a type of the protocol.", usesData: false, DebugProtocol.reply),
+        Action(
+            "stringmatch-len", "length:i pattern", "Matches a long string of the letter a with a pattern.",
+            usesData: false, stringMatch),
+        Action("htstats", "dbid:i [FULL]", "Describes the hash table of a database.", tableStatistics),
+        Action("htstats-key", "key [FULL]", "Describes the hash table of a value.", valueTableStatistics),
+        Action("listpack", "key", "Checks that a value is stored in a listpack.", listpack),
+        Action("sdslen", "key", "Returns the lengths of a key and its string.", stringLengths),
+        Action("allocated", "", "Returns the bytes that the main thread has allocated.", usesData: false, allocated),
+        Action(
+            "config-rewrite-force-all", "", "Writes all settings to the configuration file, defaults too.", rewriteAll),
+        Action("change-repl-id", "", "Changes the replication id.", changeReplicationID),
+        // Of Redis's insides: accepted, so that suites go on.
+        Action("quicklist-packed-threshold", "size", withoutEffect, accept),
+        Action("replicate", "arg...", withoutEffect, accept),
+        Action("set-disable-deny-scripts", "enabled(0|1)", withoutEffect, accept),
+        Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
+        Action("replybuffer", "attribute value", withoutEffect, accept),
+        Action("dict-resizing", "enabled(0|1)", withoutEffect, accept),
+        Action("pause-cron", "enabled(0|1)", withoutEffect, accept),
+        Action("client-eviction", "", withoutEffect, accept),
+        Action("jmap", "", withoutEffect, usesData: false, accept),
     ]
+
+    private static func help(_ c: AdminContext) {
+        let lines = actions.map { CommandHelp.Line(name: $0.name, arguments: $0.arguments, summary: $0.summary) }
+        CommandHelp.write("debug", lines.sorted { "\($0.name)" < "\($1.name)" }, c.reply)
+    }
+
+    /// Those of each subcommand, for the test that parses all.
+    static let argumentsOfActions = actions.map(\.arguments)
 
     /// Bytes that this thread has asked the allocator for since the start: what tests hold the hot path to.
     private static func allocated(_ c: AdminContext) throws(CommandError) {
@@ -67,8 +98,10 @@ enum DebugCommands {
                     + "from a local connection, otherwise you need to set this option in the configuration file, and "
                     + "then restart the server.")
         }
+        if c.args.count == 2, c.args[1].equals(ignoringCase: "help") { return help(c) }
         for action in actions where c.args[1].equals(ignoringCase: action.name) {
-            guard action.arguments.contains(c.args.count - 2) else { break }
+            let count = ArgumentSyntax.count(ArgumentSyntax.parse(action.arguments) ?? [])
+            guard c.args.count - 2 >= count.least, c.args.count - 2 <= count.most ?? .max else { break }
             if action.usesData && c.services.guards.contains(.loading) { throw .loading }
             return try action.run(c)
         }
@@ -287,30 +320,5 @@ enum DebugCommands {
         memset(text.appendUninitialized(Int(length)), Int32(UInt8(ascii: "a")), Int(length))
         _ = stringmatch(c.args[3], text.bytes)
         c.reply.ok()
-    }
-
-    @Sendable private static func help(_ c: AdminContext) throws(CommandError) {
-        c.reply.help(
-            "DEBUG",
-            [
-                "ADVANCE-CLOCK <milliseconds> [WALL]",
-                "    Move the clocks forward, or the wall clock alone either way.",
-                "CHANGE-REPL-ID", "    Take a new replication id.",
-                "CONFIG-REWRITE-FORCE-ALL", "    CONFIG REWRITE that writes settings at their default, too.",
-                "DIGEST", "    A digest of all data.", "DIGEST-VALUE [<key> ...]", "    A digest of each value.",
-                "ERROR <text>", "    Answer this error.", "EVENTS <ON|TAKE|OFF>",
-                "    Record what happens to keys; answer it, as name, database and key of each event.", "HTSTATS <db>", "    Size of a database's table.",
-                "HTSTATS-KEY <key>", "    Size of a value's table.", "LISTPACK <key>",
-                "    Whether a value lies in a listpack.", "LOADAOF", "    Load snapshot and log again.",
-                "LOG <text>", "    Write to the server's log.", "OBJECT <key>", "    How a value lies in memory.",
-                "POPULATE <count> [<prefix>] [<size>]", "    Make keys named prefix:0 and so on.",
-                "PROTOCOL <type>", "    Answer a value of a type of the protocol.",
-                "RELOAD [NOSAVE]", "    Save, and load the snapshot again.", "SET-ACTIVE-EXPIRE <0|1>",
-                "    Whether keys that are due are removed without being asked for.",
-                "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
-                "    Whether RESTORE takes payloads whose checksum is wrong.", "SLEEP <seconds>",
-                "    Stop the server for a while.", "STRINGMATCH-LEN <length> <pattern>",
-                "    Match a long string of the letter a.",
-            ])
     }
 }

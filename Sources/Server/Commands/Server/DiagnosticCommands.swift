@@ -2,84 +2,74 @@ import Storage
 
 /// SLOWLOG, LATENCY and MEMORY.
 enum DiagnosticCommands {
-    private static let admin: CommandFlags = [.admin, .noscript, .loading, .stale]
+    static var table: [Command] { CommandGroup.server.rows([slowlog, latency, memory]) }
 
-    static let table: [Command] = [slowlog, latency, memory]
+    private static var slowlog: Command {
+        .container(
+            "slowlog", "2.2.12", "Manages the log of slow commands.", [.loading, .stale],
+            [
+                .admin(
+                    "get", -2, [], "2.2.12", "[count:i]",
+                    "Returns the newest entries of the log: 10 unless given, all with -1.", slowlogGet
+                ).complexity("O(N) for N entries returned").tips("request_policy:all_nodes nondeterministic_output")
+                    .history(("4.0.0", "Returns the address and the name of the client.")),
+                .admin("len", 2, [], "2.2.12", "", "Returns the number of entries of the log.", slowlogLength).tips(
+                    "request_policy:all_nodes response_policy:agg_sum nondeterministic_output"),
+                .admin("reset", 2, [], "2.2.12", "", "Removes all entries of the log.", slowlogReset).complexity(
+                    "O(N) for N entries"
+                ).tips("request_policy:all_nodes response_policy:all_succeeded"),
+                .help("6.2.0"),
+            ])
+    }
 
-    private static let slowlog = Command(
-        "slowlog", arity: -2, keys: .none, group: .server, since: "2.2.12", complexity: "Depends on subcommand.",
-        summary: "The commands that took long.",
-        subcommands: [
-            Command(
-                "get", arity: -2, flags: [.admin, .loading, .stale], keys: .none, group: .server, since: "2.2.12",
-                complexity: "O(N) for N entries answered", summary: "Answers the latest entries, newest first.",
-                .connection(slowlogGet)),
-            Command(
-                "len", arity: 2, flags: [.admin, .loading, .stale], keys: .none, group: .server, since: "2.2.12",
-                summary: "How many entries there are.", .connection(slowlogLength)),
-            Command(
-                "reset", arity: 2, flags: [.admin, .loading, .stale], keys: .none, group: .server, since: "2.2.12",
-                complexity: "O(N) for N entries", summary: "Removes all entries.", .connection(slowlogReset)),
-            Command(
-                "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "6.2.0",
-                summary: "Answers what SLOWLOG can do.", .connection(slowlogHelp)),
-        ])
+    private static var latency: Command {
+        .container(
+            "latency", "2.8.13", "Reports latencies.", [.noscript, .loading, .stale],
+            [
+                .admin("latest", 2, [], "2.8.13", "", "Returns the latest sample of each event.", latencyLatest).tips(
+                    "nondeterministic_output request_policy:all_nodes response_policy:special"),
+                .admin("history", 3, [], "2.8.13", "event", "Returns the samples of an event.", latencyLatest).tips(
+                    "nondeterministic_output request_policy:all_nodes response_policy:special"),
+                .admin(
+                    "reset", -2, [], "2.8.13", "[event...]", "Removes the samples of events: of all unless given.",
+                    latencyReset
+                ).tips("request_policy:all_nodes response_policy:all_succeeded"),
+                .admin("graph", 3, [], "2.8.13", "event", "Draws the samples of an event.", latencyGraph).tips(
+                    "nondeterministic_output request_policy:all_nodes response_policy:special"),
+                .admin("doctor", 2, [], "2.8.13", "", "Analyzes the latencies.", latencyDoctor).tips(
+                    "nondeterministic_output request_policy:all_nodes response_policy:special"),
+                .admin(
+                    "histogram", -2, [], "7.0.0", "[command...]",
+                    "Returns the distribution of the latencies of commands.", latencyHistogram
+                ).complexity("O(N) for N commands").tips(
+                    "nondeterministic_output request_policy:all_nodes response_policy:special"),
+                .help("2.8.13"),
+            ])
+    }
 
-    private static let latency = Command(
-        "latency", arity: -2, keys: .none, group: .server, since: "2.8.13", complexity: "Depends on subcommand.",
-        summary: "How long things took.",
-        subcommands: [
-            Command(
-                "latest", arity: 2, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Answers the latest sample of each event.", .connection(latencyLatest)),
-            Command(
-                "history", arity: 3, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Answers the samples of an event.", .connection(latencyLatest)),
-            Command(
-                "reset", arity: -2, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Removes the samples of events.", .connection(latencyReset)),
-            Command(
-                "graph", arity: 3, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Draws the samples of an event.", .connection(latencyGraph)),
-            Command(
-                "doctor", arity: 2, flags: admin, keys: .none, group: .server, since: "2.8.13",
-                summary: "Says what stands out.", .connection(latencyDoctor)),
-            Command(
-                "histogram", arity: -2, flags: admin, keys: .none, group: .server, since: "7.0.0",
-                complexity: "O(N) for N commands", summary: "Answers how the times of commands are distributed.",
-                .connection(latencyHistogram)),
-            Command(
-                "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "2.8.13",
-                summary: "Answers what LATENCY can do.", .connection(latencyHelp)),
-        ])
-
-    private static let memory = Command(
-        "memory", arity: -2, keys: .none, group: .server, since: "4.0.0", complexity: "Depends on subcommand.",
-        summary: "What memory is used for.",
-        subcommands: [
-            Command(
-                "usage", arity: -3, keys: .range(2, 2, 1), group: .server, since: "4.0.0",
-                summary: "Answers the bytes that a key and its value take.", .read(memoryUsage)),
-            Command(
-                "stats", arity: 2, keys: .none, group: .server, since: "4.0.0",
-                summary: "Answers what memory is used for.", .connection(memoryStatistics)),
-            Command(
-                "doctor", arity: 2, keys: .none, group: .server, since: "4.0.0", summary: "Says what stands out.",
-                .connection(memoryDoctor)),
-            Command(
-                "malloc-stats", arity: 2, keys: .none, group: .server, since: "4.0.0",
-                summary: "Answers the allocator's statistics.", .connection(memoryAllocator)),
-            Command(
-                "purge", arity: 2, keys: .none, group: .server, since: "4.0.0",
-                summary: "Gives freed pages back to the system.", .connection(memoryPurge)),
-            Command(
-                "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .server, since: "4.0.0",
-                summary: "Answers what MEMORY can do.", .connection(memoryHelp)),
-        ])
+    private static var memory: Command {
+        .container(
+            "memory", "4.0.0", "Reports the use of memory.", [],
+            [
+                .read(
+                    "usage", -3, [], [.key(.ro, at: 2)], "4.0.0", "key [SAMPLES count:i]",
+                    "Estimates the bytes that a key and its value take.", memoryUsage),
+                .connection("stats", 2, [], "4.0.0", "", "Returns statistics of the memory in use.", memoryStatistics)
+                    .tips("nondeterministic_output request_policy:all_shards response_policy:special"),
+                .connection("doctor", 2, [], "4.0.0", "", "Analyzes the memory in use.", memoryDoctor).tips(
+                    "nondeterministic_output request_policy:all_shards response_policy:special"),
+                .connection(
+                    "malloc-stats", 2, [], "4.0.0", "", "Returns the statistics of the allocator.", memoryAllocator
+                ).tips("nondeterministic_output request_policy:all_shards response_policy:special"),
+                .connection("purge", 2, [], "4.0.0", "", "Returns freed pages to the system.", memoryPurge).tips(
+                    "request_policy:all_shards response_policy:all_succeeded"),
+                .help("4.0.0"),
+            ])
+    }
 
     // MARK: - SLOWLOG
 
-    private static func slowlogGet(_ c: ConnectionContext) throws(CommandError) {
+    private static func slowlogGet(_ c: AdminContext) throws(CommandError) {
         guard c.args.count <= 3 else {
             throw .subcommandSyntax(c.args)
         }
@@ -104,41 +94,31 @@ enum DiagnosticCommands {
         }
     }
 
-    private static func slowlogLength(_ c: ConnectionContext) throws(CommandError) {
+    private static func slowlogLength(_ c: AdminContext) throws(CommandError) {
         c.reply.integer(c.services.slowlog.entries.count)
     }
 
-    private static func slowlogReset(_ c: ConnectionContext) throws(CommandError) {
+    private static func slowlogReset(_ c: AdminContext) throws(CommandError) {
         c.services.slowlog.removeAll()
         c.reply.ok()
-    }
-
-    private static func slowlogHelp(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "SLOWLOG",
-            [
-                "GET [<count>]", "    The latest entries, 10 unless said otherwise, -1 for all: id, time,",
-                "    microseconds, arguments, the client's address and name.",
-                "LEN", "    How many entries there are.", "RESET", "    Remove all entries.",
-            ])
     }
 
     // MARK: - LATENCY
 
     /// LATEST and HISTORY: no events are sampled yet.
-    private static func latencyLatest(_ c: ConnectionContext) throws(CommandError) { c.reply.array(0) }
+    private static func latencyLatest(_ c: AdminContext) throws(CommandError) { c.reply.array(0) }
 
-    private static func latencyReset(_ c: ConnectionContext) throws(CommandError) { c.reply.integer(0) }
+    private static func latencyReset(_ c: AdminContext) throws(CommandError) { c.reply.integer(0) }
 
-    private static func latencyGraph(_ c: ConnectionContext) throws(CommandError) {
+    private static func latencyGraph(_ c: AdminContext) throws(CommandError) {
         throw CommandError(parts: Bytes("ERR No samples available for event '"), c.args[2], Bytes("'"))
     }
 
-    private static func latencyDoctor(_ c: ConnectionContext) throws(CommandError) {
+    private static func latencyDoctor(_ c: AdminContext) throws(CommandError) {
         c.reply.verbatim(Bytes("No latency events were sampled. SLOWLOG GET and LATENCY HISTOGRAM tell more.\n"), "txt")
     }
 
-    private static func latencyHistogram(_ c: ConnectionContext) throws(CommandError) {
+    private static func latencyHistogram(_ c: AdminContext) throws(CommandError) {
         let wanted = (2..<max(2, c.args.count)).map { c.args[$0].string.lowercased() }
         let found = c.services.statistics.commands.filter { command in
             // A container stands for its subcommands.
@@ -161,17 +141,6 @@ enum DiagnosticCommands {
                 c.reply.integer(total)
             }
         }
-    }
-
-    private static func latencyHelp(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "LATENCY",
-            [
-                "DOCTOR", "    What stands out.", "GRAPH <event>", "    A drawing of the event's samples.",
-                "HISTOGRAM [<command> ...]", "    How the times of commands are distributed.",
-                "HISTORY <event>", "    The event's samples.", "LATEST", "    The latest sample of each event.",
-                "RESET [<event> ...]", "    Remove the samples of events, of all unless named.",
-            ])
     }
 
     // MARK: - MEMORY
@@ -250,16 +219,6 @@ enum DiagnosticCommands {
     private static func memoryPurge(_ c: ConnectionContext) throws(CommandError) {
         MemoryStatistics.purge()
         c.reply.ok()
-    }
-
-    private static func memoryHelp(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "MEMORY",
-            [
-                "DOCTOR", "    What stands out.", "MALLOC-STATS", "    The allocator's statistics.",
-                "PURGE", "    Give freed pages back to the system.", "STATS", "    What memory is used for.",
-                "USAGE <key> [SAMPLES <count>]", "    Bytes that a key and its value take.",
-            ])
     }
 }
 

@@ -2,80 +2,100 @@ import Glibc
 import Storage
 
 enum ServerCommands {
-    private static let admin: CommandFlags = [.admin, .noscript, .loading, .stale]
+    static var table: [Command] {
+        CommandGroup.server.rows(
+            keyspace + persistence + replication + [
+                .connection(
+                    "info", -1, [.loading, .stale], "1.0.0", "[section...]",
+                    "Returns information and statistics about the server.", info
+                ).tips("nondeterministic_output request_policy:all_shards response_policy:special").history(
+                    ("7.0.0", "Accepts several sections.")
+                ).categories(.dangerous),
+                .connection(
+                    "time", 1, [.loading, .stale, .fast], "2.6.0", "",
+                    "Returns the server's time in seconds and microseconds.", time
+                ).tips("nondeterministic_output"),
+                .read(
+                    "lolwut", -1, .fast, [], "5.0.0", "[VERSION version:i]", "Draws a picture and returns the version.",
+                    lolwut
+                ).complexity(nil),
+            ])
+    }
 
-    static let table: [Command] =
-        keyspace + persistence + replication + [
-            Command(
-                "info", arity: -1, flags: [.loading, .stale], keys: .none, group: .server, since: "1.0.0",
-                summary: "Answers facts and statistics about the server.", categories: .dangerous, .connection(info)),
-            Command(
-                "time", arity: 1, flags: [.loading, .stale, .fast], keys: .none, group: .server, since: "2.6.0",
-                summary: "Answers the server's time in seconds and microseconds.", .connection(time)),
-            Command(
-                "lolwut", arity: -1, flags: [.fast], keys: .none, group: .server, since: "5.0.0",
-                summary: "Draws, and answers the version.", .read(lolwut)),
+    private static var keyspace: [Command] {
+        [
+            .read("dbsize", 1, .fast, [], "1.0.0", "", "Returns the number of keys in the database.", dbsize).tips(
+                "request_policy:all_shards response_policy:agg_sum"
+            ).categories(.keyspace),
+            .write(
+                "flushdb", -1, .frees, [], "1.0.0", "[async(ASYNC@4.0.0|SYNC@6.2.0)]",
+                "Deletes all keys of the database.", flushdb
+            ).complexity("O(N) for N keys").tips("request_policy:all_shards response_policy:all_succeeded").history(
+                ("4.0.0", "Accepts `ASYNC`."), ("6.2.0", "Accepts `SYNC`.")
+            ).categories([.keyspace, .dangerous]),
+            .write(
+                "flushall", -1, .frees, [], "1.0.0", "[async(ASYNC@4.0.0|SYNC@6.2.0)]",
+                "Deletes all keys of all databases.", flushall
+            ).complexity("O(N) for N keys").tips("request_policy:all_shards response_policy:all_succeeded").history(
+                ("4.0.0", "Accepts `ASYNC`."), ("6.2.0", "Accepts `SYNC`.")
+            ).categories([.keyspace, .dangerous]),
+            .write(
+                "swapdb", 3, .fast, [], "4.0.0", "index1:i index2:i", "Exchanges the contents of two databases.", swapdb
+            ).complexity("O(N) for N watching or blocked clients").categories([.keyspace, .dangerous]),
         ]
+    }
 
-    private static let keyspace: [Command] = [
-        Command(
-            "dbsize", arity: 1, flags: [.fast], keys: .none, group: .server, since: "1.0.0",
-            summary: "How many keys the database has.", categories: .keyspace, .read(dbsize)),
-        Command(
-            "flushdb", arity: -1, flags: [.frees], keys: .none, group: .server, since: "1.0.0",
-            complexity: "O(N) for N keys",
-            summary: "Removes all keys of the database.", categories: [.keyspace, .dangerous], .write(flushdb)),
-        Command(
-            "flushall", arity: -1, flags: [.frees], keys: .none, group: .server, since: "1.0.0",
-            complexity: "O(N) for N keys",
-            summary: "Removes all keys of all databases.", categories: [.keyspace, .dangerous], .write(flushall)),
-        Command(
-            "swapdb", arity: 3, flags: [.fast], keys: .none, group: .server, since: "4.0.0",
-            complexity: "O(N) for N watching or blocked clients", summary: "Exchanges two databases.",
-            categories: [.keyspace, .dangerous], .write(swapdb)),
-    ]
+    private static var persistence: [Command] {
+        [
+            .admin(
+                "save", 1, [.noscript, .noAsyncLoading, .noMulti], "1.0.0", "", "Writes the snapshot and waits for it.",
+                save
+            ).complexity("O(N) for N changes since the last one"),
+            .admin(
+                "bgsave", -1, [.noscript, .noAsyncLoading], "1.0.0", "[SCHEDULE@3.2.2]",
+                "Starts to write the snapshot in the background.", bgsave
+            ).history(("3.2.2", "Accepts `SCHEDULE`.")),
+            .admin(
+                "bgrewriteaof", 1, [.noscript, .noAsyncLoading], "1.0.0", "",
+                "Starts to write the snapshot in the background, so that the log can be truncated.", bgrewriteaof),
+            .connection(
+                "lastsave", 1, [.loading, .stale, .fast], "1.0.0", "",
+                "Returns the Unix time in seconds of the last snapshot.", lastsave
+            ).tips("nondeterministic_output").categories([.admin, .dangerous]),
+            .admin(
+                "shutdown", -1, [.noscript, .loading, .stale, .noMulti, .allowBusy], "1.0.0",
+                "[nosave_save(NOSAVE|SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
+                "Shuts the server down, after saving as asked.", shutdown
+            ).complexity("O(N) for N changes to save").history(("7.0.0", "Accepts `NOW`, `FORCE` and `ABORT`.")),
+        ]
+    }
 
-    private static let persistence: [Command] = [
-        Command(
-            "save", arity: 1, flags: [.admin, .noscript, .noAsyncLoading, .noMulti], keys: .none, group: .server,
-            since: "1.0.0", complexity: "O(N) for N changes since the last one",
-            summary: "Brings the snapshot up to date and waits for it.", .connection(save)),
-        Command(
-            "bgsave", arity: -1, flags: [.admin, .noscript, .noAsyncLoading], keys: .none, group: .server,
-            since: "1.0.0", summary: "Begins to bring the snapshot up to date.", .connection(bgsave)),
-        Command(
-            "bgrewriteaof", arity: 1, flags: [.admin, .noscript, .noAsyncLoading], keys: .none, group: .server,
-            since: "1.0.0", summary: "Begins to bring the snapshot up to date, so that the log can start anew.",
-            .connection(bgrewriteaof)),
-        Command(
-            "lastsave", arity: 1, flags: [.loading, .stale, .fast], keys: .none, group: .server, since: "1.0.0",
-            summary: "When the snapshot was brought up to date last, in seconds since 1970.",
-            categories: [.admin, .dangerous], .connection(lastsave)),
-        Command(
-            "shutdown", arity: -1, flags: [.admin, .noscript, .loading, .stale, .noMulti, .allowBusy], keys: .none,
-            group: .server, since: "1.0.0", complexity: "O(N) for N changes to save",
-            summary: "Saves as told and ends the server.", .connection(shutdown)),
-    ]
-
-    private static let replication: [Command] = [
-        Command(
-            "role", arity: 1, flags: [.noscript, .loading, .stale, .fast], keys: .none, group: .server,
-            since: "2.8.12", summary: "Answers whether this is a master or a replica.",
-            categories: [.admin, .dangerous], .connection(role)),
-        Command(
-            "replicaof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
-            group: .server, since: "5.0.0", summary: "Makes the server a replica, or a master again.",
-            .connection(replicaof)),
-        Command(
-            "slaveof", arity: 3, flags: [.admin, .noscript, .stale, .noAsyncLoading], keys: .none,
-            group: .server, since: "1.0.0", summary: "The older name of REPLICAOF.", .connection(replicaof)),
-        Command(
-            "wait", arity: 3, flags: [.noscript], keys: .none, group: .connection, since: "3.0.0",
-            summary: "Waits until replicas have what this client wrote.", .connection(wait)),
-        Command(
-            "waitaof", arity: 4, flags: [.noscript], keys: .none, group: .connection, since: "7.2.0",
-            summary: "Waits until what this client wrote is on disk, here and at replicas.", .connection(waitaof)),
-    ]
+    private static var replication: [Command] {
+        [
+            .connection(
+                "role", 1, [.noscript, .loading, .stale, .fast], "2.8.12", "",
+                "Describes the server's role in replication.", role
+            ).categories([.admin, .dangerous]),
+            .admin(
+                "replicaof", 3, [.noscript, .stale, .noAsyncLoading], "5.0.0",
+                "args(host-port{host port:i}|no-one{NO ONE})",
+                "Turns the server into a replica of another one, or into a master.", replicaof),
+            .admin(
+                "slaveof", 3, [.noscript, .stale, .noAsyncLoading], "1.0.0",
+                "args(host-port{host port:i}|no-one{NO ONE})",
+                "Turns the server into a replica of another one, or into a master.", replicaof
+            ).deprecated("5.0.0", "`REPLICAOF`"),
+            .connection(
+                "wait", 3, .noscript, "3.0.0", "numreplicas:i timeout:i",
+                "Waits until replicas have received the connection's writes.", wait
+            ).tips("request_policy:all_shards response_policy:agg_min").categories(.connection, only: true).group(
+                .generic),
+            .connection(
+                "waitaof", 4, .noscript, "7.2.0", "numlocal:i numreplicas:i timeout:i",
+                "Waits until the connection's writes are on disk, here and on replicas.", waitaof
+            ).categories(.connection, only: true).group(.generic),
+        ]
+    }
 
     // MARK: - About the server
 
@@ -153,13 +173,13 @@ enum ServerCommands {
 
     // MARK: - Persistence
 
-    private static func save(_ c: ConnectionContext) throws(CommandError) {
+    private static func save(_ c: AdminContext) throws(CommandError) {
         if c.services.persistence.isSaving { throw .saveInProgress }
         try c.services.persistence.save()
         c.reply.ok()
     }
 
-    private static func bgsave(_ c: ConnectionContext) throws(CommandError) {
+    private static func bgsave(_ c: AdminContext) throws(CommandError) {
         guard c.args.count == 1 || (c.args.count == 2 && c.args[1].equals(ignoringCase: "schedule")) else {
             throw .syntax
         }
@@ -169,7 +189,7 @@ enum ServerCommands {
         }
     }
 
-    private static func bgrewriteaof(_ c: ConnectionContext) throws(CommandError) {
+    private static func bgrewriteaof(_ c: AdminContext) throws(CommandError) {
         switch try c.services.persistence.rewriteLog() {
         case .started: c.reply.simple("Background append only file rewriting started")
         case .scheduled: c.reply.simple("Background append only file rewriting scheduled")
@@ -180,7 +200,7 @@ enum ServerCommands {
         c.reply.integer(c.services.persistence.lastSaveTime)
     }
 
-    private static func shutdown(_ c: ConnectionContext) throws(CommandError) {
+    private static func shutdown(_ c: AdminContext) throws(CommandError) {
         var options: ShutdownOptions = []
         var isAbort = false
         for i in 1..<max(1, c.args.count) {
@@ -218,7 +238,7 @@ enum ServerCommands {
         c.reply.array(0)
     }
 
-    private static func replicaof(_ c: ConnectionContext) throws(CommandError) {
+    private static func replicaof(_ c: AdminContext) throws(CommandError) {
         if c.args[1].equals(ignoringCase: "no"), c.args[2].equals(ignoringCase: "one") {
             c.services.config.setMaster(nil)
             c.reply.ok()

@@ -2,36 +2,38 @@ import Storage
 
 /// Intersections, unions and differences of sets, answered or stored.
 enum SetAlgebra {
-    static let table: [Command] = [
-        Command(
-            "sinter", arity: -2, flags: [], keys: .range(1, -1, 1), group: .set, since: "1.0.0",
-            complexity: "O(N*M) for the smallest of M sets having N members",
-            summary: "Answers the members that all sets have.", .read(sinter)),
-        Command(
-            "sintercard", arity: -3, flags: [], keys: .numkeys(at: 1), group: .set, since: "7.0.0",
-            complexity: "O(N*M) for the smallest of M sets having N members",
-            summary: "How many members all sets have in common, up to a limit.", .read(sintercard)),
-        Command(
-            "sinterstore", arity: -3, flags: [.denyoom], keys: .range(1, -1, 1), group: .set, since: "1.0.0",
-            complexity: "O(N*M) for the smallest of M sets having N members",
-            summary: "Stores the members that all sets have.", .write(sinterstore)),
-        Command(
-            "sunion", arity: -2, flags: [], keys: .range(1, -1, 1), group: .set, since: "1.0.0",
-            complexity: "O(N) for N members in all sets", summary: "Answers the members that any of the sets has.",
-            .read(sunion)),
-        Command(
-            "sunionstore", arity: -3, flags: [.denyoom], keys: .range(1, -1, 1), group: .set, since: "1.0.0",
-            complexity: "O(N) for N members in all sets", summary: "Stores the members that any of the sets has.",
-            .write(sunionstore)),
-        Command(
-            "sdiff", arity: -2, flags: [], keys: .range(1, -1, 1), group: .set, since: "1.0.0",
-            complexity: "O(N) for N members in all sets",
-            summary: "Answers the first set's members that no other set has.", .read(sdiff)),
-        Command(
-            "sdiffstore", arity: -3, flags: [.denyoom], keys: .range(1, -1, 1), group: .set, since: "1.0.0",
-            complexity: "O(N) for N members in all sets",
-            summary: "Stores the first set's members that no other set has.", .write(sdiffstore)),
-    ]
+    static var table: [Command] {
+        CommandGroup.set.rows([
+            .read(
+                "sinter", -2, [], [.keys(.roAccess)], "1.0.0", "key...", "Returns the members that all sets have.",
+                sinter
+            ).complexity("O(N*M) for the smallest of M sets having N members").tips("nondeterministic_output_order"),
+            .read(
+                "sintercard", -3, [], [.counted(.roAccess)], "7.0.0", "numkeys:i key... [LIMIT limit:i]",
+                "Counts the members that all sets have, up to a limit.", sintercard
+            ).complexity("O(N*M) for the smallest of M sets having N members"),
+            .write(
+                "sinterstore", -3, .denyoom, [.key(.rwUpdate), .keys(.roAccess, at: 2)], "1.0.0", "destination key...",
+                "Stores the members that all sets have.", sinterstore
+            ).complexity("O(N*M) for the smallest of M sets having N members"),
+            .read(
+                "sunion", -2, [], [.keys(.roAccess)], "1.0.0", "key...",
+                "Returns the members that any of the sets has.", sunion
+            ).complexity("O(N) for N members in all sets").tips("nondeterministic_output_order"),
+            .write(
+                "sunionstore", -3, .denyoom, [.key(.owUpdate), .keys(.roAccess, at: 2)], "1.0.0", "destination key...",
+                "Stores the members that any of the sets has.", sunionstore
+            ).complexity("O(N) for N members in all sets"),
+            .read(
+                "sdiff", -2, [], [.keys(.roAccess)], "1.0.0", "key...",
+                "Returns the members of the first set that no other set has.", sdiff
+            ).complexity("O(N) for N members in all sets").tips("nondeterministic_output_order"),
+            .write(
+                "sdiffstore", -3, .denyoom, [.key(.owUpdate), .keys(.roAccess, at: 2)], "1.0.0", "destination key...",
+                "Stores the members of the first set that no other set has.", sdiffstore
+            ).complexity("O(N) for N members in all sets"),
+        ])
+    }
 
     private static func sinter(_ c: ReadContext) throws(CommandError) {
         write(intersection(try operands(c.db, c.args, 1..<c.args.count)), c.reply)

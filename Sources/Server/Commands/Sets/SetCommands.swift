@@ -1,42 +1,45 @@
 import Storage
 
 enum SetCommands {
-    static let table: [Command] = [
-        Command(
-            "sadd", arity: -3, flags: [.denyoom, .fast], group: .set, since: "1.0.0",
-            complexity: "O(N) for N members", summary: "Adds members; answers how many were new.", .write(sadd)),
-        Command(
-            "srem", arity: -3, flags: [.frees, .fast], group: .set, since: "1.0.0",
-            complexity: "O(N) for N members", summary: "Removes members, and the set with its last one.", .write(srem)),
-        Command(
-            "sismember", arity: 3, flags: [.fast], group: .set, since: "1.0.0",
-            complexity: "O(1)", summary: "Whether a set has a member.", .read(sismember)),
-        Command(
-            "smismember", arity: -3, flags: [.fast], group: .set, since: "6.2.0",
-            complexity: "O(N) for N members", summary: "Which of several members a set has.", .read(smismember)),
-        Command(
-            "smembers", arity: 2, flags: [], group: .set, since: "1.0.0",
-            complexity: "O(N) for a set of N members", summary: "Answers all members.", .read(smembers)),
-        Command(
-            "scard", arity: 2, flags: [.fast], group: .set, since: "1.0.0",
-            complexity: "O(1)", summary: "How many members a set has.", .read(scard)),
-        Command(
-            "spop", arity: -2, flags: [.fast], group: .set, since: "1.0.0",
-            complexity: "O(N) for N members answered", summary: "Takes members picked at random out of a set.",
-            .write(spop)),
-        Command(
-            "srandmember", arity: -2, flags: [], group: .set, since: "1.0.0",
-            complexity: "O(N) for N members answered", summary: "Answers members picked at random.",
-            .read(srandmember)),
-        Command(
-            "smove", arity: 4, flags: [.fast], keys: .range(1, 2, 1), group: .set, since: "1.0.0",
-            complexity: "O(1)", summary: "Moves a member from one set to another.", .write(smove)),
-        Command(
-            "sscan", arity: -3, flags: [], group: .set, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass",
-            summary: "Answers the next few members of a pass over a set.",
-            .read(sscan)),
-    ]
+    static var table: [Command] {
+        CommandGroup.set.rows([
+            .write(
+                "sadd", -3, [.denyoom, .fast], [.key(.rwInsert)], "1.0.0", "key member...",
+                "Adds members to a set and counts the new ones.", sadd
+            ).complexity("O(N) for N members").history(("2.4.0", "Accepts several members.")),
+            .write(
+                "srem", -3, [.fast, .frees], [.key(.rwDelete)], "1.0.0", "key member...",
+                "Removes members of a set; the last one removes the set.", srem
+            ).complexity("O(N) for N members").history(("2.4.0", "Accepts several members.")),
+            .read(
+                "sismember", 3, .fast, [.key(.ro)], "1.0.0", "key member", "Tells whether a set has a member.",
+                sismember),
+            .read(
+                "smismember", -3, .fast, [.key(.roAccess)], "6.2.0", "key member...",
+                "Tells which of several members a set has.", smismember
+            ).complexity("O(N) for N members"),
+            .read("smembers", 2, [], [.key(.roAccess)], "1.0.0", "key", "Returns all members of a set.", smembers)
+                .complexity("O(N) for a set of N members").tips("nondeterministic_output_order"),
+            .read("scard", 2, .fast, [.key(.ro)], "1.0.0", "key", "Returns the number of members of a set.", scard),
+            .write(
+                "spop", -2, .fast, [.key(.rwAccessDelete)], "1.0.0", "key [count:i@3.2.0]",
+                "Removes and returns random members of a set.", spop
+            ).complexity("O(N) for N members returned").tips("nondeterministic_output").history(
+                ("3.2.0", "Accepts a count.")),
+            .read(
+                "srandmember", -2, [], [.key(.roAccess)], "1.0.0", "key [count:i@2.6.0]",
+                "Returns random members of a set.", srandmember
+            ).complexity("O(N) for N members returned").tips("nondeterministic_output").history(
+                ("2.6.0", "Accepts a count.")),
+            .write(
+                "smove", 4, .fast, [.key(.rwAccessDelete), .key(.rwInsert, at: 2)], "1.0.0",
+                "source destination member", "Moves a member from one set to another.", smove),
+            .read(
+                "sscan", -3, [], [.key(.roAccess)], "2.8.0", "key cursor:i [MATCH pattern:p] [COUNT count:i]",
+                "Iterates over the members of a set.", sscan
+            ).complexity("O(1) a call, O(N) for a whole pass").tips("nondeterministic_output"),
+        ])
+    }
 
     // MARK: - Writing
 

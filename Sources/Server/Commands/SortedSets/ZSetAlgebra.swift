@@ -2,38 +2,43 @@ import Storage
 
 /// Unions, intersections and differences of sorted sets, with sets among them, answered or stored.
 enum ZSetAlgebra {
-    static let table: [Command] = [
-        Command(
-            "zunion", arity: -3, flags: [], keys: .numkeys(at: 1), group: .zset, since: "6.2.0",
-            complexity: "O(N)+O(M*log(M)) for N members in all sets and M in the result",
-            summary: "Answers the members that any of the sets has.", .read(zunion)),
-        Command(
-            "zinter", arity: -3, flags: [], keys: .numkeys(at: 1), group: .zset, since: "6.2.0",
-            complexity: "O(N*K)+O(M*log(M)) for the smallest of K sets having N members, and M in the result",
-            summary: "Answers the members that all sets have.", .read(zinter)),
-        Command(
-            "zdiff", arity: -3, flags: [], keys: .numkeys(at: 1), group: .zset, since: "6.2.0",
-            complexity: "O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result",
-            summary: "Answers the first set's members that no other set has.", .read(zdiff)),
-        Command(
-            "zintercard", arity: -3, flags: [], keys: .numkeys(at: 1), group: .zset, since: "7.0.0",
-            complexity: "O(N*K) for the smallest of K sets having N members",
-            summary: "How many members all sets have in common, up to a limit.", .read(zintercard)),
-        Command(
-            "zunionstore", arity: -4, flags: [.denyoom], keys: .numkeys(at: 2, storingAt: 1), group: .zset,
-            since: "2.0.0", complexity: "O(N)+O(M*log(M)) for N members in all sets and M in the result",
-            summary: "Stores the members that any of the sets has.", .write(zunionstore)),
-        Command(
-            "zinterstore", arity: -4, flags: [.denyoom], keys: .numkeys(at: 2, storingAt: 1), group: .zset,
-            since: "2.0.0",
-            complexity: "O(N*K)+O(M*log(M)) for the smallest of K sets having N members, and M in the result",
-            summary: "Stores the members that all sets have.", .write(zinterstore)),
-        Command(
-            "zdiffstore", arity: -4, flags: [.denyoom], keys: .numkeys(at: 2, storingAt: 1), group: .zset,
-            since: "6.2.0",
-            complexity: "O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result",
-            summary: "Stores the first set's members that no other set has.", .write(zdiffstore)),
-    ]
+    static var table: [Command] {
+        CommandGroup.zset.rows([
+            .read(
+                "zunion", -3, [], [.counted(.roAccess)], "6.2.0",
+                "numkeys:i key... [WEIGHTS weight:i...] [AGGREGATE aggregate(SUM|MIN|MAX)] [WITHSCORES]",
+                "Returns the members that any of the sorted sets has.", zunion
+            ).complexity("O(N)+O(M*log(M)) for N members in all sets and M in the result"),
+            .read(
+                "zinter", -3, [], [.counted(.roAccess)], "6.2.0",
+                "numkeys:i key... [WEIGHTS weight:i...] [AGGREGATE aggregate(SUM|MIN|MAX)] [WITHSCORES]",
+                "Returns the members that all sorted sets have.", zinter
+            ).complexity("O(N*K)+O(M*log(M)) for the smallest of K sets having N members, and M in the result"),
+            .read(
+                "zdiff", -3, [], [.counted(.roAccess)], "6.2.0", "numkeys:i key... [WITHSCORES]",
+                "Returns the members of the first sorted set that no other has.", zdiff
+            ).complexity("O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result"),
+            .read(
+                "zintercard", -3, [], [.counted(.roAccess)], "7.0.0", "numkeys:i key... [LIMIT limit:i]",
+                "Counts the members that all sorted sets have, up to a limit.", zintercard
+            ).complexity("O(N*K) for the smallest of K sets having N members"),
+            .write(
+                "zunionstore", -4, .denyoom, [.key(.owUpdate), .counted(.roAccess, at: 2)], "2.0.0",
+                "destination numkeys:i key... [WEIGHTS weight:i...] [AGGREGATE aggregate(SUM|MIN|MAX)]",
+                "Stores the members that any of the sorted sets has.", zunionstore
+            ).complexity("O(N)+O(M*log(M)) for N members in all sets and M in the result"),
+            .write(
+                "zinterstore", -4, .denyoom, [.key(.owUpdate), .counted(.roAccess, at: 2)], "2.0.0",
+                "destination numkeys:i key... [WEIGHTS weight:i...] [AGGREGATE aggregate(SUM|MIN|MAX)]",
+                "Stores the members that all sorted sets have.", zinterstore
+            ).complexity("O(N*K)+O(M*log(M)) for the smallest of K sets having N members, and M in the result"),
+            .write(
+                "zdiffstore", -4, .denyoom, [.key(.owUpdate), .counted(.roAccess, at: 2)], "6.2.0",
+                "destination numkeys:i key...", "Stores the members of the first sorted set that no other has.",
+                zdiffstore
+            ).complexity("O(N*K)+O(M*log(M)) for the first of K sets having N members, and M in the result"),
+        ])
+    }
 
     private static func zunion(_ c: ReadContext) throws(CommandError) {
         let request = try Request(c.db, c.args, first: 1, name: "zunion", [.weights, .aggregate, .withScores])

@@ -4,44 +4,51 @@ import Storage
 
 /// Sorted sets: single members, scores and ranks, random members, ZSCAN.
 enum ZSetCommands {
-    static let table: [Command] = [
-        Command(
-            "zadd", arity: -4, flags: [.denyoom, .fast], group: .zset, since: "1.2.0",
-            complexity: "O(M*log(N)) for M members", summary: "Adds members with scores, or changes their scores.",
-            .write(zadd)),
-        Command(
-            "zincrby", arity: 4, flags: [.denyoom, .fast], group: .zset, since: "1.2.0",
-            complexity: "O(log(N))", summary: "Adds to a member's score, which counts as 0 when missing.",
-            .write(zincrby)),
-        Command(
-            "zrem", arity: -3, flags: [.frees, .fast], group: .zset, since: "1.2.0",
-            complexity: "O(M*log(N)) for M members", summary: "Removes members, and the sorted set with its last one.",
-            .write(zrem)),
-        Command(
-            "zcard", arity: 2, flags: [.fast], group: .zset, since: "1.2.0",
-            complexity: "O(1)", summary: "How many members a sorted set has.", .read(zcard)),
-        Command(
-            "zscore", arity: 3, flags: [.fast], group: .zset, since: "1.2.0",
-            complexity: "O(1)", summary: "Answers a member's score.", .read(zscore)),
-        Command(
-            "zmscore", arity: -3, flags: [.fast], group: .zset, since: "6.2.0",
-            complexity: "O(N) for N members", summary: "Answers the scores of several members.", .read(zmscore)),
-        Command(
-            "zrank", arity: -3, flags: [.fast], group: .zset, since: "2.0.0",
-            complexity: "O(log(N))", summary: "How many members come before one, lowest score first.", .read(zrank)),
-        Command(
-            "zrevrank", arity: -3, flags: [.fast], group: .zset, since: "2.0.0",
-            complexity: "O(log(N))", summary: "How many members come before one, highest score first.",
-            .read(zrevrank)),
-        Command(
-            "zrandmember", arity: -2, flags: [], group: .zset, since: "6.2.0",
-            complexity: "O(N) for N members answered", summary: "Answers members picked at random.",
-            .read(zrandmember)),
-        Command(
-            "zscan", arity: -3, flags: [], group: .zset, since: "2.8.0",
-            complexity: "O(1) a call, O(N) for a whole pass",
-            summary: "Answers the next few members of a pass over a sorted set.", .read(zscan)),
-    ]
+    static var table: [Command] {
+        CommandGroup.zset.rows([
+            .write(
+                "zadd", -4, [.denyoom, .fast], [.key(.rwUpdate)], "1.2.0",
+                """
+                key [condition(NX|XX)@3.0.2] [comparison(GT|LT)@6.2.0] [CH=change@3.0.2] \
+                [INCR=increment@3.0.2] score_member{score:d member}...
+                """, "Adds members with their scores, or changes the scores.", zadd
+            ).complexity("O(M*log(N)) for M members").history(
+                ("2.4.0", "Accepts several members."), ("3.0.2", "Accepts `NX`, `XX`, `CH` and `INCR`."),
+                ("6.2.0", "Accepts `GT` and `LT`.")),
+            .write(
+                "zincrby", 4, [.denyoom, .fast], [.key(.rwAccessUpdate)], "1.2.0", "key increment:i member",
+                "Adds to the score of a member; a missing member counts as 0.", zincrby
+            ).complexity("O(log(N))"),
+            .write(
+                "zrem", -3, [.fast, .frees], [.key(.rwDelete)], "1.2.0", "key member...",
+                "Removes members of a sorted set; the last one removes the sorted set.", zrem
+            ).complexity("O(M*log(N)) for M members").history(("2.4.0", "Accepts several members.")),
+            .read(
+                "zcard", 2, .fast, [.key(.ro)], "1.2.0", "key", "Returns the number of members of a sorted set.", zcard),
+            .read(
+                "zscore", 3, .fast, [.key(.roAccess)], "1.2.0", "key member", "Returns the score of a member.", zscore),
+            .read(
+                "zmscore", -3, .fast, [.key(.roAccess)], "6.2.0", "key member...",
+                "Returns the scores of several members.", zmscore
+            ).complexity("O(N) for N members"),
+            .read(
+                "zrank", -3, .fast, [.key(.roAccess)], "2.0.0", "key member [WITHSCORE@7.2.0]",
+                "Returns the rank of a member, counted from the lowest score.", zrank
+            ).complexity("O(log(N))").history(("7.2.0", "Accepts `WITHSCORE`.")),
+            .read(
+                "zrevrank", -3, .fast, [.key(.roAccess)], "2.0.0", "key member [WITHSCORE@7.2.0]",
+                "Returns the rank of a member, counted from the highest score.", zrevrank
+            ).complexity("O(log(N))").history(("7.2.0", "Accepts `WITHSCORE`.")),
+            .read(
+                "zrandmember", -2, [], [.key(.roAccess)], "6.2.0", "key [options{count:i [WITHSCORES]}]",
+                "Returns random members of a sorted set.", zrandmember
+            ).complexity("O(N) for N members returned").tips("nondeterministic_output"),
+            .read(
+                "zscan", -3, [], [.key(.roAccess)], "2.8.0", "key cursor:i [MATCH pattern:p] [COUNT count:i]",
+                "Iterates over the members and scores of a sorted set.", zscan
+            ).complexity("O(1) a call, O(N) for a whole pass").tips("nondeterministic_output"),
+        ])
+    }
 
     // MARK: - ZADD
 

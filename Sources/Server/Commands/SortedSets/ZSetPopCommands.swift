@@ -2,34 +2,40 @@ import Storage
 
 /// Sorted sets: taking the members with the lowest or highest scores, also from the first of several sets that has any.
 enum ZSetPopCommands {
-    static let table: [Command] = [
-        Command(
-            "zpopmin", arity: -2, flags: [.fast], group: .zset, since: "5.0.0",
-            complexity: "O(log(N)*M) for M members", summary: "Takes out the members with the lowest scores.",
-            .write(zpopmin)),
-        Command(
-            "zpopmax", arity: -2, flags: [.fast], group: .zset, since: "5.0.0",
-            complexity: "O(log(N)*M) for M members", summary: "Takes out the members with the highest scores.",
-            .write(zpopmax)),
-        Command(
-            "zmpop", arity: -4, flags: [], keys: .numkeys(at: 1), group: .zset, since: "7.0.0",
-            complexity: "O(K) + O(M*log(N)) for K keys and M members",
-            summary: "Takes members out of the first sorted set that has any.", .write(zmpop)),
-        Command(
-            "bzpopmin", arity: -3, flags: [.noscript, .blocking, .fast], keys: .range(1, -2, 1), group: .zset,
-            since: "5.0.0", complexity: "O(log(N))",
-            summary: "Takes the lowest member out of the first sorted set that has any, or waits for one.",
-            .write(bzpopmin)),
-        Command(
-            "bzpopmax", arity: -3, flags: [.noscript, .blocking, .fast], keys: .range(1, -2, 1), group: .zset,
-            since: "5.0.0", complexity: "O(log(N))",
-            summary: "Takes the highest member out of the first sorted set that has any, or waits for one.",
-            .write(bzpopmax)),
-        Command(
-            "bzmpop", arity: -5, flags: [.blocking], keys: .numkeys(at: 2), group: .zset, since: "7.0.0",
-            complexity: "O(K) + O(M*log(N)) for K keys and M members",
-            summary: "Takes members out of the first sorted set that has any, or waits for one.", .write(bzmpop)),
-    ]
+    static var table: [Command] {
+        CommandGroup.zset.rows([
+            .write(
+                "zpopmin", -2, .fast, [.key(.rwAccessDelete)], "5.0.0", "key [count:i]",
+                "Removes and returns the members with the lowest scores.", zpopmin
+            ).complexity("O(log(N)*M) for M members"),
+            .write(
+                "zpopmax", -2, .fast, [.key(.rwAccessDelete)], "5.0.0", "key [count:i]",
+                "Removes and returns the members with the highest scores.", zpopmax
+            ).complexity("O(log(N)*M) for M members"),
+            .write(
+                "zmpop", -4, [], [.counted(.rwAccessDelete)], "7.0.0",
+                "numkeys:i key... where(MIN|MAX) [COUNT count:i]",
+                "Removes and returns members of the first sorted set that is not empty.", zmpop
+            ).complexity("O(K) + O(M*log(N)) for K keys and M members"),
+            .write(
+                "bzpopmin", -3, [.noscript, .blocking, .fast], [.keys(.rwAccessDelete, through: -2)], "5.0.0",
+                "key... timeout:d",
+                "Removes and returns the lowest member of the first sorted set that is not empty; waits for one.",
+                bzpopmin
+            ).complexity("O(log(N))").history(("6.0.0", "Accepts fractions of seconds.")),
+            .write(
+                "bzpopmax", -3, [.noscript, .blocking, .fast], [.keys(.rwAccessDelete, through: -2)], "5.0.0",
+                "key... timeout:d",
+                "Removes and returns the highest member of the first sorted set that is not empty; waits for one.",
+                bzpopmax
+            ).complexity("O(log(N))").history(("6.0.0", "Accepts fractions of seconds.")),
+            .write(
+                "bzmpop", -5, .blocking, [.counted(.rwAccessDelete, at: 2)], "7.0.0",
+                "timeout:d numkeys:i key... where(MIN|MAX) [COUNT count:i]",
+                "Removes and returns members of the first sorted set that is not empty; waits for some.", bzmpop
+            ).complexity("O(K) + O(M*log(N)) for K keys and M members"),
+        ])
+    }
 
     enum Side {
         case min, max

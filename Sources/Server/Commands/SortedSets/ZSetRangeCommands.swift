@@ -2,56 +2,68 @@ import Storage
 
 /// Sorted sets: everything that takes a range of ranks, scores or members.
 enum ZSetRangeCommands {
-    static let table: [Command] = [
-        Command(
-            "zcount", arity: 4, flags: [.fast], group: .zset, since: "2.0.0",
-            complexity: "O(log(N))", summary: "How many members have scores within a range.", .read(zcount)),
-        Command(
-            "zlexcount", arity: 4, flags: [.fast], group: .zset, since: "2.8.9",
-            complexity: "O(log(N))", summary: "How many members are within a range, where all scores are equal.",
-            .read(zlexcount)),
-        Command(
-            "zrange", arity: -4, flags: [], group: .zset, since: "1.2.0",
-            complexity: "O(log(N)+M) for M members answered",
-            summary: "Answers the members within a range of ranks, scores or members.", .read(zrange)),
-        Command(
-            "zrangestore", arity: -5, flags: [.denyoom], keys: .range(1, 2, 1), group: .zset, since: "6.2.0",
-            complexity: "O(log(N)+M) for M members stored",
-            summary: "Stores the members within a range of ranks, scores or members.", .write(zrangestore)),
-        Command(
-            "zrevrange", arity: -4, flags: [], group: .zset, since: "1.2.0",
-            complexity: "O(log(N)+M) for M members answered",
-            summary: "Answers the members within a range of ranks, highest score first.", .read(zrevrange)),
-        Command(
-            "zrangebyscore", arity: -4, flags: [], group: .zset, since: "1.0.5",
-            complexity: "O(log(N)+M) for M members answered",
-            summary: "Answers the members within a range of scores.", .read(zrangebyscore)),
-        Command(
-            "zrevrangebyscore", arity: -4, flags: [], group: .zset, since: "2.2.0",
-            complexity: "O(log(N)+M) for M members answered",
-            summary: "Answers the members within a range of scores, highest first.", .read(zrevrangebyscore)),
-        Command(
-            "zrangebylex", arity: -4, flags: [], group: .zset, since: "2.8.9",
-            complexity: "O(log(N)+M) for M members answered",
-            summary: "Answers the members within a range, where all scores are equal.", .read(zrangebylex)),
-        Command(
-            "zrevrangebylex", arity: -4, flags: [], group: .zset, since: "2.8.9",
-            complexity: "O(log(N)+M) for M members answered",
-            summary: "Answers the members within a range, last one first, where all scores are equal.",
-            .read(zrevrangebylex)),
-        Command(
-            "zremrangebyrank", arity: 4, flags: [.frees], group: .zset, since: "2.0.0",
-            complexity: "O(log(N)+M) for M members removed", summary: "Removes the members within a range of ranks.",
-            .write(zremrangebyrank)),
-        Command(
-            "zremrangebyscore", arity: 4, flags: [.frees], group: .zset, since: "1.2.0",
-            complexity: "O(log(N)+M) for M members removed", summary: "Removes the members within a range of scores.",
-            .write(zremrangebyscore)),
-        Command(
-            "zremrangebylex", arity: 4, flags: [.frees], group: .zset, since: "2.8.9",
-            complexity: "O(log(N)+M) for M members removed",
-            summary: "Removes the members within a range, where all scores are equal.", .write(zremrangebylex)),
-    ]
+    static var table: [Command] {
+        CommandGroup.zset.rows([
+            .read(
+                "zcount", 4, .fast, [.key(.roAccess)], "2.0.0", "key min:d max:d",
+                "Counts the members within a range of scores.", zcount
+            ).complexity("O(log(N))"),
+            .read(
+                "zlexcount", 4, .fast, [.key(.roAccess)], "2.8.9", "key min max",
+                "Counts the members within a lexicographical range.", zlexcount
+            ).complexity("O(log(N))"),
+            .read(
+                "zrange", -4, [], [.key(.roAccess)], "1.2.0",
+                """
+                key start stop [sortby(BYSCORE|BYLEX)@6.2.0] [REV@6.2.0] \
+                [LIMIT offset_count{offset:i count:i}@6.2.0] [WITHSCORES]
+                """, "Returns the members within a range of ranks, of scores, or of names.", zrange
+            ).complexity("O(log(N)+M) for M members returned").history(
+                ("6.2.0", "Accepts `BYSCORE`, `BYLEX`, `REV` and `LIMIT`.")),
+            .write(
+                "zrangestore", -5, .denyoom, [.key(.owUpdate), .key(.roAccess, at: 2)], "6.2.0",
+                "dst src min max [sortby(BYSCORE|BYLEX)] [REV] [LIMIT offset_count{offset:i count:i}]",
+                "Stores the members within a range of ranks, of scores, or of names.", zrangestore
+            ).complexity("O(log(N)+M) for M members stored"),
+            .read(
+                "zrevrange", -4, [], [.key(.roAccess)], "1.2.0", "key start:i stop:i [WITHSCORES]",
+                "Returns the members within a range of ranks, the highest score first.", zrevrange
+            ).complexity("O(log(N)+M) for M members returned").deprecated("6.2.0", "`ZRANGE` with `REV`"),
+            .read(
+                "zrangebyscore", -4, [], [.key(.roAccess)], "1.0.5",
+                "key min:d max:d [WITHSCORES@2.0.0] [LIMIT offset_count{offset:i count:i}]",
+                "Returns the members within a range of scores.", zrangebyscore
+            ).complexity("O(log(N)+M) for M members returned").history(("2.0.0", "Accepts `WITHSCORES`.")).deprecated(
+                "6.2.0", "`ZRANGE` with `BYSCORE`"),
+            .read(
+                "zrevrangebyscore", -4, [], [.key(.roAccess)], "2.2.0",
+                "key max:d min:d [WITHSCORES] [LIMIT offset_count{offset:i count:i}]",
+                "Returns the members within a range of scores, the highest first.", zrevrangebyscore
+            ).complexity("O(log(N)+M) for M members returned").history(("2.1.6", "Accepts exclusive bounds."))
+                .deprecated("6.2.0", "`ZRANGE` with `REV` and `BYSCORE`"),
+            .read(
+                "zrangebylex", -4, [], [.key(.roAccess)], "2.8.9", "key min max [LIMIT offset_count{offset:i count:i}]",
+                "Returns the members within a lexicographical range.", zrangebylex
+            ).complexity("O(log(N)+M) for M members returned").deprecated("6.2.0", "`ZRANGE` with `BYLEX`"),
+            .read(
+                "zrevrangebylex", -4, [], [.key(.roAccess)], "2.8.9",
+                "key max min [LIMIT offset_count{offset:i count:i}]",
+                "Returns the members within a lexicographical range, the last one first.", zrevrangebylex
+            ).complexity("O(log(N)+M) for M members returned").deprecated("6.2.0", "`ZRANGE` with `REV` and `BYLEX`"),
+            .write(
+                "zremrangebyrank", 4, .frees, [.key(.rwDelete)], "2.0.0", "key start:i stop:i",
+                "Removes the members within a range of ranks.", zremrangebyrank
+            ).complexity("O(log(N)+M) for M members removed"),
+            .write(
+                "zremrangebyscore", 4, .frees, [.key(.rwDelete)], "1.2.0", "key min:d max:d",
+                "Removes the members within a range of scores.", zremrangebyscore
+            ).complexity("O(log(N)+M) for M members removed"),
+            .write(
+                "zremrangebylex", 4, .frees, [.key(.rwDelete)], "2.8.9", "key min max",
+                "Removes the members within a lexicographical range.", zremrangebylex
+            ).complexity("O(log(N)+M) for M members removed"),
+        ])
+    }
 
     // MARK: - Requests
 

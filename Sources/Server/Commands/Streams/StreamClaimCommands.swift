@@ -2,16 +2,23 @@ import Storage
 
 /// Taking over what is pending for another consumer.
 enum StreamClaimCommands {
-    static let table: [Command] = [
-        Command(
-            "xclaim", arity: -6, flags: [.fast], group: .stream, since: "5.0.0",
-            complexity: "O(log(N)) an id", summary: "Makes pending entries those of another consumer.",
-            .write(xclaim)),
-        Command(
-            "xautoclaim", arity: -6, flags: [.fast], group: .stream, since: "6.2.0",
-            complexity: "O(M) for M entries looked at",
-            summary: "Makes entries that have been pending for long those of another consumer.", .write(xautoclaim)),
-    ]
+    static var table: [Command] {
+        CommandGroup.stream.rows([
+            .write(
+                "xclaim", -6, .fast, [.key(.rwUpdate)], "5.0.0",
+                """
+                key group consumer min-idle-time id... [IDLE ms:i] [TIME unix-time-milliseconds:t] \
+                [RETRYCOUNT count:i] [FORCE] [JUSTID] [LASTID id]
+                """, "Transfers pending entries to another consumer.", xclaim
+            ).complexity("O(log(N)) an id").tips("nondeterministic_output"),
+            .write(
+                "xautoclaim", -6, .fast, [.key(.rwDelete)], "6.2.0",
+                "key group consumer min-idle-time start [COUNT count:i] [JUSTID]",
+                "Transfers entries that have been pending for a time to another consumer.", xautoclaim
+            ).complexity("O(M) for M entries examined").tips("nondeterministic_output").history(
+                ("7.0.0", "Returns the ids that were deleted from the stream.")),
+        ])
+    }
 
     /// The stream and group of a command whose first arguments are key, group, consumer, and least idle time.
     private static func group(_ c: WriteContext) throws(CommandError) -> (StreamEditor, StreamGroup) {

@@ -4,30 +4,47 @@ import Storage
 
 /// Streams: their entries. Reading by several at once and consumer groups have files of their own.
 enum StreamCommands {
-    static let table: [Command] = [
-        Command(
-            "xadd", arity: -5, flags: [.denyoom, .fast], group: .stream, since: "5.0.0",
-            complexity: "O(1), and O(N) to trim N entries", summary: "Appends an entry to a stream.", .write(xadd)),
-        Command(
-            "xtrim", arity: -4, flags: [.frees], group: .stream, since: "5.0.0",
-            complexity: "O(N) for N entries removed",
-            summary: "Removes the oldest entries of a stream.", .write(xtrim)),
-        Command(
-            "xdel", arity: -3, flags: [.frees, .fast], group: .stream, since: "5.0.0",
-            complexity: "O(log(N)) an entry", summary: "Removes entries of a stream; answers how many.", .write(xdel)),
-        Command(
-            "xlen", arity: 2, flags: [.fast], group: .stream, since: "5.0.0",
-            complexity: "O(1)", summary: "How many entries a stream has.", .read(xlen)),
-        Command(
-            "xrange", arity: -4, group: .stream, since: "5.0.0", complexity: "O(log(N)+M) for M entries answered",
-            summary: "Answers the entries within a range of ids.", .read(xrange)),
-        Command(
-            "xrevrange", arity: -4, group: .stream, since: "5.0.0", complexity: "O(log(N)+M) for M entries answered",
-            summary: "Answers the entries within a range of ids, the greatest first.", .read(xrevrange)),
-        Command(
-            "xsetid", arity: -3, flags: [.denyoom, .fast], group: .stream, since: "5.0.0",
-            complexity: "O(1)", summary: "Sets a stream's last id and counts. For replication.", .write(xsetid)),
-    ]
+    static var table: [Command] {
+        CommandGroup.stream.rows([
+            .write(
+                "xadd", -5, [.denyoom, .fast],
+                [.key(.rwUpdate, note: "Update, not insert, because the stream may be trimmed.")], "5.0.0",
+                """
+                key [NOMKSTREAM@6.2.0] [trim{strategy(MAXLEN|MINID@6.2.0) [operator(==equal|\
+                ~=approximately)] threshold [LIMIT count:i@6.2.0]}] id_or_auto(*=auto_id|id) \
+                field_value{field value}...
+                """, "Appends an entry to a stream.", xadd
+            ).complexity("O(1), and O(N) to trim N entries").tips("nondeterministic_output").history(
+                ("6.2.0", "Accepts `NOMKSTREAM`, `MINID` and `LIMIT`."),
+                ("7.0.0", "Accepts an id of which only the time is given, `<ms>-*`.")),
+            .write(
+                "xtrim", -4, .frees, [.key(.rwDelete)], "5.0.0",
+                """
+                key trim{strategy(MAXLEN|MINID@6.2.0) [operator(==equal|\
+                ~=approximately)] threshold [LIMIT count:i@6.2.0]}
+                """, "Removes the oldest entries of a stream.", xtrim
+            ).complexity("O(N) for N entries removed").tips("nondeterministic_output").history(
+                ("6.2.0", "Accepts `MINID` and `LIMIT`.")),
+            .write(
+                "xdel", -3, [.fast, .frees], [.key(.rwDelete)], "5.0.0", "key id...",
+                "Removes entries of a stream by their ids.", xdel
+            ).complexity("O(log(N)) an entry"),
+            .read("xlen", 2, .fast, [.key(.ro)], "5.0.0", "key", "Returns the number of entries of a stream.", xlen),
+            .read(
+                "xrange", -4, [], [.key(.roAccess)], "5.0.0", "key start end [COUNT count:i]",
+                "Returns the entries within a range of ids.", xrange
+            ).complexity("O(log(N)+M) for M entries returned").history(("6.2.0", "Accepts exclusive ranges.")),
+            .read(
+                "xrevrange", -4, [], [.key(.roAccess)], "5.0.0", "key end start [COUNT count:i]",
+                "Returns the entries within a range of ids, the highest first.", xrevrange
+            ).complexity("O(log(N)+M) for M entries returned").history(("6.2.0", "Accepts exclusive ranges.")),
+            .write(
+                "xsetid", -3, [.denyoom, .fast], [.key(.rwUpdate)], "5.0.0",
+                "key last-id [ENTRIESADDED entries_added:i@7.0.0] [MAXDELETEDID max_deleted_entry_id@7.0.0]",
+                "Sets the last id and the counters of a stream, for replication.", xsetid
+            ).history(("7.0.0", "Accepts `ENTRIESADDED` and `MAXDELETEDID`.")),
+        ])
+    }
 
     // MARK: - Writing
 

@@ -2,41 +2,47 @@ import Storage
 
 /// Consumer groups: making and removing them, acknowledging, and what is pending.
 enum StreamGroupCommands {
-    static let table: [Command] = [
-        Command(
-            "xgroup", arity: -2, keys: .none, group: .stream, since: "5.0.0",
-            complexity: "Depends on subcommand.", summary: "Consumer groups.",
-            subcommands: [
-                Command(
-                    "create", arity: -5, flags: [.denyoom], keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(1)", summary: "Makes a consumer group.", .write(create)),
-                Command(
-                    "setid", arity: -5, keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(1)", summary: "Sets the last id that a group has read.", .write(setid)),
-                Command(
-                    "destroy", arity: 4, keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(N) for N pending entries", summary: "Removes a consumer group.", .write(destroy)),
-                Command(
-                    "createconsumer", arity: 5, flags: [.denyoom], keys: .range(2, 2, 1), group: .stream,
-                    since: "6.2.0", complexity: "O(log(N))", summary: "Makes a consumer in a group.",
-                    .write(createconsumer)),
-                Command(
-                    "delconsumer", arity: 5, keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(N) for N pending entries",
-                    summary: "Removes a consumer from a group, with what is pending for it.", .write(delconsumer)),
-                Command(
-                    "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .stream, since: "5.0.0",
-                    complexity: "O(1)", summary: "Tells what the subcommands do.", .connection(groupHelp)),
-            ]),
-        Command(
-            "xack", arity: -4, flags: [.fast], group: .stream, since: "5.0.0",
-            complexity: "O(log(N)) an id",
-            summary: "Acknowledges entries, so that they are not pending any more; answers how many.", .write(xack)),
-        Command(
-            "xpending", arity: -3, group: .stream, since: "5.0.0",
-            complexity: "O(log(N)+M) for M entries answered; O(N) with IDLE",
-            summary: "Answers what is pending in a group.", .read(xpending)),
-    ]
+    static var table: [Command] {
+        CommandGroup.stream.rows([
+            .container(
+                "xgroup", "5.0.0", "Manages consumer groups.", [],
+                [
+                    .write(
+                        "create", -5, .denyoom, [.key(.rwInsert, at: 2)], "5.0.0",
+                        "key groupname id(id|$=new_id) [MKSTREAM] [ENTRIESREAD entries_read:i]",
+                        "Creates a consumer group.", create
+                    ).history(("7.0.0", "Accepts `ENTRIESREAD`.")),
+                    .write(
+                        "setid", -5, [], [.key(.rwUpdate, at: 2)], "5.0.0",
+                        "key groupname id(id|$=new_id) [ENTRIESREAD entries_read:i]",
+                        "Sets the id that a group has read last.", setid
+                    ).history(("7.0.0", "Accepts `ENTRIESREAD`.")),
+                    .write(
+                        "destroy", 4, [], [.key(.rwDelete, at: 2)], "5.0.0", "key groupname",
+                        "Removes a consumer group.", destroy
+                    ).complexity("O(N) for N pending entries"),
+                    .write(
+                        "createconsumer", 5, .denyoom, [.key(.rwInsert, at: 2)], "6.2.0", "key groupname consumername",
+                        "Creates a consumer in a group.", createconsumer
+                    ).complexity("O(log(N))"),
+                    .write(
+                        "delconsumer", 5, [], [.key(.rwDelete, at: 2)], "5.0.0", "key groupname consumername",
+                        "Removes a consumer and its pending entries from a group.", delconsumer
+                    ).complexity("O(N) for N pending entries"),
+                    .help("5.0.0"),
+                ]),
+            .write(
+                "xack", -4, .fast, [.key(.rwUpdate)], "5.0.0", "key group id...",
+                "Acknowledges entries that were delivered to a group.", xack
+            ).complexity("O(log(N)) an id"),
+            .read(
+                "xpending", -3, [], [.key(.roAccess)], "5.0.0",
+                "key group [filters{[IDLE min-idle-time:i@6.2.0] start end count:i [consumer]}]",
+                "Describes the entries that are pending in a group.", xpending
+            ).complexity("O(log(N)+M) for M entries returned; O(N) with IDLE").tips("nondeterministic_output").history(
+                ("6.2.0", "Accepts `IDLE` and exclusive ranges.")),
+        ])
+    }
 
     // MARK: - XGROUP
 
@@ -123,20 +129,6 @@ enum StreamGroupCommands {
         c.reply.integer(consumer.pendingCount)
         stream.remove(consumer, from: group)
         c.changed(c.args[2], .stream, "xgroup-delconsumer")
-    }
-
-    @Sendable private static func groupHelp(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "XGROUP",
-            [
-                "CREATE <key> <group> <id|$> [option]", "    Make a group that has read up to <id>. Options:",
-                "    * MKSTREAM", "      Make the stream where there is none.",
-                "    * ENTRIESREAD <count>", "      How many entries the group has read.",
-                "CREATECONSUMER <key> <group> <consumer>", "    Make a consumer.",
-                "DELCONSUMER <key> <group> <consumer>", "    Remove a consumer and what is pending for it.",
-                "DESTROY <key> <group>", "    Remove a group.",
-                "SETID <key> <group> <id|$> [ENTRIESREAD <count>]", "    Set what a group has read.",
-            ])
     }
 
     // MARK: - XACK

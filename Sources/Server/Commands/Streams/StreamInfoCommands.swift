@@ -2,26 +2,29 @@ import Storage
 
 /// XINFO: what is known about a stream and its groups.
 enum StreamInfoCommands {
-    static let table: [Command] = [
-        Command(
-            "xinfo", arity: -2, keys: .none, group: .stream, since: "5.0.0", complexity: "Depends on subcommand.",
-            summary: "What is known about a stream.",
-            subcommands: [
-                Command(
-                    "stream", arity: -3, keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(1); O(N) for N entries and pending entries answered with FULL",
-                    summary: "What is known about a stream.", .read(stream)),
-                Command(
-                    "groups", arity: 3, keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(N) for N groups", summary: "The consumer groups of a stream.", .read(groups)),
-                Command(
-                    "consumers", arity: 4, keys: .range(2, 2, 1), group: .stream, since: "5.0.0",
-                    complexity: "O(N) for N consumers", summary: "The consumers of a group.", .read(consumers)),
-                Command(
-                    "help", arity: 2, flags: [.loading, .stale], keys: .none, group: .stream, since: "5.0.0",
-                    complexity: "O(1)", summary: "Tells what the subcommands do.", .connection(help)),
-            ])
-    ]
+    static var table: [Command] {
+        CommandGroup.stream.rows([
+            .container(
+                "xinfo", "5.0.0", "Describes streams and their groups.", [],
+                [
+                    .read(
+                        "stream", -3, [], [.key(.roAccess, at: 2)], "5.0.0", "key [FULL full{[COUNT count:i]}]",
+                        "Describes a stream; FULL includes its entries and groups.", stream
+                    ).complexity("O(1); O(N) for N entries and pending entries returned with FULL").history(
+                        ("6.0.0", "Accepts `FULL`."),
+                        ("7.0.0", "Shows the stream's counters, and the `entries-read` and `lag` of groups.")),
+                    .read(
+                        "groups", 3, [], [.key(.roAccess, at: 2)], "5.0.0", "key",
+                        "Describes the consumer groups of a stream.", groups
+                    ).complexity("O(N) for N groups").history(("7.0.0", "Shows `entries-read` and `lag`.")),
+                    .read(
+                        "consumers", 4, [], [.key(.roAccess, at: 2)], "5.0.0", "key groupname",
+                        "Describes the consumers of a group.", consumers
+                    ).complexity("O(N) for N consumers").tips("nondeterministic_output"),
+                    .help("5.0.0"),
+                ])
+        ])
+    }
 
     private static func existing(_ c: ReadContext) throws(CommandError) -> StreamView {
         guard let stream = try c.stream(c.args[2]) else { throw .noSuchKey }
@@ -208,15 +211,5 @@ enum StreamInfoCommands {
     private static func byte(_ id: StreamID, _ index: Int) -> UInt8 {
         let half = index < 8 ? id.ms : id.seq
         return UInt8(truncatingIfNeeded: half >> UInt64(8 * (7 - index % 8)))
-    }
-
-    @Sendable private static func help(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.help(
-            "XINFO",
-            [
-                "CONSUMERS <key> <group>", "    The consumers of a group.", "GROUPS <key>",
-                "    The consumer groups of a stream.", "STREAM <key> [FULL [COUNT <count>]]",
-                "    What is known about a stream.",
-            ])
     }
 }

@@ -2,35 +2,21 @@ import Storage
 
 /// Reading several streams at once, alone or as one of a group.
 enum StreamReadCommands {
-    static let table: [Command] = [
-        Command(
-            "xread", arity: -4, flags: [.blocking], keys: .function(keys), group: .stream, since: "5.0.0",
-            complexity: "O(log(N)+M) a stream for M entries answered",
-            summary: "Answers the entries of streams that come after given ids.", .read(xread)),
-        Command(
-            "xreadgroup", arity: -7, flags: [.blocking], keys: .function(keys), group: .stream, since: "5.0.0",
-            complexity: "O(log(N)+M) a stream for M entries answered",
-            summary: "Delivers entries of streams to a consumer of a group.", .write(xreadgroup)),
-    ]
-
-    @Sendable private static func keys(_ args: Arguments, _ body: (Int) -> Void) -> Bool {
-        var i = 1
-        while i < args.count {
-            if args[i].equals(ignoringCase: "block") || args[i].equals(ignoringCase: "count") {
-                i += 1
-            } else if args[i].equals(ignoringCase: "group") {
-                i += 2
-            } else if args[i].equals(ignoringCase: "streams") {
-                break
-            } else if !args[i].equals(ignoringCase: "noack") {
-                return false
-            }
-            i += 1
-        }
-        let rest = args.count - i - 1
-        guard rest > 0, rest % 2 == 0 else { return false }
-        for key in i + 1...i + rest / 2 { body(key) }
-        return true
+    static var table: [Command] {
+        CommandGroup.stream.rows([
+            .read(
+                "xread", -4, .blocking, [.after("STREAMS", from: 1, .roAccess, last: -1, limit: 2)], "5.0.0",
+                "[COUNT count:i] [BLOCK milliseconds:i] STREAMS streams{key... id...}",
+                "Returns the entries of streams after given ids; can wait for them.", xread
+            ).complexity("O(log(N)+M) a stream for M entries returned"),
+            .write(
+                "xreadgroup", -7, .blocking, [.after("STREAMS", from: 4, .roAccess, last: -1, limit: 2)], "5.0.0",
+                """
+                GROUP group_consumer{group consumer} [COUNT count:i] [BLOCK milliseconds:i] [NOACK] \
+                STREAMS streams{key... id...}
+                """, "Delivers entries of streams to a consumer of a group; can wait for them.", xreadgroup
+            ).complexity("O(log(N)+M) a stream for M entries returned"),
+        ])
     }
 
     // MARK: - XREAD

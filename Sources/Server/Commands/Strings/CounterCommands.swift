@@ -2,25 +2,28 @@ import Storage
 
 /// Strings as numbers.
 enum CounterCommands {
-    static let table: [Command] = [
-        Command(
-            "incr", arity: 2, flags: [.denyoom, .fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Adds one to an integer; a missing key counts as 0.",
-            .write { c throws(CommandError) in try add(c, 1) }),
-        Command(
-            "decr", arity: 2, flags: [.denyoom, .fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Takes one from an integer; a missing key counts as 0.",
-            .write { c throws(CommandError) in try add(c, -1) }),
-        Command(
-            "incrby", arity: 3, flags: [.denyoom, .fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Adds to an integer; a missing key counts as 0.", .write(incrby)),
-        Command(
-            "decrby", arity: 3, flags: [.denyoom, .fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Takes from an integer; a missing key counts as 0.", .write(decrby)),
-        Command(
-            "incrbyfloat", arity: 3, flags: [.denyoom, .fast], group: .string, since: "2.6.0", complexity: "O(1)",
-            summary: "Adds to a number with a fraction; a missing key counts as 0.", .write(incrbyfloat)),
-    ]
+    static var table: [Command] {
+        CommandGroup.string.rows(
+            [.denyoom, .fast],
+            [
+                .write(
+                    "incr", 2, [], [.key(.rwAccessUpdate)], "1.0.0", "key",
+                    "Adds one to an integer; a missing key counts as 0.", { c throws(CommandError) in try add(c, 1) }),
+                .write(
+                    "decr", 2, [], [.key(.rwAccessUpdate)], "1.0.0", "key",
+                    "Subtracts one from an integer; a missing key counts as 0.",
+                    { c throws(CommandError) in try add(c, -1) }),
+                .write(
+                    "incrby", 3, [], [.key(.rwAccessUpdate)], "1.0.0", "key increment:i",
+                    "Adds to an integer; a missing key counts as 0.", incrby),
+                .write(
+                    "decrby", 3, [], [.key(.rwAccessUpdate)], "1.0.0", "key decrement:i",
+                    "Subtracts from an integer; a missing key counts as 0.", decrby),
+                .write(
+                    "incrbyfloat", 3, [], [.key(.rwAccessUpdate)], "2.6.0", "key increment:d",
+                    "Adds to a number with a fraction; a missing key counts as 0.", incrbyfloat),
+            ])
+    }
 
     private static func incrby(_ c: WriteContext) throws(CommandError) {
         try add(c, c.args.integer(2))

@@ -2,12 +2,15 @@ import Storage
 
 /// LCS: the longest common subsequence of two strings.
 enum LCSCommand {
-    static let table: [Command] = [
-        Command(
-            "lcs", arity: -3, keys: .range(1, 2, 1), group: .string, since: "7.0.0",
-            complexity: "O(N*M) for strings of N and M bytes",
-            summary: "Finds the longest run of bytes, gaps allowed, that two strings have in common.", .read(lcs))
-    ]
+    static var table: [Command] {
+        CommandGroup.string.rows([
+            .read(
+                "lcs", -3, [], [.keys(.roAccess, through: 2)], "7.0.0",
+                "key1 key2:k0 [LEN] [IDX] [MINMATCHLEN len:i] [WITHMATCHLEN]",
+                "Finds the longest common subsequence of two strings.", lcs
+            ).complexity("O(N*M) for strings of N and M bytes")
+        ])
+    }
 
     private struct Options {
         var length = false

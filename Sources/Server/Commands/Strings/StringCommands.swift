@@ -2,60 +2,85 @@ import Storage
 
 /// Strings as a whole. Counters, bits and LCS have files of their own.
 enum StringCommands {
-    static let table: [Command] = [
-        Command(
-            "get", arity: 2, flags: [.fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Answers the string a key holds.", .read(get)),
-        Command(
-            "set", arity: -3, flags: [.denyoom], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Makes a key hold a string, whatever it held; options add conditions and an expiry.", .write(set)),
-        Command(
-            "setnx", arity: 3, flags: [.denyoom, .fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Sets a string where there is no such key yet.", .write(setnx)),
-        Command(
-            "setex", arity: 4, flags: [.denyoom], group: .string, since: "2.0.0", complexity: "O(1)",
-            summary: "Sets a string that expires after some seconds.", .write(setex)),
-        Command(
-            "psetex", arity: 4, flags: [.denyoom], group: .string, since: "2.6.0", complexity: "O(1)",
-            summary: "Sets a string that expires after some milliseconds.", .write(psetex)),
-        Command(
-            "getset", arity: 3, flags: [.denyoom, .fast], group: .string, since: "1.0.0", complexity: "O(1)",
-            summary: "Sets a string and answers the one before.", .write(getset)),
-        Command(
-            "getdel", arity: 2, flags: [.fast], group: .string, since: "6.2.0", complexity: "O(1)",
-            summary: "Answers a string and deletes its key.", .write(getdel)),
-        Command(
-            "getex", arity: -2, flags: [.fast], group: .string, since: "6.2.0", complexity: "O(1)",
-            summary: "Answers a string, and changes or drops its expiry.", .write(getex)),
-        Command(
-            "append", arity: 3, flags: [.denyoom, .fast], group: .string, since: "2.0.0",
-            complexity: "O(1) amortised, for short tails", summary: "Adds bytes to the end of a string.",
-            .write(append)),
-        Command(
-            "strlen", arity: 2, flags: [.fast], group: .string, since: "2.2.0", complexity: "O(1)",
-            summary: "How many bytes a string has.", .read(strlen)),
-        Command(
-            "setrange", arity: 4, flags: [.denyoom], group: .string, since: "2.2.0",
-            complexity: "O(N) for N bytes written", summary: "Overwrites part of a string, filling a gap with zeros.",
-            .write(setrange)),
-        Command(
-            "getrange", arity: 4, group: .string, since: "2.4.0",
-            complexity: "O(N) for N bytes answered", summary: "Answers part of a string.", .read(getrange)),
-        Command(
-            "substr", arity: 4, group: .string, since: "1.0.0",
-            complexity: "O(N) for N bytes answered", summary: "Answers part of a string, as GETRANGE.",
-            .read(getrange)),
-        Command(
-            "mget", arity: -2, flags: [.fast], keys: .range(1, -1, 1), group: .string, since: "1.0.0",
-            complexity: "O(N) for N keys", summary: "Answers the strings that several keys hold.", .read(mget)),
-        Command(
-            "mset", arity: -3, flags: [.denyoom], keys: .range(1, -1, 2), group: .string, since: "1.0.1",
-            complexity: "O(N) for N keys", summary: "Sets several strings at once.", .write(mset)),
-        Command(
-            "msetnx", arity: -3, flags: [.denyoom], keys: .range(1, -1, 2), group: .string, since: "1.0.1",
-            complexity: "O(N) for N keys", summary: "Sets several strings where none of their keys is there yet.",
-            .write(msetnx)),
-    ]
+    static var table: [Command] {
+        CommandGroup.string.rows([
+            .read("get", 2, .fast, [.key(.roAccess)], "1.0.0", "key", "Returns the string at a key.", get),
+            .write(
+                "set", -3, .denyoom,
+                [
+                    .key(
+                        [.rwAccessUpdate, .variableFlags],
+                        note: "RW and access because of `GET`, which returns the previous value.")
+                ], "1.0.0",
+                """
+                key value [condition(NX|XX)@2.6.12] [GET@6.2.0] [expiration(EX seconds:i@2.6.12|\
+                PX milliseconds:i@2.6.12|EXAT unix-time-seconds:t@6.2.0|\
+                PXAT unix-time-milliseconds:t@6.2.0|KEEPTTL@6.0.0)]
+                """, "Sets the string at a key, replacing a value of any type.", set
+            ).history(
+                ("2.6.12", "Accepts `EX`, `PX`, `NX` and `XX`."), ("6.0.0", "Accepts `KEEPTTL`."),
+                ("6.2.0", "Accepts `GET`, `EXAT` and `PXAT`."), ("7.0.0", "Allows `GET` with `NX`.")
+            ).findingKeys(setKeys),
+            .write(
+                "setnx", 3, [.denyoom, .fast], [.key(.owInsert)], "1.0.0", "key value",
+                "Sets the string at a key that does not exist.", setnx),
+            .write(
+                "setex", 4, .denyoom, [.key(.owUpdate)], "2.0.0", "key seconds:i value",
+                "Sets a string that expires after some seconds.", setex),
+            .write(
+                "psetex", 4, .denyoom, [.key(.owUpdate)], "2.6.0", "key milliseconds:i value",
+                "Sets a string that expires after some milliseconds.", psetex),
+            .write(
+                "getset", 3, [.denyoom, .fast], [.key(.rwAccessUpdate)], "1.0.0", "key value",
+                "Sets the string at a key and returns the previous one.", getset
+            ).deprecated("6.2.0", "`SET` with `GET`"),
+            .write(
+                "getdel", 2, .fast, [.key(.rwAccessDelete)], "6.2.0", "key",
+                "Returns the string at a key and deletes the key.", getdel),
+            .write(
+                "getex", -2, .fast, [.key(.rwAccessUpdate, note: "RW and update because the expiry may change.")],
+                "6.2.0",
+                """
+                key [expiration(EX seconds:i|PX milliseconds:i|EXAT unix-time-seconds:t|\
+                PXAT unix-time-milliseconds:t|PERSIST)]
+                """, "Returns the string at a key, and sets or removes its expiry.", getex),
+            .write(
+                "append", 3, [.denyoom, .fast], [.key(.rwInsert)], "2.0.0", "key value",
+                "Appends bytes to a string; a missing key counts as empty.", append
+            ).complexity("O(1) amortised, for short tails"),
+            .read("strlen", 2, .fast, [.key(.ro)], "2.2.0", "key", "Returns the length of a string in bytes.", strlen),
+            .write(
+                "setrange", 4, .denyoom, [.key(.rwUpdate)], "2.2.0", "key offset:i value",
+                "Overwrites part of a string; a gap is filled with zero bytes.", setrange
+            ).complexity("O(N) for N bytes written"),
+            .read(
+                "getrange", 4, [], [.key(.roAccess)], "2.4.0", "key start:i end:i", "Returns part of a string.",
+                getrange
+            ).complexity("O(N) for N bytes returned"),
+            .read(
+                "substr", 4, [], [.key(.roAccess)], "1.0.0", "key start:i end:i",
+                "Returns part of a string, as GETRANGE does.", getrange
+            ).complexity("O(N) for N bytes returned").deprecated("2.0.0", "`GETRANGE`"),
+            .read(
+                "mget", -2, .fast, [.keys(.roAccess)], "1.0.0", "key...", "Returns the strings at several keys.", mget
+            ).complexity("O(N) for N keys").tips("request_policy:multi_shard"),
+            .write(
+                "mset", -3, .denyoom, [.keys(.owUpdate, step: 2)], "1.0.1", "key_value{key value}...",
+                "Sets several strings in one step.", mset
+            ).complexity("O(N) for N keys").tips("request_policy:multi_shard response_policy:all_succeeded"),
+            .write(
+                "msetnx", -3, .denyoom, [.keys(.owInsert, step: 2)], "1.0.1", "key_value{key value}...",
+                "Sets several strings in one step, unless one of the keys exists.", msetnx
+            ).complexity("O(N) for N keys").tips("request_policy:multi_shard response_policy:agg_min"),
+        ])
+    }
+
+    /// The key; only GET makes SET read it.
+    private static let setKeys: KeyFinder = { args, body in
+        let reads = args.count > 3 && (3..<args.count).contains { args[$0].equals(ignoringCase: "get") }
+        body(1, reads ? .rwAccessUpdate : .owUpdate)
+        return true
+    }
 
     // MARK: - The hot path: no allocation, no String
 

@@ -1,28 +1,27 @@
 import Storage
 
 enum TransactionCommands {
-    static let table: [Command] = [
-        Command(
-            "multi", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .none,
-            group: .transactions, since: "1.2.0", complexity: "O(1)",
-            summary: "Begins a transaction: what follows is queued until EXEC.", .connection(multi)),
-        Command(
-            "exec", arity: 1, flags: [.noscript, .loading, .stale, .skipSlowlog], keys: .none, group: .transactions,
-            since: "1.2.0", complexity: "Depends on the commands queued",
-            summary: "Executes what was queued, unless a watched key has changed.", .connection(exec)),
-        Command(
-            "discard", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .none,
-            group: .transactions, since: "2.0.0", complexity: "O(N) for N commands queued",
-            summary: "Forgets what was queued and what is watched.", .connection(discard)),
-        Command(
-            "watch", arity: -2, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .range(1, -1, 1),
-            group: .transactions, since: "2.2.0", complexity: "O(1) for each key",
-            summary: "Makes the next EXEC do nothing if a key is changed until then.", .connection(watch)),
-        Command(
-            "unwatch", arity: 1, flags: [.noscript, .loading, .stale, .fast, .allowBusy], keys: .none,
-            group: .transactions, since: "2.2.0", complexity: "O(1)",
-            summary: "Forgets which keys are watched.", .connection(unwatch)),
-    ]
+    static var table: [Command] {
+        CommandGroup.transactions.rows(
+            [.noscript, .loading, .stale],
+            [
+                .connection(
+                    "multi", 1, [.fast, .allowBusy, .unqueued, .beginsTransaction], "1.2.0", "",
+                    "Begins a transaction.", multi),
+                .connection(
+                    "exec", 1, [.skipSlowlog, .unqueued, .runsTransaction], "1.2.0", "",
+                    "Executes the commands of a transaction.", exec
+                ).complexity("Depends on the commands queued"),
+                .connection(
+                    "discard", 1, [.fast, .allowBusy, .unqueued], "2.0.0", "", "Discards a transaction.", discard
+                ).complexity("O(N) for N commands queued"),
+                .connection(
+                    "watch", -2, [.fast, .allowBusy, .unqueued], "2.2.0", "key...",
+                    "Watches keys: if one changes, the next transaction is not executed.", watch
+                ).keys([.keys(.ro)]).complexity("O(1) for each key"),
+                .connection("unwatch", 1, [.fast, .allowBusy], "2.2.0", "", "Stops watching all keys.", unwatch),
+            ])
+    }
 
     private static func multi(_ c: ConnectionContext) throws(CommandError) {
         if c.session.flags.contains(.multi) { throw .nestedMulti }
