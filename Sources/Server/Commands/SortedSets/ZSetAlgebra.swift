@@ -53,7 +53,8 @@ enum ZSetAlgebra {
         write(difference(request), request.withScores, c.reply)
     }
     private static func zunionstore(_ c: WriteContext) throws(CommandError) {
-        store(union(try Request(c.reading, c.args, first: 2, name: "zunionstore", [.weights, .aggregate])), c, "zunionstore")
+        let request = try Request(c.reading, c.args, first: 2, name: "zunionstore", [.weights, .aggregate])
+        store(union(request), c, "zunionstore")
     }
     private static func zinterstore(_ c: WriteContext) throws(CommandError) {
         let request = try Request(c.reading, c.args, first: 2, name: "zinterstore", [.weights, .aggregate])
