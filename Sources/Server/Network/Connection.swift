@@ -51,20 +51,21 @@ final class Connection<S: Service>: Transport {
 
     // MARK: Input
 
-    /// Takes what has come, once; true when there may be more.
-    @inline(__always) func receive(_ scratch: UnsafeMutableRawPointer, _ size: Int) -> Bool {
-        if !state.receives { return false }
+    /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that there is no more, 0 that nothing is
+    /// to be expected.
+    @inline(__always) func receive(_ scratch: UnsafeMutableRawPointer, _ size: Int) -> Int {
+        if !state.receives { return 0 }
         switch stream.receive(scratch, size) {
         case .moved(let count):
             let bytes = Bytes(scratch, count)
             if let link { link.received(bytes) } else { service.receive(session, bytes) }
             afterExecution()
-            return count == size
+            return count
         case .needsRead: break
         case .needsWrite: perform(state.blocked())
         case .ended: close()
         }
-        return false
+        return 0
     }
 
     /// Goes on with input that was kept while the session was blocked.

@@ -177,7 +177,8 @@ final class EventLoop<S: Service> {
             guard let address = UnsafeRawPointer(bitPattern: UInt(word)) else { continue }
             Unmanaged<Connection<S>>.fromOpaque(address)._withUnsafeGuaranteedRef {
                 if event.events & Self.output != 0 { $0.canWrite() }
-                if $0.receive(scratch, Self.receiveSize) || event.events & Self.ends != 0 { unread.append($0) }
+                let count = $0.receive(scratch, Self.receiveSize)
+                if count == Self.receiveSize || event.events & Self.ends != 0 { unread.append($0) }
             }
         }
     }
@@ -185,7 +186,10 @@ final class EventLoop<S: Service> {
     @inline(never) private func receiveUnread() {
         let connections = unread
         unread = []
-        for connection in connections where connection.receive(scratch, Self.receiveSize) { unread.append(connection) }
+        // Also after a part that was not full: the edge that told of an end has been there already.
+        for connection in connections {
+            if connection.receive(scratch, Self.receiveSize) > 0 { unread.append(connection) }
+        }
     }
 
     /// Descriptors that are no connections.

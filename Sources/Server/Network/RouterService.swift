@@ -20,7 +20,7 @@ extension Router: Service {
     }
 
     func endTurn(repliesTo connections: Int) {
-        sessionsWithReplies &+= connections
+        clientsWithReplies &+= connections
         onEndOfTurn?()
     }
 
