@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 void cshims_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
@@ -42,4 +44,23 @@ int cshims_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONB
 
 int cshims_allocate(int file, int64_t offset, int64_t length) {
     return fallocate(file, FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+// Through syscall(2): the wrappers of a process with threads are cancellation points, which cost two atomic operations.
+
+ssize_t cshims_receive(int socket, void *bytes, size_t size) {
+    return syscall(SYS_recvfrom, socket, bytes, size, 0, NULL, NULL);
+}
+
+ssize_t cshims_send(int socket, const void *bytes, size_t size) {
+    return syscall(SYS_sendto, socket, bytes, size, MSG_NOSIGNAL, NULL, 0);
+}
+
+ssize_t cshims_send_vectors(int socket, const struct iovec *vectors, size_t count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)vectors, .msg_iovlen = count};
+    return syscall(SYS_sendmsg, socket, &message, MSG_NOSIGNAL);
+}
+
+int cshims_epoll_wait(int poll, struct epoll_event *events, int capacity, int milliseconds) {
+    return (int)syscall(SYS_epoll_pwait, poll, events, capacity, milliseconds, NULL, 0);
 }

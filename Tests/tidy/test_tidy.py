@@ -28,9 +28,9 @@ IMPORTED_BY = {
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/MemoryStatistics.swift",
 }
-# Who may call our C: in the server the network and persistence; in Storage what prefetches, formats numbers,
+# Who may call our C: in the server the network, jobs and persistence; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
-CSHIMS_FOLDERS = ("Server/Network/", "Server/Persistence/")
+CSHIMS_FOLDERS = ("Server/Network/", "Server/Jobs/", "Server/Persistence/")
 CSHIMS_FILES = {
     "Storage/Base/DoubleText.swift",
     "Storage/Base/Mailbox.swift",
@@ -51,7 +51,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": ["Durability", "AOF", "RDB", "Snapshot", "Digest", "Log", "Keyspace", "Types", "Rows", "Memory", "Files", "Base"],
     "Server": [
-        "App", "Commands", "Persistence", "Transfer", "Network", "Router", "Clients", "Registry", "Propagation",
+        "App", "Commands", "Persistence", "Transfer", "Network", "Router", "Jobs", "Clients", "Registry", "Propagation",
         "Observability", "Config", "RESP",
     ],
 }

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 /// Asks the CPU to bring the cache line at `p` near. Never faults.
 static inline void cshims_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
@@ -38,6 +40,12 @@ const void *cshims_find(const void *data, size_t length, const void *needle, siz
 
 /// Accepts a connection: a non-blocking descriptor, closed on exec; -1 with errno.
 int cshims_accept(int listener);
+
+/// recv(2) without flags, send(2) and sendmsg(2) that raise no SIGPIPE, and epoll_wait(2): results and errno as there.
+ssize_t cshims_receive(int socket, void *bytes, size_t size);
+ssize_t cshims_send(int socket, const void *bytes, size_t size);
+ssize_t cshims_send_vectors(int socket, const struct iovec *vectors, size_t count);
+int cshims_epoll_wait(int poll, struct epoll_event *events, int capacity, int milliseconds);
 
 /// Sets disk blocks aside for a file without changing its size: 0, or -1 with errno.
 int cshims_allocate(int file, int64_t offset, int64_t length);

@@ -36,7 +36,9 @@ enum Launcher {
             }
         }
         do throws(StorageError) {
-            let loop = try EventLoop(router)
+            let loop = try EventLoop(router, server.links, config)
+            router.closeListeners = { loop.closeListeners() }
+            router.turn = { loop.turn(waiting: $0) }
             log.setRole(.master)
             // Redis's banner; its test suite waits for this form.
             log.notice("Port: \(settings.port), PID: \(getpid())")
@@ -64,7 +66,6 @@ enum Launcher {
             if log.isStandardOutput { exit(1) }
             fail("\(error)")
         }
-        exit(0)
     }
 
     private static func writeProcessID(_ path: ByteString, _ log: Logger) {

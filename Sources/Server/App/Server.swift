@@ -5,6 +5,7 @@ import Storage
 final class Server {
     let router: Router
     let persistence: PersistenceControl
+    let links: Links
     let migrations: Migrations
     var config: Config { router.config }
     var logger: Logger { router.logger }
@@ -14,7 +15,8 @@ final class Server {
     ) {
         router = Router(config: config, logger: logger, commands: commands)
         persistence = PersistenceControl(router)
-        migrations = Migrations(router)
+        links = Links(router.jobs)
+        migrations = Migrations(router, links)
         router.services.install(persistence)
         router.services.install(migrations)
     }

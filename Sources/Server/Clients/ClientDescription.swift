@@ -31,9 +31,10 @@ enum ClientDescription {
         let inputFree = session.input.capacity - session.input.count
         let multi = session.flags.contains(.multi) ? session.transaction.queue.count : -1
         // Redis has a fixed buffer, and a list for what does not fit; here there is one buffer, shown as if it were cut.
-        let pending = session.pendingOutput
+        let pending = session.queue.pending
         let inFixed = min(pending, Session.fixedOutput)
-        let inList = pending > inFixed ? max(pending, session.output.capacity) - inFixed : 0
+        let capacity = session.output.capacity + session.queue.sharedCount
+        let inList = pending > inFixed ? max(pending, capacity) - inFixed : 0
         var arguments = session.waiter?.request.argumentBytes ?? 0
         if session === executing, let current { for i in 0..<current.count { arguments += current[i].count } }
         text("id", "\(session.id)", out, first: true)
@@ -56,7 +57,7 @@ enum ClientDescription {
         number("rbs", min(session.output.capacity, Session.fixedOutput), out)
         number("rbp", inFixed, out)
         number("obl", inFixed, out)
-        number("oll", inList > 0 ? 1 : 0, out)
+        number("oll", inList > 0 ? 1 + session.queue.chunkCount : 0, out)
         number("omem", inList, out)
         number("tot-mem", session.memoryUsage, out)
         text("events", pending > 0 ? "rw" : "r", out)

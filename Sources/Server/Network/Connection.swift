@@ -1,61 +1,82 @@
 import Glibc
 import Storage
 
-// Invariant of this file: `socket` is open until the loop closes the connection at the end of a turn; after `isClosing`
-// nothing is read or written any more.
+// Invariant of this file: the stream is open, and the loop holds the connection, until the loop closes it at the end of
+// a turn; the loop and its service outlive it. After `closing` nothing is read or written any more.
 
-/// One socket and its client.
-final class Connection: Transport {
-    let socket: Int32
-    private unowned(unsafe) let loop: EventLoop
-    private unowned(unsafe) let server: Router
-    var client: Session?
-    private var isFlushScheduled = false
-    private var isClosing = false
-    private var wantsWritable = false
-    /// Is among the loop's stalled connections.
-    private var isCountedStalled = false
-    private var sentBytes = 0
-    override var sent: Int { sentBytes }
+/// One socket and its session.
+final class Connection<S: Service>: Transport {
+    let stream: ByteStream
+    let session: Session
+    /// Whoever opened an outbound connection; nil for a client's.
+    let link: Link?
+    private(set) var state: ConnectionState
+    private unowned(unsafe) let loop: EventLoop<S>
+    private unowned(unsafe) let service: S
 
     /// Since when the output has been above the soft limit, in seconds since 1970; 0: it is not.
     private var overSoftLimitSince: Int64 = 0
 
     /// Output capacity that an idle connection keeps.
-    private static let keptOutput = 64 << 10
+    private static var keptOutput: Int { 64 << 10 }
 
-    init(_ socket: Int32, _ loop: EventLoop, _ server: Router) {
-        self.socket = socket
+    /// A client's connection, from `peer`. Throws what to tell the other side instead.
+    init(_ stream: ByteStream, from peer: Peer, _ loop: EventLoop<S>, _ service: S) throws(CommandError) {
+        session = try service.connect(peer)
+        self.stream = stream
         self.loop = loop
-        self.server = server
+        self.service = service
+        link = nil
+        state = .open
         super.init()
+        session.transport = self
     }
 
-    override var descriptor: Int { Int(socket) }
+    /// A connection that `link` is opening.
+    init(_ stream: ByteStream, to link: Link, _ loop: EventLoop<S>, _ service: S) {
+        session = service.makeSession()
+        self.stream = stream
+        self.loop = loop
+        self.service = service
+        self.link = link
+        state = .connecting
+        super.init()
+        session.flags.insert(.internal)
+        session.transport = self
+    }
+
+    deinit { session.transport = nil }
+
+    override var descriptor: Int { Int(stream.socket) }
 
     // MARK: Input
 
-    func read(_ scratch: UnsafeMutableRawPointer, _ size: Int) {
-        guard let client, !isClosing else { return }
-        // Not read and write, which first find out what kind of file this is: 2 % of a GET's time.
-        let count = recv(socket, scratch, size, 0)
-        if count <= 0 {
-            if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
-            return close()
+    /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that there is no more, 0 that nothing is
+    /// to be expected.
+    @inline(__always) func receive(_ scratch: UnsafeMutableRawPointer, _ size: Int) -> Int {
+        if !state.receives { return 0 }
+        switch stream.receive(scratch, size) {
+        case .moved(let count):
+            let bytes = Bytes(scratch, count)
+            if let link { link.received(bytes) } else { service.receive(session, bytes) }
+            afterExecution()
+            return count
+        case .needsRead: break
+        case .needsWrite: perform(state.blocked())
+        case .ended: close()
         }
-        server.receive(client, Bytes(scratch, count))
-        afterExecution(client)
+        return 0
     }
 
-    /// Goes on with input that was kept while the client was blocked.
+    /// Goes on with input that was kept while the session was blocked.
     func resume() {
-        guard let client, !isClosing else { return }
-        server.resume(client)
-        afterExecution(client)
+        if !state.receives { return }
+        service.resume(session)
+        afterExecution()
     }
 
-    @inline(__always) private func afterExecution(_ client: Session) {
-        if client.output.count > 0 || client.flags.contains(.closeAfterReply) || client.output.isOverflowed {
+    @inline(__always) private func afterExecution() {
+        if session.output.count > 0 || session.flags.contains(.closeAfterReply) || session.output.isOverflowed {
             scheduleFlush()
         }
     }
@@ -63,100 +84,110 @@ final class Connection: Transport {
     // MARK: Output
 
     override func scheduleFlush() {
-        if isClosing { return }
-        guard let client else { return }
-        // While the socket is full, no flush looks at how much has piled up.
-        if client.output.isOverflowed || (wantsWritable && isOverLimit(client)) { return closeOverLimit(client) }
-        if isFlushScheduled { return }
-        isFlushScheduled = true
-        if !wantsWritable { loop.scheduleFlush(self) }
+        if session.output.isOverflowed && state != .closing { return closeOverLimit() }
+        perform(state.outputAdded(isLast: session.flags.contains(.closeAfterReply)))
     }
 
-    func canWrite() {
-        guard wantsWritable else { return }
-        wantsWritable = false
-        loop.watchWritable(socket, false)
-        isFlushScheduled = true
-        loop.scheduleFlush(self)
-    }
+    /// The socket can be written.
+    func canWrite() { perform(state.writable()) }
 
     /// At the end of a turn: what may leave leaves.
     func flush() {
-        guard let client, !isClosing else { return }
-        if client.ackOffset > server.acknowledgedOffset { return loop.waitForLog(self) }
-        isFlushScheduled = false
-        let output = client.output
-        if output.isOverflowed { return closeOverLimit(client) }
-        server.statistics.outputMaximum.note(output.count - sentBytes)
-        while sentBytes < output.count {
-            let count = send(socket, output.base + sentBytes, output.count - sentBytes, Int32(MSG_NOSIGNAL))
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno != EAGAIN { return close() }
-                isFlushScheduled = true
-                wantsWritable = true
-                loop.watchWritable(socket, true)
-                if !isCountedStalled { loop.addStalled(self) }
-                isCountedStalled = true
-                return keepRest(client)
+        switch state {
+        case .flushing, .closingAfterReply: break
+        case .connecting, .open, .writingBlocked, .closingBlocked, .closing: return
+        }
+        if session.ackOffset > service.acknowledgedOffset { return loop.waitForLog(self) }
+        if session.output.isOverflowed { return closeOverLimit() }
+        service.statistics.outputMaximum.note(session.queue.pending)
+        while session.queue.pending > 0 {
+            switch send() {
+            case .moved(let count):
+                session.queue.remove(count)
+                service.statistics.bytesWritten &+= count
+            case .needsWrite:
+                perform(state.blocked())
+                return keepRest()
+            // What is to be read first comes with the next input.
+            case .needsRead: return loop.scheduleFlush(self)
+            case .ended: return close()
             }
-            sentBytes += count
-            server.statistics.bytesWritten &+= count
         }
-        sentBytes = 0
         overSoftLimitSince = 0
-        output.removeAll(keepingAtMost: Connection.keptOutput)
-        output.limit = client.outputLimit
-        if client.flags.contains(.closeAfterReply) { close() }
+        session.queue.reset(keepingAtMost: Self.keptOutput)
+        perform(state.flushed())
     }
 
-    /// The socket is full. What has left goes out of the buffer too once it is most of it: a client that never quite
-    /// catches up must not have all its output kept.
-    private func keepRest(_ client: Session) {
-        if sentBytes > 1 << 20 && sentBytes > client.output.count / 2 {
-            client.output.removeFirst(sentBytes)
-            sentBytes = 0
+    /// One system call: for the buffer alone, but where chunks of others stand in it.
+    @inline(__always) private func send() -> ByteStream.Outcome {
+        if session.queue.sharedCount == 0 {
+            return stream.send(session.output.base + session.queue.sent, session.queue.pending)
         }
-        client.updateOutputLimit()
-        if isOverLimit(client) { closeOverLimit(client) }
+        return session.queue.withVectors { stream.send($0, $1) }
     }
 
-    /// Whether more waits to be sent than `client-output-buffer-limit` has for this class of client.
-    private func isOverLimit(_ client: Session) -> Bool {
-        let limit = client.outputBufferLimit
-        let waiting = client.output.count - sentBytes
-        if waiting > client.outputLimit { return true }
+    /// The socket is full. What has left is freed too once it is most of it: a client that never quite catches up must
+    /// not have all its output kept.
+    private func keepRest() {
+        if session.queue.isMostlySent { session.queue.compact() }
+        checkOutputLimit()
+    }
+
+    /// Ends the connection when more waits to be sent than `client-output-buffer-limit` has for this class of client. The
+    /// soft limit is one of time too: it is looked at also while nothing is written.
+    func checkOutputLimit() { if state != .closing && isOverLimit() { closeOverLimit() } }
+
+    private func isOverLimit() -> Bool {
+        let limit = session.outputBufferLimit
+        let waiting = session.queue.pending
+        if waiting > session.queue.limit { return true }
         guard limit.soft > 0 && waiting - Session.fixedOutput > limit.soft else {
             overSoftLimitSince = 0
             return false
         }
-        let now = server.keyspace.now / 1000
+        let now = wallClockMilliseconds() / 1000
         if overSoftLimitSince == 0 { overSoftLimitSince = now }
         return now - overSoftLimitSince > limit.softSeconds
     }
 
-    /// The socket is full. Called by the timer, which forgets those that are not.
-    func isStillStalled() -> Bool {
-        isCountedStalled = wantsWritable && !isClosing
-        return isCountedStalled
-    }
-    /// The soft limit is one of time too: it is looked at also while nothing is written.
-    func checkOutputLimit() { if let client, isOverLimit(client) { closeOverLimit(client) } }
-
-    private func closeOverLimit(_ client: Session) {
-        server.statistics.outputBufferDisconnections += 1
-        server.logger.warning(
-            "Client id=\(client.id) addr=\(client.address) is closed: its output is over client-output-buffer-limit.")
+    private func closeOverLimit() {
+        service.statistics.outputBufferDisconnections += 1
+        service.logger.warning(
+            "Client id=\(session.id) addr=\(session.address) is closed: its output is over client-output-buffer-limit.")
         close()
     }
 
-    override func close() {
-        if isClosing { return }
-        isClosing = true
-        // At once, as it is to take no element of a list any more.
-        if let client { server.stopWaiting(client) }
-        loop.scheduleClose(self)
+    // MARK: State
+
+    @inline(__always) private func perform(_ action: ConnectionState.Action) {
+        if action == .none { return }
+        if action == .scheduleFlush { return loop.scheduleFlush(self) }
+        performRarely(action)
     }
+    @inline(never) private func performRarely(_ action: ConnectionState.Action) {
+        switch action {
+        case .none, .scheduleFlush: break
+        case .checkLimit: checkOutputLimit()
+        case .watchWritable: loop.watchWritable(self, true)
+        case .unwatchWritable:
+            loop.watchWritable(self, false)
+            loop.scheduleFlush(self)
+        case .finishConnecting: finishConnecting()
+        case .close:
+            // At once, as it is to take no element of a list any more.
+            service.stopWaiting(session)
+            loop.scheduleClose(self)
+            link?.closed()
+        }
+    }
+
+    private func finishConnecting() {
+        if SocketOptions.error(stream.socket) != 0 { return close() }
+        perform(state.connected())
+        link?.connected()
+    }
+
+    override func close() { perform(state.close()) }
 
     override func scheduleResume() { loop.scheduleResume(self) }
 }

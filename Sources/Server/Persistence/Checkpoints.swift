@@ -19,7 +19,7 @@ extension PersistenceControl {
     func requestSave() {
         wantsSave = true
         saveStarted = wallClockMilliseconds() / 1000
-        server.flushAcknowledged()
+        server.waker.wake()
     }
 
     /// The cut. None is running. Waits for the next log segment where that was not prepared. Throws when the log cannot go
@@ -49,11 +49,11 @@ extension PersistenceControl {
         if checkpointer.isRunning {
             let isMore = checkpointer.step(
                 budgetNanoseconds: PersistenceControl.slice, mayCommit: !(log?.isRotating ?? false))
-            if isMore && !checkpointer.isBlocked { server.flushAcknowledged() }
+            if isMore && !checkpointer.isBlocked { server.waker.wake() }
             if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
         } else if checkpointer.isMarking {
             if checkpointer.mark(budgetNanoseconds: PersistenceControl.slice) || wantsSave {
-                server.flushAcknowledged()
+                server.waker.wake()
             }
         } else if wantsSave {
             checkpointer.prepare()
@@ -65,7 +65,7 @@ extension PersistenceControl {
                 checkpointFailed(error)
                 checkpointEnded()
             }
-            server.flushAcknowledged()
+            server.waker.wake()
         }
     }
 
@@ -110,12 +110,12 @@ extension PersistenceControl {
             server.logger.warning("\(error)")
             isWritingAll = true
             wantsSave = true
-            server.flushAcknowledged()
+            server.waker.wake()
             return
         case .failure(let error):
             checkpointFailed(error)
             // The handed over keys are to be marked again.
-            server.flushAcknowledged()
+            server.waker.wake()
         }
         checkpointEnded()
     }

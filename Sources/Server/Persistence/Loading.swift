@@ -47,52 +47,28 @@ extension PersistenceControl {
         nextTurn = monotonicNanoseconds() + Self.turnInterval
     }
 
-    /// Has turns until `work`, which another thread does, is done. `work` tells the progress, and ends early when that
-    /// says so.
+    /// Has turns until `work`, which another thread does, is done. `work` tells the progress in bytes, and ends early when
+    /// it is cancelled.
     func loadElsewhere<T: Sendable>(
-        _ work: @escaping @Sendable (LoadingProgress) throws(StorageError) -> T
+        _ work: @escaping @Sendable (BackgroundJob) throws(StorageError) -> T
     ) throws(StorageError) -> T {
-        let progress = LoadingProgress()
-        let outcome = Mailbox<Result<T, StorageError>>()
-        let wake = server.flushAcknowledged
-        startThread(named: "import") {
-            defer { progress.hasEnded.store(true, ordering: .releasing) }
-            do throws(StorageError) {
-                outcome.send(.success(try work(progress)))
-            } catch {
-                outcome.send(.failure(error))
-            }
-            wake()
-        }
-        loadingElsewhere = progress
-        defer { loadingElsewhere = nil }
+        var outcome: Result<T, StorageError>?
+        let job = server.jobs.start("import", work) { outcome = $0 }
         while true {
-            if let outcome = outcome.poll() { return try outcome.get() }
-            expectLoading(bytes: progress.total.load(ordering: .relaxed))
-            loadingLoadedBytes = progress.loaded.load(ordering: .relaxed)
+            server.jobs.complete()
+            if let outcome { return try outcome.get() }
+            expectLoading(bytes: job.total.load(ordering: .relaxed))
+            loadingLoadedBytes = job.done.load(ordering: .relaxed)
             haveTurn(waiting: Self.turnWait)
         }
     }
 
     /// The server ends while it loads: nothing is saved, as nothing has changed.
     func endWhileLoading() -> Never {
-        if let progress = loadingElsewhere {
-            progress.isCancelled.store(true, ordering: .relaxed)
-            let deadline = monotonicNanoseconds() + Self.cancelWait
-            while !progress.hasEnded.load(ordering: .acquiring) && monotonicNanoseconds() < deadline { usleep(1000) }
-        }
+        server.jobs.cancelAll(within: Self.cancelWait)
         // Of an import nothing is left, unless the directory is another server's.
         if lock != nil { NewSnapshot.removeLeftovers(of: snapshotPath, isOurs: true) }
         leave(0)
     }
     private static let cancelWait: UInt64 = 500_000_000
-}
-
-/// How far work on another thread has come. Shared by that thread and the loop.
-final class LoadingProgress: Sendable {
-    let total = Atomic<Int>(0)
-    let loaded = Atomic<Int>(0)
-    /// The work is to end.
-    let isCancelled = Atomic<Bool>(false)
-    let hasEnded = Atomic<Bool>(false)
 }

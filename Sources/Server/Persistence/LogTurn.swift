@@ -120,7 +120,7 @@ extension PersistenceControl: StreamReader {
     /// The log begins. Waits for a checkpoint that names it, as SAVE does: what is acknowledged from here on must not hang
     /// on a snapshot that does not know of the log.
     func startLog() throws(StorageError) {
-        let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
+        let wake = { @Sendable [waker = server.waker] in waker.wake() }
         let new = makeLog(wake)
         try finishCheckpoint()
         LogWriter.waitForRemovals()

@@ -21,8 +21,6 @@ final class PersistenceControl: KeyspaceObserver {
     var nextTurn = UInt64.max
     /// The log is replayed, with the settings' limits lifted.
     var isReplaying = false
-    /// What another thread loads.
-    var loadingElsewhere: LoadingProgress?
     /// The keyspace's `dirty` at the cut of the last checkpoint that succeeded.
     var changesAtLastSave = 0
     /// The keyspace's `dirty` after a FLUSHALL whose own save is still to come; what was before does not count.

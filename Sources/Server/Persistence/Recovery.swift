@@ -21,7 +21,7 @@ extension PersistenceControl {
         if state != .ready && owner == nil { try refuseEmptyDirectory(directory) }
         let imported = state == .ready ? nil : try importRedisData(hasLog: owner != nil)
         if imported != nil { state = .ready }
-        let wake = { @Sendable [wake = server.flushAcknowledged] in wake() }
+        let wake = { @Sendable [waker = server.waker] in waker.wake() }
         checkpointer = Checkpointer(keyspace: server.keyspace, path: snapshotPath, wake: wake)
         var recovered: RecoveredLog?
         if state == .ready {

@@ -84,12 +84,12 @@ extension PersistenceControl {
         options.reading.dropExpiredAt = dropExpiredAt
         options.reading.databases = Int32(clamping: server.config.settings.databases)
         options.reading.allowTail = hasTail
-        return try loadElsewhere { [options] (progress) throws(StorageError) in
+        return try loadElsewhere { [options] (job) throws(StorageError) in
             var options = options
             options.progress = {
-                progress.total.store(Int(clamping: $0.fileSize), ordering: .relaxed)
-                progress.loaded.store(Int(clamping: $0.bytesRead), ordering: .relaxed)
-                return !progress.isCancelled.load(ordering: .relaxed)
+                job.total.store(Int(clamping: $0.fileSize), ordering: .relaxed)
+                job.done.store(Int(clamping: $0.bytesRead), ordering: .relaxed)
+                return !job.isCancelled
             }
             return try RDBImporter.build(from: path, at: destination, options)
         }

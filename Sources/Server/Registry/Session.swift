@@ -44,26 +44,13 @@ struct ClientFlags: OptionSet, Sendable {
     ]
 }
 
-/// The connection behind a client, as seen by the layers above the network. The network's subclass does the work; the
-/// methods here do nothing, for clients without a connection.
-class Transport {
-    /// There is output that should leave at the end of this turn.
-    func scheduleFlush() {}
-    /// Ends the connection without sending what is left.
-    func close() {}
-    /// Executes the input that was kept while the client was blocked; called at the end of a turn.
-    func scheduleResume() {}
-    var descriptor: Int { -1 }
-    /// Bytes at the start of the client's output that have left.
-    var sent: Int { 0 }
-    init() {}
-}
-
 /// Who executes commands: a connection, the replayed log, later a script or the link to a master. It has the state that
 /// commands act in, from the selected database to the transaction. Confined to the loop.
 final class Session {
     let id: UInt64
     let output = OutputBuffer(capacity: 256)
+    /// What of it, and of chunks shared with others, has not been sent.
+    var queue: OutputQueue
     let reply: ReplyWriter
     /// What has come in of a request that is not complete, or not executed yet because the client is blocked.
     let input = OutputBuffer(capacity: 16)
@@ -82,7 +69,8 @@ final class Session {
     var transaction = Transaction()
     /// Replies leave when the propagation stream is safe up to this offset.
     var ackOffset = 0
-    weak var transport: Transport?
+    /// The connection sets this when it opens and takes it back before it is freed.
+    unowned(unsafe) var transport: Transport?
 
     var name = ""
     var libraryName = ""
@@ -108,24 +96,22 @@ final class Session {
         self.services = services
         database = services.keyspace.databases[0]
         reply = ReplyWriter(output)
+        queue = OutputQueue(output)
         created = now
         lastInteraction = now
     }
 
-    /// Bytes that may wait to be sent, by `client-output-buffer-limit` and the client's class; `.max`: any number. What
-    /// changes the class of a client calls this.
+    /// Takes the limit that `client-output-buffer-limit` has for the client's class. What changes the class of a client
+    /// calls this.
     func updateOutputLimit() {
         let limit = outputBufferLimit.hard
         // To strangers not more is given than the fixed buffer.
         if flags.contains(.unauthenticated) {
-            outputLimit = Session.fixedOutput
+            queue.limit = Session.fixedOutput
         } else {
-            outputLimit = limit > 0 && limit < .max - Session.fixedOutput ? limit + Session.fixedOutput : .max
+            queue.limit = limit > 0 && limit < .max - Session.fixedOutput ? limit + Session.fixedOutput : .max
         }
-        let sent = transport?.sent ?? 0
-        output.limit = outputLimit < .max - sent ? outputLimit + sent : .max
     }
-    private(set) var outputLimit = Int.max
     /// What `client-output-buffer-limit` says for the client's class. It is for what is beyond `fixedOutput`.
     var outputBufferLimit: OutputBufferLimits.Limit {
         let limits = services.outputLimits
@@ -140,13 +126,10 @@ final class Session {
     static let fixedOutput = 16 << 10
     /// Bytes that this connection takes, roughly: its buffers, and what it has queued or waits with.
     var memoryUsage: Int {
-        Self.fixedMemory + input.capacity + output.capacity + transaction.memoryUsage
+        Self.fixedMemory + input.capacity + output.capacity + queue.sharedCount + transaction.memoryUsage
             + (waiter?.request.memoryUsage ?? 0)
     }
     private static let fixedMemory = 1024
-
-    /// Replies that have not left.
-    var pendingOutput: Int { output.count - (transport?.sent ?? 0) }
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
     /// On this machine: over a Unix socket, or from a loopback address.
@@ -157,6 +140,13 @@ final class Session {
     func send(_ body: (ReplyWriter) -> Void) {
         if !flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
         body(reply)
+        transport?.scheduleFlush()
+    }
+
+    /// Has a chunk sent that other sessions may send too. Outside of a command.
+    func send(shared chunk: SharedChunk) {
+        if !flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
+        queue.append(chunk)
         transport?.scheduleFlush()
     }
 }

@@ -44,13 +44,17 @@ final class Router {
     private(set) var slowlogNanoseconds: UInt64 = .max
     private(set) var queryBufferLimit = 1 << 30
 
+    // MARK: Other threads
+    /// Has the loop call `woken`.
+    let waker = Waker()
+    let jobs: Jobs
+
     // MARK: Hooks
     /// Called once a turn, when commands have been executed and before replies leave: writes the log.
     var onEndOfTurn: (() -> Void)?
     /// Called `hz` times a second after the router's own periodic work.
     var onCron: (() -> Void)?
-    /// Replies whose `ackOffset` is beyond this wait. Advanced by whoever syncs the log, who then calls
-    /// `flushAcknowledged`.
+    /// Replies whose `ackOffset` is beyond this wait. Advanced by whoever syncs the log, who then wakes the loop.
     var acknowledgedOffset = Int.max
     /// Clients that got replies since the log was last written.
     var clientsWithReplies = 0
@@ -58,22 +62,16 @@ final class Router {
     var holdsReads = false
     /// What those are.
     var recentWrites = RecentWrites()
-    /// May be called from any thread: on the loop, `acknowledge` runs, and what waited leaves.
-    var flushAcknowledged: @Sendable () -> Void = {}
-    /// On the loop, before waiting replies are looked at: brings `acknowledgedOffset` up to date.
+    /// After `waker.wake()`, before waiting replies are looked at: brings `acknowledgedOffset` up to date.
     var onAcknowledge: (() -> Void)?
-    /// On the loop, after something woke it: work that another thread did may be done.
-    var onWake: [() -> Void] = []
     /// RESET: what other parts hold for the client goes, such as subscriptions.
     var onReset: ((Session) -> Void)?
     /// A connection is gone.
     var onDisconnect: ((Session) -> Void)?
-    /// SIGTERM or SIGINT came. The default stops at once.
+    /// SIGTERM or SIGINT came; nil: the process ends at once.
     var requestShutdown: ((_ signal: Int32) -> Void)?
     /// What the service manager that started the server should hear, in its form; nil: there is none.
     var onSupervisorNews: ((String) -> Void)?
-    /// Closes listeners and connections and ends the loop: the network's.
-    var stop: () -> Void = {}
     /// Ends listening, and removes the file of a Unix socket: the network's.
     var closeListeners: () -> Void = {}
     /// A turn of the loop within other work, waiting so many milliseconds for something to happen: the network's.
@@ -97,6 +95,7 @@ final class Router {
         keyspace.now = wallClockMilliseconds()
         work = PendingWork()
         stream = PropagationStream(work)
+        jobs = Jobs(waker)
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
             events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
@@ -104,6 +103,7 @@ final class Router {
         watchers = Watchers(keyspace)
         services.install(self)
         keyspace.observe(.expired, by: self)
+        jobs.run = { [unowned self] completion in unit(.job, completion) }
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in
             settingsChanged()
@@ -141,14 +141,13 @@ final class Router {
 
     // MARK: - Clients
 
-    /// A new connection's client. nil: too many, with the error to send.
-    func connect(_ transport: Transport) -> Session? {
+    /// A new connection's session. nil: there are too many.
+    func connect() -> Session? {
         if sessions.count >= config.settings.maxClients {
             statistics.connectionsRejected += 1
             return nil
         }
         let session = makeSession()
-        session.transport = transport
         services.requireAuthentication(session)
         sessions[session.id] = session
         statistics.connectionsReceived += 1

@@ -1,51 +1,71 @@
 import Storage
 
-/// MIGRATE, on the loop's side. While keys are on their way, commands that write are put off: what is deleted here is
+/// What one MIGRATE sends to another server.
+struct Migration {
+    let host: String
+    let port: String
+    /// The database there.
+    let database: Int64
+    /// The request for AUTH; empty: none is sent.
+    let authentication: [UInt8]
+    /// A RESTORE for each key.
+    let requests: SharedChunk
+    let keys: [[UInt8]]
+    let isCopy: Bool
+    /// Milliseconds for each part that comes or leaves.
+    let timeout: Int
+}
+
+/// MIGRATE, on the loop's side. While keys are on their way, commands that write are deferred: what is deleted here is
 /// exactly what the other server has. Everything else goes on. Confined to the loop.
 final class Migrations {
     private struct Current {
         let waiter: Waiter
         let database: Database
-        let keys: [[UInt8]]
-        let isCopy: Bool
+        let migration: Migration
     }
     private unowned let server: Router
-    private var worker: MigrationWorker?
+    private let links: Links
     private var current: Current?
+    /// Connections are kept for a while, as one MIGRATE seldom comes alone.
+    private var connections: [String: TargetConnection] = [:]
 
-    init(_ server: Router) {
+    init(_ server: Router, _ links: Links) {
         self.server = server
-        server.onWake.append { [unowned self] in takeOutcome() }
+        self.links = links
     }
 
-    var connectionCount: Int { worker?.connectionCount ?? 0 }
+    /// Connections that are open.
+    var connectionCount: Int { connections.count }
 
-    /// `client` has its answer when the job is done; `request` is the command. There is no other migration, as
-    /// MIGRATE writes and is put off, but where no pause holds a client up: then it is refused.
-    func begin(_ client: Session, _ request: Arguments, _ job: MigrationWorker.Job, keys: [[UInt8]], isCopy: Bool) {
-        if current != nil { return client.reply.error(CommandError("ERR another MIGRATE is under way")) }
-        guard let waiter = server.wait(client, request) else { return }
-        current = Current(waiter: waiter, database: client.database, keys: keys, isCopy: isCopy)
+    /// `session` has its answer when the job is done; `request` is the command. There is no other migration, as
+    /// MIGRATE writes and is deferred, but where no pause holds a client up: then it is refused.
+    func begin(_ session: Session, _ request: Arguments, _ migration: Migration) {
+        if current != nil { return session.reply.error(CommandError("ERR another MIGRATE is under way")) }
+        guard let waiter = server.wait(session, request) else { return }
         server.pause.holdWrites(server)
-        let worker = worker ?? MigrationWorker(wake: server.flushAcknowledged)
-        self.worker = worker
-        worker.send(job)
+        let name = "\(migration.host) \(migration.port)"
+        let connection = connections[name] ?? TargetConnection(links) { [unowned self] in connections[name] = nil }
+        connections[name] = connection
+        current = Current(waiter: waiter, database: session.database, migration: migration)
+        connection.carry(migration) { [unowned self] outcome in finish(outcome) }
     }
 
-    /// On the loop, when something woke it: what the other server has is deleted here, and the client has its answer.
-    func takeOutcome() {
-        guard let outcome = worker?.poll(), let migration = current else { return }
+    /// What the other server has is deleted here, and the client has its answer.
+    private func finish(_ outcome: TargetConnection.Outcome) {
+        guard let done = current else { return }
         current = nil
-        if !migration.isCopy {
-            server.unit(.job) { delete(zip(migration.keys, outcome.restored).filter(\.1).map(\.0), migration.database) }
+        if !done.migration.isCopy {
+            let moved = zip(done.migration.keys, outcome.restored).filter(\.1).map(\.0)
+            server.unit(.job) { delete(moved, done.database) }
             server.recentWrites.noteAny(at: server.stream.offset)
         }
         server.pause.releaseWrites(server)
-        let session = migration.waiter.session
+        let session = done.waiter.session
         // The client may be gone; what it asked for is done all the same.
-        if session.waiter === migration.waiter {
+        if session.waiter === done.waiter {
             session.ackOffset = max(session.ackOffset, server.stream.offset)
-            server.answer(migration.waiter, outcome.error.map { CommandError(bytes: $0) })
+            server.answer(done.waiter, outcome.error.map { CommandError(bytes: $0) })
         }
     }
 

@@ -46,6 +46,12 @@ public final class OutputBuffer {
         base = realloc(base, capacity)!
     }
 
+    /// Discards what is there and all that follows, as where the limit is passed.
+    public func overflow() {
+        isOverflowed = true
+        count = 0
+    }
+
     /// Empties the buffer; gives memory back above `limit` bytes of capacity, so that one huge reply is not kept.
     public func removeAll(keepingAtMost limit: Int = .max) {
         count = 0

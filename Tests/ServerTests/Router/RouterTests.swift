@@ -20,7 +20,7 @@ struct RouterHarness {
     }
 
     static func connect(_ server: Router) -> Session {
-        guard let client = server.connect(Transport()) else { preconditionFailure("too many clients") }
+        guard let client = server.connect() else { preconditionFailure("too many clients") }
         return client
     }
 
@@ -119,11 +119,11 @@ private func resp(_ words: String...) -> String {
 
     @Test func tooManyClients() {
         let h = RouterHarness { $0.maxClients = 2 }
-        let other = h.server.connect(Transport())
+        let other = h.server.connect()
         #expect(other != nil)
-        #expect(h.server.connect(Transport()) == nil)
+        #expect(h.server.connect() == nil)
         if let other { h.server.disconnect(other) }
-        #expect(h.server.connect(Transport()) != nil)
+        #expect(h.server.connect() != nil)
     }
 
     @Test func commandDescribesEveryRow() {

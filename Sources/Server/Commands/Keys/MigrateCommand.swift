@@ -87,11 +87,11 @@ enum MigrateCommand {
             keys.append(c.args[i].array)
         }
         if keys.isEmpty { return c.reply.simple("NOKEY") }
-        let job = MigrationWorker.Job(
-            target: MigrationWorker.Target(host: c.args[1].string, port: c.args[2].string), database: database,
-            authentication: authentication(c.args, options), requests: requests.bytes.array, count: keys.count,
-            timeout: timeout <= 0 ? defaultTimeout : Int(timeout))
-        c.session.services.migrations.begin(c.session, c.args, job, keys: keys, isCopy: options.isCopy)
+        let migration = Migration(
+            host: c.args[1].string, port: c.args[2].string, database: database,
+            authentication: authentication(c.args, options), requests: SharedChunk(requests), keys: keys,
+            isCopy: options.isCopy, timeout: timeout <= 0 ? defaultTimeout : Int(timeout))
+        c.session.services.migrations.begin(c.session, c.args, migration)
     }
 
     /// What follows AUTH, and AUTH2; a key or anything else may be called so too, and is not shown then.

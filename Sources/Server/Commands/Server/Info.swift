@@ -135,7 +135,7 @@ struct Info {
         var output = services.statistics.outputMaximum
         for session in services.router.sessions.values {
             input.note(session.input.count)
-            output.note(session.pendingOutput)
+            output.note(session.queue.pending)
         }
         field("client_recent_max_input_buffer", input.value)
         field("client_recent_max_output_buffer", output.value)

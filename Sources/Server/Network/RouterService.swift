@@ -1,0 +1,36 @@
+import Glibc
+import Storage
+
+/// The router as the loop runs it: who is told what, in which order.
+extension Router: Service {
+    var settings: Settings { config.settings }
+
+    func connect(_ peer: Peer) throws(CommandError) -> Session {
+        guard let session = connect() else { throw .tooManyClients }
+        if settings.protectedMode && !settings.isPasswordRequired && !peer.isLocal {
+            disconnect(session)
+            statistics.connectionsRejected += 1
+            throw .protectedMode
+        }
+        if peer.isUnixSocket { session.flags.insert(.unixSocket) }
+        session.address = peer.address
+        session.localAddress = peer.localAddress
+        session.isLocal = peer.isLocal
+        return session
+    }
+
+    func endTurn(repliesTo connections: Int) {
+        clientsWithReplies &+= connections
+        onEndOfTurn?()
+    }
+
+    func woken() {
+        onAcknowledge?()
+        jobs.complete()
+    }
+
+    var nextDeadline: UInt64 { blocked.nextDeadline }
+    func deadlinePassed() { endDueWaits() }
+
+    func signalled(_ signal: Int32) { if let requestShutdown { requestShutdown(signal) } else { exit(0) } }
+}

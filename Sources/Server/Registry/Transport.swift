@@ -1,0 +1,12 @@
+/// The connection behind a session, as seen by the layers above the network. The network's subclass does the work; the
+/// methods here do nothing, for sessions without a connection.
+class Transport {
+    /// Has what was written to the session's output sent at the end of this turn.
+    func scheduleFlush() {}
+    /// Ends the connection without sending what is left.
+    func close() {}
+    /// Executes the input that was kept while the session was blocked; called at the end of a turn.
+    func scheduleResume() {}
+    var descriptor: Int { -1 }
+    init() {}
+}
