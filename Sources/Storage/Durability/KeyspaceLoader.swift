@@ -80,7 +80,7 @@ public final class KeyspaceLoader {
                 if !stream.add(row) {
                     throw SnapshotDamage("the groups of the stream '\(owner.key.string)' contradict each other")
                 }
-            default:
+            case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
                 throw SnapshotDamage("a snapshot holds rows only")
             }
         }
@@ -99,7 +99,7 @@ public final class KeyspaceLoader {
                 "the snapshot has keys in database \(db) ('\(entry.key.string)', for one), and `databases` is "
                     + "\(keyspace.databases.count)", advice: "set `databases` to \(Int64(db) + 1) or more")
         }
-        guard RowIDs.range(entry.type).contains(id) else {
+        guard RowID.range(entry.type).contains(id) else {
             throw SnapshotDamage("the key '\(entry.key.string)' has a row with id \(id)")
         }
         let database = keyspace.databases[Int(db)]

@@ -225,7 +225,7 @@ final class TableValue: LargeValue {
             sink.batch.appendHashField(
                 owner: pendingOwner, slot: slot, entry.key, entry.stringBytes, expiresMs: entry.expiry)
         case .zset: sink.batch.appendZSetMember(owner: pendingOwner, slot: slot, entry.key, score: entry.score)
-        default: sink.batch.appendSetMember(owner: pendingOwner, slot: slot, entry.key)
+        case .set, .string, .list, .stream: sink.batch.appendSetMember(owner: pendingOwner, slot: slot, entry.key)
         }
         sink.sendIfFull()
     }

@@ -187,10 +187,10 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                         editor.push(value, .head)
                         model.insert(value.string, at: 0)
                     case 5 where !model.isEmpty:
-                        editor.removeFirst()
+                        editor.pop(.head) { _ in }
                         model.removeFirst()
                     case 6 where !model.isEmpty:
-                        editor.removeLast()
+                        editor.pop(.tail) { _ in }
                         model.removeLast()
                     case 7 where !model.isEmpty:
                         let at = random.below(model.count)
