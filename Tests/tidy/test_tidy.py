@@ -36,6 +36,7 @@ CSHIMS_FILES = {
     "Storage/Base/Mailbox.swift",
     "Storage/Memory/Entry.swift",
     "Storage/Memory/EntryTable.swift",
+    "Storage/Memory/EntryTable+Walks.swift",
     "Storage/Keyspace/Strings.swift",
     "Storage/Log/LogFormat.swift",
     "Storage/Snapshot/Bulk/BulkFile.swift",

@@ -17,7 +17,7 @@ public final class KeyspaceLoader {
     /// Keys that are to come in all, as the snapshot claims: room is made for them. 0 where that is not known.
     public var expected = 0
     /// After so many keys the databases' shares of them are judged.
-    private static let sample = 4096
+    private static var sample: Int { StructureSizes.size(4096, small: 4) }
 
     public init(_ keyspace: Keyspace) {
         self.keyspace = keyspace

@@ -30,7 +30,7 @@ final class Handover {
         var copied = 0
     }
     /// Strings of at least so many bytes are copied in pieces of as many, between commands.
-    private static let pieceSize = 128 << 10
+    private static var pieceSize: Int { StructureSizes.size(128 << 10, small: 150) }
     /// The value of `changes` at the cut.
     let writesAtCut: Int
     /// Keys handed over so far.

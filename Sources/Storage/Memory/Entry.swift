@@ -35,7 +35,7 @@ public struct Entry {
     static let headerSize = 16
     static let expirySize = 12
     /// Longer strings get a block of their own, which APPEND can grow and another thread can free.
-    static let inlineLimit = 4096
+    static var inlineLimit: Int { StructureSizes.size(4096, small: 100) }
     /// The longest string that answers `embstr` to OBJECT ENCODING.
     static let embstrLimit = 44
 

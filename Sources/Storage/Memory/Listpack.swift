@@ -370,3 +370,13 @@ extension Listpack {
         return rest == 0
     }
 }
+
+extension Listpack {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        guard let found = Listpack.validate(bytes).count else {
+            throw BrokenInvariant("listpack: damaged at \(Listpack.validate(bytes).damage ?? -1) of \(byteCount) bytes")
+        }
+        try invariant(count == found, "listpack: counts \(count) entries and has \(found)")
+    }
+}

@@ -57,15 +57,27 @@ public final class Reaper: Sendable {
 
     /// What is freed in no time is freed at once.
     func free(_ value: some Reapable) {
-        if value.freeingCost < 64 { value.freeElements() } else { send(.object(value), objects: 1) }
+        if value.freeingCost < StructureSizes.size(64, small: 3) {
+            value.freeElements()
+        } else {
+            send(.object(value), objects: 1)
+        }
     }
     /// As `free`; each of its keys counts.
     func free(all contents: some Reapable) { send(.object(contents), objects: contents.freeingCost) }
     func free(_ buckets: BucketArray) {
-        if buckets.buckets < 1024 { buckets.free() } else { send(.buckets(buckets), objects: 0) }
+        if buckets.buckets < StructureSizes.size(1024, small: 4) {
+            buckets.free()
+        } else {
+            send(.buckets(buckets), objects: 0)
+        }
     }
     func free(_ block: UnsafeMutableRawPointer, size: Int) {
-        if size < 1 << 16 { Glibc.free(block) } else { send(.block(block), objects: 1) }
+        if size < StructureSizes.size(1 << 16, small: 200) {
+            Glibc.free(block)
+        } else {
+            send(.block(block), objects: 1)
+        }
     }
     func letGo(of holder: AnyObject) { mailbox.send(Work(item: .reference(holder), objects: 0)) }
 

@@ -103,3 +103,15 @@ struct SlotIntervals {
 
     mutating func removeAll() { intervals.removeAll() }
 }
+
+extension SlotIntervals {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        for (i, interval) in intervals.enumerated() {
+            try invariant(!interval.isEmpty, "intervals: \(interval) is empty")
+            try invariant(
+                i == 0 || intervals[i - 1].upperBound < interval.lowerBound,
+                "intervals: \(interval) does not lie apart from the one before")
+        }
+    }
+}

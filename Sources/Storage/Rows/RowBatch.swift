@@ -30,7 +30,7 @@ public enum Row {
 /// `@unchecked Sendable`: a batch has one owner at a time; handing it over hands over all of it.
 public final class RowBatch: @unchecked Sendable {
     /// What readers fill a batch to, in bytes, before they hand it over.
-    public static let targetSize = 256 << 10
+    public static var targetSize: Int { StructureSizes.size(256 << 10, small: 700) }
 
     private let buffer: OutputBuffer
     /// Rows of all kinds.

@@ -39,6 +39,9 @@ class LargeValue: Reapable {
 
     func freeElements() { preconditionFailure("abstract") }
 
+    /// Throws where it contradicts itself. O(n).
+    func checkInvariants() throws(BrokenInvariant) { preconditionFailure("abstract") }
+
     /// An estimate, in bytes. O(1).
     var memoryUsage: Int { preconditionFailure("abstract") }
 }

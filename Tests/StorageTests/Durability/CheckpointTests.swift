@@ -6,6 +6,7 @@ import Testing
 
 /// Everything a keyspace holds, as text: what two keyspaces are compared by.
 func dump(_ keyspace: Keyspace) -> [String: String] {
+    do throws(BrokenInvariant) { try keyspace.checkInvariants() } catch { Issue.record("\(error)") }
     var all: [String: String] = [:]
     for database in keyspace.databases {
         database.forEach { entry in

@@ -50,7 +50,7 @@ struct ChunkQueue {
             memmove(place, place + 1, (count - index - 1) * MemoryLayout<ListChunk>.stride)
         }
         count -= 1
-        if capacity > 64 && count < capacity / 8 { move(to: 2 * count + 4) }
+        if capacity > StructureSizes.size(64, small: 8) && count < capacity / 8 { move(to: 2 * count + 4) }
     }
 
     /// Room at both ends for a quarter as many chunks as there are, so that pushes seldom move anything.

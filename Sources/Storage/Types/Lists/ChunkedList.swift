@@ -188,7 +188,7 @@ final class ChunkedList: LargeValue {
         let size = Listpack.entrySize(of: value)
         var (i, k) = locate(index)
         if !hasRoom(chunks[i], size) && chunks[i].count > 1 {
-            if k == 0 {
+            if k == 0 && (chunks[i - 1].count > 1 || hasRoom(chunks[i - 1], size)) {
                 // Belongs as well behind the last one of the chunk before.
                 i -= 1
                 k = chunks[i].count
@@ -217,7 +217,7 @@ final class ChunkedList: LargeValue {
         elements += 1
     }
 
-    /// Splits a chunk near `k`, which keeps every element's slot. Returns where `k` is now: in the emptier half.
+    /// Splits a chunk of more than one element near `k`, which keeps every element's slot. Returns where `k` is now: in the emptier half.
     private func split(_ i: Int, _ k: Int) -> (Int, Int) {
         let chunk = chunks[i]
         let at = min(max(k, 1), chunk.count - 1)
@@ -382,5 +382,25 @@ final class ChunkedList: LargeValue {
         }
         chunks[chunks.count - 1].append(entry, limit: maxBytes)
         added(entry)
+    }
+
+    // MARK: Invariants
+
+    override func checkInvariants() throws(BrokenInvariant) {
+        var found = (elements: 0, bytes: 0)
+        for i in 0..<chunks.count {
+            let chunk = chunks[i]
+            try chunk.checkInvariants()
+            try invariant(
+                chunk.base >= (i == 0 ? 0 : chunks[i - 1].slots.upperBound)
+                    && chunk.slots.upperBound <= ChunkedList.slotLimit, "list: chunk \(i) has slots \(chunk.slots)")
+            found.elements += chunk.count
+            found.bytes += chunk.pack.byteCount
+        }
+        try invariant(found.elements == elements, "list: \(found.elements) elements where \(elements) are counted")
+        try invariant(found.bytes == bytes, "list: \(found.bytes) bytes where \(bytes) are counted")
+        try changed.checkInvariants()
+        try pending.checkInvariants()
+        try invariant(pending.isEmpty || sink != nil, "list: something is pending and goes nowhere")
     }
 }

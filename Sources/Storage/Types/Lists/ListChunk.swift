@@ -108,3 +108,15 @@ struct ListChunk {
         room = pack.memoryUsage
     }
 }
+
+extension ListChunk {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        try pack.checkInvariants()
+        try invariant(count == pack.count && count > 0, "list chunk: counts \(count) of \(pack.count) elements")
+        let usable = Listpack(block: pack.block - gap).memoryUsage
+        try invariant(
+            gap >= 0 && gap + pack.byteCount <= room && room <= usable,
+            "list chunk: \(pack.byteCount) bytes behind \(gap) in \(room) of \(usable)")
+    }
+}
