@@ -6,7 +6,7 @@ import Storage
 /// The requests that were parsed and not yet executed, shared by all connections of the loop.
 final class RequestBatch {
     /// Requests that are parsed ahead, so that their keys can be brought near all at once.
-    static let maximumRequests = 16
+    static var maximumRequests: Int { StructureSizes.size(16, small: 3) }
     /// Room for arguments that is kept: a request with more gives it back.
     private static let keptCapacity = 4096
 

@@ -91,15 +91,15 @@ struct RequestParser {
                 // Unquoted arguments of one inline request at a time have a place.
                 if batch.count > 0 { return .batchFull }
                 switch try inline(input, &position, batch) {
-                case .request?: return .request
-                case .incomplete?: return .incomplete
-                default: continue
+                case .request: return .request
+                case .incomplete: return .incomplete
+                case .batchFull, nil: continue
                 }
             }
             switch try multibulk(p + position, input.count - position, &position, batch, maximumBulk, isAuthenticated) {
-            case .request?: return .request
-            case .incomplete?: return .incomplete
-            default: continue
+            case .request: return .request
+            case .incomplete: return .incomplete
+            case .batchFull, nil: continue
             }
         }
     }

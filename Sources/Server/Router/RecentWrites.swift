@@ -6,7 +6,7 @@ import Storage
 /// A key that expires is not noted: it would expire again if its DEL were lost.
 struct RecentWrites {
     /// Each key of 8,000 that are being written holds back 1 read of 8,192 others.
-    private static let places = 8192
+    private static var places: Int { StructureSizes.size(8192, small: 4) }
     /// Empty until needed.
     private var offsets: [Int] = []
     /// Of the last write whose keys only the arguments or the data tell.

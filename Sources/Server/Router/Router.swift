@@ -135,7 +135,7 @@ final class Router {
             switch settings.maxMemoryPolicy {
             case .allkeysLFU, .volatileLFU:
                 .frequency(logFactor: settings.lfuLogFactor, decayMinutes: settings.lfuDecayTime)
-            default: .recency
+            case .noeviction, .allkeysLRU, .allkeysRandom, .volatileLRU, .volatileRandom, .volatileTTL: .recency
             }
     }
 

@@ -94,7 +94,7 @@ public final class Mailbox<Item: Sendable>: @unchecked Sendable {
         items[next] = nil
         weight -= item?.weight ?? 0
         next += 1
-        if next == items.count || next > 1024 {
+        if next == items.count || next > StructureSizes.size(1024, small: 2) {
             items.removeFirst(next)
             next = 0
         }

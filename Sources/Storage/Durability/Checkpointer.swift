@@ -15,7 +15,7 @@ public final class Checkpointer {
     private var isComplete = false
 
     /// Batches that may wait for the writer before slices pause, of 256 KB each: bounds the memory of a checkpoint.
-    private static let maxBacklog = 48
+    private static var maxBacklog: Int { StructureSizes.size(48, small: 2) }
 
     /// What the two threads share.
     private final class Shared: Sendable {

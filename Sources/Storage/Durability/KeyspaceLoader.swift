@@ -17,7 +17,7 @@ public final class KeyspaceLoader {
     /// Keys that are to come in all, as the snapshot claims: room is made for them. 0 where that is not known.
     public var expected = 0
     /// After so many keys the databases' shares of them are judged.
-    private static let sample = 4096
+    private static var sample: Int { StructureSizes.size(4096, small: 4) }
 
     public init(_ keyspace: Keyspace) {
         self.keyspace = keyspace
@@ -80,7 +80,7 @@ public final class KeyspaceLoader {
                 if !stream.add(row) {
                     throw SnapshotDamage("the groups of the stream '\(owner.key.string)' contradict each other")
                 }
-            default:
+            case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
                 throw SnapshotDamage("a snapshot holds rows only")
             }
         }
@@ -99,7 +99,7 @@ public final class KeyspaceLoader {
                 "the snapshot has keys in database \(db) ('\(entry.key.string)', for one), and `databases` is "
                     + "\(keyspace.databases.count)", advice: "set `databases` to \(Int64(db) + 1) or more")
         }
-        guard RowIDs.range(entry.type).contains(id) else {
+        guard RowID.range(entry.type).contains(id) else {
             throw SnapshotDamage("the key '\(entry.key.string)' has a row with id \(id)")
         }
         let database = keyspace.databases[Int(db)]

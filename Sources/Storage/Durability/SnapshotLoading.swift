@@ -11,7 +11,7 @@ public enum SnapshotLoading {
     }
 
     /// Batches of 256 KB read ahead at most.
-    private static let readAhead = 32
+    private static var readAhead: Int { StructureSizes.size(32, small: 2) }
     /// Nanoseconds.
     private static let longestSilence: UInt64 = 10_000_000
 

@@ -76,7 +76,7 @@ extension Keyspace {
     }
 
     /// Rows below which a snapshot is not worth a second thought.
-    private static let fewRows: Int64 = 100_000
+    private static var fewRows: Int64 { Int64(StructureSizes.size(100_000, small: 10)) }
 
     /// Whether so much has changed since the last checkpoint that a new file is written sooner than the old one changed. A
     /// key is known to have changed, and how many changes there were: a few fields of each of many hashes are not most of

@@ -5,7 +5,7 @@ import Glibc
 
 /// What a database holds, apart from its number: FLUSHDB and SWAPDB replace it whole, while a checkpoint may still read
 /// the old one.
-final class Contents {
+final class Contents: Reapable {
     var table = EntryTable(tracked: true)
     var expiries = ExpiryHeap()
     /// Hashes by the soonest of their fields that expire: the `ExpiringFields.anchor`s.
@@ -17,8 +17,8 @@ final class Contents {
     /// Not a database any more: whoever lets go of it last frees it off the loop.
     var isOrphan = false
 
-    /// O(n): for a thread that may take its time.
-    func freeEverything() {
+    var freeingCost: Int { table.count }
+    func freeElements() {
         var freed = 0
         table.forEach { entry in
             if let value = entry.takeLargeValue() { value.freeElements() } else { entry.freeSmallPayload() }
@@ -30,52 +30,5 @@ final class Contents {
         table.freeBuckets()
         expiries.free()
         fieldExpiries.free()
-    }
-}
-
-extension Entry {
-    /// Whether the value is a `LargeValue`.
-    @inline(__always) var isLarge: Bool {
-        switch encoding {
-        case .quicklist, .hashtable, .skiplist, .stream: true
-        default: false
-        }
-    }
-    @inline(__always) var largeValue: LargeValue? {
-        isLarge ? Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue() : nil
-    }
-    @inline(__always) var tableValue: TableValue {
-        unsafeDowncast(Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue(), to: TableValue.self)
-    }
-    @inline(__always) var chunkedList: ChunkedList {
-        unsafeDowncast(Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue(), to: ChunkedList.self)
-    }
-    @inline(__always) var streamValue: StreamValue {
-        unsafeDowncast(Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue(), to: StreamValue.self)
-    }
-    /// The entry gives its reference up.
-    func takeLargeValue() -> LargeValue? {
-        isLarge ? Unmanaged<LargeValue>.fromOpaque(pointer).takeRetainedValue() : nil
-    }
-    /// The value becomes `value`; what it was before is not freed.
-    func setLargeValue(_ value: LargeValue, encoding newEncoding: Encoding) {
-        encoding = newEncoding
-        pointer = Unmanaged.passRetained(value).toOpaque()
-    }
-    /// Frees a value that is neither inline nor large.
-    func freeSmallPayload() {
-        if type == .string {
-            if flags.contains(.outOfLine) { Reaper.shared.free(pointer, size: stringCount) }
-        } else if !isLarge {
-            Glibc.free(pointer)
-        }
-    }
-    @inline(__always) var listpack: Listpack {
-        get { Listpack(block: pointer) }
-        nonmutating set { pointer = newValue.block }
-    }
-    @inline(__always) var intset: Intset {
-        get { Intset(block: pointer) }
-        nonmutating set { pointer = newValue.block }
     }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// One of the numbered databases. An `Entry` that a function returns is good until the next write to its key.
-public final class Database {
+public final class Database: ChangeRecorder {
     public let index: Int
     unowned(unsafe) let keyspace: Keyspace
     var contents = Contents()
@@ -9,6 +9,7 @@ public final class Database {
     init(index: Int, keyspace: Keyspace) {
         self.index = index
         self.keyspace = keyspace
+        super.init(keyspace)
     }
 
     public var count: Int { contents.table.count }
@@ -64,12 +65,12 @@ public final class Database {
         else { return 0 }
         // ZADD and ZINCRBY have the score before the member.
         let hash = Hashing.hash(entry.encoding == .skiplist ? third ?? second : second)
-        entry.tableValue.table.prefetch(hash)
+        entry.withTable { $0.table.prefetch(hash) }
         return hash
     }
     /// Brings the element's entry near, as `prefetchEntry` a key's.
     public func prefetchElementEntry(_ hash: UInt64, _ elementHash: UInt64) {
-        contents.table.candidate(hash)?.tableValue.table.prefetchEntry(elementHash)
+        contents.table.candidate(hash)?.withTable { $0.table.prefetchEntry(elementHash) }
     }
 
     public func expiry(of entry: Entry) -> Int64? { entry.expiry }
@@ -140,7 +141,7 @@ public final class Database {
         keyspace.noteChange(old.table.count)
         contents = Contents()
         old.isOrphan = true
-        if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(old) }
+        if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(all: old) }
         tellReplaced()
     }
 
@@ -182,7 +183,7 @@ public final class Database {
         other.insert(new, Hashing.hash(newKey))
         new.accessed = old.accessed
         other.noteFieldExpiries(new)
-        if old.type == .stream { noteReady(old) }
+        if old.type == .stream { tellReady(old) }
         old.freeBlock()
     }
 
@@ -250,8 +251,8 @@ public final class Database {
         tellTouched(entry.key)
     }
 
-    /// Like `willChange(_:_:counts:)`, computing the hash only where it is needed.
-    @inline(__always) func willChange(_ entry: Entry, counts: Int = 1) {
+    /// As above, but hashes the key only where that is needed.
+    override func willChange(_ entry: Entry, counts: Int) {
         if entry.flags.intersection(.changedMask) == keyspace.currentFlag {
             keyspace.noteChange(counts)
             tellTouched(entry.key)
@@ -260,9 +261,10 @@ public final class Database {
         }
     }
 
-    /// The same for a change that only a checkpoint must know of: it is not counted, not logged by itself, and watched
-    /// keys stay as they are.
-    func willChangeQuietly(_ entry: Entry) {
+    override func hasMore(_ entry: Entry) { tellReady(entry) }
+    override func touch(_ entry: Entry) { tellTouched(entry.key) }
+
+    override func willChangeQuietly(_ entry: Entry) {
         if entry.flags.contains(keyspace.pendingFlag) { keyspace.handover?.handOver(entry, of: contents) }
         if !entry.flags.contains(keyspace.currentFlag) {
             entry.flags.insert(keyspace.currentFlag)
@@ -270,8 +272,11 @@ public final class Database {
         }
     }
 
-    /// The same for a change that is counted and logged.
-    func willChangeUnwatched(_ entry: Entry) {
+    override func fieldExpiriesChanged(_ entry: Entry) {
+        if let expiring = entry.tableValue.expiring { follow(expiring, entry) }
+    }
+
+    override func willChangeUnwatched(_ entry: Entry) {
         willChangeQuietly(entry)
         keyspace.noteChange(1)
     }
@@ -289,7 +294,7 @@ public final class Database {
         keyspace.noteChange(counts)
         tellTouched(entry.key)
         if isNew { tellCreated(entry.key) }
-        noteReady(entry)
+        tellReady(entry)
     }
 
     /// Puts `new` in the place of an entry that `willChange` was called for; the old one is freed. A value of the same
@@ -303,7 +308,7 @@ public final class Database {
             new.id = old.id
         } else {
             keyspace.changeSet.removed(old)
-            if old.type == .stream { noteReady(old) }
+            if old.type == .stream { tellReady(old) }
         }
         let when = new.expiry
         if old.flags.contains(.hasExpiry) {
@@ -328,7 +333,7 @@ public final class Database {
         contents.table.remove(slot)
         keyspace.noteChange(counts)
         tellTouched(entry.key)
-        if entry.type == .stream { noteReady(entry) }
+        if entry.type == .stream { tellReady(entry) }
         release(entry)
     }
 
@@ -339,11 +344,7 @@ public final class Database {
     }
     /// The same for one that is in no database.
     static func free(_ entry: Entry) {
-        if let value = entry.takeLargeValue() { Database.release(value) } else { entry.freeSmallPayload() }
+        if let value = entry.takeLargeValue() { value.letGo() } else { entry.freeSmallPayload() }
         entry.freeBlock()
-    }
-    /// Lets go of a large value that is in no entry any more.
-    static func release(_ value: LargeValue) {
-        if value.sink != nil { value.isOrphan = true } else { Reaper.shared.free(value) }
     }
 }

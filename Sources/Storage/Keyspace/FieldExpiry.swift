@@ -1,28 +1,10 @@
-/// The fields of one hash that expire. Hashes without any have none of this.
-final class ExpiringFields {
-    var heap = ExpiryHeap()
-    /// Stands for the hash in its database's heap of hashes, by the soonest of its fields; its key is the hash's.
-    var anchor: Entry?
-    /// Whether the hash is a table only because fields expire: Redis has a small form for such.
-    var looksSmall = false
-
-    func free() {
-        heap.free()
-        anchor?.freeBlock()
-    }
-}
-
 /// Expiry of hash fields: a heap of the hashes by their soonest field, and one of fields in each such hash, so that
 /// nothing ever looks for what is due.
 extension Database {
     /// Hashes that have fields that expire.
     public var hashesWithExpiringFields: Int { contents.fieldExpiries.count }
 
-    /// After any change to a large hash that may have fields that expire. O(log n) where the soonest is another one.
-    @inline(__always) func fieldExpiriesChanged(_ entry: Entry) {
-        if let expiring = entry.tableValue.expiring { follow(expiring, entry) }
-    }
-    private func follow(_ expiring: ExpiringFields, _ entry: Entry) {
+    func follow(_ expiring: ExpiringFields, _ entry: Entry) {
         guard let when = expiring.heap.first?.when else { return forget(expiring) }
         if let anchor = expiring.anchor {
             if anchor.expiry == when { return }
@@ -91,15 +73,5 @@ extension Database {
         entry.tableValue.remove(field)
         fieldExpiriesChanged(entry)
         removeIfEmpty(entry)
-    }
-}
-
-extension Entry {
-    /// What OBJECT ENCODING answers.
-    public var encodingName: StaticString {
-        guard type == .hash, encoding == .hashtable, tableValue.expiring?.looksSmall == true else {
-            return encoding.name
-        }
-        return "listpackex"
     }
 }

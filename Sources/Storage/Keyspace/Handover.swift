@@ -30,7 +30,7 @@ final class Handover {
         var copied = 0
     }
     /// Strings of at least so many bytes are copied in pieces of as many, between commands.
-    private static let pieceSize = 128 << 10
+    private static var pieceSize: Int { StructureSizes.size(128 << 10, small: 150) }
     /// The value of `changes` at the cut.
     let writesAtCut: Int
     /// Keys handed over so far.
@@ -186,6 +186,16 @@ final class Handover {
         sink.send(whole: current.batch)
     }
 
+    /// Long lists, for the reaper to let go of.
+    private final class Kept {
+        let values: [LargeValue]
+        let hashes: [[UInt32]]
+        init(values: [LargeValue], hashes: [[UInt32]]) {
+            self.values = values
+            self.hashes = hashes
+        }
+    }
+
     /// The checkpoint is durable (`committed`) or has failed: then the keyspace's marking makes all that was handed over
     /// count as changed again. Call once `step` has returned true.
     func finish(committed: Bool) {
@@ -196,11 +206,11 @@ final class Handover {
             removed.merge(keyspace.changeSet)
             keyspace.changeSet = removed
         }
-        Reaper.shared.letGo(of: drained, walked.map(\.handedOver))
+        Reaper.shared.letGo(of: Kept(values: drained, hashes: walked.map(\.handedOver)))
         drained = []
         for contents in walked {
             contents.handedOver = []
-            if contents.isOrphan { Reaper.shared.free(contents) }
+            if contents.isOrphan { Reaper.shared.free(all: contents) }
         }
         walked = []
         keyspace.handover = nil

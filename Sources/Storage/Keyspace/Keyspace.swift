@@ -1,23 +1,3 @@
-import Glibc
-
-// Invariant of this file: the scratch blocks live as long as the keyspace.
-
-/// Sizes up to which collections stay compact: redis.conf's settings of the same names.
-public struct Limits: Sendable {
-    public var listMaxListpackSize = -2
-    public var hashMaxListpackEntries = 512
-    public var hashMaxListpackValue = 64
-    public var setMaxIntsetEntries = 512
-    public var setMaxListpackEntries = 128
-    public var setMaxListpackValue = 64
-    public var zsetMaxListpackEntries = 128
-    public var zsetMaxListpackValue = 64
-    /// 0: no limit, as for the entries.
-    public var streamNodeMaxBytes = 4096
-    public var streamNodeMaxEntries = 100
-    public init() {}
-}
-
 /// The key holds another type than the command is for.
 public struct WrongType: Error {
     public init() {}
@@ -31,14 +11,8 @@ public enum ExpiryChange {
 
 /// All databases and what has changed in them since the last checkpoint. Confined to one thread, which executes
 /// commands; nothing here waits or walks a whole collection but where its doc says so.
-public final class Keyspace {
+public final class Keyspace: ValueContext {
     public private(set) var databases: [Database] = []
-    public var limits = Limits()
-    /// Wall clock in ms since 1970, by which keys expire: set once a batch of commands, so that one command sees one
-    /// time. 0 while a log is replayed: nothing expires then.
-    public var now: Int64 = 0 {
-        didSet { updateAccessClock() }
-    }
     /// Changes as Redis counts them, for INFO and the save points: keys and elements that were written or removed, or
     /// what a command said that it counts as; not what expired.
     public internal(set) var dirty = 0
@@ -97,20 +71,14 @@ public final class Keyspace {
     /// Keys that are still to be marked as changed.
     var marking: ChangeMarking?
 
-    /// Where integers are rendered: strings, first and second part of elements.
-    let stringScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
-    let elementScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
-    let valueScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)
-
     public init(databases count: Int = 16) {
+        super.init()
         databases = (0..<count).map { Database(index: $0, keyspace: self) }
     }
     deinit {
-        for database in databases { database.contents.freeEverything() }
-        stringScratch.deallocate()
-        elementScratch.deallocate()
-        valueScratch.deallocate()
+        for database in databases { database.contents.freeElements() }
     }
+    override func timeHasChanged() { updateAccessClock() }
 
     /// Keys in all databases.
     public var count: Int { databases.reduce(0) { $0 + $1.count } }
@@ -129,7 +97,7 @@ public final class Keyspace {
         for database in databases {
             database.tellWillBeReplaced(by: nil)
             database.contents.isOrphan = true
-            Reaper.shared.free(database.contents)
+            Reaper.shared.free(all: database.contents)
             database.contents = Contents()
         }
         changeSet = ChangeSet()

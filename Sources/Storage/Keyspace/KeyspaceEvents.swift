@@ -84,7 +84,7 @@ extension Database {
     }
 
     /// Tells that an entry came into being, has more in it, or is about to go, for those who wait for its key.
-    @inline(__always) func noteReady(_ entry: Entry) {
+    @inline(__always) func tellReady(_ entry: Entry) {
         if keyspace.observers.wanted.contains(.ready), entry.type.canBeAwaited {
             keyspace.observers.tell(.ready) { $0.keyReady(index, entry.key) }
         }

@@ -11,14 +11,6 @@ struct RowIDs {
     }
     private var pools = [Pool](repeating: Pool(), count: Int(ValueType.allCases.map(\.rawValue).max() ?? 0) + 1)
 
-    /// Bits of an id: as many as an entry keeps, or as an element's id leaves to its owner's.
-    static func range(_ type: ValueType) -> ClosedRange<Int64> {
-        switch type {
-        case .string: CollectionTables.stringIDs
-        case .list, .hash, .set, .zset, .stream: CollectionTables.ownerIDs
-        }
-    }
-
     /// O(1). Beyond the range once all of it is taken: the checkpoint that writes such a row fails.
     mutating func take(_ type: ValueType) -> Int64 {
         let index = Int(type.rawValue)
@@ -36,7 +28,7 @@ struct RowIDs {
             return gap.lowerBound
         }
         let id = pools[index].next
-        if id <= RowIDs.range(type).upperBound { pools[index].next += 1 }
+        if id <= RowID.range(type).upperBound { pools[index].next += 1 }
         return id
     }
     /// The rows of these ids are gone from the snapshot. O(1).

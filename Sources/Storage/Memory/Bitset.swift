@@ -55,3 +55,10 @@ struct Bitset {
     }
     func removeAll() { memset(words, 0, wordCount * 8) }
 }
+
+extension Bitset {
+    /// `bits`: how many there must be room for. O(1).
+    func checkInvariants(bits: Int) throws(BrokenInvariant) {
+        try invariant(wordCount * 64 >= bits, "bits: room for \(wordCount * 64) and not for \(bits)")
+    }
+}

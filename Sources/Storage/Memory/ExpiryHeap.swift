@@ -14,8 +14,8 @@ struct ExpiryHeap {
     private(set) var count = 0
     /// Nodes that there is room for: the first page alone begins small.
     private var capacity = 0
-    private static let pageShift = 10
-    private static let pageSize = 1 << pageShift
+    private static var pageShift: Int { StructureSizes.size(10, small: 2) }
+    private static var pageSize: Int { 1 << pageShift }
 
     private subscript(_ index: Int) -> Node {
         @inline(__always) get { pages[index >> ExpiryHeap.pageShift][index & (ExpiryHeap.pageSize - 1)] }
@@ -101,4 +101,22 @@ struct ExpiryHeap {
         }
         self[index] = node
     }
+}
+
+extension ExpiryHeap {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        try invariant(count <= capacity, "expiry heap: \(count) nodes where there is room for \(capacity)")
+        for i in 0..<count {
+            let node = self[i]
+            try invariant(node.entry.heapIndex == i, "expiry heap: the entry of node \(i) says \(node.entry.heapIndex)")
+            try invariant(
+                node.entry.expiry == node.when,
+                "expiry heap: node \(i) has another time than the entry \(node.entry.key.quoted)")
+            try invariant(
+                i == 0 || self[(i - 1) / 4].when <= node.when, "expiry heap: node \(i) is sooner than its parent")
+        }
+    }
+    /// Whether `entry` is in this heap. O(1).
+    func holds(_ entry: Entry) -> Bool { entry.heapIndex < count && self[entry.heapIndex].entry.raw == entry.raw }
 }

@@ -190,3 +190,12 @@ public struct Intset {
         return .sound(count: count)
     }
 }
+
+extension Intset {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        try invariant(
+            Intset.validate(bytes).count == count, "intset: not \(count) ascending integers of \(width) bytes")
+        try invariant(byteCount <= memoryUsage, "intset: \(byteCount) bytes in a block of \(memoryUsage)")
+    }
+}

@@ -103,6 +103,13 @@ public struct Listpack {
     /// The last entry; nil when empty.
     @inline(__always) public var last: Int? { previous(endOffset) }
 
+    /// Where the last entry lies of a listpack that is not empty.
+    @inline(__always) var lastOffset: Int {
+        let end = endOffset
+        let low = byte(end &- 1)
+        return low < 0x80 ? end &- 1 &- Int(low) : longPrevious(end) ?? Listpack.headerSize
+    }
+
     /// The entry after the one at `offset`; nil after the last.
     @inline(__always) public func next(_ offset: Int) -> Int? {
         let next = following(offset)
@@ -361,5 +368,15 @@ extension Listpack {
             rest >>= 7
         }
         return rest == 0
+    }
+}
+
+extension Listpack {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        guard let found = Listpack.validate(bytes).count else {
+            throw BrokenInvariant("listpack: damaged at \(Listpack.validate(bytes).damage ?? -1) of \(byteCount) bytes")
+        }
+        try invariant(count == found, "listpack: counts \(count) entries and has \(found)")
     }
 }

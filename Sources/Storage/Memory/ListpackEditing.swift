@@ -5,7 +5,7 @@ import Glibc
 // under them.
 
 /// An element as it will lie in a listpack.
-private struct ListpackEntry {
+struct ListpackEntry {
     private enum Form {
         case integer(Int64)
         case string(Bytes)
@@ -136,6 +136,51 @@ extension Listpack {
         let total = count + other.count
         memcpy(splice(at: endOffset, removing: 0, adding: added), other.block + Listpack.headerSize, added)
         setCount(total)
+    }
+
+    // MARK: - The ends of a block with known room
+
+    // For owners that know that there is room before or behind the listpack, which may lie anywhere in its block then. Asking
+    // the allocator took a tenth of a push. All O(1).
+
+    /// Appends `entry`; the block has room for it behind the listpack.
+    @inline(__always) mutating func extendUp(_ entry: ListpackEntry) {
+        let before = byteCount
+        let after = before &+ entry.size
+        entry.write(to: block + (before &- 1))
+        block.storeBytes(of: Listpack.endByte, toByteOffset: after &- 1, as: UInt8.self)
+        let told = headerCount
+        setHeader(byteCount: after, count: told < Listpack.unknownCount ? told &+ 1 : told)
+    }
+    /// Prepends `entry`; the block has room for it before the listpack, whose header moves there.
+    @inline(__always) mutating func extendDown(_ entry: ListpackEntry) {
+        let after = byteCount &+ entry.size
+        let told = headerCount
+        block -= entry.size
+        setHeader(byteCount: after, count: told < Listpack.unknownCount ? told &+ 1 : told)
+        entry.write(to: block + Listpack.headerSize)
+    }
+    /// Removes the first entry; the header moves up. Returns the bytes that the entry took.
+    mutating func removeFirstInPlace() -> Int {
+        let size = following(Listpack.headerSize) &- Listpack.headerSize
+        let after = byteCount &- size
+        let told = headerCount
+        block += size
+        setHeader(byteCount: after, count: Listpack.count(told, after))
+        return size
+    }
+    /// Removes the last entry. Returns the bytes that it took.
+    mutating func removeLastInPlace() -> Int {
+        let offset = lastOffset
+        let size = endOffset &- offset
+        block.storeBytes(of: Listpack.endByte, toByteOffset: offset, as: UInt8.self)
+        setHeader(byteCount: offset &+ 1, count: Listpack.count(headerCount, offset &+ 1))
+        return size
+    }
+    /// What the header counts after a removal: an unknown count stays so, but of an empty listpack it is known.
+    @inline(__always) private static func count(_ told: Int, _ byteCount: Int) -> Int {
+        if byteCount == headerSize &+ 1 { return 0 }
+        return told < unknownCount ? told &- 1 : told
     }
 
     // MARK: - Replacing and removing

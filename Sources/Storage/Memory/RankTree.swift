@@ -20,7 +20,7 @@ struct RankTree {
     private struct Node: Equatable {
         let raw: UnsafeMutableRawPointer
 
-        static let capacity = 64
+        static var capacity: Int { StructureSizes.size(64, small: 8) }
         static let headerSize = 24
         static let leafStride = 16
         static let innerStride = 32
@@ -303,5 +303,57 @@ struct RankTree {
             giveWay()
         }
         Glibc.free(node.raw)
+    }
+}
+
+extension RankTree {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        var leaves: [Node] = []
+        var found = (nodes: 0, depth: -1)
+        let total = try check(root, 0, &leaves, &found)
+        try invariant(total == count, "rank tree: \(total) items where \(count) are counted")
+        try invariant(found.nodes == nodes, "rank tree: \(found.nodes) nodes where \(nodes) are counted")
+        var before: Item?
+        for (i, leaf) in leaves.enumerated() {
+            try invariant(
+                leaf.previous == (i == 0 ? nil : leaves[i - 1])
+                    && leaf.next == (i + 1 < leaves.count ? leaves[i + 1] : nil),
+                "rank tree: leaf \(i) has other neighbours")
+            for index in 0..<leaf.count {
+                let item = leaf.item(index)
+                try invariant(item.entry.score == item.score, "rank tree: an item has another score than its entry")
+                if let before { try invariant(RankTree.isLess(before, item), "rank tree: items are not in order") }
+                before = item
+            }
+        }
+    }
+
+    /// Returns the number of items below `node`, and appends its leaves.
+    private func check(
+        _ node: Node, _ depth: Int, _ leaves: inout [Node], _ found: inout (nodes: Int, depth: Int)
+    ) throws(BrokenInvariant) -> Int {
+        found.nodes += 1
+        try invariant(
+            node.count <= Node.capacity && (node.count > 0 || node == root),
+            "rank tree: a node with \(node.count) items")
+        if node.isLeaf {
+            if found.depth < 0 { found.depth = depth }
+            try invariant(depth == found.depth, "rank tree: leaves at depths \(depth) and \(found.depth)")
+            leaves.append(node)
+            return node.count
+        }
+        var total = 0
+        for i in 0..<node.count {
+            let child = node.child(i)
+            let size = try check(child, depth + 1, &leaves, &found)
+            try invariant(size == node.size(i), "rank tree: \(size) items below a child that counts \(node.size(i))")
+            try invariant(
+                child.count > 0 && node.item(i).entry.raw == child.item(0).entry.raw
+                    && node.item(i).score == child.item(0).score,
+                "rank tree: a node has another first item than its child")
+            total += size
+        }
+        return total
     }
 }

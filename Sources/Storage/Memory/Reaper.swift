@@ -4,33 +4,40 @@ import Synchronization
 // Invariant of this file: what is given to the reaper to be freed belongs to it alone; no other reference is left. Lists of
 // references are only let go of.
 
+/// What takes long to free, and knows how to.
+protocol Reapable: AnyObject {
+    /// Roughly how many elements freeing walks.
+    var freeingCost: Int { get }
+    /// Frees all that it owns. O(n): for a thread that may take its time.
+    func freeElements()
+}
+
 /// Frees what takes long to free on a thread of its own: large collections and strings, bucket arrays, the contents of
 /// flushed databases.
 public final class Reaper: Sendable {
     public static let shared = Reaper()
 
     private enum Item {
-        case value(LargeValue)
+        case object(any Reapable)
         case buckets(BucketArray)
-        case contents(Contents)
         case block(UnsafeMutableRawPointer)
-        /// Long lists that a checkpoint kept.
-        case lists([LargeValue], [[UInt32]])
+        /// An object whose last reference goes here, with long lists that it has.
+        case reference(AnyObject)
     }
     /// Ownership passes from one thread to the other.
-    private struct Parcel: @unchecked Sendable {
+    private struct Work: @unchecked Sendable {
         let item: Item
         /// Keys that it holds, or 1 for what belongs to one; none for tables that were outgrown.
         let objects: Int
     }
 
-    private let mailbox = Mailbox<Parcel>()
+    private let mailbox = Mailbox<Work>()
 
     private init() {
         startThread(named: "reaper", isYielding: true) { [self] in
-            while let parcel = mailbox.receive() {
-                Reaper.release(parcel.item)
-                released.add(parcel.objects, ordering: .relaxed)
+            while let work = mailbox.receive() {
+                Reaper.release(work.item)
+                released.add(work.objects, ordering: .relaxed)
             }
         }
     }
@@ -45,31 +52,41 @@ public final class Reaper: Sendable {
 
     private func send(_ item: Item, objects: Int) {
         given.add(objects, ordering: .relaxed)
-        mailbox.send(Parcel(item: item, objects: objects))
+        mailbox.send(Work(item: item, objects: objects))
     }
 
-    func free(_ value: LargeValue) {
-        if value.freeingCost < 64 { value.freeElements() } else { send(.value(value), objects: 1) }
+    /// What is freed in no time is freed at once.
+    func free(_ value: some Reapable) {
+        if value.freeingCost < StructureSizes.size(64, small: 3) {
+            value.freeElements()
+        } else {
+            send(.object(value), objects: 1)
+        }
     }
+    /// As `free`; each of its keys counts.
+    func free(all contents: some Reapable) { send(.object(contents), objects: contents.freeingCost) }
     func free(_ buckets: BucketArray) {
-        if buckets.buckets < 1024 { buckets.free() } else { send(.buckets(buckets), objects: 0) }
+        if buckets.buckets < StructureSizes.size(1024, small: 4) {
+            buckets.free()
+        } else {
+            send(.buckets(buckets), objects: 0)
+        }
     }
-    func free(_ contents: Contents) { send(.contents(contents), objects: contents.table.count) }
     func free(_ block: UnsafeMutableRawPointer, size: Int) {
-        if size < 1 << 16 { Glibc.free(block) } else { send(.block(block), objects: 1) }
+        if size < StructureSizes.size(1 << 16, small: 200) {
+            Glibc.free(block)
+        } else {
+            send(.block(block), objects: 1)
+        }
     }
-
-    func letGo(of values: [LargeValue], _ hashes: [[UInt32]]) {
-        mailbox.send(Parcel(item: .lists(values, hashes), objects: 0))
-    }
+    func letGo(of holder: AnyObject) { mailbox.send(Work(item: .reference(holder), objects: 0)) }
 
     private static func release(_ item: Item) {
         switch item {
-        case .value(let value): value.freeElements()
+        case .object(let object): object.freeElements()
         case .buckets(let buckets): buckets.free()
-        case .contents(let contents): contents.freeEverything()
         case .block(let block): Glibc.free(block)
-        case .lists: break
+        case .reference: break
         }
     }
 }

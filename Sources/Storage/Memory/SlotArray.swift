@@ -6,8 +6,8 @@ import Glibc
 struct SlotArray {
     private var pages: [UnsafeMutablePointer<UnsafeMutableRawPointer>] = []
     private(set) var count = 0
-    private static let shift = 9
-    private static let size = 1 << shift
+    private static var shift: Int { StructureSizes.size(9, small: 2) }
+    private static var size: Int { 1 << shift }
 
     @inline(__always) subscript(_ index: Int) -> Entry {
         get {
@@ -30,4 +30,11 @@ struct SlotArray {
     }
     func free() { for page in pages { page.deallocate() } }
     var byteCount: Int { pages.count * SlotArray.size * 8 }
+}
+
+extension SlotArray {
+    /// O(1).
+    func checkInvariants() throws(BrokenInvariant) {
+        try invariant(count <= pages.count * SlotArray.size, "slots: \(count) in \(pages.count) pages")
+    }
 }

@@ -3,7 +3,7 @@
 /// checkpoint write some unchanged rows.
 struct SlotIntervals {
     private(set) var intervals: [Range<Int64>] = []
-    private static let limit = 256
+    private static var limit: Int { StructureSizes.size(256, small: 3) }
 
     var isEmpty: Bool { intervals.isEmpty }
     var first: Range<Int64>? { intervals.first }
@@ -19,9 +19,24 @@ struct SlotIntervals {
         return low
     }
 
-    mutating func insert(_ range: Range<Int64>) {
+    /// O(log n), and O(1) where there is one interval that contains the range or that it continues.
+    @inline(__always) mutating func insert(_ range: Range<Int64>) {
+        if intervals.count == 1 {
+            let only = intervals[0]
+            if range.lowerBound >= only.lowerBound && range.upperBound <= only.upperBound { return }
+            if range.upperBound == only.lowerBound {
+                intervals[0] = range.lowerBound..<only.upperBound
+                return
+            }
+            if range.lowerBound == only.upperBound {
+                intervals[0] = only.lowerBound..<range.upperBound
+                return
+            }
+        }
+        insertAnywhere(range)
+    }
+    @inline(never) private mutating func insertAnywhere(_ range: Range<Int64>) {
         if range.isEmpty { return }
-        // The common case, an end that grows, is done in place.
         let index = search(range.lowerBound)
         if index < intervals.count, intervals[index].lowerBound <= range.lowerBound,
             intervals[index].upperBound >= range.upperBound
@@ -87,4 +102,16 @@ struct SlotIntervals {
     }
 
     mutating func removeAll() { intervals.removeAll() }
+}
+
+extension SlotIntervals {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        for (i, interval) in intervals.enumerated() {
+            try invariant(!interval.isEmpty, "intervals: \(interval) is empty")
+            try invariant(
+                i == 0 || intervals[i - 1].upperBound < interval.lowerBound,
+                "intervals: \(interval) does not lie apart from the one before")
+        }
+    }
 }

@@ -7,8 +7,8 @@ struct DuplicateFilter {
         var low: UInt64 = 0
     }
 
-    private static let smallest = 64
-    private static let kept = 256
+    private static var smallest: Int { StructureSizes.size(64, small: 4) }
+    private static var kept: Int { StructureSizes.size(256, small: 8) }
     private var slots = [Digest](repeating: Digest(), count: smallest)
     private var count = 0
 

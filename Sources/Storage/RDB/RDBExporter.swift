@@ -85,7 +85,7 @@ public enum RDBExporter {
                     file: reader.path,
                     message: "holds the library of functions \(name.quoted), which needs `--rdb-version 10` or later")
             }
-            output.append(byte: RDBFormat.Opcode.function)
+            output.append(byte: RDBFormat.Opcode.function.rawValue)
             writer.string(code)
             functions += 1
         }
@@ -106,7 +106,7 @@ public enum RDBExporter {
             }
         }
         try rows.finish()
-        output.append(byte: RDBFormat.Opcode.end)
+        output.append(byte: RDBFormat.Opcode.end.rawValue)
         output.append(littleEndian: output.checksum())
         try output.finish()
         return Summary(
@@ -122,7 +122,7 @@ public enum RDBExporter {
         for _ in version.utf8.count..<4 { writer.output.append(byte: UInt8(ascii: "0")) }
         for digit in version.utf8 { writer.output.append(byte: digit) }
         func note(_ name: String, _ write: () -> Void) {
-            writer.output.append(byte: RDBFormat.Opcode.auxiliary)
+            writer.output.append(byte: RDBFormat.Opcode.auxiliary.rawValue)
             writer.string(name)
             write()
         }

@@ -116,8 +116,8 @@ private struct RowVisitor: RDBVisitor {
             case .list: 0
             case .set: 1
             case .zset: 2
+            case .hash, .string: 3
             case .stream: 4
-            default: 3
             }
         owner = nextOwner[index]
         guard owner < 1 << 31 else {

@@ -11,7 +11,7 @@ final class RDBInput {
     /// Of the file, when it was opened.
     let size: Int64
 
-    private static let blockSize = 1 << 20
+    private static var blockSize: Int { StructureSizes.size(1 << 20, small: 64) }
     private let descriptor: CInt
     private let buffer: UnsafeMutableRawPointer
     private var bufferOffset: Int64 = 0

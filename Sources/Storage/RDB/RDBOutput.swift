@@ -18,7 +18,7 @@ final class RDBOutput {
     private var failure: StorageError?
 
     /// Of the buffer, in bytes; longer runs go to the file directly.
-    private static let flushSize = 1 << 20
+    private static var flushSize: Int { StructureSizes.size(1 << 20, small: 256) }
 
     /// In memory only.
     init() {

@@ -29,7 +29,9 @@ extension RDBReader {
                 try self.report(member, score: score, isFlat: kind == .zsetListpack)
             }
         case .hashListpackExPreGA, .hashListpackEx: try walkFieldsWithExpiry(earliest: earliest, at: offset)
-        default: throw damage("a value of type \(kind.rawValue) is not one string", at: offset)
+        case .string, .list, .set, .hash, .zset, .zset2, .module1, .module2, .listQuicklist, .listQuicklist2,
+            .streamListpacks, .streamListpacks2, .streamListpacks3, .hashMetadataPreGA, .hashMetadata:
+            throw damage("a value of type \(kind.rawValue) is not one string", at: offset)
         }
     }
 

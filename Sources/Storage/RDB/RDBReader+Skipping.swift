@@ -3,10 +3,7 @@
 extension RDBReader {
     /// Why a value of this kind is not kept; nil when it is.
     func unsupported(_ kind: RDBFormat.Kind) -> RDBUnsupported? {
-        switch kind {
-        case .module1, .module2: .module
-        default: nil
-        }
+        kind == .module1 || kind == .module2 ? .module : nil
     }
 
     /// Goes past the value in hand, or refuses it.
@@ -15,15 +12,9 @@ extension RDBReader {
             throw damage("holds a module's value in the old form, which cannot even be skipped", at: keyOffset)
         }
         try note(reason, "key \(keyName) in database \(database) holds \(reason.rawValue)")
-        switch kind {
-        case .module1: break
-        case .module2:
-            let identifier = try length()
-            try skipModuleValue(identifier)
-        default:
-            dropped = true
-            _ = try readValue(kind)
-        }
+        if kind == .module2 { return try skipModuleValue(try length()) }
+        dropped = true
+        _ = try readValue(kind)
     }
 
     private func note(_ reason: RDBUnsupported, _ what: @autoclosure () -> String) throws(StorageError) {

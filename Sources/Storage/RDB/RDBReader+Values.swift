@@ -23,7 +23,10 @@ extension RDBReader {
         case .streamListpacks3: try readStream(version: 3)
         case .listQuicklist: try readQuicklist()
         case .listQuicklist2: try readQuicklist2()
-        default: try readCompact(kind)
+        case .listZiplist, .setIntset, .setListpack, .hashZipmap, .hashZiplist, .hashListpack, .hashListpackExPreGA,
+            .hashListpackEx, .zsetZiplist, .zsetListpack:
+            try readCompact(kind)
+        case .string, .module1, .module2: throw damage("a value of type \(kind.rawValue) is no collection")
         }
         dropped = rememberedDrop
         if began && !dropped { try visitor.end() }

@@ -69,36 +69,36 @@ public final class RDBReader<Visitor: RDBVisitor> {
         while true {
             keyOffset = input.offset
             let code = try input.byte()
-            switch code {
-            case RDBFormat.Opcode.end:
+            switch RDBFormat.Opcode(rawValue: code) {
+            case .end:
                 try readEnd()
                 return summary
-            case RDBFormat.Opcode.selectDatabase: try readDatabase()
-            case RDBFormat.Opcode.resize:
+            case .selectDatabase: try readDatabase()
+            case .resize:
                 _ = try length()
                 _ = try length()
-            case RDBFormat.Opcode.slotInfo:
+            case .slotInfo:
                 for _ in 0..<3 { _ = try length() }
-            case RDBFormat.Opcode.expirySeconds: expiresMs = Int64(try input.fixed(Int32.self)) * 1000
-            case RDBFormat.Opcode.expiryMilliseconds:
+            case .expirySeconds: expiresMs = Int64(try input.fixed(Int32.self)) * 1000
+            case .expiryMilliseconds:
                 // -1 has always meant none.
                 let expiry = try input.fixed(Int64.self)
                 expiresMs = expiry == -1 ? nil : expiry
-            case RDBFormat.Opcode.idle: _ = try length()
-            case RDBFormat.Opcode.frequency: _ = try input.byte()
-            case RDBFormat.Opcode.auxiliary:
+            case .idle: _ = try length()
+            case .frequency: _ = try input.byte()
+            case .auxiliary:
                 try string(into: first)
                 try string(into: second)
                 if first.bytes == Bytes("redis-ver") { writtenBy = "Redis \(second.bytes.string)" }
                 if first.bytes == Bytes("valkey-ver") { writtenBy = "Valkey \(second.bytes.string)" }
                 try visitor.auxiliary(first.bytes, second.bytes)
-            case RDBFormat.Opcode.moduleAuxiliary: try skipModuleAuxiliary()
-            case RDBFormat.Opcode.function:
+            case .moduleAuxiliary: try skipModuleAuxiliary()
+            case .function:
                 try string(into: first)
                 try readFunction()
-            case RDBFormat.Opcode.functionPreGA: try skipFunctions()
-            case RDBFormat.Opcode.slotImport where isValkey: try skipSlotImport()
-            default: try readKey(code)
+            case .functionPreGA: try skipFunctions()
+            case .slotImport: if isValkey { try skipSlotImport() } else { try readKey(code) }
+            case nil: try readKey(code)
             }
         }
     }

@@ -46,7 +46,7 @@ final class RDBRowWriter {
     private var pack = Listpack.allocate()
     private var scores: [Double] = []
     private var isAllIntegers = true
-    private var isTooLong = false
+    private var longest = 0
     /// Of a hash, where fields expire: the earliest, and all that are in `pack` (0: never).
     private var earliest: Int64?
     private var expiries: [Int64] = []
@@ -92,12 +92,14 @@ final class RDBRowWriter {
                 }
                 switch type {
                 case .list: try item(first)
-                default: try element(first, second, score, expiresMs ?? 0)
+                case .hash, .set, .zset: try element(first, second, score, expiresMs ?? 0)
+                case .string, .stream: throw contradiction
                 }
                 try writer.output.flushIfFull()
             case .stream(_, let row):
                 if stream?.add(row) != true { throw contradiction }
-            default: throw damage("a snapshot holds rows only")
+            case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
+                throw damage("a snapshot holds rows only")
             }
         }
     }
@@ -126,7 +128,7 @@ final class RDBRowWriter {
         current?.keyCount += 1
         if let expiresMs {
             current?.expiringCount += 1
-            writer.output.append(byte: RDBFormat.Opcode.expiryMilliseconds)
+            writer.output.append(byte: RDBFormat.Opcode.expiryMilliseconds.rawValue)
             writer.output.append(littleEndian: expiresMs)
         }
         writer.output.append(byte: kind.rawValue)
@@ -138,13 +140,13 @@ final class RDBRowWriter {
     private func select(_ db: Int32) {
         if let current { databases[selected] = current }
         selected = db
-        writer.output.append(byte: RDBFormat.Opcode.selectDatabase)
+        writer.output.append(byte: RDBFormat.Opcode.selectDatabase.rawValue)
         writer.length(Int(db))
         if let known = databases[db] {
             current = known
             return
         }
-        writer.output.append(byte: RDBFormat.Opcode.resize)
+        writer.output.append(byte: RDBFormat.Opcode.resize.rawValue)
         let keys = writer.lengthHole()
         current = DatabaseSize(keys: keys, expiring: writer.lengthHole())
     }
@@ -165,7 +167,7 @@ final class RDBRowWriter {
         hole = nil
         clearPack()
         isAllIntegers = true
-        isTooLong = false
+        longest = 0
         earliest = type == .hash ? try fieldExpiries.earliest(of: id) : nil
         if earliest != nil && !writer.hasFieldExpiries {
             guard options.dropFieldExpiries else {
@@ -260,7 +262,7 @@ extension RDBRowWriter {
                     pack.append(second)
                     if earliest != nil { expiries.append(expiry) }
                 case .zset: scores.append(score)
-                default: break
+                case .set, .string, .list, .stream: break
                 }
                 return
             }
@@ -272,18 +274,15 @@ extension RDBRowWriter {
     /// Whether the collection may still be small with this element, which is counted.
     private func fits(_ first: Bytes, _ second: Bytes, _ score: Double) -> Bool {
         let limits = options.limits
+        longest = max(longest, first.count, second.count)
         switch type {
-        case .hash:
-            return count <= limits.hashMaxListpackEntries && first.count <= limits.hashMaxListpackValue
-                && second.count <= limits.hashMaxListpackValue
+        case .hash: return limits.keepsSmall(hash: count, longest: longest)
         case .set:
             if isAllIntegers && first.integer == nil { isAllIntegers = false }
-            if first.count > limits.setMaxListpackValue { isTooLong = true }
-            return (isAllIntegers && count <= limits.setMaxIntsetEntries)
-                || (!isTooLong && count <= limits.setMaxListpackEntries)
-        default:
-            // A server that reads -0 from a listpack keeps it, and turns it to 0 when it makes one of binary scores.
-            return count <= limits.zsetMaxListpackEntries && first.count <= limits.zsetMaxListpackValue
+            return (isAllIntegers && limits.keepsIntset(count)) || limits.keepsSmall(set: count, longest: longest)
+        // A server that reads -0 from a listpack keeps it, and turns it to 0 when it makes one of binary scores.
+        case .zset: return limits.keepsSmall(zset: count, longest: longest)
+        case .string, .list, .stream: return false
         }
     }
 
@@ -293,7 +292,7 @@ extension RDBRowWriter {
         switch type {
         case .hash: writer.string(second)
         case .zset: writer.score(score)
-        default: break
+        case .set, .string, .list, .stream: break
         }
     }
 
@@ -301,7 +300,10 @@ extension RDBRowWriter {
         switch type {
         case .hash: earliest == nil ? .hash : .hashMetadata
         case .zset: .zset2
-        default: .set
+        case .set: .set
+        case .list: writer.listKind
+        case .string: .string
+        case .stream: writer.streamKind
         }
     }
 
@@ -344,7 +346,7 @@ extension RDBRowWriter {
         case .set where isAllIntegers && count <= options.limits.setMaxIntsetEntries:
             try open(.setIntset, key, database, expiresMs)
             writeIntset()
-        default:
+        case .set, .string, .list, .stream:
             if let kind = writer.smallSetKind {
                 try open(kind, key, database, expiresMs)
                 writer.flat(pack)

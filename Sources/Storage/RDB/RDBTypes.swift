@@ -12,22 +12,22 @@ enum RDBFormat {
     static let firstVersionWithChecksum = 5
 
     /// What the first byte of a record says when it says no value's type.
-    enum Opcode {
+    enum Opcode: UInt8 {
         /// Valkey: a string, a number of ranges of slots, two lengths each.
-        static let slotImport: UInt8 = 243
+        case slotImport = 243
         /// Three lengths: a cluster's slot, its keys, its keys with an expiry.
-        static let slotInfo: UInt8 = 244
-        static let function: UInt8 = 245
-        static let functionPreGA: UInt8 = 246
-        static let moduleAuxiliary: UInt8 = 247
-        static let idle: UInt8 = 248
-        static let frequency: UInt8 = 249
-        static let auxiliary: UInt8 = 250
-        static let resize: UInt8 = 251
-        static let expiryMilliseconds: UInt8 = 252
-        static let expirySeconds: UInt8 = 253
-        static let selectDatabase: UInt8 = 254
-        static let end: UInt8 = 255
+        case slotInfo = 244
+        case function = 245
+        case functionPreGA = 246
+        case moduleAuxiliary = 247
+        case idle = 248
+        case frequency = 249
+        case auxiliary = 250
+        case resize = 251
+        case expiryMilliseconds = 252
+        case expirySeconds = 253
+        case selectDatabase = 254
+        case end = 255
     }
 
     /// The types of values.

@@ -177,7 +177,7 @@ extension RDBWriter {
         case .quicklist:
             let list = entry.chunkedList
             length(list.chunkCount)
-            for chunk in list.chunks[list.head...] { node(chunk.pack) }
+            for i in 0..<list.chunks.count { node(list.chunks[i].pack) }
         case .hashtable, .skiplist: large(entry.tableValue)
         case .stream: stream(entry.streamValue)
         }
@@ -192,7 +192,7 @@ extension RDBWriter {
         case .set where smallSetKind == nil:
             length(pack.count)
             elements(of: pack)
-        default: flat(pack)
+        case .set, .hash, .zset, .string, .stream: flat(pack)
         }
     }
 

@@ -217,9 +217,10 @@ private struct RowVerifier {
                 switch type {
                 case .hash: visitor.pair(first, second, expiresMs: fieldExpiry)
                 case .zset: visitor.scored(first, score)
-                default: visitor.element(first)
+                case .list, .set, .string, .stream: visitor.element(first)
                 }
-            default: throw StorageError(file: file, message: "a snapshot holds rows only")
+            case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
+                throw StorageError(file: file, message: "a snapshot holds rows only")
             }
         }
     }

@@ -2,15 +2,6 @@
 public enum FunctionLibrary {
     public typealias Text = (name: [UInt8], code: [UInt8])
 
-    /// All libraries in the snapshot `path`.
-    public static func all(in path: String) throws(StorageError) -> [Text] {
-        var found: [Text] = []
-        try SnapshotReader(path: path).forEachFunction { (name, code) throws(StorageError) in
-            found.append((name.array, code.array))
-        }
-        return found
-    }
-
     /// The name in the code; nil where there is none. O(first line).
     public static func name(in code: Bytes) -> Bytes? {
         guard code.count > 2, code[0] == UInt8(ascii: "#"), code[1] == UInt8(ascii: "!") else { return nil }

@@ -2,7 +2,7 @@
 /// table is touched once a chunk (unsorted: twice the time and twice the bytes).
 struct PendingRows {
     /// In bytes; then the writer empties the chunk into SQLite.
-    static let limit = 16 << 20
+    static var limit: Int { StructureSizes.size(16 << 20, small: 2048) }
 
     /// Operations on one string, or consecutive ones on one owner and its elements.
     private struct Run {
@@ -57,9 +57,29 @@ struct PendingRows {
     }
 }
 
+extension PendingRows {
+    /// O(runs).
+    func checkInvariants() throws(BrokenInvariant) {
+        var covered = 0
+        for runs in runs {
+            var isAscending = true
+            for (i, run) in runs.list.enumerated() {
+                try invariant(
+                    run.start >= 0 && run.start < run.end && run.end <= batch.byteCount,
+                    "pending rows: a run from \(run.start) to \(run.end) of \(batch.byteCount)")
+                if i > 0 { isAscending = isAscending && runs.list[i - 1].id < run.id }
+                covered += run.end - run.start
+            }
+            try invariant(!runs.isAscending || isAscending, "pending rows: ids do not ascend")
+        }
+        try invariant(
+            covered == batch.byteCount, "pending rows: runs of \(covered) bytes in a batch of \(batch.byteCount)")
+    }
+}
+
 /// A set of ids as bits, in pages that exist where an id does: the server's ids are dense, so about a bit an id.
 struct IDSet {
-    private static let pageBits: Int64 = 16
+    private static var pageBits: Int64 { Int64(StructureSizes.size(16, small: 6)) }
     private var pages: [Int64: [UInt64]] = [:]
 
     mutating func insert(_ id: Int64) {

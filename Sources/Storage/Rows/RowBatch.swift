@@ -30,7 +30,7 @@ public enum Row {
 /// `@unchecked Sendable`: a batch has one owner at a time; handing it over hands over all of it.
 public final class RowBatch: @unchecked Sendable {
     /// What readers fill a batch to, in bytes, before they hand it over.
-    public static let targetSize = 256 << 10
+    public static var targetSize: Int { StructureSizes.size(256 << 10, small: 700) }
 
     private let buffer: OutputBuffer
     /// Rows of all kinds.
@@ -183,7 +183,7 @@ extension RowBatch {
     @usableFromInline
     func decode(at offset: inout Int) -> Row {
         let p = UnsafeRawPointer(buffer.base) + offset
-        let kind = p.load(as: UInt8.self)
+        let kind = Kind(rawValue: p.load(as: UInt8.self))
         let type = ValueType(rawValue: p.load(fromByteOffset: 1, as: UInt8.self)) ?? .string
         let hasExtra = p.load(fromByteOffset: 2, as: UInt8.self) != 0
         let number = p.loadUnaligned(fromByteOffset: 4, as: Int32.self)
@@ -200,11 +200,11 @@ extension RowBatch {
         let second = Bytes(body + firstCount, secondCount)
         offset += (body - p) + firstCount + secondCount
         switch kind {
-        case Kind.string.rawValue:
+        case .string:
             return .string(id: id, db: number, key: first, value: second, expiresMs: extra)
-        case Kind.owner.rawValue:
+        case .owner:
             return .owner(type: type, id: id, db: number, key: first, expiresMs: extra)
-        case Kind.element.rawValue:
+        case .element:
             let slot = UInt32(bitPattern: number)
             if type == .zset {
                 let score = Double(bitPattern: UInt64(bitPattern: extra ?? 0))
@@ -213,15 +213,15 @@ extension RowBatch {
             }
             return .element(
                 type: type, owner: id, slot: slot, first: first, second: second, score: 0, expiresMs: extra)
-        case Kind.stream.rawValue: return .stream(owner: id, StreamRow(decoding: first, name: second))
-        case Kind.removeString.rawValue: return .removeString(id: id)
-        case Kind.removeOwner.rawValue: return .removeOwner(type: type, id: id)
-        case Kind.removeElements.rawValue:
+        case .stream: return .stream(owner: id, StreamRow(decoding: first, name: second))
+        case .removeString: return .removeString(id: id)
+        case .removeOwner: return .removeOwner(type: type, id: id)
+        case .removeElements:
             let lower = UInt64(UInt32(bitPattern: number))
             return .removeElements(type: type, owner: id, slots: lower..<max(lower, UInt64(clamping: extra ?? 0)))
-        case Kind.flushDatabase.rawValue: return .flushDatabase(number)
-        case Kind.swapDatabases.rawValue: return .swapDatabases(number, Int32(truncatingIfNeeded: id))
-        default: return .flushAll
+        case .flushDatabase: return .flushDatabase(number)
+        case .swapDatabases: return .swapDatabases(number, Int32(truncatingIfNeeded: id))
+        case .flushAll, nil: return .flushAll
         }
     }
 }

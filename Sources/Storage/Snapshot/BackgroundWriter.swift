@@ -8,7 +8,7 @@ final class BackgroundWriter {
     }
 
     /// Batches that are under way at most, of about `RowBatch.targetSize` bytes.
-    private static let batches = 8
+    private static var batches: Int { StructureSizes.size(8, small: 2) }
 
     private let filled = Mailbox<Message>()
     private let empty = Mailbox<RowBatch>()

@@ -26,7 +26,7 @@ struct RowPlace {
     @inline(__always) fileprivate init(_ table: SnapshotTable, owner: Int64, slot: UInt32) {
         self.table = table
         self.owner = owner
-        id = CollectionTables.elementID(owner, Int64(slot))
+        id = RowID.element(owner, Int64(slot))
     }
 }
 
@@ -88,7 +88,7 @@ extension Row {
         if type == .string {
             return SnapshotTable.strings.ids.contains(id) ? nil : "the snapshot cannot hold a string with id \(id)"
         }
-        if CollectionTables.of(type) == nil || !CollectionTables.ownerIDs.contains(id) {
+        if CollectionTables.of(type) == nil || !RowID.owners.contains(id) {
             return "the snapshot cannot hold a \(type.name) with id \(id)"
         }
         if case .element(.zset, _, _, _, _, let score, _) = self, score.isNaN {

@@ -12,8 +12,8 @@ extension SnapshotReader {
         init(_ table: SnapshotTable, _ owners: Range<Int64>, _ connection: SQLiteConnection) throws(StorageError) {
             self.table = table
             rows = try connection.prepare(named: table.name + ".read")
-            rows.bind(1, CollectionTables.elementID(owners.lowerBound, 0))
-            rows.bind(2, CollectionTables.elementID(owners.upperBound - 1, CollectionTables.lastSlot))
+            rows.bind(1, RowID.element(owners.lowerBound, 0))
+            rows.bind(2, RowID.element(owners.upperBound - 1, RowID.lastSlot))
             hasRow = try rows.step()
         }
         var owner: Int64 { rows.integer(0) >> 32 }
@@ -91,7 +91,9 @@ extension SnapshotReader {
             return .consumer(
                 slot: cursor.slot, group: try slot(1, of: "group"), name: rows.bytes(2), seenMs: rows.integer(3),
                 activeMs: rows.optionalInteger(4))
-        default:
+        case .streamPending, .strings, .lists, .listItems, .hashes, .hashFields, .sets, .setMembers, .zsets,
+            .zsetMembers,
+            .streams, .streamEntries:
             return .pending(
                 slot: cursor.slot, group: try slot(1, of: "group"), consumer: try slot(2, of: "consumer"),
                 id: cursor.id(3), deliveredMs: rows.integer(5), deliveries: rows.integer(6))

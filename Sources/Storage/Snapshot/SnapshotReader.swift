@@ -72,9 +72,9 @@ public final class SnapshotReader {
         if type == .string {
             try readStrings(ids, &pass, exchange)
         } else if type == .stream {
-            try readStreams(ids.clamped(to: Range(CollectionTables.ownerIDs)), &pass, exchange)
+            try readStreams(ids.clamped(to: Range(RowID.owners)), &pass, exchange)
         } else if let tables = CollectionTables.of(type) {
-            try readCollections(tables, ids.clamped(to: Range(CollectionTables.ownerIDs)), &pass, exchange)
+            try readCollections(tables, ids.clamped(to: Range(RowID.owners)), &pass, exchange)
         }
         if !pass.batch.isEmpty { pass.batch = try exchange(pass.batch) }
         return pass.counts
@@ -168,8 +168,8 @@ extension SnapshotReader {
         owners.bind(1, ids.lowerBound)
         owners.bind(2, ids.upperBound - 1)
         let elements = try connection.prepare(named: tables.elements.name + ".read")
-        elements.bind(1, CollectionTables.elementID(ids.lowerBound, 0))
-        elements.bind(2, CollectionTables.elementID(ids.upperBound - 1, CollectionTables.lastSlot))
+        elements.bind(1, RowID.element(ids.lowerBound, 0))
+        elements.bind(2, RowID.element(ids.upperBound - 1, RowID.lastSlot))
 
         var ownerCount: Int64 = 0
         var elementCount: Int64 = 0
@@ -233,4 +233,15 @@ extension SnapshotReader {
 extension SQLiteStatement {
     /// In ms since 1970. What is not after it has expired like what is at its first millisecond.
     @inline(__always) func expiry(_ column: Int32) -> Int64? { optionalInteger(column).map { max(1, $0) } }
+}
+
+extension FunctionLibrary {
+    /// All libraries in the snapshot `path`.
+    public static func all(in path: String) throws(StorageError) -> [Text] {
+        var found: [Text] = []
+        try SnapshotReader(path: path).forEachFunction { (name, code) throws(StorageError) in
+            found.append((name.array, code.array))
+        }
+        return found
+    }
 }

@@ -29,11 +29,11 @@ extension SnapshotTable {
     /// owner's in 31.
     var ids: ClosedRange<Int64> {
         switch self {
-        case .strings: CollectionTables.stringIDs
-        case .lists, .hashes, .sets, .zsets, .streams: CollectionTables.ownerIDs
+        case .strings: RowID.strings
+        case .lists, .hashes, .sets, .zsets, .streams: RowID.owners
         case .listItems, .hashFields, .setMembers, .zsetMembers, .streamEntries, .streamGroups, .streamConsumers,
             .streamPending:
-            CollectionTables.elementID(CollectionTables.ownerIDs.lowerBound, 0)...Int64.max
+            RowID.element(RowID.owners.lowerBound, 0)...Int64.max
         }
     }
 }
@@ -83,13 +83,4 @@ struct CollectionTables {
         case .string: nil
         }
     }
-
-    /// An owner's id leaves 32 bits for the slot.
-    static let ownerIDs: ClosedRange<Int64> = 1...(1 << 31 - 1)
-    /// A string's has as many bits as an entry in memory keeps.
-    static let stringIDs: ClosedRange<Int64> = 1...(1 << 40 - 1)
-    static let lastSlot: Int64 = 0xFFFF_FFFF
-
-    /// `owner` must lie in `ownerIDs`.
-    @inline(__always) static func elementID(_ owner: Int64, _ slot: Int64) -> Int64 { owner << 32 | slot }
 }

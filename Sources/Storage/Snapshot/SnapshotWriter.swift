@@ -255,12 +255,12 @@ extension SnapshotWriter {
         case .removeOwner(let type, let id):
             guard let tables = CollectionTables.of(type) else { return }
             try table(tables.owners).remove(id)
-            try table(tables.elements).removeElements(id, 0...CollectionTables.lastSlot)
+            try table(tables.elements).removeElements(id, 0...RowID.lastSlot)
             if type == .stream { try removeStreamParts(id) }
         case .removeElements(let type, let owner, let slots):
             guard let tables = CollectionTables.of(type), !slots.isEmpty else { return }
-            let lower = min(Int64(clamping: slots.lowerBound), CollectionTables.lastSlot)
-            let upper = min(Int64(clamping: slots.upperBound) - 1, CollectionTables.lastSlot)
+            let lower = min(Int64(clamping: slots.lowerBound), RowID.lastSlot)
+            let upper = min(Int64(clamping: slots.upperBound) - 1, RowID.lastSlot)
             try table(tables.elements).removeElements(owner, lower...max(lower, upper))
         case .stream(let owner, .state(let state)):
             let statement = try connection.prepare(named: "raw_streams.state")
@@ -276,7 +276,7 @@ extension SnapshotWriter {
 
     /// All rows of a stream but its own and its entries'.
     private func removeStreamParts(_ owner: Int64) throws(StorageError) {
-        for part in StreamPart.allCases { try table(part.table).removeElements(owner, 0...CollectionTables.lastSlot) }
+        for part in StreamPart.allCases { try table(part.table).removeElements(owner, 0...RowID.lastSlot) }
     }
 
     private func applyBarrier(_ row: Row) throws(StorageError) {
@@ -291,7 +291,7 @@ extension SnapshotWriter {
             if a == b { return }
             try table(.strings).swapDatabases(a, b)
             for type in CollectionTables.all { try table(type.owners).swapDatabases(a, b) }
-        default:
+        case .string, .owner, .element, .stream, .removeString, .removeOwner, .removeElements:
             break
         }
     }
@@ -306,7 +306,7 @@ extension SnapshotWriter {
             return
         }
         for owner in try owners.ids(inDatabase: db) {
-            try elements.removeElements(owner, 0...CollectionTables.lastSlot)
+            try elements.removeElements(owner, 0...RowID.lastSlot)
             if type.type == .stream { try removeStreamParts(owner) }
         }
         try owners.clear(database: db)

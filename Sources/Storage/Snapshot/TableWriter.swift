@@ -64,8 +64,8 @@ final class TableWriter {
         try run(insert, id, bind)
         state.count += 1
         if state.ownerLastID == nil && place.owner >= 0 {
-            let end = CollectionTables.elementID(place.owner, CollectionTables.lastSlot)
-            state.ownerLastID = try lastID(CollectionTables.elementID(place.owner, 0), end)
+            let end = RowID.element(place.owner, RowID.lastSlot)
+            state.ownerLastID = try lastID(RowID.element(place.owner, 0), end)
         }
     }
 
@@ -75,8 +75,8 @@ final class TableWriter {
         state.count -= connection.changes
     }
     func removeElements(_ owner: Int64, _ slots: ClosedRange<Int64>) throws(StorageError) {
-        delete.bind(1, CollectionTables.elementID(owner, slots.lowerBound))
-        delete.bind(2, CollectionTables.elementID(owner, slots.upperBound))
+        delete.bind(1, RowID.element(owner, slots.lowerBound))
+        delete.bind(2, RowID.element(owner, slots.upperBound))
         try delete.run()
         state.count -= connection.changes
     }

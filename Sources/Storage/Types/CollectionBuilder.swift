@@ -18,7 +18,8 @@ final class CollectionBuilder {
     private var slots: [Int64] = []
     private var isAllIntegers = true
     private var isSorted = true
-    private var isTooLong = false
+    /// Bytes of the longest element so far.
+    private var longest = 0
     /// Finds duplicates: where in `pack` an element lies, by its hash; entries of other generations are empty.
     private var places = [UInt64](repeating: 0, count: 512)
     private var generation: UInt64 = 0
@@ -47,7 +48,7 @@ final class CollectionBuilder {
         slots.removeAll(keepingCapacity: true)
         isAllIntegers = true
         isSorted = true
-        isTooLong = false
+        longest = 0
         generation += 1
         table = nil
         list = nil
@@ -103,17 +104,15 @@ final class CollectionBuilder {
     private func fits(_ first: Bytes, _ second: Bytes) -> Bool {
         // Whatever the limits are set to: the block must not outgrow its header. 40: scores, and what entries add.
         if pack.byteCount + first.count + second.count + 40 > Listpack.maxByteCount { return false }
+        longest = max(longest, first.count, second.count)
         switch type {
-        case .hash:
-            return count < limits.hashMaxListpackEntries && first.count <= limits.hashMaxListpackValue
-                && second.count <= limits.hashMaxListpackValue
+        case .hash: return limits.keepsSmall(hash: count + 1, longest: longest)
         case .set:
             if isAllIntegers && first.integer == nil { isAllIntegers = false }
-            if first.count > limits.setMaxListpackValue { isTooLong = true }
-            return (isAllIntegers && count < limits.setMaxIntsetEntries)
-                || (!isTooLong && count < limits.setMaxListpackEntries)
-        default:
-            return count < limits.zsetMaxListpackEntries && first.count <= limits.zsetMaxListpackValue
+            return (isAllIntegers && limits.keepsIntset(count + 1))
+                || limits.keepsSmall(set: count + 1, longest: longest)
+        case .zset: return limits.keepsSmall(zset: count + 1, longest: longest)
+        case .string, .list, .stream: return false
         }
     }
 

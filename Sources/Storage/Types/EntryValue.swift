@@ -12,12 +12,14 @@ extension Entry {
     }
 
     /// Elements of a collection; pairs count once. A string has one.
-    public var elementCount: Int {
+    @inline(__always) public var elementCount: Int {
         switch encoding {
         case .int, .embstr, .raw: 1
         case .listpack: type == .list || type == .set ? listpack.count : listpack.count / 2
         case .intset: intset.count
-        case .quicklist, .hashtable, .skiplist, .stream: largeValue?.count ?? 0
+        case .quicklist: withList { $0.count }
+        case .hashtable, .skiplist: withTable { $0.count }
+        case .stream: withStream { $0.count }
         }
     }
 
@@ -64,7 +66,8 @@ extension Entry {
         case .intset: copy.intset = intset.copy()
         case .quicklist: copy.setLargeValue(chunkedList.copy(), encoding: encoding)
         case .stream: copy.setLargeValue(streamValue.copy(), encoding: encoding)
-        default: copy.setLargeValue(tableValue.copy(), encoding: encoding)
+        case .hashtable, .skiplist: copy.setLargeValue(tableValue.copy(), encoding: encoding)
+        case .int, .embstr, .raw: preconditionFailure("a string")
         }
         return copy
     }
@@ -86,21 +89,21 @@ extension Entry {
         var offset = pack.first
         while let here = offset {
             let first = pack.value(at: here, scratch: scratch.0)
+            var last = here
             switch type {
             case .list: batch.appendListItem(owner: id, slot: slot, first)
             case .set: batch.appendSetMember(owner: id, slot: slot, first)
-            default:
+            case .hash:
                 guard let second = pack.next(here) else { return }
-                if type == .hash {
-                    batch.appendHashField(owner: id, slot: slot, first, pack.value(at: second, scratch: scratch.1))
-                } else {
-                    batch.appendZSetMember(owner: id, slot: slot, first, score: pack.score(at: second))
-                }
-                offset = pack.next(second)
-                slot += 1
-                continue
+                batch.appendHashField(owner: id, slot: slot, first, pack.value(at: second, scratch: scratch.1))
+                last = second
+            case .zset:
+                guard let second = pack.next(here) else { return }
+                batch.appendZSetMember(owner: id, slot: slot, first, score: pack.score(at: second))
+                last = second
+            case .string, .stream: return
             }
-            offset = pack.next(here)
+            offset = pack.next(last)
             slot += 1
         }
     }

@@ -5,7 +5,7 @@
 /// elements that changed into the ones that are pending; each write to a pending element hands its old state over
 /// first; `drain` hands over the rest in slices. A collection that leaves the keyspace while something is pending
 /// stays alive in the checkpoint's list until it is drained.
-class LargeValue {
+class LargeValue: Reapable {
     /// The row id that pending elements are handed over under.
     final var pendingOwner: Int64 = 0
     /// Where pending elements go; nil when nothing is pending.
@@ -24,8 +24,12 @@ class LargeValue {
     /// removed. O(changed bits / 64), no element is touched.
     func freeze(owner: Int64, sink: RowSink) { preconditionFailure("abstract") }
 
-    /// Roughly how many elements freeing walks.
     var freeingCost: Int { count }
+
+    /// It is in no entry any more: freed off the loop, once nothing is pending.
+    final func letGo() {
+        if sink != nil { isOrphan = true } else { Reaper.shared.free(self) }
+    }
 
     /// Hands over pending elements until `goOn` says stop. True when none is left.
     func drain(while goOn: () -> Bool) -> Bool { preconditionFailure("abstract") }
@@ -33,8 +37,10 @@ class LargeValue {
     /// All that is there equals the snapshot's rows: after loading.
     func markClean() { preconditionFailure("abstract") }
 
-    /// Frees every element. O(n): for a thread that may take its time.
     func freeElements() { preconditionFailure("abstract") }
+
+    /// Throws where it contradicts itself. O(n).
+    func checkInvariants() throws(BrokenInvariant) { preconditionFailure("abstract") }
 
     /// An estimate, in bytes. O(1).
     var memoryUsage: Int { preconditionFailure("abstract") }

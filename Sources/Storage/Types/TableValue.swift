@@ -16,8 +16,9 @@ final class TableValue: LargeValue {
     /// Bytes of the elements' blocks.
     private var elementBytes = 0
 
-    private var changed = Bitset(count: 256)
-    private var capacity = 256
+    private var changed = Bitset(count: TableValue.firstCapacity)
+    private var capacity = TableValue.firstCapacity
+    private static var firstCapacity: Int { StructureSizes.size(256, small: 2) }
     private var pending: Bitset?
     private var pendingCount = 0
     private var pendingCursor = 0
@@ -225,7 +226,7 @@ final class TableValue: LargeValue {
             sink.batch.appendHashField(
                 owner: pendingOwner, slot: slot, entry.key, entry.stringBytes, expiresMs: entry.expiry)
         case .zset: sink.batch.appendZSetMember(owner: pendingOwner, slot: slot, entry.key, score: entry.score)
-        default: sink.batch.appendSetMember(owner: pendingOwner, slot: slot, entry.key)
+        case .set, .string, .list, .stream: sink.batch.appendSetMember(owner: pendingOwner, slot: slot, entry.key)
         }
         sink.sendIfFull()
     }
@@ -246,5 +247,36 @@ final class TableValue: LargeValue {
         expiring?.free()
         changed.free()
         pending?.free()
+    }
+
+    // MARK: Invariants
+
+    override func checkInvariants() throws(BrokenInvariant) {
+        try slots.checkInvariants()
+        try table.checkInvariants()
+        try invariant(
+            table.count == count, "\(type.name): \(table.count) entries in the table and \(count) in the array")
+        try invariant(capacity >= count, "\(type.name): bits for \(capacity) of \(count) elements")
+        try changed.checkInvariants(bits: capacity)
+        try pending?.checkInvariants(bits: pendingCount)
+        try invariant(pending == nil || sink != nil, "\(type.name): something is pending and goes nowhere")
+        try order?.checkInvariants()
+        try expiring?.heap.checkInvariants()
+        try invariant(order == nil || order?.count == count, "\(type.name): not all members have a rank")
+        var found = (bytes: 0, expiring: 0)
+        for i in 0..<count {
+            let entry = slots[i]
+            try invariant(entry.slot == i, "\(type.name): the element in slot \(i) says \(entry.slot)")
+            try invariant(find(entry.key)?.raw == entry.raw, "\(type.name): \(entry.key.quoted) is not found")
+            found.bytes += entry.blockSize
+            if entry.expiry != nil {
+                found.expiring += 1
+                try invariant(
+                    expiring?.heap.holds(entry) == true, "hash: \(entry.key.quoted) expires and is not in the heap")
+            }
+        }
+        try invariant(
+            found.bytes == elementBytes, "\(type.name): \(found.bytes) bytes where \(elementBytes) are counted")
+        try invariant(found.expiring == expiring?.heap.count ?? 0, "hash: \(found.expiring) fields expire")
     }
 }

@@ -6,6 +6,7 @@ import Testing
 
 /// Everything a keyspace holds, as text: what two keyspaces are compared by.
 func dump(_ keyspace: Keyspace) -> [String: String] {
+    do throws(BrokenInvariant) { try keyspace.checkInvariants() } catch { Issue.record("\(error)") }
     var all: [String: String] = [:]
     for database in keyspace.databases {
         database.forEach { entry in
@@ -141,8 +142,8 @@ struct RandomWriter {
             switch int(8) {
             case 0...2: for _ in 0...int(20) { list.push(text(100).bytes, .tail) }
             case 3: for _ in 0...int(20) { list.push(value.bytes, .head) }
-            case 4: if count > 0 { list.removeFirst() }
-            case 5: if count > 0 { list.removeLast() }
+            case 4: if count > 0 { list.pop(.head) { _ in } }
+            case 5: if count > 0 { list.pop(.tail) { _ in } }
             case 6: list.insert(value.bytes, at: int(count + 1))
             default:
                 if count > 0 { list.set(int(count), value.bytes) }

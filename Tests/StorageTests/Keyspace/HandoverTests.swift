@@ -103,8 +103,8 @@ private final class Texts {
             case 2: list.set(at, value)
             // What went before the cut left rows to remove in the slots that are taken after it.
             case 3: for _ in 0...writer.int(6) { list.push(value, writer.int(2) == 0 ? .head : .tail) }
-            case 4: for _ in 0...writer.int(4) where list.view.count > 1 { list.removeFirst() }
-            case 5: for _ in 0...writer.int(4) where list.view.count > 1 { list.removeLast() }
+            case 4: for _ in 0...writer.int(4) where list.view.count > 1 { list.pop(.head) { _ in } }
+            case 5: for _ in 0...writer.int(4) where list.view.count > 1 { list.pop(.tail) { _ in } }
             default: list.removeAll(equal: text(list.view[at].string), limit: 1, fromTail: writer.int(2) == 0)
             }
             db.removeIfEmpty(list.entry)

@@ -187,10 +187,10 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                         editor.push(value, .head)
                         model.insert(value.string, at: 0)
                     case 5 where !model.isEmpty:
-                        editor.removeFirst()
+                        editor.pop(.head) { _ in }
                         model.removeFirst()
                     case 6 where !model.isEmpty:
-                        editor.removeLast()
+                        editor.pop(.tail) { _ in }
                         model.removeLast()
                     case 7 where !model.isEmpty:
                         let at = random.below(model.count)
@@ -209,6 +209,7 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                 }
                 #expect(editor.view.count == model.count)
                 if i % 500 == 0 && !model.isEmpty {
+                    try keyspace.checkInvariants()
                     var seen: [String] = []
                     editor.view.forEach(from: 0, count: model.count, reverse: false) {
                         seen.append($0.string)
@@ -264,6 +265,7 @@ func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
                     withBytes(member) { _ = editor.set($0, score) }
                     model[member] = score
                 }
+                if i % 1000 == 0 && !model.isEmpty { try keyspace.checkInvariants() }
                 if i == 200 || i == 39_999 {
                     let order = model.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
                     var seen: [String] = []

@@ -83,14 +83,18 @@ import Testing
         var refused = 0
         var loaded = 0
         var tables = 0
+        func restore() {
+            for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+            #expect(FileManager.default.createFile(atPath: path, contents: original))
+        }
         for table in SnapshotTable.allCases {
+            restore()
             let columns = try query(path, "SELECT name FROM pragma_table_info('\(table.name)') WHERE type = 'INTEGER'")
             let count = Int(try query(path, "SELECT count(*) FROM \(table.name)")[0]) ?? 0
             if count > 0 { tables += 1 }
             for column in columns where count > 0 {
                 for value in SnapshotTrustTests.boundaries {
-                    for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
-                    #expect(FileManager.default.createFile(atPath: path, contents: original))
+                    restore()
                     let row = Int(truncatingIfNeeded: seed) & .max % count
                     let what = "seed \(seed): \(table.name).\(column) = \(value) in row \(row)"
                     do {
@@ -191,12 +195,12 @@ import Testing
     /// Ids at their limits leave those below free.
     @Test func idsAtTheirLimitsAreNotCountedOn() throws {
         var ids = RowIDs()
-        let last = RowIDs.range(.list).upperBound
+        let last = RowID.range(.list).upperBound
         for id in [2, 5, 6, last] as [Int64] { ids.loaded(.list, id) }
         var taken = (0..<6).map { _ in ids.take(.list) }
         #expect(taken.sorted() == [1, 7, 8, 9, 10, 11] || Set(taken).isDisjoint(with: [2, 5, 6, last]))
         taken += (0..<1000).map { _ in ids.take(.list) }
-        #expect(Set(taken).count == taken.count && taken.allSatisfy { RowIDs.range(.list).contains($0) })
+        #expect(Set(taken).count == taken.count && taken.allSatisfy { RowID.range(.list).contains($0) })
         #expect(Set(taken).isDisjoint(with: [2, 5, 6, last]))
         #expect(ids.take(.set) == 1)
     }

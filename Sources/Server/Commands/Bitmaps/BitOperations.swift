@@ -68,7 +68,7 @@ enum BitOperations {
 
     /// Bytes of the result that are finished before the next are begun: so that they stay in the first cache while
     /// one source after the other comes in.
-    private static let blockSize = 8192
+    private static var blockSize: Int { StructureSizes.size(8192, small: 64) }
 
     private static func combine(
         _ sources: [Bytes], _ operation: Operation, _ range: Range<Int>, into result: UnsafeMutableRawPointer

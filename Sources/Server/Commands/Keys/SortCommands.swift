@@ -210,7 +210,7 @@ private struct Sorting {
             case .list: gather(try db.list(key))
             case .set: gather(try db.set(key))
             case .zset: gather(try db.zset(key))
-            default: throw WrongType()
+            case .string, .hash, .stream: throw WrongType()
             }
         } catch {
             throw .wrongType

@@ -83,8 +83,7 @@ enum ListCommands {
             return wanted == nil ? c.reply.null() : c.reply.nullArray()
         }
         guard let wanted else {
-            c.reply.bulk(list.view[end == .head ? 0 : list.view.count - 1])
-            if end == .head { list.removeFirst() } else { list.removeLast() }
+            list.pop(end, c.reply.bulk)
             c.changed(c.args[1], .list, end.popEvent)
             return c.removeIfEmpty(list.entry)
         }

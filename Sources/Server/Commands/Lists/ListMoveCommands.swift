@@ -102,7 +102,7 @@ enum ListMoveCommands {
         guard let target = isSameKey ? source : try c.editList(c.args[2], create: true) else { return false }
         withCopy(source.view[from == .head ? 0 : source.view.count - 1]) { element in
             c.reply.bulk(element)
-            if from == .head { source.removeFirst() } else { source.removeLast() }
+            source.pop(from) { _ in }
             target.push(element, to)
         }
         c.changed(c.args[2], .list, to.pushEvent)

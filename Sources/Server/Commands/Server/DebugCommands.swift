@@ -65,6 +65,8 @@ enum DebugCommands {
         Action("allocated", "", "Returns the bytes that the main thread has allocated.", usesData: false, allocated),
         Action(
             "config-rewrite-force-all", "", "Writes all settings to the configuration file, defaults too.", rewriteAll),
+        Action(
+            "check-invariants", "", "Returns an error if a structure in memory contradicts itself.", checkInvariants),
         Action("change-repl-id", "", "Changes the replication id.", changeReplicationID),
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
@@ -166,6 +168,16 @@ enum DebugCommands {
             c.db.setString(key.bytes, value.bytes, expiry: .clear)
             // Not replicated in Redis; here each is logged, so that a restart finds what the client was told is there.
             c.propagate(Bytes("SET"), key.bytes, value.bytes)
+        }
+        c.reply.ok()
+    }
+
+    /// Checks all structures in memory. O(everything that is stored).
+    @Sendable private static func checkInvariants(_ c: AdminContext) throws(CommandError) {
+        do throws(BrokenInvariant) {
+            try c.services.keyspace.checkInvariants()
+        } catch {
+            throw CommandError("ERR \(error.description)")
         }
         c.reply.ok()
     }

@@ -130,7 +130,7 @@ enum SetCommands {
         }
         if count > 0 { c.changed(c.args[1], .set, "spop") }
     }
-    private static let membersInOneSREM = 1024
+    private static var membersInOneSREM: Int { StructureSizes.size(1024, small: 3) }
 
     // MARK: - Reading
 

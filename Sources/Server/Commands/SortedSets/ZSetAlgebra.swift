@@ -90,7 +90,7 @@ enum ZSetAlgebra {
             switch db.find(key)?.type {
             case nil: value = .missing
             case .set: value = try db.setOrRefuse(key).map { .set($0) } ?? .missing
-            default: value = try db.zsetOrRefuse(key).map { .zset($0) } ?? .missing
+            case .zset, .string, .list, .hash, .stream: value = try db.zsetOrRefuse(key).map { .zset($0) } ?? .missing
             }
         }
 

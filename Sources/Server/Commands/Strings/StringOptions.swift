@@ -79,11 +79,7 @@ struct StringOptions {
         return nil
     }
     private static func excluded(by word: Words) -> Words {
-        switch word {
-        case .nx: .xx
-        case .xx: .nx
-        default: []
-        }
+        word == .nx ? .xx : word == .xx ? .nx : []
     }
     private static func unit(_ text: Bytes) -> ExpiryUnit? {
         if text.equals(ignoringCase: "ex") { return .ex }

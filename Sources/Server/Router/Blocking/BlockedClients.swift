@@ -117,3 +117,15 @@ final class BlockedClients: KeyspaceObserver {
         return nil
     }
 }
+
+extension BlockedClients {
+    /// O(waiting clients * their keys).
+    func checkInvariants() throws(BrokenInvariant) {
+        try deadlines.checkInvariants()
+        for queue in queues.values {
+            try queue.checkInvariants()
+            try invariant(queue.count > 0, "blocked clients: a queue of nobody")
+        }
+        try invariant(deadlines.count <= count, "blocked clients: \(deadlines.count) deadlines of \(count) clients")
+    }
+}

@@ -1,3 +1,5 @@
+import Storage
+
 /// Those who wait until some time at most, the soonest first: a binary heap. O(log n) for each change.
 struct DeadlineHeap {
     private var waiters: [Waiter] = []
@@ -49,5 +51,17 @@ struct DeadlineHeap {
             index = child
         }
         place(waiter, index)
+    }
+}
+
+extension DeadlineHeap {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        for (i, waiter) in waiters.enumerated() {
+            try invariant(waiter.heapIndex == i, "deadlines: the waiter at \(i) says \(waiter.heapIndex)")
+            try invariant(
+                i == 0 || !Self.isSooner(waiter, waiters[(i - 1) / 2]),
+                "deadlines: the waiter at \(i) is sooner than its parent")
+        }
     }
 }

@@ -1,3 +1,5 @@
+import Storage
+
 /// Those who wait for one key, in the order in which they came. Adding is O(1), removing any of them amortised O(log n):
 /// the places of those who left stay until they are half of all.
 final class WaitQueue {
@@ -14,7 +16,7 @@ final class WaitQueue {
     /// The key is in the list of those to be looked at.
     var isReady = false
 
-    private static let keptVacancies = 32
+    private static var keptVacancies: Int { StructureSizes.size(32, small: 1) }
 
     /// Sequence number of who has waited longest.
     var firstSequence: Int { head < places.count ? places[head].sequence : .max }
@@ -58,5 +60,21 @@ final class WaitQueue {
             if places[middle].sequence < sequence { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+}
+
+extension WaitQueue {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        for (i, place) in places.enumerated() where i > 0 {
+            try invariant(places[i - 1].sequence < place.sequence, "wait queue: place \(i) came before the one before")
+        }
+        try invariant(places.count { $0.waiter != nil } == count, "wait queue: \(count) are counted")
+        try invariant(
+            places.count { $0.waiter?.wait.isServedByRemoval == true } == removalCount,
+            "wait queue: \(removalCount) wait for removal")
+        try invariant(
+            head <= places.count && !places[..<head].contains { $0.waiter != nil }
+                && (head == places.count || places[head].waiter != nil), "wait queue: the first place is not \(head)")
     }
 }

@@ -11,7 +11,7 @@ final class LateRows {
     private var pieces: [Int] = []
 
     /// Bytes that stay in memory.
-    private static let memory = 4 << 20
+    private static var memory: Int { StructureSizes.size(4 << 20, small: 2048) }
 
     /// `path`: where the file may lie while it is opened.
     init(path: String) { self.path = path }

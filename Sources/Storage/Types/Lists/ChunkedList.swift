@@ -1,27 +1,19 @@
-import Glibc
-
-// Invariant of this file: `chunks[head...]` are the list in order, none empty, each owning its listpack; the element at
-// position i of a chunk has slot `base + i`; bases ascend without overlap and slots lie in 0..<2^32.
+// Invariant of this file: `chunks` are the list in order, none empty but between the steps of a change, each owning its
+// listpack; the element at position i of a chunk has slot `base + i`; bases ascend without overlap and slots lie in 0..<2^32.
 
 /// A large list: a queue of listpacks, as Redis's quicklist. Slots, by which the snapshot knows the elements, start in
 /// the middle of their range: a push takes the next one at its end and nothing else moves.
 final class ChunkedList: LargeValue {
-    struct Chunk {
-        var pack: Listpack
-        var base: Int64
-        var count: Int
-        var slots: Range<Int64> { base..<base + Int64(count) }
-    }
-    private(set) var chunks: [Chunk] = []
-    private(set) var head = 0
+    private(set) var chunks = ChunkQueue()
     private var elements = 0
     private var bytes = 0
     /// Limits of a chunk, from list-max-listpack-size.
     private let maxBytes: Int
     private let maxCount: Int
 
-    static let firstSlot: Int64 = 1 << 31
-    private static let slotLimit: Int64 = 1 << 32
+    /// Where tests make structures small, pushes at the head soon use the slots before it up.
+    static var firstSlot: Int64 { Int64(StructureSizes.size(1 << 31, small: 11)) }
+    static let slotLimit: Int64 = 1 << 32
 
     private var changed = SlotIntervals()
     private var pending = SlotIntervals()
@@ -29,7 +21,9 @@ final class ChunkedList: LargeValue {
     /// `size`: list-max-listpack-size; positive: elements a chunk, -1...-5: 4 to 64 KB.
     convenience init(size: Int) {
         let limits = ChunkedList.chunkLimits(size)
-        self.init(maxBytes: limits.bytes, maxCount: limits.count)
+        self.init(
+            maxBytes: min(limits.bytes, StructureSizes.size(.max, small: 48)),
+            maxCount: min(limits.count, StructureSizes.size(.max, small: 5)))
     }
     private init(maxBytes: Int, maxCount: Int) {
         self.maxBytes = maxBytes
@@ -42,10 +36,10 @@ final class ChunkedList: LargeValue {
     }
 
     override var count: Int { elements }
-    override var memoryUsage: Int { bytes + chunks.capacity * MemoryLayout<Chunk>.stride + 128 }
-    var chunkCount: Int { chunks.count - head }
+    override var memoryUsage: Int { bytes + chunks.byteCount + 128 }
+    var chunkCount: Int { chunks.count }
     /// The only chunk's listpack, where there is only one.
-    var singleChunk: Listpack? { chunkCount == 1 ? chunks[head].pack : nil }
+    var singleChunk: Listpack? { chunks.count == 1 ? chunks[0].pack : nil }
 
     // MARK: Positions
 
@@ -54,7 +48,7 @@ final class ChunkedList: LargeValue {
         precondition(index >= 0 && index < elements)
         if index <= elements / 2 {
             var left = index
-            var i = head
+            var i = 0
             while left >= chunks[i].count {
                 left -= chunks[i].count
                 i += 1
@@ -89,54 +83,27 @@ final class ChunkedList: LargeValue {
             }
             i += reverse ? -1 : 1
             k = 0
-            if i < head || i >= chunks.count { return }
+            if i < 0 || i >= chunks.count { return }
             offset = reverse ? chunks[i].pack.last : chunks[i].pack.first
         }
     }
 
-    // MARK: Change
+    // MARK: The ends
 
-    private func fits(_ chunk: Chunk, _ value: Bytes) -> Bool {
-        chunk.count < maxCount && chunk.pack.byteCount + Listpack.entrySize(of: value) <= maxBytes
-    }
-    /// `body` changes a chunk; the byte count is kept.
-    @inline(__always) private func edit(_ i: Int, _ body: (inout Chunk) -> Void) {
-        bytes -= chunks[i].pack.byteCount
-        body(&chunks[i])
-        bytes += chunks[i].pack.byteCount
-    }
-    private func insertChunk(_ chunk: Chunk, at index: Int) {
-        bytes += chunk.pack.byteCount
-        if index == head && head > 0 {
-            head -= 1
-            chunks[head] = chunk
-        } else {
-            chunks.insert(chunk, at: index)
-        }
-    }
-    private func removeChunk(_ i: Int) {
-        bytes -= chunks[i].pack.byteCount
-        chunks[i].pack.free()
-        if i == head {
-            head += 1
-            // Dead room at the front is given back when it is most of the array.
-            if head > 32 && head > chunks.count / 2 {
-                chunks.removeFirst(head)
-                head = 0
-            }
-        } else {
-            chunks.remove(at: i)
-        }
+    @inline(__always) private func hasRoom(_ chunk: ListChunk, _ size: Int) -> Bool {
+        chunk.count < maxCount && chunk.pack.byteCount &+ size <= maxBytes
     }
 
+    /// Amortised O(1).
     func append(_ value: Bytes) {
-        if chunkCount == 0 || !fits(chunks[chunks.count - 1], value) {
-            let base = chunkCount == 0 ? ChunkedList.firstSlot : chunks[chunks.count - 1].slots.upperBound
+        let entry = ListpackEntry(value)
+        if chunks.count == 0 || !hasRoom(chunks[chunks.count - 1], entry.size) {
+            let base = chunks.count == 0 ? ChunkedList.firstSlot : chunks[chunks.count - 1].slots.upperBound
             if base >= ChunkedList.slotLimit {
                 renumber()
                 return append(value)
             }
-            insertChunk(Chunk(pack: Listpack.allocate(), base: base, count: 0), at: chunks.count)
+            insertChunk(ListChunk(pack: Listpack.allocate(), base: base, count: 0), at: chunks.count)
         }
         let i = chunks.count - 1
         let slot = chunks[i].slots.upperBound
@@ -145,64 +112,92 @@ final class ChunkedList: LargeValue {
             return append(value)
         }
         willChange(chunk: i, slots: slot..<slot + 1)
-        edit(i) {
-            $0.pack.append(value)
-            $0.count += 1
-        }
-        elements += 1
+        chunks[i].append(entry, limit: maxBytes)
+        added(entry)
     }
 
+    /// Amortised O(1), unless pushes at both ends alternate: then O(size of a chunk).
     func prepend(_ value: Bytes) {
-        if chunkCount == 0 { return append(value) }
-        if !fits(chunks[head], value) {
-            // Room for a number of chunks at the front, so that pushing there does not move the array each time.
-            if head == 0 {
-                let room = max(8, chunks.count / 2)
-                chunks.insert(
-                    contentsOf: repeatElement(Chunk(pack: chunks[0].pack, base: 0, count: 0), count: room), at: 0)
-                head = room
-            }
-            insertChunk(Chunk(pack: Listpack.allocate(), base: chunks[head].base, count: 0), at: head)
+        if chunks.count == 0 { return append(value) }
+        let entry = ListpackEntry(value)
+        if !hasRoom(chunks[0], entry.size) {
+            insertChunk(ListChunk(pack: Listpack.allocate(), base: chunks[0].base, count: 0), at: 0)
         }
-        if chunks[head].base == 0 {
-            renumber()
-        }
-        let slot = chunks[head].base - 1
-        willChange(chunk: head, slots: slot..<slot + 1)
-        edit(head) {
-            $0.pack.prepend(value)
-            $0.count += 1
-            $0.base = slot
-        }
-        elements += 1
+        if chunks[0].base == 0 { renumber() }
+        let slot = chunks[0].base - 1
+        willChange(chunk: 0, slots: slot..<slot + 1)
+        chunks[0].base = slot
+        chunks[0].prepend(entry, limit: maxBytes)
+        added(entry)
     }
 
-    func removeFirst() { remove(0, 1) }
-    func removeLast() { remove(elements - 1, 1) }
+    @inline(__always) private func added(_ entry: ListpackEntry) {
+        bytes &+= entry.size
+        elements &+= 1
+    }
+
+    /// Removes the element at an end, of which there is one, after `body` has seen it. Amortised O(1).
+    @inline(__always) func pop(_ end: ListEnd, scratch: UnsafeMutableRawPointer, _ body: (Bytes) -> Void) {
+        let i = end == .head ? 0 : chunks.count - 1
+        let pack = chunks[i].pack
+        body(pack.value(at: end == .head ? Listpack.headerSize : pack.lastOffset, scratch: scratch))
+        let slot = end == .head ? chunks[i].base : chunks[i].slots.upperBound - 1
+        willChange(chunk: i, slots: slot..<slot + 1)
+        elements -= 1
+        if chunks[i].count == 1 { return removeChunk(i) }
+        switch end {
+        case .head:
+            bytes -= chunks[i].removeFirst()
+            chunks[i].base += 1
+        case .tail: bytes -= chunks[i].removeLast()
+        }
+    }
+
+    // MARK: Change
+
+    /// `body` changes a chunk and returns how many elements there are more; the byte count is kept.
+    private func edit(_ i: Int, _ body: (inout Listpack) -> Int) {
+        bytes -= chunks[i].pack.byteCount
+        chunks[i].edit(body)
+        bytes += chunks[i].pack.byteCount
+    }
+    private func insertChunk(_ chunk: ListChunk, at index: Int) {
+        bytes += chunk.pack.byteCount
+        chunks.insert(chunk, at: index)
+    }
+    private func removeChunk(_ i: Int) {
+        bytes -= chunks[i].pack.byteCount
+        chunks[i].free()
+        chunks.remove(at: i)
+    }
 
     func set(_ index: Int, _ value: Bytes) {
         let (i, k) = locate(index)
         let slot = chunks[i].base + Int64(k)
         willChange(chunk: i, slots: slot..<slot + 1)
-        edit(i) { if let offset = $0.pack.seek(k) { $0.pack.replace(at: offset, with: value) } }
+        edit(i) { pack in
+            if let offset = pack.seek(k) { pack.replace(at: offset, with: value) }
+            return 0
+        }
     }
 
     /// Inserts before the element at `index`. The elements behind it in its chunk, or those before, move by one slot.
     func insert(_ value: Bytes, at index: Int) {
         if index == 0 { return prepend(value) }
         if index == elements { return append(value) }
+        let size = Listpack.entrySize(of: value)
         var (i, k) = locate(index)
-        if !fits(chunks[i], value) && chunks[i].count > 1 {
-            if k == 0 {
+        if !hasRoom(chunks[i], size) && chunks[i].count > 1 {
+            if k == 0 && (chunks[i - 1].count > 1 || hasRoom(chunks[i - 1], size)) {
                 // Belongs as well behind the last one of the chunk before.
                 i -= 1
                 k = chunks[i].count
             }
-            if !fits(chunks[i], value) { (i, k) = split(i, k) }
+            if !hasRoom(chunks[i], size) { (i, k) = split(i, k) }
         }
         let chunk = chunks[i]
         let roomAfter = (i + 1 < chunks.count ? chunks[i + 1].base : ChunkedList.slotLimit) - chunk.slots.upperBound
-        let roomBefore = chunk.base - (i > head ? chunks[i - 1].slots.upperBound : 0)
+        let roomBefore = chunk.base - (i > 0 ? chunks[i - 1].slots.upperBound : 0)
         if roomAfter > 0 {
             willChange(chunk: i, slots: chunk.base + Int64(k)..<chunk.slots.upperBound + 1)
         } else if roomBefore > 0 {
@@ -212,30 +207,29 @@ final class ChunkedList: LargeValue {
             renumber()
             return insert(value, at: index)
         }
-        edit(i) {
-            if k == $0.count {
-                $0.pack.append(value)
-            } else if let offset = $0.pack.seek(k) {
-                $0.pack.insert(value, before: offset)
+        edit(i) { pack in
+            guard let offset = k == chunk.count ? pack.endOffset : pack.seek(k) else {
+                preconditionFailure("a list has lost an element")
             }
-            $0.count += 1
+            pack.insert(value, before: offset)
+            return 1
         }
         elements += 1
     }
 
-    /// Splits a chunk near `k`, which keeps every element's slot. Returns where `k` is now: in the emptier half.
+    /// Splits a chunk of more than one element near `k`, which keeps every element's slot. Returns where `k` is now: in the emptier half.
     private func split(_ i: Int, _ k: Int) -> (Int, Int) {
         let chunk = chunks[i]
         let at = min(max(k, 1), chunk.count - 1)
         handOver(chunk.slots)
-        let right = chunk.pack.copy()
-        var tail = Chunk(pack: right, base: chunk.base + Int64(at), count: chunk.count - at)
-        if let first = tail.pack.first { tail.pack.remove(at: first, count: at) }
-        edit(i) {
-            if let offset = $0.pack.seek(at) { $0.pack.remove(at: offset, count: chunk.count - at) }
-            $0.count = at
+        var tail = Listpack.allocate()
+        edit(i) { pack in
+            guard let offset = pack.seek(at) else { preconditionFailure("a list has lost an element") }
+            tail.free()
+            tail = pack.split(at: offset)
+            return at - chunk.count
         }
-        insertChunk(tail, at: i + 1)
+        insertChunk(ListChunk(pack: tail, base: chunk.base + Int64(at), count: chunk.count - at), at: i + 1)
         return k <= at ? (i, k) : (i + 1, k - at)
     }
 
@@ -252,17 +246,11 @@ final class ChunkedList: LargeValue {
                 removeChunk(i)
             } else if k == 0 {
                 willChange(chunk: i, slots: from..<from + Int64(n))
-                edit(i) {
-                    if let first = $0.pack.first { $0.pack.remove(at: first, count: n) }
-                    $0.base += Int64(n)
-                    $0.count -= n
-                }
+                edit(i) { pack in -pack.remove(at: Listpack.headerSize, count: n) }
+                chunks[i].base += Int64(n)
             } else {
                 willChange(chunk: i, slots: from..<chunk.slots.upperBound)
-                edit(i) {
-                    if let offset = $0.pack.seek(k) { $0.pack.remove(at: offset, count: n) }
-                    $0.count -= n
-                }
+                edit(i) { pack in -(pack.seek(k).map { pack.remove(at: $0, count: n) } ?? 0) }
             }
             elements -= n
         }
@@ -272,13 +260,11 @@ final class ChunkedList: LargeValue {
     /// used the room up. The next checkpoint writes the whole list.
     private func renumber() {
         handOver(0..<ChunkedList.slotLimit)
-        var total: Int64 = 0
-        for chunk in chunks[head...] { total += Int64(chunk.count) }
-        let gap = min(64, (ChunkedList.slotLimit - total) / (2 * Int64(chunkCount + 1)))
+        let gap = min(64, (ChunkedList.slotLimit - Int64(elements)) / (2 * Int64(chunks.count + 1)))
         precondition(gap > 0, "a list of four billion elements")
-        let span = total + gap * Int64(chunkCount)
+        let span = Int64(elements) + gap * Int64(chunks.count)
         var base = (ChunkedList.slotLimit - span) / 2
-        for i in head..<chunks.count {
+        for i in 0..<chunks.count {
             chunks[i].base = base
             base += Int64(chunks[i].count) + gap
         }
@@ -288,11 +274,13 @@ final class ChunkedList: LargeValue {
     // MARK: Checkpoint
 
     @inline(__always) private func willChange(chunk i: Int, slots: Range<Int64>) {
-        if !pending.isEmpty {
-            handOver(chunks[i].slots)
-            handOver(slots)
-        }
-        changed.insert(slots)
+        if !pending.isEmpty { handOver(chunk: i, slots) }
+        // All of it is to be written as it is.
+        if !rewriteAll { changed.insert(slots) }
+    }
+    @inline(never) private func handOver(chunk i: Int, _ slots: Range<Int64>) {
+        handOver(chunks[i].slots)
+        handOver(slots)
     }
 
     private func handOver(_ slots: Range<Int64>) {
@@ -327,7 +315,7 @@ final class ChunkedList: LargeValue {
 
     /// The first chunk that ends behind `slot`.
     private func chunkIndex(_ slot: Int64) -> Int {
-        var low = head
+        var low = 0
         var high = chunks.count
         while low < high {
             let middle = (low + high) / 2
@@ -366,19 +354,18 @@ final class ChunkedList: LargeValue {
     }
 
     override func freeElements() {
-        for i in head..<chunks.count {
-            chunks[i].pack.free()
+        for i in 0..<chunks.count {
+            chunks[i].free()
             if i & 255 == 255 { giveWay() }
         }
-        chunks = []
-        head = 0
+        chunks.free()
     }
 
     func copy() -> ChunkedList {
         let copy = ChunkedList(maxBytes: maxBytes, maxCount: maxCount)
-        for chunk in chunks[head...] {
-            copy.insertChunk(
-                Chunk(pack: chunk.pack.copy(), base: chunk.base, count: chunk.count), at: copy.chunks.count)
+        for i in 0..<chunks.count {
+            let chunk = chunks[i]
+            copy.insertChunk(ListChunk(pack: chunk.pack.copy(), base: chunk.base, count: chunk.count), at: i)
         }
         copy.elements = elements
         return copy
@@ -388,14 +375,32 @@ final class ChunkedList: LargeValue {
 
     /// Appends an element that the snapshot holds under `slot`, which is above all others so far.
     func load(_ value: Bytes, slot: Int64) {
-        let last = chunks.last
-        if last == nil || last?.slots.upperBound != slot || !fits(chunks[chunks.count - 1], value) {
-            insertChunk(Chunk(pack: Listpack.allocate(), base: slot, count: 0), at: chunks.count)
+        let entry = ListpackEntry(value)
+        let last = chunks.count - 1
+        if last < 0 || chunks[last].slots.upperBound != slot || !hasRoom(chunks[last], entry.size) {
+            insertChunk(ListChunk(pack: Listpack.allocate(), base: slot, count: 0), at: chunks.count)
         }
-        edit(chunks.count - 1) {
-            $0.pack.append(value)
-            $0.count += 1
+        chunks[chunks.count - 1].append(entry, limit: maxBytes)
+        added(entry)
+    }
+
+    // MARK: Invariants
+
+    override func checkInvariants() throws(BrokenInvariant) {
+        var found = (elements: 0, bytes: 0)
+        for i in 0..<chunks.count {
+            let chunk = chunks[i]
+            try chunk.checkInvariants()
+            try invariant(
+                chunk.base >= (i == 0 ? 0 : chunks[i - 1].slots.upperBound)
+                    && chunk.slots.upperBound <= ChunkedList.slotLimit, "list: chunk \(i) has slots \(chunk.slots)")
+            found.elements += chunk.count
+            found.bytes += chunk.pack.byteCount
         }
-        elements += 1
+        try invariant(found.elements == elements, "list: \(found.elements) elements where \(elements) are counted")
+        try invariant(found.bytes == bytes, "list: \(found.bytes) bytes where \(bytes) are counted")
+        try changed.checkInvariants()
+        try pending.checkInvariants()
+        try invariant(pending.isEmpty || sink != nil, "list: something is pending and goes nowhere")
     }
 }

@@ -5,23 +5,23 @@ public enum ListEnd { case head, tail }
 /// the next call on any view, or write.
 public struct ListView {
     let entry: Entry
-    unowned(unsafe) let keyspace: Keyspace
+    unowned(unsafe) let values: ValueContext
 
     public var count: Int { entry.elementCount }
 
     /// `index` is in 0..<count. O(distance from the nearer end / chunk) when large.
     public subscript(_ index: Int) -> Bytes {
-        if entry.isLarge { return entry.chunkedList.element(at: index, scratch: keyspace.elementScratch) }
+        if entry.isLarge { return entry.withList { $0.element(at: index, scratch: values.elementScratch) } }
         let pack = entry.listpack
         guard let offset = pack.seek(index) else { preconditionFailure("list index out of range") }
-        return pack.value(at: offset, scratch: keyspace.elementScratch)
+        return pack.value(at: offset, scratch: values.elementScratch)
     }
 
     /// `count` elements from the one at `from` on, towards the tail or (`reverse`) the head, until `body` returns false.
     public func forEach(from: Int, count wanted: Int, reverse: Bool, _ body: (Bytes) -> Bool) {
         if wanted <= 0 || from < 0 || from >= count { return }
         var left = wanted
-        let scratch = keyspace.elementScratch
+        let scratch = values.elementScratch
         if entry.isLarge {
             entry.chunkedList.forEach(from: from, reverse: reverse, scratch: scratch) { element in
                 left -= 1
@@ -43,34 +43,59 @@ public struct ListView {
 /// that are given must not be a view of the same list.
 public struct ListEditor {
     public let entry: Entry
-    unowned(unsafe) let database: Database
+    unowned(unsafe) let recorder: ChangeRecorder
 
-    public var view: ListView { ListView(entry: entry, keyspace: database.keyspace) }
+    public var view: ListView { ListView(entry: entry, values: recorder.values) }
 
+    /// Amortised O(1) at the tail, O(size of a chunk) at the head.
     public func push(_ value: Bytes, _ end: ListEnd) {
-        database.willChange(entry)
-        growIfNeeded(for: value)
-        if entry.isLarge {
-            let list = entry.chunkedList
-            if end == .head { list.prepend(value) } else { list.append(value) }
-            return
+        recorder.willChange(entry)
+        if !entry.isLarge && pushSmall(value, end) { return }
+        entry.withList { list in
+            switch end {
+            case .head: list.prepend(value)
+            case .tail: list.append(value)
+            }
         }
+    }
+    /// False where the list has become a large one instead.
+    private func pushSmall(_ value: Bytes, _ end: ListEnd) -> Bool {
+        growIfNeeded(for: value)
+        if entry.isLarge { return false }
         var pack = entry.listpack
-        if end == .head { pack.prepend(value) } else { pack.append(value) }
+        switch end {
+        case .head: pack.prepend(value)
+        case .tail: pack.append(value)
+        }
+        entry.listpack = pack
+        return true
+    }
+
+    /// Removes the element at an end of a list that is not empty, after `body` has seen it; its bytes are good until `body`
+    /// returns. O(1) at the tail, O(size of a chunk) at the head.
+    public func pop(_ end: ListEnd, _ body: (Bytes) -> Void) {
+        recorder.willChange(entry)
+        if !entry.isLarge { return popSmall(end, body) }
+        let isShort = entry.withList { list in
+            list.pop(end, scratch: recorder.values.elementScratch, body)
+            return list.chunkCount == 1
+        }
+        if isShort { shrinkIfSmall() }
+    }
+    private func popSmall(_ end: ListEnd, _ body: (Bytes) -> Void) {
+        var pack = entry.listpack
+        let offset = end == .head ? pack.first : pack.last
+        guard let offset else { preconditionFailure("an empty list") }
+        body(pack.value(at: offset, scratch: recorder.values.elementScratch))
+        pack.remove(at: offset)
         entry.listpack = pack
     }
 
-    public func removeFirst() { remove(at: 0..<1) }
-    public func removeLast() {
-        let count = view.count
-        remove(at: count - 1..<count)
-    }
-
     public func set(_ index: Int, _ value: Bytes) {
-        database.willChange(entry)
+        recorder.willChange(entry)
         growIfNeeded(for: value)
         if entry.isLarge {
-            entry.chunkedList.set(index, value)
+            entry.withList { $0.set(index, value) }
             return shrinkIfSmall()
         }
         var pack = entry.listpack
@@ -81,9 +106,9 @@ public struct ListEditor {
     /// Before the element at `index`; at the tail for `count`.
     public func insert(_ value: Bytes, at index: Int) {
         if index == view.count { return push(value, .tail) }
-        database.willChange(entry)
+        recorder.willChange(entry)
         growIfNeeded(for: value)
-        if entry.isLarge { return entry.chunkedList.insert(value, at: index) }
+        if entry.isLarge { return entry.withList { $0.insert(value, at: index) } }
         var pack = entry.listpack
         if let offset = pack.seek(index) { pack.insert(value, before: offset) }
         entry.listpack = pack
@@ -92,9 +117,9 @@ public struct ListEditor {
     public func remove(at range: Range<Int>) {
         let range = range.clamped(to: 0..<view.count)
         if range.isEmpty { return }
-        database.willChange(entry, counts: range.count)
+        recorder.willChange(entry, counts: range.count)
         if entry.isLarge {
-            entry.chunkedList.remove(range.lowerBound, range.count)
+            entry.withList { $0.remove(range.lowerBound, range.count) }
             shrinkIfSmall()
             return
         }
@@ -107,7 +132,7 @@ public struct ListEditor {
     /// the key it was written, as in Redis.
     public func trim(to kept: Range<Int>) {
         let count = view.count
-        if kept.count == count { return database.tellTouched(entry.key) }
+        if kept.count == count { return recorder.touch(entry) }
         remove(at: kept.upperBound..<count)
         remove(at: 0..<kept.lowerBound)
     }
@@ -131,7 +156,7 @@ public struct ListEditor {
 
     private func growIfNeeded(for value: Bytes) {
         if entry.isLarge { return }
-        let size = database.keyspace.limits.listMaxListpackSize
+        let size = recorder.values.limits.listMaxListpackSize
         let limits = ChunkedList.chunkLimits(size)
         let pack = entry.listpack
         if pack.byteCount + Listpack.entrySize(of: value) <= limits.bytes && pack.count < limits.count { return }
@@ -148,13 +173,13 @@ public struct ListEditor {
     /// would go back and forth.
     private func shrinkIfSmall() {
         let list = entry.chunkedList
-        let limits = ChunkedList.chunkLimits(database.keyspace.limits.listMaxListpackSize)
+        let limits = ChunkedList.chunkLimits(recorder.values.limits.listMaxListpackSize)
         guard let pack = list.singleChunk, pack.byteCount <= limits.bytes / 2,
             limits.count == .max || pack.count <= limits.count / 2
         else { return }
         _ = entry.takeLargeValue()
         entry.encoding = .listpack
         entry.listpack = pack.copy()
-        Database.release(list)
+        list.letGo()
     }
 }

@@ -2,7 +2,7 @@
 /// returns are good until the next call on any view, or write.
 public struct SetView {
     let entry: Entry
-    unowned(unsafe) let keyspace: Keyspace
+    unowned(unsafe) let values: ValueContext
 
     public var count: Int { entry.elementCount }
 
@@ -10,11 +10,12 @@ public struct SetView {
         switch entry.encoding {
         case .intset: member.integer.map { entry.intset.contains($0) } ?? false
         case .listpack: entry.listpack.find(member, every: 1) != nil
-        default: entry.tableValue.find(member) != nil
+        case .hashtable: entry.withTable { $0.find(member) != nil }
+        case .int, .embstr, .raw, .quicklist, .skiplist, .stream: noSet()
         }
     }
     private func render(_ value: Int64) -> Bytes {
-        Bytes(keyspace.elementScratch, decimalDigits(of: value, into: keyspace.elementScratch))
+        Bytes(values.elementScratch, decimalDigits(of: value, into: values.elementScratch))
     }
     /// Until `body` returns false.
     public func forEach(_ body: (Bytes) -> Bool) {
@@ -26,12 +27,13 @@ public struct SetView {
             let pack = entry.listpack
             var offset = pack.first
             while let here = offset {
-                if !body(pack.value(at: here, scratch: keyspace.elementScratch)) { return }
+                if !body(pack.value(at: here, scratch: values.elementScratch)) { return }
                 offset = pack.next(here)
             }
-        default:
+        case .hashtable:
             let table = entry.tableValue
             for i in 0..<table.count where !body(table.slots[i].key) { return }
+        case .int, .embstr, .raw, .quicklist, .skiplist, .stream: noSet()
         }
     }
     /// The member at an index in 0..<count, in no particular order: for random picks.
@@ -40,8 +42,9 @@ public struct SetView {
         case .intset: return render(entry.intset.value(at: index))
         case .listpack:
             guard let offset = entry.listpack.seek(index) else { return Bytes() }
-            return entry.listpack.value(at: offset, scratch: keyspace.elementScratch)
-        default: return entry.tableValue.slots[index].key
+            return entry.listpack.value(at: offset, scratch: values.elementScratch)
+        case .hashtable: return entry.withTable { $0.slots[index].key }
+        case .int, .embstr, .raw, .quicklist, .skiplist, .stream: noSet()
         }
     }
     /// About `count` members; a small set whole. Returns the next cursor, 0 at the end.
@@ -55,20 +58,23 @@ public struct SetView {
     }
 }
 
+/// An entry of type set has an encoding of sets.
+private func noSet() -> Never { preconditionFailure("no set has this encoding") }
+
 /// Changes to a set. An editor that made the key, or emptied it, must be followed by `Database.removeIfEmpty`.
 public struct SetEditor {
     public let entry: Entry
-    unowned(unsafe) let database: Database
+    unowned(unsafe) let recorder: ChangeRecorder
 
-    public var view: SetView { SetView(entry: entry, keyspace: database.keyspace) }
-    private var limits: Limits { database.keyspace.limits }
+    public var view: SetView { SetView(entry: entry, values: recorder.values) }
+    private var limits: Limits { recorder.values.limits }
 
     /// True when the member is new.
     @discardableResult public func insert(_ member: Bytes) -> Bool {
         if view.contains(member) { return false }
-        database.willChange(entry)
+        recorder.willChange(entry)
         if entry.encoding == .intset {
-            if let integer = member.integer, entry.intset.count < limits.setMaxIntsetEntries {
+            if let integer = member.integer, limits.keepsIntset(entry.intset.count + 1) {
                 var set = entry.intset
                 _ = set.insert(integer)
                 entry.intset = set
@@ -78,14 +84,14 @@ public struct SetEditor {
         }
         if entry.encoding == .listpack {
             var pack = entry.listpack
-            if member.count <= limits.setMaxListpackValue && pack.count < limits.setMaxListpackEntries {
+            if limits.keepsSmall(set: pack.count + 1, longest: member.count) {
                 pack.append(member)
                 entry.listpack = pack
                 return true
             }
             toTable()
         }
-        entry.tableValue.add(Entry.makeString(member, Bytes(), expiry: nil))
+        entry.withTable { $0.add(Entry.makeString(member, Bytes(), expiry: nil)) }
         return true
     }
 
@@ -93,20 +99,21 @@ public struct SetEditor {
         switch entry.encoding {
         case .intset:
             guard let integer = member.integer, entry.intset.contains(integer) else { return false }
-            database.willChange(entry)
+            recorder.willChange(entry)
             var set = entry.intset
             _ = set.remove(integer)
             entry.intset = set
         case .listpack:
             guard let offset = entry.listpack.find(member, every: 1) else { return false }
-            database.willChange(entry)
+            recorder.willChange(entry)
             var pack = entry.listpack
             pack.remove(at: offset, count: 1)
             entry.listpack = pack
-        default:
-            guard let old = entry.tableValue.find(member) else { return false }
-            database.willChange(entry)
-            entry.tableValue.remove(old)
+        case .hashtable:
+            guard let old = entry.withTable({ $0.find(member) }) else { return false }
+            recorder.willChange(entry)
+            entry.withTable { $0.remove(old) }
+        case .int, .embstr, .raw, .quicklist, .skiplist, .stream: noSet()
         }
         return true
     }
@@ -115,19 +122,19 @@ public struct SetEditor {
     public func removeAt(_ index: Int) {
         switch entry.encoding {
         case .intset:
-            database.willChange(entry)
+            recorder.willChange(entry)
             var set = entry.intset
             _ = set.remove(set.value(at: index))
             entry.intset = set
         case .listpack:
-            database.willChange(entry)
+            recorder.willChange(entry)
             var pack = entry.listpack
             if let offset = pack.seek(index) { pack.remove(at: offset, count: 1) }
             entry.listpack = pack
-        default:
-            database.willChange(entry)
-            let table = entry.tableValue
-            table.remove(table.slots[index])
+        case .hashtable:
+            recorder.willChange(entry)
+            entry.withTable { $0.remove($0.slots[index]) }
+        case .int, .embstr, .raw, .quicklist, .skiplist, .stream: noSet()
         }
     }
 
@@ -137,7 +144,7 @@ public struct SetEditor {
         var longest = member.count
         // A sorted set's longest numbers stand at its ends.
         if set.count > 0 { longest = max(longest, view.at(0).count, view.at(set.count - 1).count) }
-        if set.count >= limits.setMaxListpackEntries || longest > limits.setMaxListpackValue { return toTable() }
+        if !limits.keepsSmall(set: set.count + 1, longest: longest) { return toTable() }
         var pack = Listpack.allocate()
         view.forEach { member in
             pack.append(member)

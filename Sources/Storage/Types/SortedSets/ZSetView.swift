@@ -2,12 +2,12 @@
 /// only. Bytes that it returns are good until the next call on any view, or write.
 public struct ZSetView {
     let entry: Entry
-    unowned(unsafe) let keyspace: Keyspace
+    unowned(unsafe) let values: ValueContext
 
     public var count: Int { entry.elementCount }
 
     public func score(_ member: Bytes) -> Double? {
-        if entry.isLarge { return entry.tableValue.find(member)?.score }
+        if entry.isLarge { return entry.withTable { $0.find(member)?.score } }
         let pack = entry.listpack
         guard let at = pack.find(member, every: 2), let score = pack.next(at) else { return nil }
         return pack.score(at: score)
@@ -58,7 +58,7 @@ public struct ZSetView {
     public func firstRank(member limit: Bytes, after: Bool) -> Int {
         rank(
             small: { pack, at, _ in
-                let order = pack.value(at: at, scratch: keyspace.elementScratch).compare(limit)
+                let order = pack.value(at: at, scratch: values.elementScratch).compare(limit)
                 return order < 0 || (after && order == 0)
             },
             large: {
@@ -82,7 +82,7 @@ public struct ZSetView {
         var offset = pack.seek(rank * 2)
         while let member = offset, left > 0, let score = pack.next(member) {
             left -= 1
-            if !body(pack.value(at: member, scratch: keyspace.elementScratch), pack.score(at: score)) { return }
+            if !body(pack.value(at: member, scratch: values.elementScratch), pack.score(at: score)) { return }
             offset = reverse ? pack.previous(member).flatMap { pack.previous($0) } : pack.next(score)
         }
     }
@@ -95,7 +95,7 @@ public struct ZSetView {
         }
         let pack = entry.listpack
         guard let member = pack.seek(index * 2), let score = pack.next(member) else { return (Bytes(), 0) }
-        return (pack.value(at: member, scratch: keyspace.elementScratch), pack.score(at: score))
+        return (pack.value(at: member, scratch: values.elementScratch), pack.score(at: score))
     }
 
     /// About `count` members; a small sorted set whole. Returns the next cursor, 0 at the end.
@@ -115,29 +115,28 @@ public enum ZSetChange { case added, updated, unchanged }
 /// Changes to a sorted set. An editor that made the key, or emptied it, must be followed by `Database.removeIfEmpty`.
 public struct ZSetEditor {
     public let entry: Entry
-    unowned(unsafe) let database: Database
+    unowned(unsafe) let recorder: ChangeRecorder
 
-    public var view: ZSetView { ZSetView(entry: entry, keyspace: database.keyspace) }
+    public var view: ZSetView { ZSetView(entry: entry, values: recorder.values) }
 
     /// `score` is not NaN.
     @discardableResult public func set(_ member: Bytes, _ score: Double) -> ZSetChange {
         precondition(!score.isNaN)
         if entry.isLarge {
-            if let old = entry.tableValue.find(member) { return update(old, score) }
+            if let old = entry.withTable({ $0.find(member) }) { return update(old, score) }
         } else if let old = view.score(member) {
             // As in Redis, 0 and -0 are one score.
             if old == score { return .unchanged }
-            database.willChange(entry)
+            recorder.willChange(entry)
             var pack = entry.listpack
             if let at = pack.find(member, every: 2) { pack.remove(at: at, count: 2) }
             insertSorted(&pack, member, score)
             entry.listpack = pack
             return .updated
         }
-        database.willChange(entry)
+        recorder.willChange(entry)
         if !entry.isLarge {
-            let limits = database.keyspace.limits
-            if member.count <= limits.zsetMaxListpackValue && entry.listpack.count / 2 < limits.zsetMaxListpackEntries {
+            if recorder.values.limits.keepsSmall(zset: entry.listpack.count / 2 + 1, longest: member.count) {
                 var pack = entry.listpack
                 insertSorted(&pack, member, score)
                 entry.listpack = pack
@@ -145,31 +144,31 @@ public struct ZSetEditor {
             }
             convert()
         }
-        entry.tableValue.add(ZSetEditor.element(member, score))
+        entry.withTable { $0.add(ZSetEditor.element(member, score)) }
         return .added
     }
 
     private func update(_ old: Entry, _ score: Double) -> ZSetChange {
         if old.score == score { return .unchanged }
-        database.willChange(entry)
-        entry.tableValue.setScore(old, score)
+        recorder.willChange(entry)
+        entry.withTable { $0.setScore(old, score) }
         return .updated
     }
 
     private func insertSorted(_ pack: inout Listpack, _ member: Bytes, _ score: Double) {
-        let keyspace = database.keyspace
+        let values = recorder.values
         var offset = pack.first
         while let at = offset, let scoreAt = pack.next(at) {
             let other = pack.score(at: scoreAt)
             if other > score
-                || (other == score && pack.value(at: at, scratch: keyspace.elementScratch).compare(member) > 0)
+                || (other == score && pack.value(at: at, scratch: values.elementScratch).compare(member) > 0)
             {
                 break
             }
             offset = pack.next(scoreAt)
         }
         // As in Redis, a listpack knows no -0.
-        let text = formatDouble(score == 0 ? 0 : score, into: keyspace.valueScratch)
+        let text = formatDouble(score == 0 ? 0 : score, into: values.valueScratch)
         guard let at = offset else {
             pack.append(member)
             pack.append(text)
@@ -181,14 +180,14 @@ public struct ZSetEditor {
 
     @discardableResult public func remove(_ member: Bytes) -> Bool {
         if entry.isLarge {
-            guard let old = entry.tableValue.find(member) else { return false }
-            database.willChange(entry)
-            entry.tableValue.remove(old)
+            guard let old = entry.withTable({ $0.find(member) }) else { return false }
+            recorder.willChange(entry)
+            entry.withTable { $0.remove(old) }
             return true
         }
         var pack = entry.listpack
         guard let at = pack.find(member, every: 2) else { return false }
-        database.willChange(entry)
+        recorder.willChange(entry)
         pack.remove(at: at, count: 2)
         entry.listpack = pack
         return true
@@ -198,7 +197,7 @@ public struct ZSetEditor {
     public func removeRanks(_ range: Range<Int>) {
         let range = range.clamped(to: 0..<view.count)
         if range.isEmpty { return }
-        database.willChange(entry, counts: range.count)
+        recorder.willChange(entry, counts: range.count)
         if entry.isLarge { return entry.tableValue.removeRanks(range) }
         var pack = entry.listpack
         if let at = pack.seek(range.lowerBound * 2) { pack.remove(at: at, count: range.count * 2) }

@@ -27,8 +27,8 @@ struct PendingTable {
     /// Slots in use.
     private(set) var live = 0
 
-    private static let shift = 9
-    private static let pageSize = 1 << shift
+    private static var shift: Int { StructureSizes.size(9, small: 3) }
+    private static var pageSize: Int { 1 << shift }
 
     var byteCount: Int {
         (pages.count <= 1 ? firstCapacity : pages.count * PendingTable.pageSize) * MemoryLayout<PendingEntry>.stride
@@ -113,7 +113,7 @@ struct PendingTable {
     /// Puts an entry in the slot of its row, which is above those so far; or in the next one where that would leave most
     /// of the table empty, or slots were given up so before. Returns the slot.
     mutating func load(_ entry: PendingEntry, slot wanted: UInt32) -> UInt32 {
-        let isSparse = Int(wanted) > 4 * live + 1024
+        let isSparse = Int(wanted) > 4 * live + StructureSizes.size(1024, small: 5)
         let slot = isSparse || Int(wanted) < count ? UInt32(truncatingIfNeeded: count) : wanted
         let first = count
         extend(to: Int(slot) + 1)
@@ -132,91 +132,15 @@ struct PendingTable {
     }
 }
 
-/// Slots of pending entries in the order of their ids: of a group, or of one of its consumers. Blocks of slots, so that
-/// finding, adding and removing take O(log n + block). 4 bytes an entry, as the ids are in the table.
-struct PendingIndex {
-    private var blocks: [[UInt32]] = []
-    private(set) var count = 0
-    private static let blockSize = 512
-
-    var byteCount: Int { count * 4 + blocks.capacity * 40 }
-
-    /// The first place whose id is at least `id`: a block, which may be past the last one, and an index in it.
-    private func lowerBound(_ id: StreamID, _ table: PendingTable) -> (block: Int, index: Int) {
-        var low = 0
-        var high = blocks.count
-        while low < high {
-            let middle = (low + high) / 2
-            if table.id(blocks[middle][blocks[middle].count - 1]) < id { low = middle + 1 } else { high = middle }
-        }
-        if low == blocks.count { return (low, 0) }
-        var first = 0
-        var last = blocks[low].count
-        while first < last {
-            let middle = (first + last) / 2
-            if table.id(blocks[low][middle]) < id { first = middle + 1 } else { last = middle }
-        }
-        return (low, first)
-    }
-
-    func find(_ id: StreamID, _ table: PendingTable) -> UInt32? {
-        let (block, index) = lowerBound(id, table)
-        guard block < blocks.count, table.id(blocks[block][index]) == id else { return nil }
-        return blocks[block][index]
-    }
-    var first: UInt32? { blocks.first?.first }
-    var last: UInt32? { blocks.last?.last }
-
-    /// Adds `slot`, whose id is in the table and not here.
-    mutating func insert(_ slot: UInt32, _ table: PendingTable) {
-        count += 1
-        var (block, index) = lowerBound(table.id(slot), table)
-        if block == blocks.count {
-            if block == 0 || blocks[block - 1].count >= PendingIndex.blockSize {
-                blocks.append([slot])
-            } else {
-                blocks[block - 1].append(slot)
-            }
-            return
-        }
-        if blocks[block].count >= PendingIndex.blockSize {
-            let half = PendingIndex.blockSize / 2
-            let upper = Array(blocks[block][half...])
-            blocks[block].removeSubrange(half...)
-            blocks.insert(upper, at: block + 1)
-            if index > half {
-                block += 1
-                index -= half
-            }
-        }
-        blocks[block].insert(slot, at: index)
-    }
-
-    /// Removes the entry with `id`, which is here and still in the table.
-    mutating func remove(_ id: StreamID, _ table: PendingTable) {
-        let (block, index) = lowerBound(id, table)
-        guard block < blocks.count, table.id(blocks[block][index]) == id else { return }
-        count -= 1
-        blocks[block].remove(at: index)
-        if blocks[block].isEmpty {
-            blocks.remove(at: block)
-        } else if blocks[block].count < PendingIndex.blockSize / 8, block + 1 < blocks.count,
-            blocks[block].count + blocks[block + 1].count <= PendingIndex.blockSize / 2
-        {
-            blocks[block] += blocks.remove(at: block + 1)
-        }
-    }
-
-    /// Slots from the one of `start` on, in order, until `body` returns false. `body` must not change this index.
-    func forEach(from start: StreamID, _ table: PendingTable, _ body: (UInt32) -> Bool) {
-        var (block, index) = lowerBound(start, table)
-        while block < blocks.count {
-            while index < blocks[block].count {
-                if !body(blocks[block][index]) { return }
-                index += 1
-            }
-            block += 1
-            index = 0
-        }
+extension PendingTable {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        let found = (0..<UInt32(count)).count { isLive($0) }
+        try invariant(found == live, "pending table: \(found) entries where \(live) are counted")
+        try invariant(
+            live + freeSlots.count == count, "pending table: \(freeSlots.count) free slots of \(count - live)")
+        try invariant(
+            Set(freeSlots).count == freeSlots.count && !freeSlots.contains { isLive($0) },
+            "pending table: a free slot is in use")
     }
 }

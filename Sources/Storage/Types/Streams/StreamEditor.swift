@@ -4,8 +4,8 @@
 /// as with Redis.
 public struct StreamEditor {
     public let entry: Entry
-    let database: Database
-    public var view: StreamView { StreamView(entry: entry, keyspace: database.keyspace) }
+    unowned(unsafe) let recorder: ChangeRecorder
+    public var view: StreamView { StreamView(entry: entry, values: recorder.values) }
     private var value: StreamValue { entry.streamValue }
 
     // MARK: Entries
@@ -13,9 +13,9 @@ public struct StreamEditor {
     /// `id` is above the last one; `pairs` are fields and values in turn, of at most `maxEntrySize` bytes together.
     /// Amortised O(fields).
     public func append(_ id: StreamID, _ pairs: UnsafeBufferPointer<Bytes>) {
-        database.willChange(entry)
-        value.append(id, pairs, database.keyspace.limits)
-        database.noteReady(entry)
+        recorder.willChange(entry)
+        entry.withStream { $0.append(id, pairs, recorder.values.limits) }
+        recorder.hasMore(entry)
     }
     /// Bytes of fields and values that an entry may have.
     public static let maxEntrySize = Listpack.maxByteCount
@@ -23,7 +23,7 @@ public struct StreamEditor {
     /// False where there is no such entry. O(log n).
     public func delete(_ id: StreamID) -> Bool {
         if !value.contains(id) { return false }
-        database.willChange(entry)
+        recorder.willChange(entry)
         return value.delete(id)
     }
 
@@ -39,14 +39,14 @@ public struct StreamEditor {
         return trim(.id(id), approximately, limit)
     }
     private func trim(_ bound: StreamValue.Bound, _ approximately: Bool, _ limit: Int) -> Int {
-        database.willChangeQuietly(entry)
+        recorder.willChangeQuietly(entry)
         let removed = value.trim(to: bound, approximately: approximately, limit: limit)
-        if removed > 0 { database.willChange(entry) }
+        if removed > 0 { recorder.willChange(entry) }
         return removed
     }
 
     public func set(_ state: StreamState) {
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         value.set(state)
     }
 
@@ -56,34 +56,34 @@ public struct StreamEditor {
     @discardableResult
     public func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int64?) -> StreamGroup? {
         if view.group(name) != nil { return nil }
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         return value.makeGroups().add(name, lastID: lastID, entriesRead: entriesRead)
     }
     public func set(_ group: StreamGroup, lastID: StreamID, entriesRead: Int64?) {
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         value.groups?.set(group, lastID: lastID, entriesRead: entriesRead)
     }
     /// Who waits as a member of it hears that it is gone. O(its pending entries).
     public func remove(_ group: StreamGroup) {
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         value.groups?.remove(group)
-        database.noteReady(entry)
+        recorder.hasMore(entry)
     }
 
     /// The consumer of this name, made where there is none.
     public func consumer(_ name: Bytes, in group: StreamGroup, now: Int64) -> StreamConsumer {
         if let consumer = group.consumer(name) { return consumer }
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         return value.makeGroups().addConsumer(name, to: group, now: now)
     }
     /// With its pending entries. O(their number).
     public func remove(_ consumer: StreamConsumer, from group: StreamGroup) {
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         value.groups?.remove(consumer, from: group)
     }
     /// Notes when a consumer was seen, and when it got something. Not counted as a change.
     public func touch(_ consumer: StreamConsumer, seenMs: Int64, active: Bool) {
-        database.willChangeQuietly(entry)
+        recorder.willChangeQuietly(entry)
         value.groups?.touch(consumer, seenMs: seenMs, activeMs: active ? seenMs : consumer.activeMs)
     }
 
@@ -91,13 +91,13 @@ public struct StreamEditor {
     public func deliver(
         _ id: StreamID, _ group: StreamGroup, to consumer: StreamConsumer, deliveredMs: Int64, deliveries: Int64
     ) {
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         value.groups?.deliver(id, group, to: consumer, deliveredMs: deliveredMs, deliveries: deliveries)
     }
     /// False where the entry is not pending in this group. O(log n).
     public func acknowledge(_ id: StreamID, _ group: StreamGroup) -> Bool {
         guard let groups = value.groups, groups.find(id, in: group) != nil else { return false }
-        database.willChangeUnwatched(entry)
+        recorder.willChangeUnwatched(entry)
         return groups.acknowledge(id, group)
     }
 }

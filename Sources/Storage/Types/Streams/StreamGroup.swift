@@ -103,7 +103,7 @@ struct NameTable<Element: StreamName> {
 
     /// The slot for a row's element, as `PendingTable.load` chooses it.
     func loadingSlot(_ wanted: UInt32) -> UInt32 {
-        Int(wanted) > 4 * slots.count + 1024 || Int(wanted) < slots.count
+        Int(wanted) > 4 * slots.count + StructureSizes.size(1024, small: 5) || Int(wanted) < slots.count
             ? UInt32(truncatingIfNeeded: slots.count) : wanted
     }
     /// `element` has a slot of `loadingSlot`.
@@ -113,5 +113,15 @@ struct NameTable<Element: StreamName> {
             slots.append(nil)
         }
         slots.append(element)
+    }
+}
+
+extension NameTable {
+    /// `live`: how many elements there are. O(n).
+    func checkInvariants(live: Int) throws(BrokenInvariant) {
+        try invariant(slots.count { $0 != nil } == live, "names: not \(live) of \(slots.count) slots are taken")
+        try invariant(
+            live + freeSlots.count == slots.count, "names: \(freeSlots.count) free slots of \(slots.count - live)")
+        try invariant(!freeSlots.contains { self[$0] != nil }, "names: a free slot is taken")
     }
 }

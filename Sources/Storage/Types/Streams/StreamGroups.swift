@@ -213,3 +213,42 @@ extension PendingEntry {
             slot: slot, group: group, consumer: consumer, id: id, deliveredMs: deliveredMs, deliveries: deliveries)
     }
 }
+
+extension StreamGroups {
+    /// O(n).
+    func checkInvariants() throws(BrokenInvariant) {
+        try pending.checkInvariants()
+        var found = (pending: 0, consumers: 0)
+        for (i, group) in list.enumerated() {
+            try invariant(groups[group.slot] === group, "groups: \(group.name.quoted) is not in its slot")
+            try invariant(i == 0 || list[i - 1].name.compare(group.name) < 0, "groups: not in the order of names")
+            try group.pending.checkInvariants(pending)
+            var ofConsumers = 0
+            for (j, consumer) in group.consumers.enumerated() {
+                try invariant(
+                    consumers[consumer.slot] === consumer && consumer.group == group.slot,
+                    "groups: the consumer \(consumer.name.quoted) is not in its slot")
+                try invariant(
+                    j == 0 || group.consumers[j - 1].name.compare(consumer.name) < 0,
+                    "groups: consumers are not in order")
+                try consumer.pending.checkInvariants(pending)
+                var wrong = false
+                consumer.pending.forEach(from: .zero, pending) { slot in
+                    wrong = pending[slot].consumer != consumer.slot || pending[slot].group != group.slot
+                    return !wrong
+                }
+                try invariant(!wrong, "groups: an entry that is pending for \(consumer.name.quoted) says otherwise")
+                ofConsumers += consumer.pending.count
+            }
+            try invariant(
+                ofConsumers == group.pending.count,
+                "groups: \(ofConsumers) entries are pending for the consumers of a group that counts \(group.pending.count)"
+            )
+            found.pending += group.pending.count
+            found.consumers += group.consumers.count
+        }
+        try invariant(found.pending == pending.live, "groups: \(found.pending) entries pending of \(pending.live)")
+        try groups.checkInvariants(live: list.count)
+        try consumers.checkInvariants(live: found.consumers)
+    }
+}

@@ -62,10 +62,12 @@ public final class StreamLoader {
         return true
     }
 
-    /// nil where the rows contradict the stream's state. True beside it: rows have other slots than what they hold now,
+    /// Whether the rows do not contradict the stream's state.
+    var canFinish: Bool { last.map { $0 <= value.state.lastID } ?? true }
+    /// nil where they do. True beside it: rows have other slots than what they hold now,
     /// so that the next checkpoint must write the stream whole.
     func finish() -> (value: StreamValue, mustRewrite: Bool)? {
-        if let last, last > value.state.lastID { return nil }
+        if !canFinish { return nil }
         value.groups?.finishLoading()
         let moved = value.finishLoading(limits) || hasMoved
         return (value, moved)
@@ -75,16 +77,6 @@ public final class StreamLoader {
     }
     private var isTaken = false
 
-    /// Puts the stream under a key of `database` that does not exist yet. False where the rows contradict each other:
-    /// then nothing is there.
-    public func finish(into database: Database, _ key: Bytes) -> Bool {
-        guard let (value, _) = finish(), let editor = try? database.editStream(key, create: true) else { return false }
-        let empty = editor.entry.takeLargeValue()
-        editor.entry.setLargeValue(value, encoding: .stream)
-        empty?.freeElements()
-        isTaken = true
-        return true
-    }
     /// Gives the stream to an entry that has none.
     func finish(into entry: Entry) -> Bool? {
         guard let (value, mustRewrite) = finish() else { return nil }

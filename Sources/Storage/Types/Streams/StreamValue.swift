@@ -1,32 +1,7 @@
 import Glibc
 
 // Invariant of this file: `nodes[head...]` are the stream in order, each owning its listpack and holding at least one
-// entry, deleted or not; master ids ascend, and so do bases without overlap, within 0..<2^32.
-
-/// What holds for a stream as a whole.
-public struct StreamState: Equatable, Sendable {
-    /// The greatest id ever.
-    public var lastID = StreamID.zero
-    /// The greatest id that XDEL has removed.
-    public var maxDeletedID = StreamID.zero
-    /// Entries ever added.
-    public var entriesAdded: Int64 = 0
-
-    public init() {}
-
-    /// As `StreamView.entriesAdded(upTo:)`, of a stream of `count` entries that begins at `firstID`.
-    func entriesAdded(upTo id: StreamID, count: Int, firstID: StreamID) -> Int64? {
-        if entriesAdded == 0 { return 0 }
-        if count == 0 && id <= lastID { return entriesAdded }
-        if id == lastID { return entriesAdded }
-        if id > lastID { return nil }
-        if maxDeletedID == .zero || maxDeletedID < firstID {
-            if id < firstID { return entriesAdded - Int64(count) }
-            if id == firstID { return entriesAdded - Int64(count) + 1 }
-        }
-        return nil
-    }
-}
+// entry, deleted or not; master ids ascend, and so do bases without overlap, within 0..<2^32 - 1.
 
 /// A stream: its entries in a queue of listpacks, and its consumer groups. An entry's slot, by which the snapshot knows
 /// it, is its node's base plus its index there: an append takes the next one and nothing ever moves.
@@ -38,12 +13,14 @@ final class StreamValue: LargeValue {
     private(set) var state = StreamState()
     private var bytes = 0
     var groups: StreamGroups?
-    private var nextSlot: Int64 = 0
+    /// Where tests make structures small, a few entries use the slots up.
+    private var nextSlot = Int64(StructureSizes.size(0, small: Int(UInt32.max) - 21))
 
     private var changed = SlotIntervals()
     private var pending = SlotIntervals()
 
-    private static let slotLimit: Int64 = 1 << 32
+    /// A row's slot is below it: the loader counts on in 32 bits.
+    private static let slotLimit = Int64(UInt32.max)
 
     override var count: Int { length }
     override var memoryUsage: Int {
@@ -170,7 +147,7 @@ final class StreamValue: LargeValue {
         if i == head {
             head += 1
             // Dead room at the front is given back when it is most of the array.
-            if head > 32 && head > nodes.count / 2 || head == nodes.count {
+            if head > StructureSizes.size(32, small: 1) && head > nodes.count / 2 || head == nodes.count {
                 nodes.removeFirst(head)
                 head = 0
             }
@@ -396,7 +373,9 @@ final class StreamValue: LargeValue {
     /// After the last `load`: true where so many gaps made so many nodes that the entries were given new slots.
     func finishLoading(_ limits: Limits) -> Bool {
         let expected = length / max(limits.streamNodeMaxEntries > 0 ? limits.streamNodeMaxEntries : 100, 1)
-        if nodeCount <= 32 || length > nodeCount * 8 || nodeCount <= expected * 2 { return false }
+        if nodeCount <= StructureSizes.size(32, small: 2) || length > nodeCount * 8 || nodeCount <= expected * 2 {
+            return false
+        }
         let sparse = nodes
         nodes = []
         length = 0
@@ -428,35 +407,32 @@ final class StreamValue: LargeValue {
             body((base, base + 24))
         }
     }
-}
 
-// MARK: - Packed fields
+    // MARK: Invariants
 
-extension StreamFields {
-    /// Appends fields and values in turn, each after its length in 4 bytes, least significant first: how an entry's
-    /// content travels between memory and snapshot.
-    public func pack(into out: OutputBuffer) {
-        forEach { field, value in
-            StreamFields.pack(field, into: out)
-            StreamFields.pack(value, into: out)
+    override func checkInvariants() throws(BrokenInvariant) {
+        var found = (length: 0, bytes: 0)
+        for i in head..<nodes.count {
+            let node = nodes[i]
+            try node.pack.checkInvariants()
+            try invariant(
+                node.base >= (i == head ? 0 : nodes[i - 1].slots.upperBound) && node.slots.upperBound <= nextSlot,
+                "stream: a node has slots \(node.slots)")
+            try invariant(
+                i == head || nodes[i - 1].master < node.master, "stream: the nodes' first ids do not ascend")
+            try invariant(
+                node.live > 0 && node.live <= node.entries, "stream: a node has \(node.live) of \(node.entries) entries"
+            )
+            found.length += node.live
+            found.bytes += node.pack.byteCount
         }
-    }
-    public static func pack(_ element: Bytes, into out: OutputBuffer) {
-        out.append(raw: UInt32(truncatingIfNeeded: element.count).littleEndian)
-        out.append(element)
-    }
-
-    /// Replaces what `pairs` holds; the elements borrow from `packed`. False where that is not what `pack` writes.
-    public static func unpack(_ packed: Bytes, into pairs: inout [Bytes]) -> Bool {
-        pairs.removeAll(keepingCapacity: true)
-        var offset = 0
-        while offset < packed.count {
-            guard let length = packed.littleEndian(at: offset, as: UInt32.self),
-                Int(length) <= packed.count - offset - 4
-            else { return false }
-            pairs.append(packed[offset + 4..<offset + 4 + Int(length)])
-            offset += 4 + Int(length)
-        }
-        return pairs.count % 2 == 0
+        try invariant(found.length == length, "stream: \(found.length) entries where \(length) are counted")
+        try invariant(found.bytes == bytes, "stream: \(found.bytes) bytes where \(bytes) are counted")
+        try invariant(firstID == edge(reverse: false), "stream: another first id")
+        try invariant(lastEntryID <= state.lastID, "stream: an entry beyond the last id")
+        try changed.checkInvariants()
+        try pending.checkInvariants()
+        try invariant(pending.isEmpty || sink != nil, "stream: something is pending and goes nowhere")
+        try groups?.checkInvariants()
     }
 }

@@ -3,24 +3,24 @@
 /// A stream, to look at. Bytes that it returns are good until the next call on any view, or write.
 public struct StreamView {
     let entry: Entry
-    unowned(unsafe) let keyspace: Keyspace
+    unowned(unsafe) let values: ValueContext
     var value: StreamValue { entry.streamValue }
 
-    public var count: Int { value.count }
-    public var state: StreamState { value.state }
+    public var count: Int { entry.withStream { $0.count } }
+    public var state: StreamState { entry.withStream { $0.state } }
     /// The first entry there is, or 0-0.
-    public var firstID: StreamID { value.firstID }
+    public var firstID: StreamID { entry.withStream { $0.firstID } }
     /// The last entry there is, or 0-0.
-    public var lastEntryID: StreamID { value.lastEntryID }
+    public var lastEntryID: StreamID { entry.withStream { $0.lastEntryID } }
     /// O(log n).
-    public func contains(_ id: StreamID) -> Bool { value.contains(id) }
+    public func contains(_ id: StreamID) -> Bool { entry.withStream { $0.contains(id) } }
 
     /// Entries from `start` to `end`, both included, upwards or downwards, until `body` returns false. O(log n) to begin.
     public func forEach(
         from start: StreamID = .zero, to end: StreamID = .max, reverse: Bool = false,
         _ body: (StreamID, StreamFields) -> Bool
     ) {
-        let scratch = (keyspace.elementScratch, keyspace.valueScratch)
+        let scratch = (values.elementScratch, values.valueScratch)
         value.forEach(from: start, to: end, reverse: reverse) { node, entry in
             body(entry.id, node.fields(entry, scratch: scratch))
         }
