@@ -108,9 +108,7 @@ SET K v EX 100; RESTORE K 0 PAYLOAD REPLACE | NEVER
 MULTI; SET K v EX 100; EXPIRE K 1000; EXEC | 1000
 """
 CASES = [line.split("|") for line in KEYS.strip().splitlines()]
-LIFETIMES = {
-    f"k:{i}": None if (life := case[1].split()[0]) == "NEVER" else int(life) for i, case in enumerate(CASES)
-}
+LIFETIMES = {f"k:{i}": None if (life := case[1].split()[0]) == "NEVER" else int(life) for i, case in enumerate(CASES)}
 WITH_FIELD = {f"k:{i}" for i, case in enumerate(CASES) if "with its last field" in case[1]}
 assert set(LIFETIMES.values()) == {100, 1000, None}
 
