@@ -11,14 +11,16 @@ SHELL = /bin/bash
 DATA ?= data
 ARGS ?=
 PYTHON = .venv/bin/python
+SWIFT_SOURCES = Sources Tests schema Package.swift
+PYTHON_SOURCES = Tests Benchmarks
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv strace
-PIP_PACKAGES = pytest redis hiredis
+PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients bench crash powercut differential fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut differential fuzz lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -29,7 +31,7 @@ test-deps: deps
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
 	$(SUDO) env RUNLEVEL=1 apt-get install -qy $$missing; fi
 	@[ -x $(PYTHON) ] || python3 -m venv .venv
-	@$(PYTHON) -c 'import pytest, redis, hiredis' 2>/dev/null || $(PYTHON) -m pip install -q $(PIP_PACKAGES)
+	@$(PYTHON) -c 'import pytest, redis, hiredis, ruff' 2>/dev/null || $(PYTHON) -m pip install -q $(PIP_PACKAGES)
 
 build: deps
 	swift build $(RELEASE_FLAGS)
@@ -73,14 +75,30 @@ fuzz: deps
 	SWIFTLET_MUTATIONS=$${MUTATIONS:-200000} swift test -c release -Xswiftc -enable-testing --scratch-path .build/fuzz \
 	--filter "RDBDamageTests|DumpPayloadTests"
 
+# Unit tests and a sample of the client tests under AddressSanitizer and ThreadSanitizer, in builds of their own.
+asan: test-deps
+	Tests/sanitizers/run.sh address
+
+tsan: test-deps
+	Tests/sanitizers/run.sh thread
+
+# Bugs planted one at a time, which the tests must catch: all, or those that MUTANT names.
+mutants: test-deps
+	$(PYTHON) Tests/mutants/run.py $(MUTANT)
+
 bench: test-deps build
 	$(PYTHON) Benchmarks/bench.py --server $(SERVER) --migrate $(MIGRATE) $(ARGS)
 
-lint:
-	swift format lint --strict -r Sources Tests schema Package.swift
+# The rules that neither formatter checks are tests, in Tests/tidy.
+lint: test-deps
+	swift format lint --strict -r $(SWIFT_SOURCES)
+	$(PYTHON) -m ruff check -q $(PYTHON_SOURCES)
+	$(PYTHON) -m ruff format -q --check $(PYTHON_SOURCES)
 
-format:
-	swift format format -i -r Sources Tests schema Package.swift
+format: test-deps
+	swift format format -i -r $(SWIFT_SOURCES)
+	$(PYTHON) -m ruff check -q --fix $(PYTHON_SOURCES)
+	$(PYTHON) -m ruff format -q $(PYTHON_SOURCES)
 
 clean:
 	rm -rf .build

@@ -9,6 +9,7 @@ median of the ratios of neighbours. `--only` takes names of groups (`--list` pri
 redis-server, redis-benchmark, and Python 3.9; no package beyond the standard library. Everything is bound to the
 loopback address.
 """
+
 import argparse
 import fnmatch
 import os
@@ -20,26 +21,43 @@ import sys
 import tempfile
 import time
 
-import conversion
-import datatypes
-import saving  # noqa: F401 (they register their groups)
+# These register their groups.
+import conversion  # noqa: F401
+import datatypes  # noqa: F401
+import saving  # noqa: F401
 from groups import GROUPS, LOGS, Row, group, paired
 from harness import (
-    CLIENT_CORES, KINDS, POOL, SERVER_CORES, Client, Server, alternate, encode, grow, pipeline, set_requests)
+    CLIENT_CORES,
+    KINDS,
+    POOL,
+    SERVER_CORES,
+    Client,
+    Server,
+    alternate,
+    encode,
+    grow,
+    pipeline,
+    set_requests,
+)
 
 
 def throughput(bench, directories, log, depth, tests, requests):
     def fill(server):
         # LRANGE needs its list, GET its keys, RPOP what LPUSH left.
         pipeline(server.port, [encode("RPUSH", "range", *("element:%d" % i for i in range(100)))], 1)
-        pipeline(server.port, (encode("SET", "key:%012d" % i, POOL[i:i + 32]) for i in range(100000)), 5000)
+        pipeline(server.port, (encode("SET", "key:%012d" % i, POOL[i : i + 32]) for i in range(100000)), 5000)
 
     def words(test):
         named = ["LRANGE", "range", "0", "99"] if test == "LRANGE_100" else ["-t", test.lower()]
         return ["-P", str(depth), "-d", "32", "-r", "100000", *named]
 
-    return alternate(bench, directories, LOGS[log], fill, [
-        ("%s -P %d, log %s" % (test, depth, log), requests, words(test)) for test in tests])
+    return alternate(
+        bench,
+        directories,
+        LOGS[log],
+        fill,
+        [("%s -P %d, log %s" % (test, depth, log), requests, words(test)) for test in tests],
+    )
 
 
 def throughput_rows(log, depth, tests, least, most=None):
@@ -54,12 +72,21 @@ def throughput_rows(log, depth, tests, least, most=None):
 OTHERS = ["LPUSH", "RPOP", "HSET", "ZADD", "SADD", "INCR", "LRANGE_100"]
 for log in ("off", "everysec"):
     for name, depth, tests, requests, least, most in (
-            ("getset", 1, ["GET", "SET"], 60_000, 1.0, 1.0), ("getset16", 16, ["GET", "SET"], 500_000, 1.5, 0.65),
-            ("others", 1, OTHERS, 40_000, 1.0, None)):
-        paired("%s-%s" % (name, log), throughput_rows(log, depth, tests, least, most),
-               log=log, depth=depth, tests=tests, requests=requests)(throughput)
-paired("set-always", throughput_rows("always", 1, ["SET"], 1.5),
-       log="always", depth=1, tests=["SET"], requests=40_000)(throughput)
+        ("getset", 1, ["GET", "SET"], 60_000, 1.0, 1.0),
+        ("getset16", 16, ["GET", "SET"], 500_000, 1.5, 0.65),
+        ("others", 1, OTHERS, 40_000, 1.0, None),
+    ):
+        paired(
+            "%s-%s" % (name, log),
+            throughput_rows(log, depth, tests, least, most),
+            log=log,
+            depth=depth,
+            tests=tests,
+            requests=requests,
+        )(throughput)
+paired("set-always", throughput_rows("always", 1, ["SET"], 1.5), log="always", depth=1, tests=["SET"], requests=40_000)(
+    throughput
+)
 
 
 @group("memory-1m", [Row("memory per key, 1M keys of 16 B + 32 B", "B", ("<=", 0.6))])
@@ -114,21 +141,27 @@ def latency(bench, server, keys):
                 return False
             asked[0] = time.monotonic()
             return not server.saving()
+
         busy += latencies(server, keys, done)
         rounds += 1
     return percentile(calm, 0.999), percentile(busy, 0.999), max(busy)
 
 
-FIVE = [Row("memory per key, 5M keys of 16 B + 32 B", "B", ("<=", 0.6)),
-        Row("first checkpoint of 5M keys: time", "s"), Row("first checkpoint of 5M keys: bytes written", "MB"),
-        Row("first checkpoint of 5M keys: peak memory growth", "MB"),
-        Row("checkpoint, 1 % of 5M keys changed: time", "s", ("<=", 0.2)),
-        Row("checkpoint, 1 % of 5M keys changed: bytes written", "MB", ("<=", 1.0)),
-        Row("checkpoint, 1 % of 5M keys changed: peak memory growth", "MB"),
-        Row("p99.9 without a checkpoint", "ms"), Row("p99.9 during a checkpoint", "ms"),
-        Row("longest during a checkpoint", "ms"),
-        Row("p99.9 during a checkpoint / without", "x", ("<=", 1.5), absolute=True),
-        Row("start from a snapshot of 5M keys", "s", ("<=", 1.2)), Row("keys after that start", "")]
+FIVE = [
+    Row("memory per key, 5M keys of 16 B + 32 B", "B", ("<=", 0.6)),
+    Row("first checkpoint of 5M keys: time", "s"),
+    Row("first checkpoint of 5M keys: bytes written", "MB"),
+    Row("first checkpoint of 5M keys: peak memory growth", "MB"),
+    Row("checkpoint, 1 % of 5M keys changed: time", "s", ("<=", 0.2)),
+    Row("checkpoint, 1 % of 5M keys changed: bytes written", "MB", ("<=", 1.0)),
+    Row("checkpoint, 1 % of 5M keys changed: peak memory growth", "MB"),
+    Row("p99.9 without a checkpoint", "ms"),
+    Row("p99.9 during a checkpoint", "ms"),
+    Row("longest during a checkpoint", "ms"),
+    Row("p99.9 during a checkpoint / without", "x", ("<=", 1.5), absolute=True),
+    Row("start from a snapshot of 5M keys", "s", ("<=", 1.2)),
+    Row("keys after that start", ""),
+]
 
 
 @group("keys-5m", FIVE)
@@ -152,9 +185,11 @@ def five_million(bench, kind, directory):
     return dict(zip((row.name for row in FIVE), values))
 
 
-FREE = [Row("p99.9 during a checkpoint / without, server on both cores", "x", ("<=", 1.5), absolute=True),
-        Row("p99.9 during a checkpoint, server on both cores", "ms"),
-        Row("longest during a checkpoint, server on both cores", "ms")]
+FREE = [
+    Row("p99.9 during a checkpoint / without, server on both cores", "x", ("<=", 1.5), absolute=True),
+    Row("p99.9 during a checkpoint, server on both cores", "ms"),
+    Row("longest during a checkpoint, server on both cores", "ms"),
+]
 
 
 @group("latency-both-cores", FREE)
@@ -170,9 +205,11 @@ def latency_both_cores(bench, kind, directory):
         server.kill()
 
 
-LONG = [Row("checkpoint, 1 % of 1M keys of 1000 B changed: time", "s", ("<=", 0.2)),
-        Row("checkpoint, 1 % of 1M keys of 1000 B changed: bytes written", "MB", ("<=", 0.1)),
-        Row("checkpoint, 1 % of 1M keys of 1000 B changed: peak memory growth", "MB")]
+LONG = [
+    Row("checkpoint, 1 % of 1M keys of 1000 B changed: time", "s", ("<=", 0.2)),
+    Row("checkpoint, 1 % of 1M keys of 1000 B changed: bytes written", "MB", ("<=", 0.1)),
+    Row("checkpoint, 1 % of 1M keys of 1000 B changed: peak memory growth", "MB"),
+]
 
 
 @group("values-1000b", LONG)
@@ -188,8 +225,10 @@ def long_values(bench, kind, directory):
         server.kill()
 
 
-HASH = [Row("checkpoint, 10 of a hash's 1M fields changed: bytes written", "MB", ("<=", 1.0), absolute=True),
-        Row("checkpoint, 10 of a hash's 1M fields changed: time", "s")]
+HASH = [
+    Row("checkpoint, 10 of a hash's 1M fields changed: bytes written", "MB", ("<=", 1.0), absolute=True),
+    Row("checkpoint, 10 of a hash's 1M fields changed: time", "s"),
+]
 
 
 @group("hash", HASH)
@@ -198,7 +237,7 @@ def one_hash(bench, kind, directory):
     try:
         head = b"*4\r\n$4\r\nHSET\r\n$4\r\nhash\r\n$12\r\nfield:%06d\r\n$32\r\n%b\r\n"
         limit = len(POOL) - 40
-        pipeline(server.port, (head % (i, POOL[i * 31 % limit:i * 31 % limit + 32]) for i in range(fields)), 8000)
+        pipeline(server.port, (head % (i, POOL[i * 31 % limit : i * 31 % limit + 32]) for i in range(fields)), 8000)
         server.save()
         pipeline(server.port, (head % (i, POOL[5:37]) for i in random.Random(1).sample(range(fields), 10)), 10)
         seconds, written, _ = server.save()
@@ -229,10 +268,10 @@ def mixed_requests(keys):
     for i in range(keys):
         count = 2000 if i % 10000 == 5 else generator.randrange(1, 12)
         start = generator.randrange(len(POOL) - 200)
-        values = [POOL[start + j % 90:start + j % 90 + 5 + j % 60] + b"%d" % j for j in range(count)]
+        values = [POOL[start + j % 90 : start + j % 90 + 5 + j % 60] + b"%d" % j for j in range(count)]
         kind = i % 5
         if kind == 0:
-            yield encode("SET", "string:%d" % i, generator.choice([values[0], i, -i, POOL[start:start + 200]]))
+            yield encode("SET", "string:%d" % i, generator.choice([values[0], i, -i, POOL[start : start + 200]]))
         elif kind == 1:
             yield encode("RPUSH", "list:%d" % i, *values)
         elif kind == 2:
@@ -245,10 +284,13 @@ def mixed_requests(keys):
             yield encode("PEXPIREAT", "string:%d" % i, 4102444800000 + i)
 
 
-IMPORT = [Row("RDB of 1M mixed keys: redis-migrate to-sqlite", "s"), Row("RDB of 1M mixed keys: start", "s"),
-          Row("RDB of 1M mixed keys: BGSAVE after 1000 writes", "s"),
-          Row("RDB of 1M mixed keys: start after kill -9", "s"),
-          Row("RDB of 1M mixed keys: digests unequal", "", ("<=", 0), absolute=True)]
+IMPORT = [
+    Row("RDB of 1M mixed keys: redis-migrate to-sqlite", "s"),
+    Row("RDB of 1M mixed keys: start", "s"),
+    Row("RDB of 1M mixed keys: BGSAVE after 1000 writes", "s"),
+    Row("RDB of 1M mixed keys: start after kill -9", "s"),
+    Row("RDB of 1M mixed keys: digests unequal", "", ("<=", 0), absolute=True),
+]
 
 
 @group("import", IMPORT)
@@ -258,7 +300,8 @@ def import_job(bench, kind, directory):
     original = Server(bench, "redis", source, *LOGS["off"])
     server = None
     writes = [encode("SET", "written:%d" % i, i) for i in range(500)] + [
-        encode("RPUSH", "list:%d" % (5 * i + 1), "written") for i in range(500)]
+        encode("RPUSH", "list:%d" % (5 * i + 1), "written") for i in range(500)
+    ]
     try:
         pipeline(original.port, mixed_requests(bench.scaled(1_000_000)), 1000)
         original.save()
@@ -269,8 +312,11 @@ def import_job(bench, kind, directory):
             values += [0, original.start()]
         else:
             began = time.monotonic()
-            subprocess.run([bench.migrate, "to-sqlite", os.path.join(source, "dump.rdb"),
-                            os.path.join(directory, "dump.sqlite")], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [bench.migrate, "to-sqlite", os.path.join(source, "dump.rdb"), os.path.join(directory, "dump.sqlite")],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
             values.append(time.monotonic() - began)
             began = time.monotonic()
             server = Server(bench, kind, directory, *LOGS["off"])
@@ -292,6 +338,7 @@ def import_job(bench, kind, directory):
 
 # MARK: The run
 
+
 class Bench:
     def __init__(self, options):
         self.server, self.migrate, self.redis = options.server, options.migrate, options.redis
@@ -308,7 +355,7 @@ class Bench:
         figures = {}
         for round in range(self.rounds):
             found = {}
-            for kind in KINDS[::-1 if round % 2 else 1]:
+            for kind in KINDS[:: -1 if round % 2 else 1]:
                 with tempfile.TemporaryDirectory(prefix="bench-", dir=self.directory) as directory:
                     found[kind] = measure(kind, directory)
             for name, figure in found["swiftlet"].items():
@@ -346,7 +393,13 @@ def line(row, pairs):
     spread = " (%.2f-%.2f)" % (min(ratios), max(ratios)) if len(ratios) > 1 else ""
     ratio = "" if ratio is None else "%.2f%s" % (ratio, spread)
     return "| %s | %s | %s | %s | %s | %s |" % (
-        row.name, text(ours, row.unit), text(theirs, row.unit), ratio, goal, verdict), verdict != "FAIL"
+        row.name,
+        text(ours, row.unit),
+        text(theirs, row.unit),
+        ratio,
+        goal,
+        verdict,
+    ), verdict != "FAIL"
 
 
 def main():
@@ -372,8 +425,10 @@ def main():
     os.sched_setaffinity(0, CLIENT_CORES)
     bench, passed = Bench(options), True
     version = subprocess.run([bench.redis, "--version"], capture_output=True, text=True).stdout.split()[2]
-    print("%d rounds%s; Redis %s; Linux %s\n" % (
-        bench.rounds, ", sizes scaled to a tenth" if bench.quick else "", version, os.uname().release))
+    print(
+        "%d rounds%s; Redis %s; Linux %s\n"
+        % (bench.rounds, ", sizes scaled to a tenth" if bench.quick else "", version, os.uname().release)
+    )
     print("| row | Swiftlet | Redis | ratio | goal | |\n|---|---:|---:|---:|---|---|", flush=True)
     for name, (rows, measure) in GROUPS.items():
         whole = any(fnmatch.fnmatch(name, pattern) for pattern in patterns)

@@ -1,4 +1,5 @@
 """redis-migrate against redis-server's own loading and saving of the same 5M keys."""
+
 import os
 import subprocess
 import time
@@ -6,11 +7,13 @@ import time
 from groups import LOGS, Row, group
 from harness import CLIENT_CORES, SERVER_CORES, Server, pipeline, set_requests
 
-ROWS = [Row("RDB of 5M keys: to-sqlite, against loading", "s", ("<=", 2.0)),
-        Row("RDB of 5M keys: to-rdb, against saving", "s", ("<=", 1.2)),
-        Row("RDB of 5M keys: memory of to-sqlite", "MB", ("<=", 200), absolute=True),
-        Row("RDB of 5M keys: memory of to-rdb", "MB", ("<=", 200), absolute=True),
-        Row("RDB of 5M keys, out and in: digests unequal", "", ("<=", 0), absolute=True)]
+ROWS = [
+    Row("RDB of 5M keys: to-sqlite, against loading", "s", ("<=", 2.0)),
+    Row("RDB of 5M keys: to-rdb, against saving", "s", ("<=", 1.2)),
+    Row("RDB of 5M keys: memory of to-sqlite", "MB", ("<=", 200), absolute=True),
+    Row("RDB of 5M keys: memory of to-rdb", "MB", ("<=", 200), absolute=True),
+    Row("RDB of 5M keys, out and in: digests unequal", "", ("<=", 0), absolute=True),
+]
 
 
 @group("conversion", ROWS)
@@ -40,8 +43,12 @@ def conversion(bench, kind, directory):
 def tool(bench, *arguments):
     """Runs redis-migrate, on both cores: seconds, and the most memory it had, in MB."""
     began = time.monotonic()
-    process = subprocess.Popen([bench.migrate, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORES | CLIENT_CORES))
+    process = subprocess.Popen(
+        [bench.migrate, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORES | CLIENT_CORES),
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -12,18 +12,22 @@ GROUPS = {}
 
 def group(name, rows, **arguments):
     """Registers a measurement: a function of (bench, kind, directory) that returns {row's name: figure}."""
+
     def register(function):
         GROUPS[name] = (rows, lambda bench: bench.by_turns(lambda *where: function(bench, *where, **arguments)))
         return function
+
     return register
 
 
 def paired(name, rows, **arguments):
     """Registers a measurement of both servers at once: a function of (bench, a directory for each kind) that returns
     {row's name: [(Swiftlet's figure, Redis's)]}."""
+
     def register(function):
         GROUPS[name] = (rows, lambda bench: bench.together(lambda where: function(bench, where, **arguments)))
         return function
+
     return register
 
 

@@ -1,4 +1,5 @@
 """The servers under test and the clients that fill and ask them; used by bench.py."""
+
 import os
 import pathlib
 import random
@@ -11,7 +12,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests" / "Support"))
 
 from resp import Connection, decoded
-from resp import encode as request
+from resp import encode as encoded
 
 SERVER_CORES, CLIENT_CORES = {0}, {1}
 TICK = os.sysconf("SC_CLK_TCK")
@@ -19,6 +20,7 @@ POOL = random.Random(7).randbytes(1 << 20)  # Values are slices of this: they do
 
 
 # MARK: Clients
+
 
 class Client(Connection):
     """One connection, one request at a time; replies come decoded."""
@@ -45,7 +47,7 @@ class Client(Connection):
 
 
 def encode(*words):
-    return request(words)
+    return encoded(words)
 
 
 def pipeline(port, requests, batch, lines=True):
@@ -86,7 +88,7 @@ def set_requests(numbers, size, salt=0):
     limit, pool = len(POOL) - size, POOL
     for number in numbers:
         start = (number * 7919 + salt) % limit
-        yield head % (number, pool[start:start + size])
+        yield head % (number, pool[start : start + size])
 
 
 # MARK: Servers
@@ -109,7 +111,7 @@ def alternate(bench, directories, options, fill, tests):
             for server in servers.values():
                 server.settle()
             for turn in range(SLICES):
-                found = {kind: servers[kind].load(count, words) for kind in KINDS[::-1 if turn % 2 else 1]}
+                found = {kind: servers[kind].load(count, words) for kind in KINDS[:: -1 if turn % 2 else 1]}
                 for i, what in enumerate(("requests/s", "CPU/request")):
                     pair = tuple(found[kind][i] for kind in KINDS)
                     figures.setdefault("%s: %s" % (name, what), []).append(pair)
@@ -133,12 +135,25 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         binary = self.bench.server if self.kind == "swiftlet" else self.bench.redis
-        arguments = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory,
-                     "--save", "", "--enable-debug-command", "local", *self.options]
+        arguments = [
+            binary,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            self.directory,
+            "--save",
+            "",
+            "--enable-debug-command",
+            "local",
+            *self.options,
+        ]
         self.log = open(os.path.join(self.directory, "server.log"), "ab")
         began = time.monotonic()
         self.process = subprocess.Popen(
-            arguments, stdout=self.log, stderr=self.log, preexec_fn=lambda: os.sched_setaffinity(0, self.cores))
+            arguments, stdout=self.log, stderr=self.log, preexec_fn=lambda: os.sched_setaffinity(0, self.cores)
+        )
         while True:
             try:
                 self.client = Client(self.port)

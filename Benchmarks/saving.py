@@ -1,4 +1,5 @@
 """Writes during a whole checkpoint: the first one and one after everything has changed, for data of three shapes."""
+
 import random
 import threading
 import time
@@ -20,7 +21,9 @@ def filler(shape, count, salt):
             yield encode("RPUSH", b"list:%d" % i, *items)
     elif shape == "hash":
         for i in range(0, count, 500):
-            yield encode("HSET", "hash", *(w for j in range(i, i + 500) for w in (b"field:%d" % j, b"value:%b:%d" % (tag, j))))
+            yield encode(
+                "HSET", "hash", *(w for j in range(i, i + 500) for w in (b"field:%d" % j, b"value:%b:%d" % (tag, j)))
+            )
     else:
         for i in range(count):
             yield encode("SET", b"key:%d" % i, b"value:%b:%d" % (tag, i))
@@ -31,7 +34,9 @@ def writes(shape, count, number, place):
         key = b"list:%d" % place
         return [("LPUSH", key, b"n" * 200), ("RPOP", key), ("LSET", key, 100, b"s" * 200)][number % 3]
     if shape == "hash":
-        return [("HSET", "hash", b"field:%d" % place, "new"), ("HINCRBY", "hash", b"n:%d" % (place % 1000), 1)][number % 2]
+        return [("HSET", "hash", b"field:%d" % place, "new"), ("HINCRBY", "hash", b"n:%d" % (place % 1000), 1)][
+            number % 2
+        ]
     return [("SET", b"key:%d" % place, "new"), ("APPEND", b"key:%d" % place, "x")][number % 2]
 
 
@@ -58,6 +63,7 @@ def watched(server, shape, count):
         while server.saving():
             time.sleep(0.02)
         over.set()
+
     threading.Thread(target=watch, daemon=True).start()
     return paced(server.port, shape, count, lambda: not over.is_set()), time.monotonic() - began
 
@@ -67,15 +73,24 @@ def rows(shape):
     what = ("checkpoint of %s" % limit, "checkpoint of %s, all changed" % limit)
     result = []
     for i, name in enumerate(what):
-        result += [Row(name + ": time", "s", ("<=", 2.5 if i == 0 else 5)), Row(name + ": peak memory growth", "MB"),
-                   Row(name + ", under writes: time", "s"), Row(name + ": p99.9 of writes", "ms"),
-                   Row(name + ": longest write", "ms", ("<=", 10), absolute=True)]
-    return result + [Row("%s, no checkpoint: p99.9 of writes" % limit, "ms"),
-                     Row("%s, no checkpoint: longest write" % limit, "ms")]
+        result += [
+            Row(name + ": time", "s", ("<=", 2.5 if i == 0 else 5)),
+            Row(name + ": peak memory growth", "MB"),
+            Row(name + ", under writes: time", "s"),
+            Row(name + ": p99.9 of writes", "ms"),
+            Row(name + ": longest write", "ms", ("<=", 10), absolute=True),
+        ]
+    return result + [
+        Row("%s, no checkpoint: p99.9 of writes" % limit, "ms"),
+        Row("%s, no checkpoint: longest write" % limit, "ms"),
+    ]
 
 
 def saving(bench, kind, directory, shape, count):
-    server, count = Server(bench, kind, directory, *LOGS["everysec"], cores=SERVER_CORES | CLIENT_CORES), bench.scaled(count)
+    server, count = (
+        Server(bench, kind, directory, *LOGS["everysec"], cores=SERVER_CORES | CLIENT_CORES),
+        bench.scaled(count),
+    )
     names, values = [row.name for row in rows(shape)], []
     try:
         for salt in (0, 1):

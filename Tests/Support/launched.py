@@ -21,10 +21,21 @@ class Launched:
         self.directory = directory or tempfile.mkdtemp(prefix="swiftlet-test-")
         self.port = free_port() if port is None else port
         self.log = tempfile.NamedTemporaryFile(prefix="swiftlet-test-log-")
-        command = [binary, "--port", str(self.port), "--dir", self.directory, "--save", "",
-                   "--enable-debug-command", "yes", *options]
+        command = [
+            binary,
+            "--port",
+            str(self.port),
+            "--dir",
+            self.directory,
+            "--save",
+            "",
+            "--enable-debug-command",
+            "yes",
+            *options,
+        ]
         self.process = subprocess.Popen(
-            command, stdout=self.log, stderr=self.log, cwd=self.directory, preexec_fn=prepare)
+            command, stdout=self.log, stderr=self.log, cwd=self.directory, preexec_fn=prepare
+        )
         self.pid = self.process.pid
         if waits:
             try:

@@ -45,8 +45,20 @@ class Server:
         self.port = free_port()
         self.log = open(os.path.join(self.directory, "log"), "wb")
         arguments = [
-            command, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", "",
-            "--appendonly", "no", "--enable-debug-command", "yes", *options,
+            command,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            self.directory,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--enable-debug-command",
+            "yes",
+            *options,
         ]
         self.process = subprocess.Popen(arguments, stdout=self.log, stderr=self.log, cwd=self.directory)
         deadline = time.monotonic() + 20
@@ -130,5 +142,3 @@ class Pair:
         """For errors that Redis 7.2 words differently from the oracle: ours must be `pattern`."""
         self.oracle.call(*args)
         assert self.swiftlet.call(*args) == pattern
-
-

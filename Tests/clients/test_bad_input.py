@@ -34,7 +34,7 @@ BROKEN = [
     b"x" * 70000,
     b"\x00\x01\x02\xff\r\n",
     b"\r\n\r\nPING\r\n",
-    b"ECHO \"\\x41\\n\\t'\"\r\n",
+    b'ECHO "\\x41\\n\\t\'"\r\n',
     b"ECHO '\\'\"'\r\n",
     b"nosuchcommand a b c\r\n",
     b"*1048577\r\n",

@@ -10,7 +10,9 @@ OVERFLOWS = ["WRAP", "SAT", "FAIL"]
 
 
 def test_bitfield(protocols):
-    run(protocols, """
+    run(
+        protocols,
+        """
         BITFIELD k SET i8 0 -100 SET i8 8 101 GET i8 0 GET u8 0
         GET k
         BITFIELD k SET u8 #0 255 SET u8 #1 100 SET u8 #2 1 GET u4 #3 GET i5 3
@@ -43,11 +45,14 @@ def test_bitfield(protocols):
         EXPIRE n 1000
         BITFIELD n SET u8 0 65
         PERSIST n
-    """)
+    """,
+    )
 
 
 def test_bitfield_errors(both):
-    run(both, """
+    run(
+        both,
+        """
         RPUSH list a
         BITFIELD list GET u8 0
         BITFIELD_RO list GET u8 0
@@ -83,7 +88,8 @@ def test_bitfield_errors(both):
         BITFIELD_RO k OVERFLOW SAT GET u8 0
         BITFIELD
         EXISTS k
-    """)
+    """,
+    )
 
 
 def random_field(numbers):
@@ -120,7 +126,9 @@ def test_bitfield_at_random(both):
 
 
 def test_bitop(both):
-    run(both, """
+    run(
+        both,
+        """
         SET a abcdefgh
         SET b ab
         SET n 12345
@@ -155,7 +163,8 @@ def test_bitop(both):
         BITOP NOT d list
         BITOP OR list a
         GET list
-    """)
+    """,
+    )
 
 
 def test_bitop_at_random(both):

@@ -18,7 +18,10 @@ def server():
 
 
 def test_keys_expire_when_the_clock_has_been_advanced(server):
-    assert server.pipeline([["SET", "k", "v", "PX", 3_600_000], ["DEBUG", "ADVANCE-CLOCK", 3_599_000], ["GET", "k"]])[2] == b"$1\r\nv\r\n"
+    assert (
+        server.pipeline([["SET", "k", "v", "PX", 3_600_000], ["DEBUG", "ADVANCE-CLOCK", 3_599_000], ["GET", "k"]])[2]
+        == b"$1\r\nv\r\n"
+    )
     assert server.pipeline([["DEBUG", "ADVANCE-CLOCK", 1000], ["GET", "k"]])[1] == b"$-1\r\n"
 
 

@@ -56,10 +56,10 @@ def test_line_ends_and_encodings(start, tmp_path, config, how):
         (b"# a\rrequirepass secret\rmaxclients 200\r", "lines end in CR alone"),
         (b"maxclients 200\n" + bytes(512), "holds NUL bytes"),
         (b"maxclients 200\n# a comment\0requirepass secret\n", "at line 2"),
-        (b"maxclients \"200\n", "Unbalanced quotes in configuration line"),
+        (b'maxclients "200\n', "Unbalanced quotes in configuration line"),
         (b"maxclients 200 300\n", "wrong number of arguments"),
         (b"maxclients\n", "wrong number of arguments"),
-        (b"logfile \"a\\x00b\"\n", "can't hold NUL bytes"),
+        (b'logfile "a\\x00b"\n', "can't hold NUL bytes"),
     ],
 )
 def test_what_is_no_configuration(start, config, says):
@@ -120,10 +120,13 @@ def test_passwords_are_bytes(start, password, others, how):
 def test_paths_are_bytes(start, tmp_path, name):
     folder = os.path.join(bytes(tmp_path), name)
     os.mkdir(folder)
-    config = b"".join(
-        b"%s %s\n" % (setting, os.path.join(folder, file))
-        for setting, file in [(b"logfile", b"log"), (b"pidfile", b"pid"), (b"unixsocket", b"socket")]
-    ) + b"dir %s\nappendonly yes\n" % folder
+    config = (
+        b"".join(
+            b"%s %s\n" % (setting, os.path.join(folder, file))
+            for setting, file in [(b"logfile", b"log"), (b"pidfile", b"pid"), (b"unixsocket", b"socket")]
+        )
+        + b"dir %s\nappendonly yes\n" % folder
+    )
     server = start(config=config)
     server.kill()
     arguments = ["--port", str(server.port), "--bind", "127.0.0.1"]

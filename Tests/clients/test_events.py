@@ -10,7 +10,9 @@ from generator import Generator, Plain
 from resp import bulks
 from seed import new_seed
 
-KEYS = SETUP.strip().splitlines() + """
+KEYS = (
+    SETUP.strip().splitlines()
+    + """
 SET never v
 SET later v EX 1000
 SET one 1
@@ -24,6 +26,7 @@ XGROUP CREATECONSUMER x g d
 SET other v
 MOVE other 1
 """.strip().splitlines()
+)
 
 # Requests that are hits, misses, leave nothing, are refused: those of a line follow one another.
 CASES = """
@@ -332,7 +335,17 @@ def test_moved_to_another_server(witness, start):
 
 def test_a_transaction_tells_in_the_order_of_its_commands(witness):
     witness.prepare(KEYS)
-    commands = ["SET s v", "LPUSH l1 b", "LPOP l1 2", "GET nothing", "INCR l", "SELECT 1", "SET other w", "DEL other", "RENAME nothing t"]
+    commands = [
+        "SET s v",
+        "LPUSH l1 b",
+        "LPOP l1 2",
+        "GET nothing",
+        "INCR l",
+        "SELECT 1",
+        "SET other w",
+        "DEL other",
+        "RENAME nothing t",
+    ]
     for end in ("DISCARD", "EXEC"):
         assert witness.events("MULTI") == []
         for command in commands:
@@ -461,7 +474,12 @@ def ours(witness, *args):
 def test_fields_that_expire(witness):
     """As the documentation of Redis 7.4 has it."""
     witness.prepare(KEYS)
-    for name, time_, past in (("HEXPIRE", 100, 0), ("HPEXPIRE", 100000, 0), ("HEXPIREAT", 9999999999, 1), ("HPEXPIREAT", 9999999999999, 1)):
+    for name, time_, past in (
+        ("HEXPIRE", 100, 0),
+        ("HPEXPIRE", 100000, 0),
+        ("HEXPIREAT", 9999999999, 1),
+        ("HPEXPIREAT", 9999999999999, 1),
+    ):
         ours(witness, "HSET", "h", "f", 1, "g", 2)
         assert ours(witness, name, "h", time_, "FIELDS", 2, "f", "g") == [("hexpire", "h")]
         assert ours(witness, name, "h", time_, "NX", "FIELDS", 1, "f") == []

@@ -30,7 +30,9 @@ PLACES = """
 
 def test_commands(each_encoding):
     run(each_encoding, PLACES)
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZRANGE Sicily 0 -1 WITHSCORES
         GEODIST Sicily Palermo Catania
         GEODIST Sicily Palermo Catania km
@@ -81,12 +83,15 @@ def test_commands(each_encoding):
         GEOSEARCH none FROMMEMBER a BYRADIUS 1 m
         GEOSEARCHSTORE Sicily Sicily FROMLONLAT 15 37 BYRADIUS 100 km
         ZRANGE Sicily 0 -1 WITHSCORES
-    """)
+    """,
+    )
 
 
 def test_errors(pair):
     run(pair, PLACES)
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         GEOADD str 1 1 a
         GEOPOS str a
@@ -164,7 +169,8 @@ def test_errors(pair):
         COMMAND GETKEYS GEORADIUS a 1 1 1 m STORE b
         COMMAND GETKEYS GEORADIUSBYMEMBER a x 1 m COUNT 1 STOREDIST b
         COMMAND GETKEYS GEOSEARCHSTORE d s FROMMEMBER Palermo BYRADIUS 1 m
-    """)
+    """,
+    )
 
 
 def test_positions_at_scores_without_a_place(pair):
@@ -180,13 +186,22 @@ def random_point(numbers, spread):
     if spread is None:
         return numbers.uniform(-180, 180), numbers.uniform(-85.05112878, 85.05112878)
     x, y, size = spread
-    return (
-        min(180, max(-180, numbers.gauss(x, size))), min(85.05112878, max(-85.05112878, numbers.gauss(y, size)))
-    )
+    return (min(180, max(-180, numbers.gauss(x, size))), min(85.05112878, max(-85.05112878, numbers.gauss(y, size))))
 
 
-AREAS = [None, None, (13, 38, 2), (0, 0, 1), (179.9, 10, 1), (-180, -40, 0.5), (30, 84, 3), (-60, -84.9, 2), (100, 70, 1),
-         (0, 84.5, 0.1), (2.35, 48.85, 0.1)]
+AREAS = [
+    None,
+    None,
+    (13, 38, 2),
+    (0, 0, 1),
+    (179.9, 10, 1),
+    (-180, -40, 0.5),
+    (30, 84, 3),
+    (-60, -84.9, 2),
+    (100, 70, 1),
+    (0, 84.5, 0.1),
+    (2.35, 48.85, 0.1),
+]
 
 
 @pytest.mark.parametrize("count", [60, 3000])

@@ -44,7 +44,6 @@ def eventually(condition):
         time.sleep(0.01)
 
 
-
 def test_answers(server):
     assert fields(server, "HEXPIRE 100", "a", "b") == [-2, -2]
     assert fields(server, "HTTL", "a") == fields(server, "HPERSIST", "a") == [-2]
@@ -221,8 +220,13 @@ def test_at_random(server):
             expected = -2
             if field in hash_:
                 old = hash_[field][1]
-                fits = {"": True, "NX": old is None, "XX": old is not None, "GT": old is not None and when > old,
-                        "LT": old is None or when < old}[word]
+                fits = {
+                    "": True,
+                    "NX": old is None,
+                    "XX": old is not None,
+                    "GT": old is not None and when > old,
+                    "LT": old is None or when < old,
+                }[word]
                 expected = int(fits)
                 if fits:
                     hash_[field][1] = when
@@ -250,7 +254,9 @@ def test_at_random(server):
                 assert server.call("DEBUG", "RELOAD") == b"+OK\r\n"
             for key, hash_ in hashes.items():
                 pairs = bulks(server.call("HGETALL", key))
-                assert dict(zip(pairs[::2], pairs[1::2])) == {f.encode(): str(v).encode() for f, (v, _) in hash_.items()}
+                assert dict(zip(pairs[::2], pairs[1::2])) == {
+                    f.encode(): str(v).encode() for f, (v, _) in hash_.items()
+                }
                 if hash_:
                     assert fields(server, "HPEXPIRETIME", *hash_, key=key) == [w or -1 for _, w in hash_.values()]
 

@@ -1,6 +1,5 @@
 """Hashes, compared with redis-server: replies must be equal byte for byte, in RESP2 and RESP3."""
 
-
 import pytest
 
 from resp import bulks
@@ -15,7 +14,9 @@ def pair(protocols):
 
 
 def test_set_and_get(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         HSET h f v
         HSET h f w g x
         HMSET h i 1 j 2
@@ -40,11 +41,14 @@ def test_set_and_get(pair):
         HGETALL none
         HKEYS none
         HVALS none
-    """)
+    """,
+    )
 
 
 def test_delete_removes_the_key_with_its_last_field(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         HSET h a 1 b 2 c 3
         HDEL h a none a
         HDEL none a
@@ -52,7 +56,8 @@ def test_delete_removes_the_key_with_its_last_field(pair):
         HDEL h b c d e f
         EXISTS h
         TYPE h
-    """)
+    """,
+    )
 
 
 def test_empty_and_binary_fields(pair):
@@ -64,7 +69,9 @@ def test_empty_and_binary_fields(pair):
 
 
 def test_increments(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         HINCRBY h n 5
         HINCRBY h n -7
         HGET h n
@@ -83,11 +90,14 @@ def test_increments(pair):
         HINCRBY h low -1
         HINCRBY h low 1
         HINCRBY h low -9223372036854775808
-    """)
+    """,
+    )
 
 
 def test_float_increments(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         HINCRBYFLOAT h f 2.5
         HINCRBYFLOAT h f 0.1
         HINCRBYFLOAT h f -2.6
@@ -123,13 +133,16 @@ def test_float_increments(pair):
         EXISTS none
         HLEN h
         HMGET h f g big e tiny zero huge x hex s max
-    """)
+    """,
+    )
     pair("HSET", "h", "nul", b"1\x002")
     pair("HINCRBYFLOAT", "h", "nul", "1")
 
 
 def test_errors(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         HSET str f v
         HSETNX str f v
@@ -158,11 +171,14 @@ def test_errors(pair):
         HGET h a b
         HDEL h
         HSET str a 1 b
-    """)
+    """,
+    )
 
 
 def test_random_fields(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         HSET h f v
         HRANDFIELD h
         HRANDFIELD h 0
@@ -184,7 +200,8 @@ def test_random_fields(pair):
         HRANDFIELD h -9223372036854775808
         HRANDFIELD h -9223372036854775808 WITHVALUES
         HRANDFIELD h 9223372036854775808
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("size", [10, 1000])
@@ -204,7 +221,9 @@ def test_random_fields_are_distinct_and_all_come_up(swiftlet, size):
 
 
 def test_scan_small(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         HSET h f v g w
         HSCAN h 0
         HSCAN h 0 MATCH f*
@@ -226,7 +245,8 @@ def test_scan_small(pair):
         HSCAN h 0 foo
         HSCAN h 0 foo bar
         HSCAN h
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("size", [30, 128, 129, 1000])
@@ -256,7 +276,7 @@ def test_encoding_follows_size(pair):
 def test_against_a_model(pair, size):
     rng = seeded(size)
     model = {}
-    for step in range(1500):
+    for _ in range(1500):
         field = str(rng.randrange(size))
         match rng.randrange(4):
             case 0:

@@ -10,8 +10,10 @@ from seed import seeded
 @pytest.fixture
 def limited(both):
     """Sets hll-sparse-max-bytes."""
+
     def limit(size):
         both("CONFIG", "SET", "hll-sparse-max-bytes", size)
+
     yield limit
     limit(3000)
 
@@ -23,7 +25,9 @@ def same(both, key):
 
 
 def test_commands(protocols):
-    run(protocols, """
+    run(
+        protocols,
+        """
         PFADD h
         GET h
         PFADD h
@@ -69,11 +73,14 @@ def test_commands(protocols):
         PFADD d q r s
         PERSIST d
         PFSELFTEST
-    """)
+    """,
+    )
 
 
 def test_errors(both):
-    run(both, """
+    run(
+        both,
+        """
         SET s x
         SET long 0123456789abcdefghijkl
         SET n 12
@@ -100,7 +107,8 @@ def test_errors(both):
         PFCOUNT
         PFMERGE
         EXISTS d
-    """)
+    """,
+    )
 
 
 def test_corrupt_strings(both):
@@ -109,15 +117,34 @@ def test_corrupt_strings(both):
     card = b"\x00" * 7 + b"\x80"
     header = b"HYLL\x01\x00\x00\x00" + card
     broken = [
-        intact + b"hello", intact[:-1], intact[:-2], intact[:16], b"HYLX" + intact[4:], intact[:4] + b"\x02" + intact[5:],
-        b"HYLL\x00" + intact[5:], intact[:15], b"HYLL", header + b"\x7f\xff\x00", header + b"\x7f\xff\x80",
-        header + b"\x80" * 5000, header + b"\x00", header + b"\x40", header + b"\xff" * 20,
+        intact + b"hello",
+        intact[:-1],
+        intact[:-2],
+        intact[:16],
+        b"HYLX" + intact[4:],
+        intact[:4] + b"\x02" + intact[5:],
+        b"HYLL\x00" + intact[5:],
+        intact[:15],
+        b"HYLL",
+        header + b"\x7f\xff\x00",
+        header + b"\x7f\xff\x80",
+        header + b"\x80" * 5000,
+        header + b"\x00",
+        header + b"\x40",
+        header + b"\xff" * 20,
         header + b"\x7f\xff\x7f\xff",
     ]
     for value in broken:
-        for command in (["PFADD", "x", "foo"], ["PFCOUNT", "x"], ["PFCOUNT", "x", "h"], ["PFMERGE", "d", "x"],
-                        ["PFMERGE", "d", "x", "h"], ["PFDEBUG", "GETREG", "x"], ["PFDEBUG", "TODENSE", "x"],
-                        ["PFDEBUG", "ENCODING", "x"]):
+        for command in (
+            ["PFADD", "x", "foo"],
+            ["PFCOUNT", "x"],
+            ["PFCOUNT", "x", "h"],
+            ["PFMERGE", "d", "x"],
+            ["PFMERGE", "d", "x", "h"],
+            ["PFDEBUG", "GETREG", "x"],
+            ["PFDEBUG", "TODENSE", "x"],
+            ["PFDEBUG", "ENCODING", "x"],
+        ):
             both("SET", "x", value)
             both("DEL", "d")
             both(*command)

@@ -88,8 +88,7 @@ def by_redis(directory, work, *options):
     try:
         connection = loaded(server)
         work(connection)
-        digest = connection.call("DEBUG", "DIGEST")
-        return digest
+        return connection.call("DEBUG", "DIGEST")
     finally:
         server.process.kill()
         server.process.wait()
@@ -149,9 +148,7 @@ def test_what_redis_server_wrote(preamble, form, ours, tmp_path):
         single_file(tmp_path)
     assert imported(tmp_path, "--appendonly", ours)[0] == digest
     back = tmp_path / "back.rdb"
-    run = subprocess.run(
-        [migrate_binary(), "to-rdb", tmp_path / "dump.sqlite", back], capture_output=True, text=True
-    )
+    run = subprocess.run([migrate_binary(), "to-rdb", tmp_path / "dump.sqlite", back], capture_output=True, text=True)
     assert "libraries of functions: 2" in run.stdout, run.stdout + run.stderr
 
 
@@ -175,7 +172,9 @@ def test_several_increments(tmp_path):
     assert base.exists() and "\\xc3" in text
     line = [line for line in text.splitlines() if "incr" in line][0]
     history = line.replace(".1.incr", ".0.incr").replace("seq 1", "seq 1").replace("type i", "type h")
-    manifest.write_text("# a comment\n" + text + history + "\n" + line.replace(".1.incr", ".2.incr").replace("seq 1", "seq 2") + "\n")
+    manifest.write_text(
+        "# a comment\n" + text + history + "\n" + line.replace(".1.incr", ".2.incr").replace("seq 1", "seq 2") + "\n"
+    )
     digest = by_redis(tmp_path, lambda connection: connection.call("PING"), *names)
     assert imported(tmp_path, *names)[0] == digest
 

@@ -201,8 +201,11 @@ class TestDescriptors:
     @pytest.fixture
     def few(self):
         process = Launched(
-            swiftlet_binary(), "--appendonly", "yes",
-            prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (self.LIMIT, self.LIMIT)))
+            swiftlet_binary(),
+            "--appendonly",
+            "yes",
+            prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (self.LIMIT, self.LIMIT)),
+        )
         yield process
         process.stop()
 
@@ -211,7 +214,8 @@ class TestDescriptors:
         assert connection.call("CONFIG", "GET", "maxclients").endswith(b"$2\r\n32\r\n")
         assert connection.call("CONFIG", "SET", "maxclients", 100) == (
             b"-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to "
-            b"handle the specified number of clients, try with 32\r\n")
+            b"handle the specified number of clients, try with 32\r\n"
+        )
         assert connection.call("CONFIG", "SET", "maxclients", 20) == b"+OK\r\n"
 
     def test_a_server_that_is_full_says_so_and_saves(self, few):

@@ -28,6 +28,7 @@ def has_ipv6():
 def test_ipv6(bind):
     process = Launched(swiftlet_binary(), *bind, "--protected-mode", "no", waits=False)
     try:
+
         def answers():
             try:
                 with socket.create_connection(("::1", process.port), timeout=5) as s:
@@ -44,7 +45,8 @@ def test_ipv6(bind):
 
 
 @pytest.mark.parametrize(
-    "options", [("--port", "0"), ("--bind", ""), ("--bind", "-198.51.100.7"), ("--bind", "198.51.100.7")])
+    "options", [("--port", "0"), ("--bind", ""), ("--bind", "-198.51.100.7"), ("--bind", "198.51.100.7")]
+)
 def test_listening_nowhere_is_an_error(options):
     process = Launched(swiftlet_binary(), *options, waits=False)
     try:
@@ -107,7 +109,9 @@ class TestUnixSocket:
             command = ["strace", "-f", "-o", str(trace), "-e", "trace=bind,listen,chmod,fchmod", swiftlet_binary()]
             process = subprocess.Popen(
                 [*command, "--port", "0", "--unixsocket", path, "--unixsocketperm", "600", "--dir", str(tmp_path)],
-                stdout=subprocess.DEVNULL, start_new_session=True)
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         finally:
             os.umask(umask)
         try:
@@ -161,8 +165,11 @@ class TestUnixSocket:
 
 def test_a_file_size_limit_does_not_kill():
     process = Launched(
-        swiftlet_binary(), "--appendonly", "yes",
-        prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
+        swiftlet_binary(),
+        "--appendonly",
+        "yes",
+        prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
+    )
     try:
         connection = process.connect()
         for _ in range(20):

@@ -1,6 +1,5 @@
 """Lists, compared with the oracle."""
 
-
 import pytest
 
 from seed import seeded
@@ -157,7 +156,11 @@ def test_positions(protocols):
     )
     protocols.alike(
         b"-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807\r\n",
-        "LPOS", "l", "a", "RANK", -(1 << 63),
+        "LPOS",
+        "l",
+        "a",
+        "RANK",
+        -(1 << 63),
     )
 
 

@@ -49,7 +49,8 @@ def log(tmp_path_factory):
     """A directory with a log, without a snapshot."""
     directory = tmp_path_factory.mktemp("log")
     process = Launched(
-        swiftlet_binary(), "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", directory=str(directory))
+        swiftlet_binary(), "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", directory=str(directory)
+    )
     connection = process.connect()
     for start in range(0, KEYS, 1000):
         connection.socket.sendall(b"".join(encode(["SET", f"key:{i}", "x" * 100]) for i in range(start, start + 1000)))
@@ -67,7 +68,8 @@ def loading(request, tmp_path):
         if name.startswith("dump") or "aof" in name:
             (tmp_path / name).write_bytes((source / name).read_bytes())
     process = Launched(
-        swiftlet_binary(), "--appendonly", "yes" if request.param == "log" else "no", directory=str(tmp_path))
+        swiftlet_binary(), "--appendonly", "yes" if request.param == "log" else "no", directory=str(tmp_path)
+    )
     yield process
     process.stop()
 
@@ -81,7 +83,17 @@ def files(directory):
 
 
 REFUSED = ["PING", "DBSIZE", "GET key:1", "SET a 1", "KEYS *", "SAVE", "DEBUG OBJECT key:1", "OBJECT ENCODING key:1"]
-ALLOWED = ["ECHO hi", "SELECT 1", "CLIENT ID", "CONFIG GET port", "COMMAND COUNT", "TIME", "ROLE", "INFO server", "WATCH a"]
+ALLOWED = [
+    "ECHO hi",
+    "SELECT 1",
+    "CLIENT ID",
+    "CONFIG GET port",
+    "COMMAND COUNT",
+    "TIME",
+    "ROLE",
+    "INFO server",
+    "WATCH a",
+]
 
 
 def test_who_asks_is_told(loading):
@@ -94,7 +106,7 @@ def test_who_asks_is_told(loading):
     assert replies[0] == refused, "loading was over too soon to see"
     for line, reply in zip(REFUSED, replies):
         assert reply == refused, line
-    for line, reply in zip(ALLOWED, replies[len(REFUSED):]):
+    for line, reply in zip(ALLOWED, replies[len(REFUSED) :]):
         assert not reply.startswith(b"-"), line
     assert replies[-5:-3] == [b"+OK\r\n", refused]
     assert replies[-3].startswith(b"-EXECABORT")

@@ -165,6 +165,7 @@ def info(connection, field):
     for line in connection.call("INFO", "persistence").split(b"\r\n"):
         if line.startswith(field.encode() + b":"):
             return line.split(b":")[1].decode()
+    return None
 
 
 @pytest.mark.parametrize("appendfsync", ["always", "everysec", "no"])

@@ -163,7 +163,9 @@ def other(swiftlet_server):
 
 
 def blocked(connection):
-    line = next(l for l in connection.call("INFO", "clients").split(b"\r\n") if l.startswith(b"blocked_clients:"))
+    line = next(
+        line for line in connection.call("INFO", "clients").split(b"\r\n") if line.startswith(b"blocked_clients:")
+    )
     return int(line.split(b":")[1])
 
 
@@ -183,7 +185,7 @@ def test_writes_wait_and_reads_go_on(swiftlet, other, target, swiftlet_server):
     until_blocked(other, 2)
     assert other.call("GET", "k") == b"$1\r\nv\r\n"
     # Neither ends before the target has answered.
-    client = next(l for l in other.call("CLIENT", "LIST").split(b"\n") if b"cmd=migrate" in l)
+    client = next(line for line in other.call("CLIENT", "LIST").split(b"\n") if b"cmd=migrate" in line)
     number = client.partition(b"id=")[2].split()[0]
     assert other.call("CLIENT", "UNBLOCK", number) == b":0\r\n"
     other.call("CLIENT", "UNPAUSE")
@@ -245,7 +247,9 @@ def test_authentication_comes_first(swiftlet, target):
 def test_connections_are_kept(swiftlet, target):
     def cached():
         stats = swiftlet.call("INFO", "stats")
-        return int(next(l for l in stats.split(b"\r\n") if l.startswith(b"migrate_cached_sockets:")).split(b":")[1])
+        return int(
+            next(line for line in stats.split(b"\r\n") if line.startswith(b"migrate_cached_sockets:")).split(b":")[1]
+        )
 
     before = cached()
     swiftlet.call("MSET", "k", "v", "k2", "v2", "k3", "v3")

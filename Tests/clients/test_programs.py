@@ -219,9 +219,8 @@ def test_transaction(client):
     assert len(tries) == 2
     assert client.get("balance") == b"64"
 
-    with client.pipeline() as pipe:
-        with pytest.raises(redis.ResponseError):
-            pipe.set("a", 1).execute_command("NOSUCHCOMMAND").execute()
+    with client.pipeline() as pipe, pytest.raises(redis.ResponseError):
+        pipe.set("a", 1).execute_command("NOSUCHCOMMAND").execute()
     assert client.exists("a") == 0
 
 

@@ -219,7 +219,9 @@ def test_verify_tells_what_differs(tmp_path):
         a = saved("a", ("SET", "k", "v", "PXAT", FAR), ("RPUSH", "l", "a", "b"))
         b = saved("b", ("PEXPIREAT", "k", FAR + 1))
         c = saved("c", ("PEXPIREAT", "k", FAR), ("RPUSH", "l", "c"))
-        d = saved("d", ("RPOP", "l"), ("FUNCTION", "LOAD", "#!lua name=f\nredis.register_function('f', function() end)"))
+        d = saved(
+            "d", ("RPOP", "l"), ("FUNCTION", "LOAD", "#!lua name=f\nredis.register_function('f', function() end)")
+        )
         group = saved("group", ("XADD", "s", "1-1", "f", "v"), ("XGROUP", "CREATE", "s", "g", "0"))
         read = saved("read", ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"))
         acknowledged = saved("acknowledged", ("XACK", "s", "g", "1-1"))
@@ -385,7 +387,7 @@ def test_mutated_payloads(swiftlet):
     swiftlet.call("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 1)
     try:
         taken = 0
-        for at in range(0, MUTATIONS, 50):
+        for _ in range(0, MUTATIONS, 50):
             requests = []
             for i in range(50):
                 payload = bytearray(rng.choice(payloads))

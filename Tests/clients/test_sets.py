@@ -4,7 +4,6 @@ Integer sets come in ascending order from both servers; the order of other sets 
 or have one member.
 """
 
-
 import pytest
 
 from resp import bulk, bulks, integer
@@ -19,7 +18,9 @@ def pair(protocols):
 
 
 def test_basics(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SADD s a b c
         SADD s A a b c B
         SADD s a
@@ -41,12 +42,15 @@ def test_basics(pair):
         SREM i 1 4 5 6 7 8
         EXISTS i
         OBJECT ENCODING none
-    """)
+    """,
+    )
     assert members(pair, "SMEMBERS", "s") == [b"A", b"B", b"a"]
 
 
 def test_integers_have_one_form(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SADD s 1 01 +1 -0 0 " 1" 1.0 9223372036854775807 9223372036854775808 -9223372036854775808
         SADD s 1 01 +1 -0 0 " 1" 1.0 9223372036854775807 9223372036854775808 -9223372036854775808
         SCARD s
@@ -54,11 +58,14 @@ def test_integers_have_one_form(pair):
         SISMEMBER s 001
         SREM s 01
         SISMEMBER s 1
-    """)
+    """,
+    )
 
 
 def test_errors(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         SADD str a
         SREM str a
@@ -86,11 +93,14 @@ def test_errors(pair):
         SMISMEMBER s
         SPOP s 1 2
         SRANDMEMBER s 1 2
-    """)
+    """,
+    )
 
 
 def test_move(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SADD a 1 2 3
         SADD b 3 4
         SMOVE a b 1
@@ -105,11 +115,14 @@ def test_move(pair):
         SMEMBERS c
         SMOVE none b 1
         SMOVE b c x
-    """)
+    """,
+    )
 
 
 def test_pop(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SADD s a
         SPOP s 0
         SPOP s
@@ -127,7 +140,8 @@ def test_pop(pair):
         SPOP s -1
         SPOP s x
         SPOP s 9223372036854775808
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("member", [b"%d", b"m%d"])
@@ -147,7 +161,9 @@ def test_pop_takes_each_member_once(swiftlet, member, size):
 
 
 def test_random_members(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SADD s a
         SRANDMEMBER s
         SRANDMEMBER s 0
@@ -159,7 +175,8 @@ def test_random_members(pair):
         SRANDMEMBER s x
         SRANDMEMBER s -9223372036854775808
         SRANDMEMBER s 9223372036854775808
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("member", [b"%d", b"m%d"])
@@ -183,7 +200,9 @@ def test_algebra_of_integers(pair):
     pair("SADD", "a", *range(200))
     pair("SADD", "b", *range(195, 395))
     pair("SADD", "c", 199, 195, 1000, 2000)
-    run(pair, """
+    run(
+        pair,
+        """
         SINTERCARD 2 a b
         SINTERCARD 2 a b LIMIT 0
         SINTERCARD 2 a b LIMIT 3
@@ -217,7 +236,8 @@ def test_algebra_of_integers(pair):
         EXPIRE c 1000
         SUNIONSTORE c c
         TTL c
-    """)
+    """,
+    )
     for command in ("SINTER", "SUNION", "SDIFF"):
         for keys in (["a"], ["a", "b"], ["b", "a", "c"], ["a", "none"], ["none", "a"], ["none"], ["a", "a"]):
             members(pair, command, *keys)
@@ -253,7 +273,9 @@ def test_difference_of_many_sets(pair):
 
 
 def test_algebra_errors(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         SADD s a
         SADD d e
@@ -290,7 +312,8 @@ def test_algebra_errors(pair):
         SINTERCARD 1 str
         SINTERCARD 2 none str
         SINTERCARD 1 str foo
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("member", [b"%d", b"m%d"])
@@ -321,7 +344,9 @@ def test_scan_keeps_its_promise_while_members_go(swiftlet):
 
 
 def test_scan_small(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SADD s 1
         SSCAN s 0
         SSCAN s 0 MATCH *1* COUNT 100
@@ -330,7 +355,8 @@ def test_scan_small(pair):
         SSCAN s 0 COUNT 0
         SSCAN s 0 COUNT x
         SSCAN s foo
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("entries", [512])
@@ -345,6 +371,7 @@ def test_intset_grows_into_hashtable(pair, entries):
 
 def test_listpack_encoding(swiftlet):
     """Since Redis 7.2; the oracle is older."""
+
     def encoding():
         return bulk(swiftlet.call("OBJECT", "ENCODING", "s"))
 

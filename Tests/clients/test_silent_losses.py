@@ -237,7 +237,9 @@ def test_expiry_by_the_clock_is_logged(directory):
     try:
         connection = server.connect()
         assert connection.call("SAVE") == b"+OK\r\n"
-        connection.pipeline([("SET", "k", "v", "PX", 20), ("HSET", "h", "f", 1, "g", 2), ("HPEXPIRE", "h", 20, "FIELDS", 1, "f")])
+        connection.pipeline(
+            [("SET", "k", "v", "PX", 20), ("HSET", "h", "f", 1, "g", 2), ("HPEXPIRE", "h", 20, "FIELDS", 1, "f")]
+        )
         deadline = time.monotonic() + 10
         while connection.call("EXISTS", "k") == b":1\r\n" or connection.call("HLEN", "h") != b":1\r\n":
             assert time.monotonic() < deadline
@@ -336,6 +338,9 @@ def test_a_directory_that_does_not_fit_is_refused(directory):
     variant("older segments", lambda path: replace(path, old, "appendonly.aof.*"))
     variant("snapshot of another", lambda path: replace(path, foreign, "dump.sqlite*"))
     variant("segments of another", lambda path: replace(path, foreign, "appendonly.aof.*"))
-    variant("snapshot without its WAL", lambda path: (replace(path, alone, "dump.sqlite*"), replace(path, alone, "appendonly.aof.*")))
+    variant(
+        "snapshot without its WAL",
+        lambda path: (replace(path, alone, "dump.sqlite*"), replace(path, alone, "appendonly.aof.*")),
+    )
     # As it is, it starts.
     assert refuses(directory) is None

@@ -59,7 +59,9 @@ def digests(pair):
 
 
 def test_entries(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         XADD s 1-1 a b
         XADD s 1-2 a b c d
         XADD s 1-* a b
@@ -115,7 +117,8 @@ def test_entries(pair):
         XRANGE c - +
         RENAME c d
         MOVE d 1
-    """)
+    """,
+    )
     for connection in (pair.swiftlet, pair.oracle):
         assert b"$1\r\nt\r\n" in connection.call("SCAN", 0, "TYPE", "stream", "COUNT", 100)
     info(pair, "XINFO", "STREAM", "s")
@@ -135,7 +138,9 @@ def test_ids_that_redis_7_2_refuses_otherwise(pair):
 
 
 def test_wrong_types_and_arities(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         XADD str * f v
         XLEN str
@@ -213,7 +218,8 @@ def test_wrong_types_and_arities(pair):
         XINFO CONSUMERS s g
         XREADGROUP GROUP g c STREAMS s >
         XREADGROUP GROUP g c STREAMS none >
-    """)
+    """,
+    )
 
 
 def test_unbalanced_lists(pair):
@@ -228,7 +234,9 @@ def test_trimming(pair):
         pair("XADD", "s", f"{i}-0", "f", i)
     pair("COPY", "s", "t")
     pair("COPY", "s", "u")
-    run(pair, """
+    run(
+        pair,
+        """
         XTRIM s MAXLEN ~ 250
         XLEN s
         XTRIM s MAXLEN = 250
@@ -259,14 +267,17 @@ def test_trimming(pair):
         XADD u MAXLEN ~ 0 LIMIT 0 700-4 f v
         XADD u MAXLEN 0 NOMKSTREAM 800-1 f v
         XLEN u
-    """)
+    """,
+    )
     for key in "stu":
         info(pair, "XINFO", "STREAM", key)
     digests(pair)
 
 
 def test_reading(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         XADD a 1-1 f v
         XADD a 2-1 f v
         XADD b 1-5 g w
@@ -283,13 +294,16 @@ def test_reading(pair):
         XREAD BLOCK 1 STREAMS a $
         XDEL a 2-1
         XREAD STREAMS a 1-1
-    """)
+    """,
+    )
 
 
 def test_groups(pair):
     for i in range(1, 11):
         pair("XADD", "s", f"{i}-0", "f", f"v{i}")
-    run(pair, """
+    run(
+        pair,
+        """
         XGROUP CREATE s g 0
         XGROUP CREATE s g 0
         XGROUP CREATE s h $
@@ -338,7 +352,8 @@ def test_groups(pair):
         XPENDING s g
         XGROUP DESTROY s h
         XGROUP DESTROY s h
-    """)
+    """,
+    )
     for key in "sm":
         info(pair, "XINFO", "STREAM", key)
         info(pair, "XINFO", "STREAM", key, "FULL")
@@ -351,7 +366,9 @@ def test_groups(pair):
 def test_claims(pair):
     for i in range(1, 21):
         pair("XADD", "s", f"{i}-0", "f", f"v{i}")
-    run(pair, """
+    run(
+        pair,
+        """
         XGROUP CREATE s g 0
         XREADGROUP GROUP g c COUNT 8 STREAMS s >
         XGROUP CREATECONSUMER s g d
@@ -387,7 +404,8 @@ def test_claims(pair):
         XAUTOCLAIM s g d 0 0 COUNT x
         XAUTOCLAIM s g d 0 0 COUNT 9223372036854775807
         XAUTOCLAIM s g d 0 0 FOO
-    """)
+    """,
+    )
     info(pair, "XINFO", "STREAM", "s", "FULL", "COUNT", 0)
 
 
@@ -461,7 +479,8 @@ def test_restart(tmp_path, oracle, checkpoint):
                 assert ids == [entry[0] for entry in reply]
                 groups = decoded(connection.call("XINFO", "GROUPS", key))
                 rows = snapshot.execute(
-                    "SELECT group_name, pending FROM stream_groups WHERE key = ? ORDER BY 1", (key,)).fetchall()
+                    "SELECT group_name, pending FROM stream_groups WHERE key = ? ORDER BY 1", (key,)
+                ).fetchall()
                 if isinstance(groups, list):
                     assert rows == [(group[1].decode(), group[5]) for group in groups]
     finally:
@@ -485,8 +504,12 @@ def test_a_small_change_writes_little(tmp_path):
             with open(f"/proc/{life.server.process.pid}/io") as io:
                 return int(re.search(r"write_bytes: (\d+)", io.read()).group(1))
 
-        for commands in ([["XADD", "s", f"{count + i}-1", "f", "v"] for i in range(1, 11)], [["XACK", "s", "g", "5000-1"]],
-                         [["XDEL", "s", "6000-1"]], [["XTRIM", "s", "MAXLEN", count - 500]]):
+        for commands in (
+            [["XADD", "s", f"{count + i}-1", "f", "v"] for i in range(1, 11)],
+            [["XACK", "s", "g", "5000-1"]],
+            [["XDEL", "s", "6000-1"]],
+            [["XTRIM", "s", "MAXLEN", count - 500]],
+        ):
             before = written()
             connection.pipeline(commands)
             connection.call("SAVE")
@@ -579,7 +602,9 @@ def test_blocked_readers(both, swiftlet_server, oracle_server):
 def test_group_reader_hears_of_the_end(swiftlet, swiftlet_server):
     """As in Redis 7.2, which executes the command again; 7.0 has other words."""
     for end, error in [
-        (["XGROUP", "DESTROY", "s", "g"], b"-NOGROUP"), (["DEL", "s"], b"-NOGROUP"), (["SET", "s", "x"], b"-WRONGTYPE"),
+        (["XGROUP", "DESTROY", "s", "g"], b"-NOGROUP"),
+        (["DEL", "s"], b"-NOGROUP"),
+        (["SET", "s", "x"], b"-WRONGTYPE"),
         (["FLUSHALL"], b"-NOGROUP"),
     ]:
         swiftlet.call("DEL", "s")

@@ -1,6 +1,5 @@
 """Sorted sets, compared with redis-server: replies must be equal byte for byte, in RESP2 and RESP3."""
 
-
 import pytest
 
 from resp import bulks
@@ -12,6 +11,7 @@ from seed import seeded
 def pair(protocols):
     """Both servers, in each protocol."""
     return protocols
+
 
 ENCODINGS = [128, 0]
 
@@ -25,7 +25,9 @@ def each_encoding(request, pair):
 
 
 def test_add(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z 10 x 20 y 30 z
         ZADD z 1 y
         ZRANGE z 0 -1 WITHSCORES
@@ -62,12 +64,15 @@ def test_add(each_encoding):
         ZREM none a b
         ZREM z a b c d e f g z new newer fresh fresh2
         EXISTS z none
-    """)
+    """,
+    )
 
 
 def test_minus_zero(each_encoding):
     """A small sorted set loses the sign."""
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z -0 a 5 b
         ZADD z -0.0 c
         ZINCRBY z -0 d
@@ -79,11 +84,14 @@ def test_minus_zero(each_encoding):
         ZADD z -0.0 b
         ZRANGE z 0 -1 WITHSCORES
         DEBUG DIGEST
-    """)
+    """,
+    )
 
 
 def test_add_errors(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         ZADD z NX XX 1 a
         ZADD z NX GT 1 a
@@ -131,7 +139,8 @@ def test_add_errors(pair):
         ZADD z 1
         ZMSCORE z
         ZRANK z
-    """)
+    """,
+    )
 
 
 def test_scores_as_text(each_encoding):
@@ -153,7 +162,9 @@ def test_scores_as_text(each_encoding):
 
 
 def test_ranks(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z 10 x 20 y 30 z 20 a
         ZRANK z x
         ZRANK z a
@@ -166,7 +177,8 @@ def test_ranks(each_encoding):
         ZREVRANK z none
         ZREM z a
         ZRANK z z
-    """)
+    """,
+    )
 
 
 def test_rank_with_score(swiftlet):
@@ -234,7 +246,9 @@ def test_range_by_member(each_encoding):
 
 
 def test_range_errors(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         ZADD z 1 a 2 b 3 c
         ZRANGE z a b
@@ -297,11 +311,14 @@ def test_range_errors(pair):
         ZREMRANGEBYSCORE str 1 x
         ZREMRANGEBYLEX z x y
         ZREMRANGEBYLEX str x y
-    """)
+    """,
+    )
 
 
 def test_range_store(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z 1 a 2 b 3 c 4 d
         ZRANGESTORE d z 0 -1
         ZRANGE d 0 -1 WITHSCORES
@@ -323,7 +340,8 @@ def test_range_store(each_encoding):
         EXISTS d
         ZRANGESTORE z z 1 2
         ZRANGE z 0 -1 WITHSCORES
-    """)
+    """,
+    )
 
 
 def test_remove_ranges(each_encoding):
@@ -354,7 +372,9 @@ def test_remove_ranges(each_encoding):
 
 
 def test_pop(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z -1 a 1 b 2 c 3 d 4 e
         ZPOPMIN z
         ZPOPMAX z
@@ -374,11 +394,14 @@ def test_pop(each_encoding):
         ZPOPMIN str 0
         ZPOPMIN str -1
         ZPOPMAX str 2
-    """)
+    """,
+    )
 
 
 def test_pop_from_several(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z 0 a 1 b 2 c 3 d
         ZADD y 4 e 5 f
         ZMPOP 1 z MIN
@@ -408,11 +431,14 @@ def test_pop_from_several(each_encoding):
         SET str x
         ZMPOP 1 str MIN
         ZMPOP 2 none str MAX COUNT 3
-    """)
+    """,
+    )
 
 
 def test_blocking_pops_that_need_not_wait(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z 0 a 1 b 2 c 3 d
         ZADD y 4 e 5 f
         BZPOPMIN none z 1
@@ -436,11 +462,14 @@ def test_blocking_pops_that_need_not_wait(each_encoding):
         BZMPOP 1 2 none str MIN
         BZPOPMIN y
         BZMPOP 1 1 y
-    """)
+    """,
+    )
 
 
 def test_random_members(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         ZADD z 1.5 a
         ZRANDMEMBER z
         ZRANDMEMBER z 0
@@ -457,7 +486,8 @@ def test_random_members(pair):
         ZRANDMEMBER z -9223372036854770000 WITHSCORES
         ZRANDMEMBER z -9223372036854775808 WITHSCORES
         ZRANDMEMBER z -9223372036854775808
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("size", [10, 1000])
@@ -487,7 +517,9 @@ def test_scan_finds_everything(swiftlet, size):
 
 
 def test_scan_small(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD z 1.5 m
         ZSCAN z 0
         ZSCAN z 0 MATCH m COUNT 5
@@ -506,11 +538,14 @@ def test_scan_small(each_encoding):
         ZSCAN z x
         ZSCAN z 0 COUNT 0
         ZSCAN z 0 foo
-    """)
+    """,
+    )
 
 
 def test_algebra(each_encoding):
-    run(each_encoding, """
+    run(
+        each_encoding,
+        """
         ZADD a 1 a 2 b 3 c
         ZADD b 1 b 2 c 3 d
         ZADD n 1 1 2 2 3 3
@@ -564,7 +599,8 @@ def test_algebra(each_encoding):
         ZRANGE d 0 -1 WITHSCORES
         ZDIFFSTORE d 2 a a
         EXISTS d
-    """)
+    """,
+    )
 
 
 def test_algebra_fuzz(pair):
@@ -597,7 +633,9 @@ def test_algebra_fuzz(pair):
 
 
 def test_algebra_errors(pair):
-    run(pair, """
+    run(
+        pair,
+        """
         SET str x
         ZADD z 1 a
         ZUNION 0 z
@@ -658,7 +696,8 @@ def test_algebra_errors(pair):
         COMMAND GETKEYS ZUNIONSTORE d 0 z
         COMMAND GETKEYS ZUNIONSTORE d 1 z
         EXISTS d
-    """)
+    """,
+    )
 
 
 @pytest.mark.parametrize("elements", [100, 1000])

@@ -22,7 +22,9 @@ LONG_WRITERS = (0, 5)  # the others' collections are short
 
 
 def brief(command):
-    shown = [a if isinstance(a, str) else a.decode(errors="replace") if isinstance(a, bytes) else str(a) for a in command]
+    shown = [
+        a if isinstance(a, str) else a.decode(errors="replace") if isinstance(a, bytes) else str(a) for a in command
+    ]
     shown = [a if len(a) < 60 else f"{a[:60]}… ({len(a)} bytes)" for a in shown]
     return " ".join(shown[:8]) + (f" … ({len(shown)} arguments)" if len(shown) > 8 else "")
 
@@ -327,7 +329,7 @@ class Model:
         low = high = self.counters[group]
         for s in settled:
             # After the last FLUSHALL, if any.
-            for at, step in enumerate(s.history[: s.most]):
+            for step in s.history[: s.most]:
                 if isinstance(step.request, Upheaval) and step.request.empties:
                     low = high = 0
         for s in settled:

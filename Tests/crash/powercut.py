@@ -128,7 +128,9 @@ class PowerCuts(Harness):
             threads.append(threading.Thread(target=self.write_back, args=(self.model.rng("kernel"),), daemon=True))
             threads[-1].start()
         # Under everysec nothing is late until two seconds are over.
-        end = time.monotonic() + (rng.uniform(2.5, 4) if mode == "everysec" and rng.random() < 0.1 else rng.uniform(0.02, 0.4))
+        end = time.monotonic() + (
+            rng.uniform(2.5, 4) if mode == "everysec" and rng.random() < 0.1 else rng.uniform(0.02, 0.4)
+        )
         if rng.random() < 0.5:
             self.model.failed.wait(rng.uniform(0, 0.1))
             if self.reader.hold(os.path.join(self.directory, SNAPSHOT)):

@@ -97,7 +97,9 @@ def without_times(value):
 
 
 def info(args, ours, oracles):
-    return ours[:1] == oracles[:1] and ours[:1] in b"*%" and without_times(parsed(ours)) == without_times(parsed(oracles))
+    return (
+        ours[:1] == oracles[:1] and ours[:1] in b"*%" and without_times(parsed(ours)) == without_times(parsed(oracles))
+    )
 
 
 class Exec:

@@ -20,8 +20,18 @@ KNOWN = [
     ({"OBJECT"}, has(b"int"), has(b"raw"), "the same"),
     ({"OBJECT"}, has(b"listpack"), has(b"skiplist"), "SORT makes a skiplist of a sorted set in redis-server"),
     ({"OBJECT"}, has(b"int"), has(b"embstr"), "INCRBYFLOAT leaves an integer as SET would: the log has it as SET"),
-    ({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"}, error(b"ERR timeout is out"), error(b"ERR timeout is neg"), "words of 7.2"),
-    ({"COMMAND"}, has(b"*1\r\n"), error(b"ERR Invalid arguments"), "GETKEYS PFMERGE key: redis-server wants a source too"),
+    (
+        {"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"},
+        error(b"ERR timeout is out"),
+        error(b"ERR timeout is neg"),
+        "words of 7.2",
+    ),
+    (
+        {"COMMAND"},
+        has(b"*1\r\n"),
+        error(b"ERR Invalid arguments"),
+        "GETKEYS PFMERGE key: redis-server wants a source too",
+    ),
     ({"XREAD", "XREADGROUP"}, error(b"ERR Unbalanced"), error(b"ERR Unbalanced"), "words of 7.2: names the command"),
 ]
 

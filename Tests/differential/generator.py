@@ -13,7 +13,15 @@ from rows import FREELY, INTACT, Row
 from words import Words
 
 ROWS = on_strings.ROWS + on_collections.ROWS + on_zsets.ROWS + on_streams.ROWS + on_keys.ROWS
-STREAMS, SPOP, SCAN, TRANSFER, MULTI, GETKEYS, MACRO = "streams", "spop", "scan", "transfer", "multi", "getkeys", "macro"
+STREAMS, SPOP, SCAN, TRANSFER, MULTI, GETKEYS, MACRO = (
+    "streams",
+    "spop",
+    "scan",
+    "transfer",
+    "multi",
+    "getkeys",
+    "macro",
+)
 SPECIAL = [(20, STREAMS), (2, SPOP), (0.8, SCAN), (1.5, TRANSFER), (5, MULTI), (1, GETKEYS), (1, MACRO)]
 SPOILT = 0.04
 # redis-server's SORT refuses weights where an earlier command left errno set, which reading a double resets.

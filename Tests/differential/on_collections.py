@@ -10,7 +10,9 @@ def side(w):
 
 def lpos_options(w):
     words = w.maybe(0.4, "RANK", w.choice([1, -1, 2, -2, 5, w.index()]))
-    words += w.maybe(0.4, "COUNT", w.choice([0, 1, 2, 5, w.index()])) + w.maybe(0.3, "MAXLEN", w.choice([0, 3, 10, w.index()]))
+    words += w.maybe(0.4, "COUNT", w.choice([0, 1, 2, 5, w.index()])) + w.maybe(
+        0.3, "MAXLEN", w.choice([0, 3, 10, w.index()])
+    )
     return words
 
 
@@ -51,7 +53,14 @@ LISTS = [
 ]
 
 HASHES = [
-    Row(10, lambda w: [w.choice(["HSET", "HSET", "HMSET"]), w.key("hash"), *(x for _ in range(w.between(1, 4)) for x in (field(w), w.value()))]),
+    Row(
+        10,
+        lambda w: [
+            w.choice(["HSET", "HSET", "HMSET"]),
+            w.key("hash"),
+            *(x for _ in range(w.between(1, 4)) for x in (field(w), w.value())),
+        ],
+    ),
     Row(0.5, lambda w: ["HSET", w.key("hash"), *(x for _ in range(w.below(90)) for x in (field(w), w.value()))]),
     Row(3, lambda w: ["HSETNX", w.key("hash"), field(w), w.value()]),
     Row(5, lambda w: ["HGET", w.key("hash"), field(w)]),
@@ -65,7 +74,9 @@ HASHES = [
     Row(5, lambda w: ["HINCRBY", w.key("hnum"), field(w), w.integer()]),
     Row(5, lambda w: ["HINCRBYFLOAT", w.key("hnum"), field(w), w.float()]),
     Row(1, lambda w: ["HSET", w.key("hnum"), field(w), w.float()]),
-    arity(2, lambda w: ["HRANDFIELD", w.key("hash"), *w.maybe(0.7, random_count(w), *w.maybe(0.5, "WITHVALUES"))], shape),
+    arity(
+        2, lambda w: ["HRANDFIELD", w.key("hash"), *w.maybe(0.7, random_count(w), *w.maybe(0.5, "WITHVALUES"))], shape
+    ),
 ]
 
 SETS = [
@@ -80,8 +91,19 @@ SETS = [
     Row(1.5, lambda w: ["SMEMBERS", w.key(w.choice(["set", "ints"]))], unordered),
     Row(4, lambda w: ["SMOVE", w.key("set"), w.key("set"), w.member()]),
     Row(2, lambda w: ["SMOVE", w.key("ints"), w.key("set"), w.number_member()]),
-    Row(3, lambda w: [w.choice(["SINTER", "SUNION", "SDIFF"]), *w.some(lambda: w.key(w.choice(["set", "ints"])), 4)], unordered),
-    Row(3, lambda w: [w.choice(["SINTERSTORE", "SDIFFSTORE"]), w.key("set"), *w.some(lambda: w.key(w.choice(["set", "ints"])), 4)]),
+    Row(
+        3,
+        lambda w: [w.choice(["SINTER", "SUNION", "SDIFF"]), *w.some(lambda: w.key(w.choice(["set", "ints"])), 4)],
+        unordered,
+    ),
+    Row(
+        3,
+        lambda w: [
+            w.choice(["SINTERSTORE", "SDIFFSTORE"]),
+            w.key("set"),
+            *w.some(lambda: w.key(w.choice(["set", "ints"])), 4),
+        ],
+    ),
     Row(0.6, lambda w: ["SUNIONSTORE", w.key("set"), *w.some(lambda: w.key(w.choice(["set", "ints"])), 4)]),
     Row(3, lambda w: ["SINTERCARD", *numkeys(w, "set"), *w.maybe(0.4, "LIMIT", w.count())]),
     arity(2, lambda w: ["SRANDMEMBER", w.key(w.choice(["set", "ints"])), *w.maybe(0.7, random_count(w))], shape),

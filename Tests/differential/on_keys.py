@@ -6,7 +6,9 @@ from words import CLOSED, KEYS
 
 
 def pattern(w):
-    return w.choice(["*", "str:*", "l?st:[0-3]", "*:1", "[^s]*", "zset:wide:1*", "\\*", "h[a-i]*", "x", "", "*\\", "[", "s[z-a]t:*"])
+    return w.choice(
+        ["*", "str:*", "l?st:[0-3]", "*:1", "[^s]*", "zset:wide:1*", "\\*", "h[a-i]*", "x", "", "*\\", "[", "s[z-a]t:*"]
+    )
 
 
 def two_keys(w):
@@ -31,7 +33,11 @@ def sort_words(w):
 
 
 def gets(w):
-    return [x for _ in range(w.below(3)) for x in ("GET", w.choice(["#", "num:*", "hnum:*->m1", "str:0", "no*", "hash:*->", "*"]))]
+    return [
+        x
+        for _ in range(w.below(3))
+        for x in ("GET", w.choice(["#", "num:*", "hnum:*->m1", "str:0", "no*", "hash:*->", "*"]))
+    ]
 
 
 def sort(w, by):
@@ -102,6 +108,10 @@ def transfer(w):
     """DUMP by one of both, RESTORE by both: source, destination, options of RESTORE, whether Swiftlet's payload is taken,
     whether it is damaged on its way."""
     source, destination = two_keys(w)
-    options = w.maybe(0.8, "REPLACE") + w.maybe(0.1, "FREQ", w.choice([0, 5, 255, 256])) + w.maybe(0.1, "IDLETIME", w.choice([0, 100, -1]))
+    options = (
+        w.maybe(0.8, "REPLACE")
+        + w.maybe(0.1, "FREQ", w.choice([0, 5, 255, 256]))
+        + w.maybe(0.1, "IDLETIME", w.choice([0, 100, -1]))
+    )
     time = w.choice([[0], [0], [w.choice([10**10 + w.below(10**13), -1, "x"])], [w.at_milliseconds(), "ABSTTL"]])
     return source, destination, time[0], options + time[1:], w.chance() < 0.5, w.chance() < 0.03

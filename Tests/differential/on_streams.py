@@ -25,7 +25,9 @@ class Streams:
         if command[0] in MAKES_CONSUMER:
             unit.append((["XGROUP", "CREATECONSUMER", *MAKES_CONSUMER[command[0]](command)], exact))
         if w.chance() < 0.04 and command[0] not in MAKES_CONSUMER and command[0] != "XSETID":
-            command = w.spoil([x if isinstance(x, bytes) else str(x) for x in command], command[0] not in ("XINFO", "XADD"))
+            command = w.spoil(
+                [x if isinstance(x, bytes) else str(x) for x in command], command[0] not in ("XINFO", "XADD")
+            )
             if w.exact and "~" in command:
                 return []
         unit.append((command, info if command[0].upper() == "XINFO" else exact))

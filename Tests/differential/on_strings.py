@@ -9,7 +9,9 @@ def expiry(w, *more):
     draw = w.below(10)
     if draw < 5:
         return []
-    unit, time = w.choice([("EX", w.seconds), ("PX", w.milliseconds), ("EXAT", w.at_seconds), ("PXAT", w.at_milliseconds)])
+    unit, time = w.choice(
+        [("EX", w.seconds), ("PX", w.milliseconds), ("EXAT", w.at_seconds), ("PXAT", w.at_milliseconds)]
+    )
     return w.case(unit) + [time()] if draw < 9 or not more else list(more)
 
 
@@ -48,7 +50,9 @@ def field_type(w):
 
 
 def field_offset(w):
-    return w.choice(["", "", "#"]) + str(w.below(90)) if w.chance() < 0.95 else w.choice(["-1", "#-1", "#", "x", 1 << 40])
+    return (
+        w.choice(["", "", "#"]) + str(w.below(90)) if w.chance() < 0.95 else w.choice(["-1", "#-1", "#", "x", 1 << 40])
+    )
 
 
 def bitfield(w, most=4):
@@ -62,7 +66,10 @@ def bitfield(w, most=4):
         elif draw < 8:
             words += ["INCRBY", field_type(w), field_offset(w), w.integer()]
         else:
-            words += ["OVERFLOW", w.choice(["WRAP", "SAT", "FAIL", "fail", "x"] if w.chance() < 0.1 else ["WRAP", "SAT", "FAIL"])]
+            words += [
+                "OVERFLOW",
+                w.choice(["WRAP", "SAT", "FAIL", "fail", "x"] if w.chance() < 0.1 else ["WRAP", "SAT", "FAIL"]),
+            ]
     return words
 
 
@@ -104,10 +111,19 @@ ROWS = [
     Row(4, lambda w: ["GETBIT", w.key("bits"), offset(w)]),
     Row(4, lambda w: ["BITCOUNT", w.key("bits"), *bit_range(w)]),
     Row(4, lambda w: ["BITPOS", w.key("bits"), w.choice([0, 1]), *w.choice([bit_range(w), [w.index()]])]),
-    Row(3, lambda w: ["BITOP", w.choice(["AND", "OR", "XOR", "and"]), w.key("bits"), *w.some(lambda: w.key("bits"), 4)]),
+    Row(
+        3, lambda w: ["BITOP", w.choice(["AND", "OR", "XOR", "and"]), w.key("bits"), *w.some(lambda: w.key("bits"), 4)]
+    ),
     Row(1, lambda w: ["BITOP", "NOT", w.key("bits"), w.key("bits")]),
     Row(6, lambda w: ["BITFIELD", w.key("bits"), *bitfield(w)]),
-    Row(2, lambda w: ["BITFIELD_RO", w.key("bits"), *(x for _ in range(w.below(3)) for x in ("GET", field_type(w), field_offset(w)))]),
+    Row(
+        2,
+        lambda w: [
+            "BITFIELD_RO",
+            w.key("bits"),
+            *(x for _ in range(w.below(3)) for x in ("GET", field_type(w), field_offset(w))),
+        ],
+    ),
     Row(2, lambda w: ["SET", w.key("bits"), w.random.randbytes(w.below(90))]),
     # HyperLogLogs.
     arity(8, lambda w: ["PFADD", w.own("hll"), *w.some(w.member, 12)]),
@@ -139,7 +155,9 @@ def wrong_type(w):
     key = w.any()
     return [
         w.choice([["SET", key, "x"], ["LPUSH", key, "x"]]),
-        w.choice([["PFADD", key, "a"], ["PFMERGE", key, "hll:0"], ["GEOADD", key, 1, 2, "m"], ["ZRANGEBYLEX", key, "-", "+"]]),
+        w.choice(
+            [["PFADD", key, "a"], ["PFMERGE", key, "hll:0"], ["GEOADD", key, 1, 2, "m"], ["ZRANGEBYLEX", key, "-", "+"]]
+        ),
     ]
 
 

@@ -37,7 +37,9 @@ def algebra(w, stored):
     """Keys and options of ZUNION and ZINTER. With sums whose operands are not exact there are two of them at most, as
     the order is the server's choice."""
     odd = w.chance() < 0.15
-    keys = w.some(lambda: w.own("odd"), 2) if odd else w.some(lambda: w.key(w.choice(["zset", "zset", "set", "ints"])), 4)
+    keys = (
+        w.some(lambda: w.own("odd"), 2) if odd else w.some(lambda: w.key(w.choice(["zset", "zset", "set", "ints"])), 4)
+    )
     words = [len(keys) if w.chance() < 0.98 else w.choice([0, -1, 1 << 40, "x"]), *keys]
     if w.chance() < 0.4:
         # Weights that turn 0 to -0 stay in the reply.
@@ -78,12 +80,23 @@ SORTED = [
     Row(3, lambda w: ["ZRANGE", *zrange(w, w.own("odd")), *with_scores(w)]),
     arity(2, lambda w: ["ZRANGESTORE", w.key("zset"), *zrange(w, w.key("zset"))]),
     Row(2, lambda w: ["ZREVRANGE", w.key("zset"), w.index(), w.index(), *with_scores(w)]),
-    Row(4, lambda w: [w.choice(["ZRANGEBYSCORE", "ZREVRANGEBYSCORE"]), w.key("zset"), *w.score_range(), *with_scores(w), *limit(w)]),
+    Row(
+        4,
+        lambda w: [
+            w.choice(["ZRANGEBYSCORE", "ZREVRANGEBYSCORE"]),
+            w.key("zset"),
+            *w.score_range(),
+            *with_scores(w),
+            *limit(w),
+        ],
+    ),
     Row(2, lambda w: ["ZREMRANGEBYRANK", w.key("zset"), w.index(), w.index()]),
     Row(2, lambda w: ["ZREMRANGEBYSCORE", w.key("zset"), *w.score_range()]),
     Row(3, lambda w: [w.choice(["ZPOPMIN", "ZPOPMAX"]), w.key(w.choice(["zset", "zset"])), *w.maybe(0.5, w.count(10))]),
     Row(3, lambda w: ["ZMPOP", *numkeys(w, "zset", 3), w.choice(["MIN", "MAX"]), *w.maybe(0.4, "COUNT", w.count(10))]),
-    arity(2, lambda w: ["ZRANDMEMBER", w.key("zset"), *w.maybe(0.7, random_count(w), *w.maybe(0.5, "WITHSCORES"))], shape),
+    arity(
+        2, lambda w: ["ZRANDMEMBER", w.key("zset"), *w.maybe(0.7, random_count(w), *w.maybe(0.5, "WITHSCORES"))], shape
+    ),
     arity(4, lambda w: [w.choice(["ZUNION", "ZINTER"]), *algebra(w, False), *with_scores(w)]),
     Row(2, lambda w: ["ZDIFF", *numkeys(w, "zset"), *with_scores(w)]),
     arity(4, store),
@@ -92,8 +105,22 @@ SORTED = [
     arity(5, lambda w: ["ZADD", w.own("lex"), *(x for _ in range(w.between(1, 6)) for x in (0, w.member()))]),
     arity(2, lambda w: ["ZREM", w.own("lex"), *w.some(w.member, 12)]),
     arity(2, lambda w: [w.choice(["ZRANGEBYLEX", "ZREVRANGEBYLEX"]), w.own("lex"), *w.lex_range(), *limit(w)]),
-    arity(2, lambda w: ["ZRANGE", w.own("lex"), *w.lex_range(), "BYLEX", *w.maybe(0.3, "REV"), *limit(w), *w.maybe(0.03, "WITHSCORES")]),
-    arity(1, lambda w: ["ZRANGESTORE", w.own("lex"), w.own("lex"), *w.lex_range(), "BYLEX", *w.maybe(0.3, "REV"), *limit(w)]),
+    arity(
+        2,
+        lambda w: [
+            "ZRANGE",
+            w.own("lex"),
+            *w.lex_range(),
+            "BYLEX",
+            *w.maybe(0.3, "REV"),
+            *limit(w),
+            *w.maybe(0.03, "WITHSCORES"),
+        ],
+    ),
+    arity(
+        1,
+        lambda w: ["ZRANGESTORE", w.own("lex"), w.own("lex"), *w.lex_range(), "BYLEX", *w.maybe(0.3, "REV"), *limit(w)],
+    ),
     arity(2, lambda w: ["ZLEXCOUNT", w.own("lex"), *w.lex_range()]),
     arity(1, lambda w: ["ZREMRANGEBYLEX", w.own("lex"), *w.lex_range()]),
 ]
@@ -106,7 +133,10 @@ def place(w):
         return [repr(w.random.gauss(13, 2)), repr(w.random.gauss(38, 2))]
     if draw < 0.95:
         return [repr(w.random.uniform(-180, 180)), repr(w.random.uniform(-85, 85))]
-    return [w.choice(["180", "-180", "181", "x", "nan", "0", "1e1"]), w.choice(["85.05112878", "-85.05112878", "86", "x", "0"])]
+    return [
+        w.choice(["180", "-180", "181", "x", "nan", "0", "1e1"]),
+        w.choice(["85.05112878", "-85.05112878", "86", "x", "0"]),
+    ]
 
 
 def unit(w):

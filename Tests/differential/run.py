@@ -228,7 +228,9 @@ def main():
             round.run()
             executed += round.session.executed
         except Difference as difference:
-            print(f"DIFFERENCE with --commands {options.commands} --seed {seed} --first-round {number} after {round.session.executed} commands:")
+            print(
+                f"DIFFERENCE with --commands {options.commands} --seed {seed} --first-round {number} after {round.session.executed} commands:"
+            )
             print(round.explained(difference), flush=True)
             return 1
         finally:

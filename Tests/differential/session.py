@@ -14,9 +14,7 @@ END_REPLY = b"$%d\r\n%s\r\n" % (len(END), END)
 
 class Difference(Exception):
     def __init__(self, command, ours, oracles, unit=None):
-        super().__init__(
-            f"{shown(command)}\n    Swiftlet     {ours[:1500]!r}\n    redis-server {oracles[:1500]!r}"
-        )
+        super().__init__(f"{shown(command)}\n    Swiftlet     {ours[:1500]!r}\n    redis-server {oracles[:1500]!r}")
         self.unit = unit
 
 
@@ -145,7 +143,9 @@ class Session:
         """Swiftlet chooses, the oracle removes what it chose."""
         command = unit.command
         ours = self.swiftlet.call(*command)
-        chosen = [bulk(e) for e in elements(ours) or []] if ours[:1] in b"*~" else [bulk(ours)] if ours[:1] == b"$" else []
+        chosen = (
+            [bulk(e) for e in elements(ours) or []] if ours[:1] in b"*~" else [bulk(ours)] if ours[:1] == b"$" else []
+        )
         chosen = [c for c in chosen if c is not None]
         if not chosen:
             self.history[-1] = Entry([(command, lambda *_: True)])

@@ -50,10 +50,34 @@ CSHIMS_FILES = {
 
 # The folders of each target, from the top: one may name what is declared further down in its list.
 ORDER = {
-    "Storage": ["Durability", "AOF", "RDB", "Snapshot", "Digest", "Log", "Keyspace", "Types", "Rows", "Memory", "Files", "Base"],
+    "Storage": [
+        "Durability",
+        "AOF",
+        "RDB",
+        "Snapshot",
+        "Digest",
+        "Log",
+        "Keyspace",
+        "Types",
+        "Rows",
+        "Memory",
+        "Files",
+        "Base",
+    ],
     "Server": [
-        "App", "Commands", "Persistence", "Transfer", "Network", "Router", "Jobs", "Clients", "Registry", "Propagation",
-        "Observability", "Config", "RESP",
+        "App",
+        "Commands",
+        "Persistence",
+        "Transfer",
+        "Network",
+        "Router",
+        "Jobs",
+        "Clients",
+        "Registry",
+        "Propagation",
+        "Observability",
+        "Config",
+        "RESP",
     ],
 }
 # Arrows that still go up. The list may only get shorter.
@@ -125,7 +149,9 @@ def strings(path):
 
 
 def imports(path):
-    pattern = re.compile(r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public\s+|internal\s+|package\s+)?import\s+(?:\w+\s+)?(\w+)")
+    pattern = re.compile(
+        r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public\s+|internal\s+|package\s+)?import\s+(?:\w+\s+)?(\w+)"
+    )
     return [found.group(1) for _, line in code(path) if (found := pattern.match(line))]
 
 
@@ -202,7 +228,9 @@ def test_no_sql_in_sources():
 
 def test_sql_files_are_in_schema():
     skipped = {".build", ".git", ".venv"}
-    found = [path.relative_to(ROOT) for path in ROOT.glob("*/**/*.sql") if not skipped & set(path.relative_to(ROOT).parts)]
+    found = [
+        path.relative_to(ROOT) for path in ROOT.glob("*/**/*.sql") if not skipped & set(path.relative_to(ROOT).parts)
+    ]
     assert found
     assert [str(path) for path in found if path.parts[:2] != ("schema", "sql")] == []
 
@@ -260,5 +288,7 @@ def test_the_rules_catch_what_they_forbid():
     for line in ("f(decoded(value).bytes)", "list.map { $0 }.bytes", "made?.bytes", "made!.bytes"):
         assert TEMPORARY_BYTES.search(line)
     assert not TEMPORARY_BYTES.search("let n = buffer.bytes.count + all[0].bytes.count")
-    assert not TEMPORARY_BYTES.search(NEVER_FREED.sub("", 'push(Text("a\\(f(i))").bytes, base.command("GET", k).bytes)'))
+    assert not TEMPORARY_BYTES.search(
+        NEVER_FREED.sub("", 'push(Text("a\\(f(i))").bytes, base.command("GET", k).bytes)')
+    )
     assert UNSAFE.search("unowned(unsafe) var x") and not UNSAFE.search("unowned let x")
