@@ -19,7 +19,8 @@ import Testing
     @Test func arityIsThatOfTheArguments() {
         // Redis documents or checks these otherwise, which COMMAND says too.
         let exceptions: Set = [
-            "client|kill", "command|getkeys", "command|getkeysandflags", "debug", "geohash", "geopos", "pfmerge", "quit",
+            "client|kill", "command|getkeys", "command|getkeysandflags", "debug", "geohash", "geopos", "pfmerge",
+            "quit",
         ]
         var differing: Set<String> = []
         for entry in Self.entries where entry.subcommands == nil {
