@@ -213,7 +213,7 @@ final class EventLoop<S: Service> {
     /// The service ends the turn; then replies leave that may, and those of commands that are not safe yet wait.
     private func endTurn() {
         if !resumes.isEmpty {
-            // Those whom these let go on are for the next turn.
+            // Connections that these let go on are for the next turn.
             swap(&resumes, &spare)
             for connection in spare { connection.resume() }
             spare.removeAll(keepingCapacity: true)

@@ -51,9 +51,9 @@ final class Statistics {
     var outputMaximum = RecentMaximum()
     /// `expired` of the keyspace at the last CONFIG RESETSTAT.
     var expiredBase = 0
-    /// The same of `expiredFields`.
+    /// `expiredFields` at the last CONFIG RESETSTAT.
     var expiredFieldsBase = 0
-    /// The same of `Reaper.freed`.
+    /// `Reaper.freed` at the last CONFIG RESETSTAT.
     var freedBase = 0
     /// Turns of the loop, and the nanoseconds that they took without waiting for events.
     private(set) var turns = 0

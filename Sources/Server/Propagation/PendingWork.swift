@@ -1,5 +1,5 @@
-/// What the end of an execution unit has to do, besides going on: one word, as it is tested after every command. Those who
-/// cause the work set its bit.
+/// What the end of an execution unit has to do, besides going on: one word, as it is tested after every command.
+/// Whatever causes the work sets its bit.
 final class PendingWork {
     struct Kinds: OptionSet {
         let rawValue: UInt8

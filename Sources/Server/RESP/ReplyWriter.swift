@@ -113,9 +113,9 @@ final class ReplyWriter {
     /// Puts the header of `count` elements where `deferredArray` was called; nothing before it may have been truncated.
     /// O(bytes written since): they move.
     func fill(_ mark: Mark, _ count: Int) { insertHeader(UInt8(ascii: "*"), mark, count) }
-    /// The same for a set.
+    /// Fills in the length of a set.
     func fillSet(_ mark: Mark, _ count: Int) { insertHeader(resp3 ? 0x7e : 0x2a, mark, count) }
-    /// The same for a map of `pairs`.
+    /// Fills in the length of a map of `pairs`.
     func fillMap(_ mark: Mark, _ pairs: Int) {
         insertHeader(resp3 ? 0x25 : 0x2a, mark, resp3 ? pairs : pairs * 2)
     }

@@ -1,7 +1,7 @@
 import Glibc
 import Storage
 
-// Invariant of this file: bytes are read only at offsets below the `count` of the input at hand; what is kept between
+// Invariant of this file: bytes are read only at offsets below the `count` of the input; what is kept between
 // calls are offsets from the start of the incomplete request, never pointers.
 
 /// What a client did wrong; the connection ends after the reply.
@@ -58,17 +58,17 @@ struct RequestParser {
         case incomplete
     }
 
-    /// Arguments still to come of the request at hand; 0: none has begun.
+    /// Arguments still to come of the request; 0: none has begun.
     private var remaining = 0
-    /// Length of the bulk string at hand; -1: its line is still to come.
+    /// Length of the bulk string; -1: its line is still to come.
     private var bulkLength = -1
     /// Offset from the start of the request: all before it is parsed.
     private var cursor = 0
-    /// Offset up to which the line at hand has no end.
+    /// Offset up to which the line has no end.
     private var scanned = 0
     /// The arguments before `cursor`, once the request did not come in one piece.
     private var found: [(offset: Int, count: Int)] = []
-    /// The request at hand so far is what `RESPEncoder` would make of its arguments: plain numbers, CR LF everywhere.
+    /// The request so far is what `RESPEncoder` would make of its arguments: plain numbers, CR LF everywhere.
     private var isCanonical = true
 
     init() {}

@@ -10,7 +10,7 @@ struct Guards: OptionSet, Sendable {
     static let staleReplica = Guards(rawValue: 1 << 3)
     static let outOfMemory = Guards(rawValue: 1 << 4)
     static let busyScript = Guards(rawValue: 1 << 5)
-    /// CLIENT PAUSE: not refused, but put off.
+    /// CLIENT PAUSE: not refused, but deferred.
     static let pausedWrites = Guards(rawValue: 1 << 6)
     static let pausedAll = Guards(rawValue: 1 << 7)
 

@@ -8,7 +8,7 @@ final class Services {
     let statistics: Statistics
     let slowlog = Slowlog()
     let stream: PropagationStream
-    /// What happens to keys, for those who listen.
+    /// What happens to keys, for its listeners.
     let events: EventQueue
     /// By the names that clients use.
     let commands: CommandIndex

@@ -155,7 +155,7 @@ final class Session {
 enum ClientType {
     case normal, master, replica, pubsub
 
-    /// nil for a name that is none, whatever its case.
+    /// nil for any other name; case does not matter.
     init?(_ name: Bytes) {
         if name.equals(ignoringCase: "normal") {
             self = .normal

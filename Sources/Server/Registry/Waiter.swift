@@ -47,7 +47,7 @@ final class Waiter {
     let wait: Wait
     /// Without duplicates.
     let keys: [DatabaseKey]
-    /// Those who came to wait earlier have lower ones.
+    /// Grows with each waiter: an earlier one has a lower number.
     let sequence: Int
     /// Monotonic nanoseconds; `.max`: none.
     let deadline: UInt64

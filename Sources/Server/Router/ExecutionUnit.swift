@@ -53,7 +53,8 @@ extension Router {
     }
 
     /// At the end of an outermost unit that has caused more than one propagated command, in this order: propagate, and
-    /// only then let others know: tell what happened to keys, serve who waits for keys that are ready, in units of their own.
+    /// only then let others know: tell what happened to keys, serve the clients that wait for keys that are ready, in units
+    /// of their own.
     @inline(never) private func finishUnit(_ session: Session?, since began: Int) {
         if work.kinds.remove(.transaction) != nil && execution.isAtomic { stream.wrapUnit() }
         execution.isAtomic = true

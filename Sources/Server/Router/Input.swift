@@ -110,8 +110,8 @@ extension Router {
     private static let outputOfTurn = 1 << 20
     private static let inputKeptByTurn = 1 << 20
 
-    /// Brings the keys of the batch near, first their buckets, then their entries; and then in the same way the elements
-    /// that they name of large collections.
+    /// Prefetches the keys of the batch, first their buckets, then their entries; and then likewise the elements of large
+    /// collections that they name.
     private func prefetch(_ session: Session) {
         let database = session.database
         for i in 0..<batch.count {
@@ -146,7 +146,7 @@ extension Router {
         dispatch(session, command, args, request: request, start)
     }
 
-    /// Subcommands, and names that are none.
+    /// Subcommands, and names of no command.
     @inline(never)
     private func runContained(_ session: Session, _ args: Arguments, request: Bytes?, _ start: Int) {
         guard let command = commands.find(args[0]) else {
@@ -194,7 +194,7 @@ extension Router {
     /// States of a client in which not every command is simply executed.
     private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub]
 
-    /// True when the command was refused, queued or put off.
+    /// True when the command was refused, queued or deferred.
     @inline(never)
     private func isHeldBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
         if session.flags.contains(.unauthenticated) && !command.flags.contains(.noAuth) {

@@ -23,7 +23,7 @@ final class Router {
     let watchers: Watchers
     var pause = Pause()
     var sessionCount: Int { sessions.count }
-    /// Who waits for keys; empty most of the time.
+    /// The clients that wait for keys; empty most of the time.
     let blocked: BlockedClients
     var blockedClientCount: Int { blocked.count + pause.waitingCount }
 

@@ -274,7 +274,7 @@ struct HyperLogLog {
     private static func store(_ value: Int, _ index: Int, in bytes: inout [UInt8]) {
         bytes.withUnsafeMutableBytes { store(value, index, in: $0) }
     }
-    /// The same in a string, which is a whole dense sketch.
+    /// Writes a register of a string that is a whole dense sketch.
     static func store(_ value: Int, _ index: Int, in bytes: UnsafeMutableRawBufferPointer) {
         let at = headerSize + index * 6 / 8
         let shift = index * 6 % 8

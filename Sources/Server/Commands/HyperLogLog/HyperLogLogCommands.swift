@@ -73,7 +73,7 @@ enum HyperLogLogCommands {
         c.reply.integer(changes > 0 ? 1 : 0)
     }
 
-    /// The same in place, as most elements change nothing.
+    /// Adds in place, as most elements change nothing.
     private static func addToDense(_ c: WriteContext, _ value: Bytes) throws(CommandError) {
         var bytes: UnsafeMutableRawBufferPointer?
         var value = value

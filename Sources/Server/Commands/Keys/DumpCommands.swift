@@ -109,7 +109,7 @@ enum DumpCommands {
         }
     }
 
-    /// The same command with the time at which the key expires.
+    /// The command with the time at which the key expires, instead of how long it lives.
     private static func propagate(_ c: WriteContext, _ expiry: Int64) {
         withDecimal(expiry) { when in
             var args: [Bytes] = []

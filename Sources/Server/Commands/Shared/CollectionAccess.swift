@@ -40,7 +40,7 @@ extension WriteContext {
     func editHash(_ key: Bytes, create: Bool) throws(CommandError) -> HashEditor? {
         do { return try db.editHash(key, create: create) } catch { throw .wrongType }
     }
-    /// The same; those of these arguments that are fields whose time has come are removed first.
+    /// Removes those of these arguments first that are fields whose time has come.
     func editHash(_ key: Bytes, create: Bool, fields: some Sequence<Int>) throws(CommandError) -> HashEditor? {
         let hash = try editHash(key, create: create)
         guard let hash, hash.view.hasDueFields else { return hash }

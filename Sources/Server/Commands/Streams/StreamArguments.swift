@@ -101,7 +101,7 @@ extension Arguments {
         guard let (ms, seq) = StreamID.parse(self[index], seq: missing), let seq else { throw .invalidStreamID }
         return StreamID(ms: ms, seq: seq)
     }
-    /// The same, or `-` and `+` for the least and the greatest.
+    /// Parses an id, or `-` and `+` for the least and the greatest.
     func streamIDOrEnd(_ index: Int, seq missing: UInt64 = 0) throws(CommandError) -> StreamID {
         if self[index] == Bytes("-") { return .zero }
         if self[index] == Bytes("+") { return .max }

@@ -2,7 +2,7 @@ import Storage
 
 /// What consumer groups do, in commands that do the same again whenever they are executed.
 enum StreamPropagation {
-    /// Whom an entry is pending for, since when, after how many deliveries; or, of an entry that is gone from the stream,
+    /// The consumer that an entry is pending for, since when, after how many deliveries; or, of an entry that is gone from the stream,
     /// that it is not pending any more.
     static func claim(_ c: WriteContext, _ key: Bytes, _ stream: StreamEditor, _ group: StreamGroup, _ id: StreamID) {
         guard let pending = stream.view.pending(id, in: group) else { return }

@@ -78,7 +78,7 @@ enum StreamReadCommands {
                 type: .stream, timeout: timeout, isServedByRemoval: true,
                 attempt: .write { (c, key) throws(CommandError) in
                     let request = try StreamReadRequest(c.args, isGroup: true)
-                    // Who waits has asked for new entries of all streams.
+                    // A waiting client has asked for new entries of all streams.
                     let new = [StreamID?](repeating: nil, count: request.keys.count)
                     return try serveGroup(request, new, c, only: key)
                 }))

@@ -1,7 +1,7 @@
 import Storage
 
-/// Who waits for which keys, and until when; and the keys that have got something since they were last looked at. While
-/// nobody waits for a key, the keyspace does not call here.
+/// The clients that wait for keys, and until when; and the keys that have got something since they were last looked at.
+/// Observes the keyspace only while a client waits for a key.
 final class BlockedClients: KeyspaceObserver {
     private let keyspace: Keyspace
     private var queues: [DatabaseKey: WaitQueue] = [:]
@@ -24,7 +24,7 @@ final class BlockedClients: KeyspaceObserver {
     var removalKeyCount: Int { queues.values.count { $0.removalCount > 0 } }
     /// Clients whose waiting ends some time.
     var deadlineCount: Int { deadlines.count }
-    /// Monotonic nanoseconds; `.max`: nobody's time will be up.
+    /// Monotonic nanoseconds; `.max`: no waiting ends by time.
     var nextDeadline: UInt64 { deadlines.first?.deadline ?? .max }
 
     // MARK: Coming and going
@@ -103,7 +103,7 @@ final class BlockedClients: KeyspaceObserver {
         for (key, _) in found { note(key) }
     }
 
-    /// The key that has been ready longest, and who waits for it. It may become ready again while they are served.
+    /// The key that has been ready longest, and its waiters. It may become ready again while they are served.
     func takeReady() -> (DatabaseKey, WaitQueue)? {
         while readyTaken < ready.count {
             let key = ready[readyTaken]

@@ -28,7 +28,8 @@ extension Router {
         return session.waiter
     }
 
-    /// A copy of the command at hand, to go on with later; nil where the client may not wait (MULTI, scripts, the log).
+    /// A copy of the command that is executed, to go on with later; nil where the client may not wait (MULTI, scripts, the
+    /// log).
     private func keptRequest(_ session: Session, _ args: Arguments) -> Transaction? {
         guard let command = session.lastCommand, session.flags.isDisjoint(with: [.denyBlocking, .internal]) else {
             return nil
@@ -50,7 +51,7 @@ extension Router {
         let database = keyspace.databases[db]
         var type = database.peek(key)?.type
         var last = 0
-        // Those whom a removal serves are looked for among all; the others need not be asked when nothing is left.
+        // Waiters that a removal serves are looked for among all; the others need not be asked when nothing is left.
         while type != nil || queue.removalCount > 0, let waiter = queue.next(after: last) {
             last = waiter.sequence
             guard type == waiter.wait.type || waiter.wait.isServedByRemoval else { continue }
@@ -70,7 +71,7 @@ extension Router {
         session.transport?.scheduleResume()
     }
 
-    /// Ends the waiting of those whose time is up.
+    /// Ends the waiting of clients whose time is up.
     func endDueWaits() {
         if blocked.nextDeadline == .max { return }
         let now = monotonicNanoseconds()

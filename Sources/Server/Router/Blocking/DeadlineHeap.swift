@@ -1,6 +1,6 @@
 import Storage
 
-/// Those who wait until some time at most, the soonest first: a binary heap. O(log n) for each change.
+/// The waiters with a deadline, the soonest first: a binary heap. O(log n) for each change.
 struct DeadlineHeap {
     private var waiters: [Waiter] = []
 
@@ -24,7 +24,7 @@ struct DeadlineHeap {
         }
     }
 
-    /// Of those with the same deadline, who came first is first.
+    /// Of two with one deadline, the one that came first is first.
     private static func isSooner(_ a: Waiter, _ b: Waiter) -> Bool {
         (a.deadline, a.sequence) < (b.deadline, b.sequence)
     }

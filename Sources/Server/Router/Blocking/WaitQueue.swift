@@ -1,7 +1,7 @@
 import Storage
 
-/// Those who wait for one key, in the order in which they came. Adding is O(1), removing any of them amortised O(log n):
-/// the places of those who left stay until they are half of all.
+/// The waiters for one key, in the order in which they came. Adding is O(1), removing any of them amortised O(log n):
+/// vacated places stay until they are half of all.
 final class WaitQueue {
     private struct Place {
         let sequence: Int
