@@ -9,5 +9,5 @@ final class ExpiryObserver: KeyspaceObserver {
         keyspace.observe(.expired, by: self)
     }
     func keyExpired(_ db: Int, _ key: Bytes) { body(key, nil) }
-    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes) { body(key, field) }
+    func fieldExpired(_ db: Int, _ key: Bytes, _ field: Bytes, isLast: Bool) { body(key, field) }
 }
