@@ -94,6 +94,9 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 def declared(text):
     """(name, line) of what masked text declares: also the second and later names of `case a, b` and `var a, b`."""
     for found in DECLARED.finditer(text):
+        # `case EMFILE:` is a pattern.
+        if found.group().startswith("case") and found.group(1)[0].isupper():
+            continue
         yield found.group(1), line(text, found.start())
         rest = re.compile(r"(?:\([^()\n]*\))?\s*(?:=\s*[^,\n{]+)?,\s*([A-Za-z_]\w*)")
         if found.group().startswith("case") and not re.compile(r"[^\n]*:\s*(?://|\n|[^\n]*$)").match(text, found.end()):
