@@ -45,7 +45,9 @@ def closing(text, opening):
     return len(text)
 
 
-FUNCTION = re.compile(r"\b(?:func\s+([^\s<(]+)\s*[<(]|(init)[?!]?\s*[<(]|(deinit)\b|(subscript)\s*[<(]|var\s+(\w+)\s*:[^={}\n]*(?=\{))")
+FUNCTION = re.compile(
+    r"\b(?:func\s+([^\s<(]+)\s*[<(]|(init)[?!]?\s*[<(]|(deinit)\b|(subscript)\s*[<(]|var\s+(\w+)\s*:[^={}\n]*(?=\{))"
+)
 
 
 def functions(text):
@@ -74,7 +76,9 @@ def switches(text):
     for found in re.finditer(r"\bswitch\b[^{}]*(?:\{[^{}]*\}[^{}]*?)*?\{", text):
         patterns, default, depth = [], None, 0
         opening = found.end() - 1
-        for part in re.compile(r"[{}]|\b(?:case\b[^:{}]*|default\s*):").finditer(text, opening + 1, closing(text, opening)):
+        for part in re.compile(r"[{}]|\b(?:case\b[^:{}]*|default\s*):").finditer(
+            text, opening + 1, closing(text, opening)
+        ):
             if part.group() in "{}":
                 depth += 1 if part.group() == "{" else -1
             elif depth == 0 and part.group().startswith("default"):
