@@ -109,10 +109,17 @@ class Round:
             if saving and turn % 1000 == 0:
                 self.life.call("BGSAVE", "SCHEDULE")
                 self.bgsaves += 1
+            if turn % 2000 == 500:
+                self.check_invariants()
             session.put(generator.unit())
         session.both("HELLO", 2)
         session.both("SELECT", 0)
         session.digests()
+
+    def check_invariants(self):
+        reply = self.life.call("DEBUG", "CHECK-INVARIANTS")
+        if reply != b"+OK\r\n":
+            raise Difference(["DEBUG", "CHECK-INVARIANTS"], reply, b"+OK\r\n")
 
     def save(self):
         while b"rdb_bgsave_in_progress:1" in self.life.call("INFO", "persistence"):
@@ -125,6 +132,7 @@ class Round:
         check(f"the same streams and times as in redis-server, before {how}", before, oracles, near=True)
         digest = self.session.digests()
         self.life.restart()
+        self.check_invariants()
         self.session.reconnect(self.life.server.port)
         self.generator.restarted()
         after = state(self.session.swiftlet)

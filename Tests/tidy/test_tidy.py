@@ -3,12 +3,14 @@
 ARCHITECTURE.md says why each of them is there.
 """
 
+import collections
 import pathlib
 import re
 
 import pytest
 
 import arrows
+import swift_source
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "Sources"
@@ -81,6 +83,13 @@ ORDER = {
     ],
 }
 MAX_LINES = 500
+MAX_FUNCTION_LINES = 70
+# Declarations whose names nothing repeats: why they are there.
+USED_UNNAMED = {
+    "RedisMigrate": "the program, by @main",
+    "appendLiteral": "what the compiler makes of an interpolation",
+    "keyevent": "a class of events that notify-keyspace-events can name",
+}
 
 SOCKET_CALL = re.compile(
     r"\bepoll_\w+|\bcshims_accept\w*\s*\(|\bsockaddr_\w+|\baddrinfo\b|\bgetaddrinfo\s*\("
@@ -207,7 +216,8 @@ def test_sockets_are_the_networks():
 
 def test_storage_knows_no_commands_and_no_clients():
     """A comment may speak of them; code may not."""
-    pattern = re.compile(r"\b(?:Router|ReadContext|WriteContext|CommandTable|EventLoop|Connection|Client)\b")
+    pattern = re.compile(r"\b(?:Router|ReadContext|WriteContext|CommandTable|EventLoop|Connection|Client|Session)\b")
+    assert [hit for path in FILES if name(path).startswith("Storage/") for hit in hits(path, pattern)] == []
 
 
 def test_no_sql_in_sources():
@@ -232,6 +242,53 @@ def test_sql_files_are_in_schema():
 def test_files_are_short():
     lengths = {name(path): len(path.read_text().splitlines()) for path in FILES}
     assert {file: length for file, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_functions_are_short():
+    """But for the tables of commands, which are lists."""
+    found = [
+        f"{name(path)}:{line}: {function} has {length} lines"
+        for path in FILES
+        for function, line, length in swift_source.functions(swift_source.masked(path.read_text()))
+        if length > MAX_FUNCTION_LINES and not (function == "table" and name(path).startswith("Server/Commands/"))
+    ]
+    assert found == []
+
+
+def names_a_case(pattern):
+    """Whether a case's pattern is a member of an enum: `.list`, `let .at(x)`, `(.set, .intset)`, `Kind.list`; constants are
+    `Self.limit`."""
+    return re.match(r"\(?\s*(?:(?:let|var)\s+)?(?!Self\.)(?:[A-Z]\w*(?:\.[A-Z]\w*)*)?\.[a-z_]", pattern) is not None
+
+
+def test_switches_over_enums_are_exhaustive():
+    """A new type, encoding, kind of row or opcode is to make the compiler name each place that must know it."""
+    found = [
+        f"{name(path)}:{line}: a default beside {patterns[0]}"
+        for path in FILES
+        for line, patterns in swift_source.switches(swift_source.masked(path.read_text()))
+        if any(map(names_a_case, patterns))
+    ]
+    assert found == []
+
+
+def test_nothing_is_declared_for_nobody():
+    """A name that occurs once is declared and not used. Tests may use what they are given."""
+    used, in_tests = collections.Counter(), collections.Counter()
+    for path in [*FILES, *sorted((ROOT / "schema").rglob("*.swift"))]:
+        used.update(swift_source.WORD.findall(swift_source.masked(path.read_text(), strings=False)))
+    for path in sorted(SOURCES.rglob("*.[ch]")):
+        used.update(swift_source.WORD.findall(path.read_text()))
+    for path in sorted((ROOT / "Tests").rglob("*.swift")):
+        in_tests.update(swift_source.WORD.findall(swift_source.masked(path.read_text(), strings=False)))
+    unused = {
+        word: f"{name(path)}:{line}"
+        for path in FILES
+        for word, line in swift_source.declared(swift_source.masked(path.read_text()))
+        if used[word] == 1 and not in_tests[word]
+    }
+    assert {word: place for word, place in unused.items() if word not in USED_UNNAMED} == {}
+    assert set(USED_UNNAMED) - set(unused) == set(), "take it off the list"
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if any(UNSAFE.search(line) for _, line in code(p))], ids=name)
@@ -272,6 +329,36 @@ def test_no_two_flags_share_a_bit():
             elif found:
                 seen.add(found.groups())
     assert wrong == []
+
+
+def test_the_rules_of_syntax_catch_what_they_forbid():
+    text = """
+func f(_ a: Int = g(),
+       b: String) throws -> Int
+{
+    switch a { // case .x: default:
+    case 1: return 2
+    default:
+        switch kind {
+        case .list where a > b[0]: return 3
+        case let .set(x): return "}".count
+        default: return 4
+        }
+    }
+}
+var x: Int { 3 }
+enum E { case one(Int), two }
+"""
+    masked = swift_source.masked(text)
+    assert len(masked) == len(text)
+    assert list(swift_source.functions(masked)) == [("f", 2, 13), ("x", 15, 1)]
+    outer, inner = sorted(swift_source.switches(masked))
+    assert outer == (7, ["1"]) and inner[0] == 11 and all(map(names_a_case, inner[1])) and len(inner[1]) == 2
+    assert (
+        not names_a_case("1") and not names_a_case('"x"') and not names_a_case("EMFILE") and not names_a_case("0...5")
+    )
+    assert names_a_case("(.set, .intset)") and names_a_case("RDBFormat.Opcode.end") and names_a_case("let .at(time)")
+    assert {word for word, _ in swift_source.declared(masked)} >= {"f", "x", "E", "one", "two"}
 
 
 def test_the_rules_catch_what_they_forbid():

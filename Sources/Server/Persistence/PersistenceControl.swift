@@ -55,8 +55,6 @@ final class PersistenceControl: KeyspaceObserver {
     /// Milliseconds for which the oldest write that is not on disk has waited; 0: all is.
     var oldestUnsyncedMilliseconds: Int { Int(clamping: (log?.oldestUnsyncedAge ?? 0) / 1_000_000) }
     var keysLoaded = 0
-    /// The keyspace's `expired` at the last CONFIG RESETSTAT.
-    var expiredAtReset = 0
     var keysExpiredWhileLoading = 0
 
     // MARK: Parts

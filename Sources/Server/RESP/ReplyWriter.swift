@@ -89,13 +89,6 @@ final class ReplyWriter {
             output.appendLineEnd()
         }
     }
-    /// The text of `double`.
-    static func appendDouble(_ value: Double, to output: OutputBuffer) {
-        withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { scratch in
-            guard let scratch = scratch.baseAddress else { return }
-            output.append(formatDouble(value, into: scratch))
-        }
-    }
 
     // MARK: - Headers: what follows are that many replies
 
@@ -113,9 +106,7 @@ final class ReplyWriter {
     /// Puts the header of `count` elements where `deferredArray` was called; nothing before it may have been truncated.
     /// O(bytes written since): they move.
     func fill(_ mark: Mark, _ count: Int) { insertHeader(UInt8(ascii: "*"), mark, count) }
-    /// Fills in the length of a set.
-    func fillSet(_ mark: Mark, _ count: Int) { insertHeader(resp3 ? 0x7e : 0x2a, mark, count) }
-    /// Fills in the length of a map of `pairs`.
+    /// As `fill`, for a map of `pairs`.
     func fillMap(_ mark: Mark, _ pairs: Int) {
         insertHeader(resp3 ? 0x25 : 0x2a, mark, resp3 ? pairs : pairs * 2)
     }

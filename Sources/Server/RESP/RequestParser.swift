@@ -73,9 +73,6 @@ struct RequestParser {
 
     init() {}
 
-    /// Whether a request has begun and is not complete.
-    var isWithinRequest: Bool { remaining > 0 || scanned > 0 }
-
     /// Takes requests from `input` on, from `position`, until the batch is full or a request is not complete, and
     /// moves `position` behind what is used up. `maximumBulk`: `proto-max-bulk-len`; `isAuthenticated`: the narrower
     /// bounds do not hold. Throws at what is no request, after which the connection is of no use.

@@ -62,8 +62,6 @@ public final class Checkpointer {
     public func prepare() { if keyspace.isMostlyChanged { keyspace.markAll() } }
     /// Marks for about `budgetNanoseconds`. True while there is more to do.
     public func mark(budgetNanoseconds: UInt64) -> Bool { keyspace.mark(budgetNanoseconds: budgetNanoseconds) }
-    /// Keys handed over so far by the running checkpoint.
-    public var keysHandedOver: Int { handover?.keys ?? 0 }
     /// `Keyspace.writes` at the running checkpoint's cut.
     public var writesAtCut: Int? { handover?.writesAtCut }
 

@@ -33,8 +33,6 @@ final class Handover {
     private static var pieceSize: Int { StructureSizes.size(128 << 10, small: 150) }
     /// The value of `changes` at the cut.
     let writesAtCut: Int
-    /// Keys handed over so far.
-    private(set) var keys = 0
 
     /// Every key is handed over, for a new file: rows get new ids, in the order in which they come.
     private let isWhole: Bool
@@ -165,7 +163,6 @@ final class Handover {
         entry.flags.remove(keyspace.pendingFlag)
         // A failure makes the next one whole as well: all keys are marked again then.
         if !isWhole { contents.handedOver.append(UInt32(truncatingIfNeeded: Hashing.hash(entry.key))) }
-        keys += 1
         let isNew = isWhole || entry.id == 0
         if isNew { entry.id = keyspace.ids.take(entry.type) }
         return isNew

@@ -205,13 +205,13 @@ extension RDBReader {
             let offset = input.offset
             let container = try length()
             try string(into: blob)
-            switch container {
-            case RDBFormat.plainNode:
+            switch RDBFormat.NodeContainer(rawValue: container) {
+            case .plain:
                 if blob.count == 0 { throw damage("a node of a list is empty", at: offset) }
                 try report(.list, blob.bytes)
-            case RDBFormat.packedNode:
+            case .packed:
                 try walkListpack(at: offset) { element throws(StorageError) in try self.report(.list, element) }
-            default: throw damage("\(container) is no container of a list's node", at: offset)
+            case nil: throw damage("\(container) is no container of a list's node", at: offset)
             }
         }
     }

@@ -73,8 +73,12 @@ enum RDBFormat {
     }
 
     /// The container of a node of a quicklist.
-    static let plainNode: UInt64 = 1
-    static let packedNode: UInt64 = 2
+    enum NodeContainer: UInt64 {
+        /// One element alone.
+        case plain = 1
+        /// A listpack.
+        case packed = 2
+    }
 }
 
 /// What an RDB file can hold and this reader cannot keep.

@@ -124,12 +124,12 @@ final class RDBWriter {
 
     /// A node of a list.
     func node(_ pack: Listpack) {
-        if version >= 10 { length(Int(RDBFormat.packedNode)) }
+        if version >= 10 { length(Int(RDBFormat.NodeContainer.packed.rawValue)) }
         flat(pack)
     }
     /// A node that is one long element. From version 10 on.
     func plainNode(_ element: Bytes) {
-        length(Int(RDBFormat.plainNode))
+        length(Int(RDBFormat.NodeContainer.plain.rawValue))
         string(element)
     }
 

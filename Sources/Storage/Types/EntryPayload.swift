@@ -25,9 +25,6 @@ extension Entry {
     }
 
     // The same for as long as `body` runs, which must not take the value out of the entry: no reference is counted.
-    @inline(__always) func withLargeValue<R>(_ body: (LargeValue) -> R) -> R {
-        Unmanaged<LargeValue>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
-    }
     @inline(__always) func withTable<R>(_ body: (TableValue) -> R) -> R {
         Unmanaged<TableValue>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
     }

@@ -38,9 +38,6 @@ extension Entry {
     /// Whether this is a hash with fields that expire.
     var hasExpiringFields: Bool { type == .hash && encoding == .hashtable && tableValue.expiring?.heap.first != nil }
 
-    /// Chunks of a large list; 1 for a small one. DEBUG OBJECT.
-    public var listChunkCount: Int { encoding == .quicklist ? chunkedList.chunkCount : 1 }
-
     /// An empty collection in its smallest form.
     static func makeCollection(_ key: Bytes, _ type: ValueType) -> Entry {
         if type == .stream {

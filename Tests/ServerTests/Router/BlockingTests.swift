@@ -129,6 +129,7 @@ import Testing
                 let index = random.below(3) == 0 ? 0 : random.below(model.count)
                 queue.remove(model.remove(at: index))
             }
+            #expect(throws: Never.self) { try queue.checkInvariants() }
             #expect(queue.count == model.count)
             #expect(queue.firstSequence == model.first?.sequence ?? .max)
             let after = random.below(sequence + 1)
@@ -150,6 +151,7 @@ import Testing
             } else {
                 heap.remove(model.remove(at: random.below(model.count)))
             }
+            #expect(throws: Never.self) { try heap.checkInvariants() }
             #expect(heap.count == model.count)
             #expect(heap.first === model.min { ($0.deadline, $0.sequence) < ($1.deadline, $1.sequence) })
         }

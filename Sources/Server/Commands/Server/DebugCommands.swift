@@ -176,6 +176,7 @@ enum DebugCommands {
     @Sendable private static func checkInvariants(_ c: AdminContext) throws(CommandError) {
         do throws(BrokenInvariant) {
             try c.services.keyspace.checkInvariants()
+            try c.services.router.blocked.checkInvariants()
         } catch {
             throw CommandError("ERR \(error.description)")
         }

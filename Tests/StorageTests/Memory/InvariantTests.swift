@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -7,14 +8,8 @@ import Testing
     let keyspace = Keyspace(databases: 2)
     var db: Database { keyspace.databases[0] }
 
-    private func random(_ test: String) -> SeededGenerator {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("\(test): seed \(seed)")
-        return SeededGenerator(state: seed)
-    }
-
     @Test func keysComeAndGo() throws {
-        var random = random("keysComeAndGo")
+        var random = SeededRandom()
         keyspace.now = 1000
         var model: [String: String] = [:]
         for step in 0..<30_000 {
@@ -47,7 +42,7 @@ import Testing
     }
 
     @Test(arguments: [-2, -1, 1, 3, 128]) func listsAtBothEnds(size: Int) throws {
-        var random = random("listsAtBothEnds")
+        var random = SeededRandom()
         keyspace.limits.listMaxListpackSize = size
         var model: [String] = []
         try withBytes("l") { key in
@@ -106,9 +101,7 @@ import Testing
     }
 
     @Test func collectionsOfEveryType() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("collectionsOfEveryType: seed \(seed)")
-        var writer = RandomWriter(random: SeededGenerator(state: seed), keyspace: keyspace)
+        var writer = RandomWriter(random: SeededRandom(), keyspace: keyspace)
         keyspace.limits = CheckpointTests.limits
         for step in 0..<6000 {
             try writer.write(keys: 8, elements: 300)
@@ -117,7 +110,7 @@ import Testing
     }
 
     @Test func intervalsAreASetOfSlots() throws {
-        var random = random("intervalsAreASetOfSlots")
+        var random = SeededRandom()
         for _ in 0..<50 {
             var intervals = SlotIntervals()
             var model: Set<Int64> = []
@@ -143,7 +136,7 @@ import Testing
     }
 
     @Test func pendingRowsKeepTheirOrder() throws {
-        var random = random("pendingRowsKeepTheirOrder")
+        var random = SeededRandom()
         var rows = PendingRows()
         for round in 0..<20 {
             var counts: [Int64: Int] = [:]

@@ -45,7 +45,9 @@ def closing(text, opening):
     return len(text)
 
 
-FUNCTION = re.compile(r"\b(?:func\s+([^\s<(]+)\s*[<(]|(init)[?!]?\s*[<(]|(deinit)\b|(subscript)\s*[<(]|var\s+(\w+)\s*:[^={}\n]*(?=\{))")
+FUNCTION = re.compile(
+    r"\b(?:func\s+([^\s<(]+)\s*[<(]|(init)[?!]?\s*[<(]|(deinit)\b|(subscript)\s*[<(]|var\s+(\w+)\s*:[^={}\n]*(?=\{))"
+)
 
 
 def functions(text):
@@ -74,7 +76,9 @@ def switches(text):
     for found in re.finditer(r"\bswitch\b[^{}]*(?:\{[^{}]*\}[^{}]*?)*?\{", text):
         patterns, default, depth = [], None, 0
         opening = found.end() - 1
-        for part in re.compile(r"[{}]|\b(?:case\b[^:{}]*|default\s*):").finditer(text, opening + 1, closing(text, opening)):
+        for part in re.compile(r"[{}]|\b(?:case\b[^:{}]*|default\s*):").finditer(
+            text, opening + 1, closing(text, opening)
+        ):
             if part.group() in "{}":
                 depth += 1 if part.group() == "{" else -1
             elif depth == 0 and part.group().startswith("default"):
@@ -94,6 +98,9 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 def declared(text):
     """(name, line) of what masked text declares: also the second and later names of `case a, b` and `var a, b`."""
     for found in DECLARED.finditer(text):
+        # `case EMFILE:` is a pattern.
+        if found.group().startswith("case") and found.group(1)[0].isupper():
+            continue
         yield found.group(1), line(text, found.start())
         rest = re.compile(r"(?:\([^()\n]*\))?\s*(?:=\s*[^,\n{]+)?,\s*([A-Za-z_]\w*)")
         if found.group().startswith("case") and not re.compile(r"[^\n]*:\s*(?://|\n|[^\n]*$)").match(text, found.end()):
