@@ -153,13 +153,15 @@ struct CountingVisitor: RDBVisitor {
 
 /// A row of a stream, for comparing.
 func text(_ row: StreamRow) -> String {
-    switch row {
-    case .state(let state): "state \(state.lastID) \(state.maxDeletedID) \(state.entriesAdded)"
-    case .group(let slot, let name, let lastID, let read): "group \(slot) \(name.string) \(lastID) \(read ?? -1)"
+    func text(_ id: StreamID) -> String { "\(id.ms)-\(id.seq)" }
+    return switch row {
+    case .state(let state): "state \(text(state.lastID)) \(text(state.maxDeletedID)) \(state.entriesAdded)"
+    case .group(let slot, let name, let lastID, let read):
+        "group \(slot) \(name.string) \(text(lastID)) \(read ?? -1)"
     case .consumer(let slot, let group, let name, let seenMs, let activeMs):
         "consumer \(slot) \(group) \(name.string) \(seenMs) \(activeMs ?? -1)"
     case .pending(let slot, let group, let consumer, let id, let deliveredMs, let deliveries):
-        "pending \(slot) \(group) \(consumer) \(id) \(deliveredMs) \(deliveries)"
+        "pending \(slot) \(group) \(consumer) \(text(id)) \(deliveredMs) \(deliveries)"
     case .remove(let part, let slots): "remove \(part) \(slots)"
     }
 }
