@@ -346,7 +346,8 @@ import Testing
     @Test(arguments: [(252, 8), (253, 4)] as [(UInt8, Int)]) func expiryThatIsCut(opcode: UInt8, bytes: Int) throws {
         let directory = TemporaryDirectory()
         for count in 0..<bytes {
-            let file = RDBBuilder().bytes + [opcode] + [UInt8](repeating: 1, count: count)
+            let empty = RDBBuilder()
+            let file = empty.bytes + [opcode] + [UInt8](repeating: 1, count: count)
             let reader = try RDBReader(path: directory.write(file), visitor: RecordingVisitor())
             #expect(throws: StorageError.self) { try reader.read() }
         }
