@@ -250,3 +250,30 @@ class TestDescriptors:
             assert waiting.reply() == b"+PONG\r\n"
         finally:
             process.stop()
+
+
+class TestNames:
+    """What no snapshot can hold comes into no keyspace, whatever the command that would put it there."""
+
+    LONG = b"x" * 90_000_001
+    REFUSED = b"-ERR keys and fields of hashes have at most 90000000 bytes: the snapshot could not hold this one\r\n"
+
+    @pytest.mark.parametrize(
+        "before, after",
+        [
+            (["SET"], ["1"]), (["RENAME", "s"], []), (["RENAMENX", "s"], []), (["COPY", "s"], []),
+            (["SMOVE", "e"], ["a"]), (["LMOVE", "l"], ["LEFT", "LEFT"]), (["SORT", "l", "STORE"], []),
+            (["GEORADIUS", "p", 0, 0, 1, "m", "STORE"], []), (["ZUNIONSTORE"], [1, "e"]), (["MSET", "s", 1], [2]),
+        ],
+        ids=lambda words: " ".join(map(str, words)),
+    )
+    def test_targets_with_too_long_a_name_are_refused(self, swiftlet, before, after):
+        for command in ("SET s 1", "SADD e a", "RPUSH l a"):
+            swiftlet.call(*command.split())
+        assert swiftlet.call(*before, self.LONG, *after) == self.REFUSED
+        assert swiftlet.call("DBSIZE") == b":3\r\n"
+
+    def test_keys_that_cannot_be_there_may_be_asked_for(self, swiftlet):
+        for command in (["GET"], ["DEL"], ["EXISTS"], ["HGETALL"]):
+            assert swiftlet.call(*command, self.LONG) in (b"$-1\r\n", b":0\r\n", b"*0\r\n"), command
+        assert swiftlet.call("EXPIRE", self.LONG, 10) == b":0\r\n"

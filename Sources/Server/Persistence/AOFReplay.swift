@@ -32,12 +32,6 @@ final class AOFReplay {
     /// The last file has ended.
     func end() { replayer.end() }
 
-    /// Commands whose times may be relative, in files that were written by hand or by old servers: these count from
-    /// now, as in redis-server. For all others the clock stands at 0, so that nothing expires.
-    private static let relative: [StaticString] = [
-        "expire", "pexpire", "setex", "psetex", "set", "getex", "restore", "hexpire", "hpexpire",
-    ]
-
     /// `offset`: of the command in the file.
     func apply(_ arguments: UnsafeBufferPointer<Bytes>, _ offset: Int64) throws(StorageError) {
         commands += 1
@@ -50,7 +44,10 @@ final class AOFReplay {
                     "FUNCTION \(arguments.count > 1 ? arguments[1].string : "") cannot be imported: let redis-server "
                     + "load the file and rewrite it (BGREWRITEAOF), or make an RDB file of it (SAVE)")
         }
-        let isRelative = AOFReplay.relative.contains { name.equals(ignoringCase: $0) }
+        // In files that were written by hand or by old servers, relative times count from now, as in redis-server. For all
+        // other commands the clock stands at 0, so that nothing expires.
+        let command = arguments.baseAddress.flatMap { server.services.loggedCommand(Arguments($0, arguments.count)) }
+        let isRelative = command?.flags.contains(.relativeTimes) == true
         if isRelative { server.keyspace.now = wallClockMilliseconds() }
         defer { if isRelative { server.keyspace.now = 0 } }
         do throws(StorageError) {

@@ -46,6 +46,8 @@ struct CommandFlags: OptionSet, Sendable {
     static let reportsMisconfiguration = CommandFlags(rawValue: 1 << 25)
     /// An administrator's command whose reply may show data, so that it waits until that is safe: DEBUG.
     static let showsData = CommandFlags(rawValue: 1 << 26)
+    /// Times among its arguments may count from now. In the log they do not: it has the time itself.
+    static let relativeTimes = CommandFlags(rawValue: 1 << 27)
 
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [

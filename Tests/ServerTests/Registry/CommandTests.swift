@@ -128,6 +128,10 @@ import Testing
         #expect(names(.reportsMisconfiguration) == ["ping"])
         #expect(names(.showsData) == ["debug"])
         #expect(names(.mayReplicate) == ["pfcount"])
+        #expect(
+            names(.relativeTimes) == [
+                "expire", "pexpire", "setex", "psetex", "set", "getex", "restore", "hexpire", "hpexpire",
+            ])
     }
 
     @Test func aReplyWaitsForTheWritesThatItMayShow() throws {

@@ -7,12 +7,12 @@ enum HashExpiryCommands {
             .fast,
             [
                 .write(
-                    "hexpire", -6, .denyoom, [.key(.rwUpdate)], "7.4.0",
+                    "hexpire", -6, [.denyoom, .relativeTimes], [.key(.rwUpdate)], "7.4.0",
                     "key seconds:i [condition(NX|XX|GT|LT)] FIELDS fields{numfields:i field...}",
                     "Sets the expiry of fields in seconds from now.", hexpire
                 ).complexity("O(N*log(N)) for N fields"),
                 .write(
-                    "hpexpire", -6, .denyoom, [.key(.rwUpdate)], "7.4.0",
+                    "hpexpire", -6, [.denyoom, .relativeTimes], [.key(.rwUpdate)], "7.4.0",
                     "key milliseconds:i [condition(NX|XX|GT|LT)] FIELDS fields{numfields:i field...}",
                     "Sets the expiry of fields in milliseconds from now.", hpexpire
                 ).complexity("O(N*log(N)) for N fields"),

@@ -8,7 +8,7 @@ enum DumpCommands {
                 "O(N) for a value of N elements or bytes"
             ).tips("nondeterministic_output"),
             .write(
-                "restore", -4, .denyoom, [.key(.owUpdate)], "2.6.0",
+                "restore", -4, [.denyoom, .relativeTimes], [.key(.owUpdate)], "2.6.0",
                 """
                 key ttl:i serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:i@5.0.0] \
                 [FREQ frequency:i@5.0.0]

@@ -7,11 +7,13 @@ enum ExpiryCommands {
             .fast,
             [
                 .write(
-                    "expire", -3, [], [.key(.rwUpdate)], "1.0.0", "key seconds:i [condition(NX|XX|GT|LT)@7.0.0]",
+                    "expire", -3, .relativeTimes, [.key(.rwUpdate)], "1.0.0",
+                    "key seconds:i [condition(NX|XX|GT|LT)@7.0.0]",
                     "Sets a key's expiry in seconds from now.", expire
                 ).complexity("O(log(N))").history(("7.0.0", "Accepts `NX`, `XX`, `GT` and `LT`.")),
                 .write(
-                    "pexpire", -3, [], [.key(.rwUpdate)], "2.6.0", "key milliseconds:i [condition(NX|XX|GT|LT)@7.0.0]",
+                    "pexpire", -3, .relativeTimes, [.key(.rwUpdate)], "2.6.0",
+                    "key milliseconds:i [condition(NX|XX|GT|LT)@7.0.0]",
                     "Sets a key's expiry in milliseconds from now.", pexpire
                 ).complexity("O(log(N))").history(("7.0.0", "Accepts `NX`, `XX`, `GT` and `LT`.")),
                 .write(

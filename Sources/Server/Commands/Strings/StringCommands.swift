@@ -6,7 +6,7 @@ enum StringCommands {
         CommandGroup.string.rows([
             .read("get", 2, .fast, [.key(.roAccess)], "1.0.0", "key", "Returns the string at a key.", get),
             .write(
-                "set", -3, .denyoom,
+                "set", -3, [.denyoom, .relativeTimes],
                 [
                     .key(
                         [.rwAccessUpdate, .variableFlags],
@@ -25,10 +25,10 @@ enum StringCommands {
                 "setnx", 3, [.denyoom, .fast], [.key(.owInsert)], "1.0.0", "key value",
                 "Sets the string at a key that does not exist.", setnx),
             .write(
-                "setex", 4, .denyoom, [.key(.owUpdate)], "2.0.0", "key seconds:i value",
+                "setex", 4, [.denyoom, .relativeTimes], [.key(.owUpdate)], "2.0.0", "key seconds:i value",
                 "Sets a string that expires after some seconds.", setex),
             .write(
-                "psetex", 4, .denyoom, [.key(.owUpdate)], "2.6.0", "key milliseconds:i value",
+                "psetex", 4, [.denyoom, .relativeTimes], [.key(.owUpdate)], "2.6.0", "key milliseconds:i value",
                 "Sets a string that expires after some milliseconds.", psetex),
             .write(
                 "getset", 3, [.denyoom, .fast], [.key(.rwAccessUpdate)], "1.0.0", "key value",
@@ -38,7 +38,8 @@ enum StringCommands {
                 "getdel", 2, .fast, [.key(.rwAccessDelete)], "6.2.0", "key",
                 "Returns the string at a key and deletes the key.", getdel),
             .write(
-                "getex", -2, .fast, [.key(.rwAccessUpdate, note: "RW and update because the expiry may change.")],
+                "getex", -2, [.fast, .relativeTimes],
+                [.key(.rwAccessUpdate, note: "RW and update because the expiry may change.")],
                 "6.2.0",
                 """
                 key [expiration(EX seconds:i|PX milliseconds:i|EXAT unix-time-seconds:t|\
