@@ -155,15 +155,13 @@ import Testing
         if text.count < 4096 { return [0xE0 | UInt8(text.count >> 8), UInt8(text.count & 0xFF)] + text }
         return [0xF0] + littleEndian(Int64(text.count), 4) + text
     }
-    /// The length of an entry, in groups of 7 bits, to be read from its end.
+    /// The length of an entry, in groups of 7 bits, to be read from its end. As in Redis the largest length that two or three
+    /// groups could hold takes one more.
     private static func backLength(_ n: Int) -> [UInt8] {
-        var groups = [UInt8(n & 127)]
-        var rest = n >> 7
-        while rest > 0 {
-            groups.append(UInt8(rest & 127) | 128)
-            rest >>= 7
+        let groups = n <= 127 ? 1 : n < 16383 ? 2 : n < 2_097_151 ? 3 : 4
+        return (0..<groups).map { group in
+            UInt8(n >> (7 * (groups - 1 - group)) & 127) | (group == 0 ? 0 : 128)
         }
-        return groups.reversed().enumerated().map { $0 == 0 ? $1 & 127 : $1 | 128 }
     }
     static let elements: [String] = {
         var found: [String] = []
