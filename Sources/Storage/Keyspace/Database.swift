@@ -141,7 +141,7 @@ public final class Database: ChangeRecorder {
         keyspace.noteChange(old.table.count)
         contents = Contents()
         old.isOrphan = true
-        if !(keyspace.handover?.reads(old) ?? false) { Reaper.shared.free(all: old) }
+        if !(keyspace.handover?.takeOver(old) ?? false) { Reaper.shared.free(all: old) }
         tellReplaced()
     }
 

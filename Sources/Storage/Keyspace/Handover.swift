@@ -16,6 +16,8 @@ final class Handover {
     /// Large collections drained so far, to be written whole if the checkpoint fails.
     private var drained: [LargeValue] = []
     private var walked: [Contents] = []
+    /// Made after the cut, and emptied again while values were drained.
+    private var leftBehind: [Contents] = []
     private var removed: ChangeSet
     /// Entries of the bucket at hand that take longer, and those behind them, in order: rows for a new file are to ascend.
     /// They still count as to be handed over.
@@ -58,9 +60,13 @@ final class Handover {
         keyspace.handover = self
     }
 
-    /// Whether `contents` are held until `finish`, which then frees them if they are no database's any more.
-    func reads(_ contents: Contents) -> Bool {
-        sources.contains { $0 === contents } || walked.contains { $0 === contents }
+    /// Takes contents over that are no database's any more, where they may still be read: `finish` frees them. Those that came
+    /// into being after the cut, too, while a value is drained: it may have been moved into them.
+    func takeOver(_ contents: Contents) -> Bool {
+        if sources.contains(where: { $0 === contents }) || walked.contains(where: { $0 === contents }) { return true }
+        if draining.isEmpty { return false }
+        leftBehind.append(contents)
+        return true
     }
 
     /// Works for about `budgetNanoseconds`. True when all is handed over; the last batch is sent then.
@@ -210,6 +216,8 @@ final class Handover {
             if contents.isOrphan { Reaper.shared.free(all: contents) }
         }
         walked = []
+        for contents in leftBehind { Reaper.shared.free(all: contents) }
+        leftBehind = []
         keyspace.handover = nil
         keyspace.lastCheckpointFailed = !committed
     }
