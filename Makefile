@@ -20,7 +20,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut differential fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential fuzz lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -63,6 +63,12 @@ crash: test-deps build
 # As root: power cuts on an ext4 of its own, on a loop device; the seed is printed.
 powercut: test-deps build
 	$(PYTHON) Tests/crash/powercut.py --server $(SERVER) --rounds $${ROUNDS:-500} $${SEED:+--seed $$SEED}
+
+# Crashes at any call of the storage, on a disk in memory that loses what was not synced; the seed is printed. Optimised:
+# a million states.
+simulate: deps
+	SWIFTLET_CRASH_STATES=$${STATES:-1000000} $${SEED:+SWIFTLET_SEED=$$SEED} swift test -c release \
+	-Xswiftc -enable-testing --scratch-path .build/fuzz --filter SimulationTests
 
 # Random commands compared with redis-server; the seed is printed.
 differential: test-deps build

@@ -31,7 +31,7 @@ let package = Package(
             dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: swift6),
         .target(name: "TestSupport", path: "Tests/Support/Swift", swiftSettings: swift6),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "TestSupport"], swiftSettings: swift6),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "CSQLite", "TestSupport"], swiftSettings: swift6),
         .testTarget(name: "ServerTests", dependencies: ["Server", "TestSupport"], swiftSettings: swift6),
     ]
 )

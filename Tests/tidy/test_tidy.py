@@ -41,9 +41,8 @@ CSHIMS_FILES = {
     "Storage/Memory/EntryTable+Walks.swift",
     "Storage/Keyspace/Strings.swift",
     "Storage/Log/LogFormat.swift",
-    "Storage/Snapshot/Bulk/BulkFile.swift",
+    "Storage/Files/RealFileSystem.swift",
     "Storage/Log/LogTail.swift",
-    "Storage/Log/Reserve.swift",
     "Storage/Types/EntryValue.swift",
     "Storage/Memory/Intset.swift",
     "Storage/Memory/ListpackEditing.swift",
@@ -96,6 +95,22 @@ SOCKET_CALL = re.compile(
     r"|(?<![\w.])(?:Glibc\.)?(?:socket|setsockopt|getsockname|getpeername|recv|recvmsg|sendmsg|accept4)\s*\("
     r"|\bGlibc\.(?:bind|listen|connect|send|accept|shutdown)\s*\("
 )
+# What Storage asks of the system about files: through its FileSystem, so that tests can stand in for the disk. Names that
+# methods have too count where the file declares no such method.
+FILE_CALL = re.compile(
+    r"(?<![\w.])(?:openat|creat|pread|pwrite|readv|writev|lseek|fsync|fdatasync|sync_file_range|ftruncate|fallocate"
+    r"|posix_fallocate|posix_fadvise|flock|fcntl|opendir|fdopendir|readdir|scandir|fopen|fdopen|fread|fwrite|fstat|lstat"
+    r"|stat|fstatat|statfs|statvfs|access|realpath|unlinkat|renameat|renameat2|linkat|symlink|mkdir|rmdir|mkstemp|sendfile"
+    r"|copy_file_range)\s*\(|\bGlibc\.(?:open|close|read|write|rename|unlink|link|remove|truncate)\s*\(|\bO_[A-Z]{3,}\b"
+    r"|\bFileManager\b|\bcshims_(?:allocate|begin_writeback)\b"
+)
+FILE_CALL_OR_METHOD = re.compile(
+    r"(?<![\w.])(?<!func )(?:(open|close|rename|unlink|link|truncate|mmap)\s*\(|(read|write)\s*\(\s*(?:descriptor|fd)\b)"
+)
+REAL_FILES = {
+    "Storage/Files/RealFileSystem.swift": "makes the calls",
+    "Storage/Base/MemoryStatistics.swift": "reads /proc, which no disk holds",
+}
 SQL = re.compile(
     r"\bSELECT\b[^\"]*\bFROM\b|\bINSERT\s+INTO\b|\bDELETE\s+FROM\b|\bUPDATE\s+\w+\s+SET\b"
     r"|\bCREATE\s+(?:TABLE|VIEW|INDEX)\b|\bPRAGMA\b"
@@ -120,7 +135,7 @@ NO_INVARIANT_NEEDED = {
     "Storage/Types/Sets/SetView.swift": BACK_REFERENCE,
     "Storage/Types/SortedSets/ZSetView.swift": BACK_REFERENCE,
     "Storage/Types/Streams/StreamEditor.swift": BACK_REFERENCE,
-    "Storage/Files/FileOperations.swift": "passes write(2)'s pointer on, keeps none",
+    "Storage/Files/FileSystem.swift": "passes pointers on to the file system, keeps none",
     "Storage/Log/LogWriter.swift": "@unchecked on Parcel only, which says who owns it",
 }
 
@@ -212,6 +227,35 @@ def test_c_shims_are_called_where_listed():
 def test_sockets_are_the_networks():
     wrong = [hit for path in FILES if not name(path).startswith("Server/Network/") for hit in hits(path, SOCKET_CALL)]
     assert wrong == []
+
+
+def file_calls(path):
+    """Lines that ask the system about files, past Storage's FileSystem. Memory without a file is none of it."""
+    declared = set(re.findall(r"\bfunc (\w+)", path.read_text()))
+    for number, line in code(path):
+        ambiguous = {first or second for first, second in FILE_CALL_OR_METHOD.findall(line)} - declared
+        if "mmap(" in line and "MAP_ANONYMOUS" in line:
+            ambiguous.discard("mmap")
+        if FILE_CALL.search(line) or ambiguous:
+            yield f"{name(path)}:{number}: {line.strip()}"
+
+
+def test_files_are_behind_one_seam():
+    storage = [path for path in FILES if name(path).startswith("Storage/") and name(path) not in REAL_FILES]
+    assert [hit for path in storage for hit in file_calls(path)] == []
+
+
+def test_the_seam_rule_catches_what_it_forbids(tmp_path, monkeypatch):
+    monkeypatch.setattr("test_tidy.SOURCES", tmp_path)
+    path = tmp_path / "Sample.swift"
+    for line in ["unlink(path)", "let n = pwrite(d, p, 4, 0)", "if Glibc.rename(a, b) != 0 {", "fsync(file)", "read(fd, p, 4)",
+                 "let d = open(path, O_RDONLY)", "let map = mmap(nil, 4, PROT_READ, MAP_SHARED, file, 0)"]:
+        path.write_text(line + "\n")
+        assert list(file_calls(path)), line
+    for line in ["files.remove(path)", "try file.sync()", "func open(_ mode: Mode) {}\n        open(.read)",
+                 "base = mmap(nil, 4, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)"]:
+        path.write_text(line + "\n")
+        assert list(file_calls(path)) == [], line
 
 
 def test_storage_knows_no_commands_and_no_clients():

@@ -3,7 +3,7 @@ import Storage
 /// Executes the commands of Redis's append-only files through the rows that serve clients.
 final class AOFReplay {
     private let server: Router
-    private var replayer: LogReplayer
+    private(set) var replayer: LogReplayer
     private var path = ""
     private(set) var commands = 0
     /// What FUNCTION commands did, in order.

@@ -1,4 +1,3 @@
-import Glibc
 import Storage
 
 /// When checkpoints begin, how they go on between commands, and what their end means.
@@ -15,186 +14,121 @@ extension PersistenceControl {
     /// auto-aof-rewrite-percentage: replaying and rewriting then cost about the same.
     private static let logShare = 25
 
-    /// A checkpoint as of the end of this turn.
-    func requestSave() {
-        wantsSave = true
-        saveStarted = wallClockMilliseconds() / 1000
-        server.waker.wake()
-    }
-
-    /// The cut. None is running. Waits for the next log segment where that was not prepared. Throws when the log cannot go
-    /// on in it; then there is no checkpoint.
-    func beginCheckpoint() throws(StorageError) {
-        wantsSave = false
-        writeTurn()
-        saveStarted = wallClockMilliseconds() / 1000
-        var segment: Int64 = 0
-        if let log {
-            segment = try log.cut()
-            server.stream.forgetSelected()
-            logPositionAtNextCut = log.position
-        }
-        checkpointNumber += 1
-        let meta = Meta(
-            server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
-            segmentOffset: 0, replicationID: server.stream.id,
-            replicationOffset: Int64(server.stream.offset))
-        changesAtCut = server.keyspace.dirty
-        checkpointer?.begin(meta)
-    }
-
     /// Between commands: begins, goes on with and ends checkpoints.
     func proceed() {
-        guard let checkpointer else { return }
-        if checkpointer.isRunning {
-            let isMore = checkpointer.step(
-                budgetNanoseconds: PersistenceControl.slice, mayCommit: !(log?.isRotating ?? false))
-            if isMore && !checkpointer.isBlocked { server.waker.wake() }
-            if let outcome = checkpointer.takeResult() { finished(outcome.meta, outcome.result) }
-        } else if checkpointer.isMarking {
-            if checkpointer.mark(budgetNanoseconds: PersistenceControl.slice) || wantsSave {
-                server.waker.wake()
-            }
-        } else if wantsSave {
-            checkpointer.prepare()
-            do throws(StorageError) {
-                if let log, try !log.prepareCut() { return }
-                if !checkpointer.isMarking { try beginCheckpoint() }
-            } catch {
-                wantsSave = false
-                checkpointFailed(error)
-                checkpointEnded()
-            }
-            server.waker.wake()
-        }
-    }
-
-    /// Drives the running checkpoint to its end.
-    func finishCheckpoint() throws(StorageError) {
-        guard let checkpointer, checkpointer.isRunning else { return }
-        try log?.waitForSegment()
-        if let outcome = checkpointer.finishNow() { finished(outcome.meta, outcome.result) }
-        if isWritingAll && wantsSave {
-            try beginCheckpoint()
-            try finishCheckpoint()
-        }
-    }
-
-    func finished(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {
-        let now = wallClockMilliseconds() / 1000
-        switch result {
-        case .success(let commit):
-            lastSaveSucceeded = true
-            isWritingAll = false
-            lockedSince = nil
-            saveFailure = nil
-            lastSaveTime = now
-            lastSaveDuration = max(0, now - saveStarted)
-            saves += 1
-            changesAtLastSave = changesAtCut
-            logSegmentOfSnapshot = meta.segment
-            logPositionAtCut = logPositionAtNextCut
-            isLogPoisoned = false
-            // With no log from here on (segment 0), all segments are history.
-            removeSegments(through: meta.segment == 0 ? .max : meta.segment - 1)
-            logBytesAtLastSave = logBytes
-            server.logger.notice("Background saving terminated with success")
-            if commit.isWALHeld {
-                server.logger.warning(
-                    "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes"
-                )
-            }
-            if let warning = commit.warning { server.logger.warning("\(warning)") }
-        case .failure(let error) where error.reason == .replaced && !isWritingAll:
-            // The save that was asked for goes on with everything, once all keys are marked.
-            server.logger.warning("\(error)")
-            isWritingAll = true
-            wantsSave = true
-            server.waker.wake()
-            return
-        case .failure(let error):
-            checkpointFailed(error)
-            // The handed over keys are to be marked again.
-            server.waker.wake()
-        }
-        checkpointEnded()
+        if case .more? = data?.advance(budgetNanoseconds: PersistenceControl.slice) { server.waker.wake() }
     }
 
     /// A checkpoint failed, or could not begin. What it was to save stays in the log and counts as changed.
     func checkpointFailed(_ error: StorageError) {
         let time = monotonicNanoseconds()
         let isLocked = error.reason == .busy
-        lastSaveSucceeded = false
-        isWritingAll = false
+        var since: UInt64?
+        if case .failed(_, let lockedSince) = lastSave { since = lockedSince }
+        lastSave = .failed("\(error)", lockedSince: isLocked ? since ?? time : nil)
         changesAtFlush = 0
-        saveFailure = "\(error)"
-        lockedSince = isLocked ? lockedSince ?? time : nil
         retryAfter = time + (isLocked ? PersistenceControl.lockRetryDelay : PersistenceControl.retryDelay)
         server.logger.warning("Background saving error: \(error)")
     }
 
-    private func checkpointEnded() {
-        isRewritingLog = false
-        updateGuard()
-        if isSaveScheduled {
-            isSaveScheduled = false
-            requestSave()
-            isRewritingLog = isLogRewriteScheduled
-            isLogRewriteScheduled = false
+    private func checkpointSucceeded(_ outcome: DataDirectory.Outcome, _ commit: SnapshotCommit) {
+        lastSave = .succeeded
+        lastSaveTime = wallClockMilliseconds() / 1000
+        lastSaveDuration = max(0, lastSaveTime - saveStarted)
+        saves += 1
+        changesAtLastSave = outcome.changes
+        logBytesAtLastSave = logBytes
+        server.logger.notice("Background saving terminated with success")
+        if commit.isWALHeld {
+            server.logger.warning(
+                "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes"
+            )
         }
+        if let warning = commit.warning { server.logger.warning("\(warning)") }
     }
 
-    /// The last checkpoint failed, and not only as another program has held the snapshot's lock for a while.
-    var refusesWritesForSave: Bool {
-        if lastSaveSucceeded { return false }
-        guard let lockedSince else { return true }
-        return monotonicNanoseconds() - lockedSince > PersistenceControl.lockPatience
-    }
-
-    private func removeSegments(through number: Int64) {
-        if let log, number != .max {
-            log.removeSegments(through: number)
-        } else if log == nil {
-            let settings = server.config.settings
-            LogWriter.removeInBackground(
-                directory: settings.directory, baseName: settings.appendFileName, through: number)
-            noteDirectory()
-        }
-    }
-
-    /// Has the directory's record say what is here by now, so that files which go missing are noticed.
-    func noteDirectory() {
-        let record = DataRecord(server: serverID, segment: log?.durableSegment ?? 0)
-        if record == noted { return }
-        noted = record
-        let logger = server.logger
-        lock?.writeInBackground(record) { logger.warning("\($0)") }
+    /// The last checkpoint failed only as another program has held the snapshot's lock for a while.
+    func isPatient(_ lockedSince: UInt64?) -> Bool {
+        guard let lockedSince else { return false }
+        return monotonicNanoseconds() - lockedSince <= PersistenceControl.lockPatience
     }
 
     /// `hz` times a second: save points, the log's size, failed attempts.
     func cron() {
         let settings = server.config.settings
         if isSaving || monotonicNanoseconds() < retryAfter { return }
-        if lockedSince != nil { return requestSave() }
+        if case .failed(_, .some) = lastSave { return requestByItself() }
         let changes = unsaved(server.keyspace.dirty)
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {
             server.logger.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
-            return requestSave()
+            return requestByItself()
         }
-        if isRefusingForSave {
-            // Nothing else may ever ask for one, while no write is accepted.
-            return requestSave()
+        switch refusal {
+        // Nothing else may ever ask for one, while no write is accepted.
+        case .saveFailed, .logPoisoned: return requestByItself()
+        case .logFailed, nil: break
         }
-        if isLogPoisoned || log.map({ if case .poisoned = $0.state { true } else { false } }) ?? false {
-            return requestSave()
-        }
+        if isLogPoisoned { return requestByItself() }
         if log != nil && settings.rewritePercentage > 0 && logBytes > settings.rewriteMinimumSize {
-            let snapshot = Int(Snapshot.size(path: snapshotPath) ?? 0)
+            let snapshot = Int(clamping: data?.snapshotSize ?? 0)
             if logBytes / settings.rewritePercentage * 100 > snapshot / 100 * PersistenceControl.logShare {
                 server.logger.notice("The append only file has \(logBytes) bytes. Saving...")
-                requestSave()
+                requestByItself()
             }
         }
     }
+    private func requestByItself() { request(.save) }
+}
+
+// MARK: - What the directory tells
+
+extension PersistenceControl: DataDirectoryClient {
+    /// The end of the turn that is under way, so that the cut comes behind it.
+    func directoryWillCut() {
+        writeTurn()
+        server.stream.forgetSelected()
+        data?.stream.id = server.stream.id
+        saveStarted = wallClockMilliseconds() / 1000
+    }
+
+    func checkpointEnded(_ outcome: DataDirectory.Outcome) {
+        switch outcome.result {
+        case .success(let commit): checkpointSucceeded(outcome, commit)
+        case .failure(let error): checkpointFailed(error)
+        }
+        updateGuard()
+        // One that follows begins; after a failure the handed over keys are to be marked again.
+        if isSaving { saveBegins() } else { server.waker.wake() }
+    }
+
+    func checkpointRestarted(_ reason: StorageError) {
+        server.logger.warning("\(reason)")
+        server.waker.wake()
+    }
+
+    func warn(_ message: String) { server.logger.warning("\(message)") }
+    var warnFromAnyThread: @Sendable (String) -> Void {
+        let logger = server.logger
+        return { logger.warning("\($0)") }
+    }
+
+    // MARK: While it is read
+
+    func importData() throws(StorageError) -> Meta? { try importRedisData() }
+    func loadingBegins(bytes: Int) { expectLoading(bytes: bytes) }
+    func snapshotLoaded(_ meta: Meta) { warnOfNewerRedisData(meta) }
+
+    func replayBegins() {
+        replayer = LogReplayer(server, self)
+        setLogging(false)
+    }
+    func replay(_ arguments: UnsafeBufferPointer<Bytes>) throws(StorageError) { try replayer?.apply(arguments) }
+    func replayEnds() {
+        replayer?.end()
+        replayer = nil
+        if stage == .serving { setLogging(log != nil) }
+    }
+
+    func recovered(_ stream: DataDirectory.Stream) { server.stream.resume(id: stream.id, offset: stream.offset) }
 }

@@ -11,14 +11,14 @@ extension PersistenceControl {
     private static let turnWait: Int32 = 10
 
     func beginLoading() {
-        isLoading = true
+        stage = .loading
         loadingStarted = wallClockMilliseconds() / 1000
         nextTurn = monotonicNanoseconds() + Self.turnInterval
         server.guards.insert(.loading)
     }
 
     func endLoading() {
-        isLoading = false
+        stage = .serving
         nextTurn = .max
         server.guards.remove(.loading)
     }
@@ -67,7 +67,7 @@ extension PersistenceControl {
     func endWhileLoading() -> Never {
         server.jobs.cancelAll(within: Self.cancelWait)
         // Of an import nothing is left, unless the directory is another server's.
-        if lock != nil { NewSnapshot.removeLeftovers(of: snapshotPath, isOurs: true) }
+        if let data, data.isLocked { NewSnapshot.removeLeftovers(of: data.snapshotPath, isOurs: true) }
         leave(0)
     }
     private static let cancelWait: UInt64 = 500_000_000

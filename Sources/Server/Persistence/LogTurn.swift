@@ -11,11 +11,8 @@ extension PersistenceControl: StreamReader {
     }
 
     func receive(_ bytes: Bytes, upTo offset: Int) {
-        guard let log else { return }
-        log.append(bytes)
         // One that pipelines has its replies under way from an earlier turn, and is not counted again.
-        log.endTurn(waiters: max(1, waitersOfTurn))
-        turns.append((log.position, offset))
+        data?.endTurn(bytes, upTo: offset, waiters: max(1, waitersOfTurn))
     }
 
     /// Plugs into the server's hooks. Once, when the data is loaded.
@@ -23,7 +20,7 @@ extension PersistenceControl: StreamReader {
         server.onEndOfTurn = { [unowned self] in
             writeTurn()
             updateAcknowledged()
-            if wantsSave { proceed() }
+            if data?.checkpoint == .requested { proceed() }
         }
         server.onAcknowledge = { [unowned self] in
             writeTurn()
@@ -43,13 +40,17 @@ extension PersistenceControl: StreamReader {
         server.clientsWithReplies = 0
         let isIdle = server.stream.isDelivered
         server.stream.deliver()
-        guard let log else { return }
-        if isIdle || !isLogging { log.endTurn() }
-        if log.durableSegment != noted?.segment { noteDirectory() }
+        guard let data else { return }
+        if isIdle || !isLogging { data.endTurn(Bytes(), upTo: server.stream.offset) }
+        guard let log = data.log else { return }
         // The state is looked at each turn: a command that could not be logged is not acknowledged.
         switch log.state {
-        case .ok: if isRefusingForLog { updateGuard() }
-        case .writeFailed: if !isRefusingForLog { updateGuard() }
+        case .ok:
+            switch refusal {
+            case .logFailed, .logPoisoned: updateGuard()
+            case .saveFailed, nil: break
+            }
+        case .writeFailed(let code): if refusal != .logFailed(code) { updateGuard() }
         case .poisoned(let code):
             if log.policy == .always {
                 server.logger.warning(
@@ -57,10 +58,9 @@ extension PersistenceControl: StreamReader {
                         + "promised any more.")
                 exit(1)
             }
-            if !isLogPoisoned {
-                isLogPoisoned = true
+            if refusal != .logPoisoned {
                 updateGuard()
-                if !isSaving { requestSave() }
+                if !isSaving { request(.save) }
             }
         }
     }
@@ -69,45 +69,19 @@ extension PersistenceControl: StreamReader {
     func updateAcknowledged() {
         answerSyncWaiters()
         server.holdsReads = log?.policy == .always
-        guard let log else {
-            server.acknowledgedOffset = .max
-            return
-        }
-        let safe = log.acknowledged
-        var done = 0
-        while done < turns.count, turns[done].log <= safe {
-            server.acknowledgedOffset = turns[done].propagated
-            done += 1
-        }
-        if done == turns.count && server.stream.isDelivered {
-            server.acknowledgedOffset = server.stream.offset
-        }
-        if done > 0 { turns.removeFirst(done) }
+        server.acknowledgedOffset = data?.acknowledgedOffset ?? .max
     }
 
     /// Whether writes are refused, and with which words. The log says so once, and once that they are accepted again.
     func updateGuard() {
-        let settings = server.config.settings
-        isRefusingForLog = false
-        isRefusingForSave = false
-        let cause: String?
-        if case .writeFailed(let code) = log?.state ?? .ok {
-            isRefusingForLog = true
-            cause = "Errors writing to the AOF file: \(String(cString: strerror(code))) (\(log?.path ?? ""))"
-        } else if isLogPoisoned {
-            cause = "Errors writing to the AOF file: an fsync failed, writes resume after a checkpoint"
-        } else if settings.stopWritesOnSaveError && refusesWritesForSave && !settings.effectiveSavePoints.isEmpty {
-            isRefusingForSave = true
-            cause = CommandError.unableToSave + (saveFailure.map { " (\($0))" } ?? "")
-        } else {
-            cause = nil
-        }
-        if let cause {
-            let text = "MISCONF " + String(cause.map { $0.isNewline ? " " : $0 })
+        refusal = currentRefusal
+        if let refusal {
+            let cause = text(of: refusal)
+            let reply = "MISCONF " + String(cause.map { $0.isNewline ? " " : $0 })
             if !server.guards.contains(.misconfigured) {
                 server.logger.warning("Writes are refused from here on: \(cause)")
             }
-            server.misconfiguration = CommandError(text)
+            server.misconfiguration = CommandError(reply)
             server.guards.insert(.misconfigured)
         } else if server.guards.contains(.misconfigured) {
             server.logger.notice("Writes are accepted again")
@@ -115,50 +89,25 @@ extension PersistenceControl: StreamReader {
         }
     }
 
-    // MARK: appendonly while the server runs
-
-    /// The log begins. Waits for a checkpoint that names it, as SAVE does: what is acknowledged from here on must not hang
-    /// on a snapshot that does not know of the log.
-    func startLog() throws(StorageError) {
-        let wake = { @Sendable [waker = server.waker] in waker.wake() }
-        let new = makeLog(wake)
-        try finishCheckpoint()
-        LogWriter.waitForRemovals()
-        // Segments of an earlier log may be all that holds some data, until a checkpoint does.
-        if try LogReader.owner(directory: new.directory, baseName: new.baseName) != nil { try saveNow() }
-        LogWriter.removeSegments(directory: new.directory, baseName: new.baseName, through: .max)
-        try new.openSegment(1, previous: SegmentEnd())
-        try noteNow(1)
-        log = new
-        logPositionAtCut = 0
-        turns = []
-        setLogging(true)
-        do throws(StorageError) {
-            try saveNow()
-        } catch {
-            setLogging(false)
-            log = nil
-            server.acknowledgedOffset = .max
-            throw error
+    private var currentRefusal: Refusal? {
+        switch log?.state ?? .ok {
+        case .writeFailed(let code): return .logFailed(code)
+        case .poisoned: return .logPoisoned
+        case .ok: break
         }
+        let settings = server.config.settings
+        guard settings.stopWritesOnSaveError, !settings.effectiveSavePoints.isEmpty,
+            case .failed(let cause, let lockedSince) = lastSave, !isPatient(lockedSince)
+        else { return nil }
+        return .saveFailed(cause)
     }
 
-    private func saveNow() throws(StorageError) {
-        try beginCheckpoint()
-        try finishCheckpoint()
-        if !lastSaveSucceeded {
-            throw StorageError(file: snapshotPath, message: "the checkpoint failed: see the log")
+    private func text(of refusal: Refusal) -> String {
+        switch refusal {
+        case .logFailed(let code):
+            "Errors writing to the AOF file: \(String(cString: strerror(code))) (\(log?.path ?? ""))"
+        case .logPoisoned: "Errors writing to the AOF file: an fsync failed, writes resume after a checkpoint"
+        case .saveFailed(let cause): CommandError.unableToSave + " (\(cause))"
         }
-    }
-
-    /// The log ends here. Its segments go when a checkpoint has what they hold.
-    func stopLog() throws(StorageError) {
-        writeTurn()
-        try log?.flush()
-        setLogging(false)
-        log = nil
-        turns = []
-        server.acknowledgedOffset = .max
-        if isSaving { isSaveScheduled = true } else { requestSave() }
     }
 }

@@ -8,19 +8,20 @@ extension PersistenceControl {
     }
 
     /// Imports what redis-server has left in the data directory, into the empty keyspace and a snapshot that is put in
-    /// place when all is in it and durable: a crash before that begins again. `hasLog`: there is a log of our own, so
-    /// that nothing of Redis's counts. nil where there is nothing. Redis's files are not touched.
-    func importRedisData(hasLog: Bool) throws(StorageError) -> Meta? {
-        if hasLog { return nil }
+    /// place when all is in it and durable: a crash before that begins again. nil where there is nothing. Redis's files are
+    /// not touched.
+    func importRedisData() throws(StorageError) -> Meta? {
+        guard let data else { return nil }
+        let snapshotPath = data.snapshotPath
         let source = try redisData()
-        if let files = source.aof { return try importAOF(files, beside: source.rdb) }
+        if let files = source.aof { return try importAOF(files, beside: source.rdb, data) }
         guard let path = source.rdb else { return nil }
         server.logger.notice("Importing \(path) into \(snapshotPath)")
         let now = wallClockMilliseconds()
         let meta = try NewSnapshot.make(snapshotPath, overwrite: true) { (temporary) throws(StorageError) in
             let summary = try importRDB(path, at: temporary, dropExpiredAt: now)
             for line in summary.mendings { server.logger.warning("\(path): \(line)") }
-            return try loadSnapshot(from: temporary)
+            return try data.loadSnapshot(from: temporary)
         }
         server.logger.notice("Imported \(server.keyspace.count) keys; \(path) is not needed any more")
         return meta
@@ -97,13 +98,15 @@ extension PersistenceControl {
 
     // MARK: - Append-only files
 
-    private func importAOF(_ files: AOFFiles, beside rdb: String?) throws(StorageError) -> Meta {
+    private func importAOF(
+        _ files: AOFFiles, beside rdb: String?, _ data: DataDirectory
+    ) throws(StorageError) -> Meta {
+        let snapshotPath = data.snapshotPath
         let names = files.paths.joined(separator: ", ")
         server.logger.notice("Importing \(names) into \(snapshotPath)")
         let (meta, commands) = try NewSnapshot.make(snapshotPath, overwrite: true) {
-            (temporary) throws(StorageError) in try buildFromAOF(files, rdb, temporary)
+            (temporary) throws(StorageError) in try buildFromAOF(files, rdb, temporary, data)
         }
-        checkpointNumber = meta.checkpoint
         if let rdb, server.config.settings.appendOnlyChoice == true {
             server.logger.notice("\(rdb) is not imported: with `appendonly yes`, the append-only files are the data")
         }
@@ -113,24 +116,23 @@ extension PersistenceControl {
     }
 
     private func buildFromAOF(
-        _ files: AOFFiles, _ rdb: String?, _ temporary: String
+        _ files: AOFFiles, _ rdb: String?, _ temporary: String, _ data: DataDirectory
     ) throws(StorageError) -> (Meta, commands: Int) {
-        serverID = PersistenceControl.makeServerID()
         var commandsAt: Int64 = 0
         var base: Meta?
         if try AOFReader.beginsWithRDB(files.paths[0]) {
             // Keys that have expired stay: commands that follow may depend on them.
             let summary = try importRDB(files.paths[0], at: temporary, dropExpiredAt: nil, hasTail: true)
             for line in summary.mendings { server.logger.warning("\(files.paths[0]): \(line)") }
-            base = try loadSnapshot(from: temporary)
+            base = try data.loadSnapshot(from: temporary)
             commandsAt = summary.endOffset
         }
         expectLoading(bytes: Int(clamping: files.bytes))
         let logger = server.logger
         let replay = AOFReplay(server, self)
-        isReplaying = true
+        replayer = replay.replayer
         defer {
-            isReplaying = false
+            replayer = nil
             replay.end()
         }
         for (index, path) in files.paths.enumerated() {
@@ -148,11 +150,11 @@ extension PersistenceControl {
         if let base, replay.commands == 0 { return (base, 0) }
         let functions = try replay.functions(in: base == nil ? nil : temporary)
         let meta = Meta(
-            server: serverID, checkpoint: checkpointNumber + 1, savedAtMs: wallClockMilliseconds(), segment: 0,
+            server: base?.server ?? DataDirectory.makeServerID(), checkpoint: (base?.checkpoint ?? 0) + 1,
+            savedAtMs: wallClockMilliseconds(), segment: 0,
             segmentOffset: 0, replicationID: server.stream.id,
             replicationOffset: Int64(server.stream.offset))
         try OfflineCheckpoint.write(server.keyspace, to: temporary, meta, functions: functions)
-        logSegmentOfSnapshot = 0
         return (meta, replay.commands)
     }
 
@@ -162,6 +164,7 @@ extension PersistenceControl {
     func warnOfNewerRedisData(_ meta: Meta) {
         let settings = server.config.settings
         let directory = settings.directory
+        let snapshotPath = data?.snapshotPath ?? ""
         let folder = directory + "/" + settings.appendDirectoryName
         for path in [
             directory + "/" + settings.dbFileName, directory + "/" + settings.appendFileName,

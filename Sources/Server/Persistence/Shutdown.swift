@@ -16,7 +16,7 @@ extension PersistenceControl {
         var isClean = true
         writeTurn()
         do throws(StorageError) {
-            try log?.flush()
+            try data?.sync()
         } catch {
             isClean = false
             server.logger.warning("\(error)")
@@ -24,10 +24,7 @@ extension PersistenceControl {
         if saves {
             server.logger.notice("Saving the final snapshot before exiting.")
             do throws(CommandError) { try save() } catch { isClean = false }
-            if isClean && log != nil {
-                LogWriter.removeSegments(
-                    directory: settings.directory, baseName: settings.appendFileName, through: logSegmentOfSnapshot - 1)
-            }
+            if isClean { data?.removeOldSegments() }
         }
         if !isClean && !options.contains(.force) {
             server.logger.warning("Error trying to save the data, can't exit.")

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Redis's append-only files in a data directory: one file up to Redis 6, a folder with a manifest from Redis 7 on. They
 /// are only read.
 public struct AOFFiles: Sendable {
@@ -14,51 +12,52 @@ public struct AOFFiles: Sendable {
     /// the single file where there is no manifest or the manifest names just that file, which was not moved yet. nil where there is
     /// no data in any. Throws where files are missing, or are there and no manifest says what they are.
     public static func find(
-        directory: String, folder: String, baseName: String
+        directory: String, folder: String, baseName: String, files: any FileSystem = Host.real.files
     ) throws(StorageError) -> AOFFiles? {
         let folder = directory + "/" + folder
         let single = directory + "/" + baseName
         let manifestPath = folder + "/" + baseName + ".manifest"
-        guard FileFacts.of(manifestPath) != nil else {
-            if let facts = FileFacts.of(single), facts.size > 0 { return try AOFFiles([single], facts) }
-            try refuseWithoutManifest(folder, baseName)
+        guard files.facts(manifestPath) != nil else {
+            if let facts = files.facts(single), facts.size > 0 {
+                return AOFFiles(paths: [single], bytes: facts.size, modified: facts.modified)
+            }
+            try refuseWithoutManifest(folder, baseName, files)
             return nil
         }
-        let map = try MappedFile(manifestPath)
+        let map = try MappedFile(manifestPath, files)
         defer { map.unmap() }
         let manifest = try AOFManifest(map.bytes, path: manifestPath)
         let names = ([manifest.base].compactMap { $0 } + manifest.increments).map(\.name)
-        if names == [baseName], FileFacts.of(folder + "/" + baseName) == nil, let facts = FileFacts.of(single) {
-            return try AOFFiles([single], facts)
+        if names == [baseName], files.facts(folder + "/" + baseName) == nil, let facts = files.facts(single) {
+            return AOFFiles(paths: [single], bytes: facts.size, modified: facts.modified)
         }
-        var total: FileFacts?
+        var size: Int64 = 0
+        var modified = Int64.min
         for name in names {
-            guard let facts = FileFacts.of(folder + "/" + name) else {
+            guard let facts = files.facts(folder + "/" + name) else {
                 throw StorageError(
                     file: folder + "/" + name,
                     message: "the manifest of Redis's append-only files names this one, which is missing: put it back, "
                         + "or move the folder away to start without its data")
             }
-            total = total?.adding(facts) ?? facts
+            size &+= facts.size
+            modified = max(modified, facts.modified)
         }
-        guard let total, total.size > 0 else { return nil }
-        return try AOFFiles(names.map { folder + "/" + $0 }, total)
+        if size <= 0 { return nil }
+        return AOFFiles(paths: names.map { folder + "/" + $0 }, bytes: size, modified: modified)
     }
 
-    private init(_ paths: [String], _ facts: FileFacts) throws(StorageError) {
+    private init(paths: [String], bytes: Int64, modified: Int64) {
         self.paths = paths
-        bytes = facts.size
-        modified = facts.modified
+        self.bytes = bytes
+        self.modified = modified
     }
 
     /// Files with data that no manifest of the name wanted explains would be passed over.
-    private static func refuseWithoutManifest(_ folder: String, _ baseName: String) throws(StorageError) {
-        guard let stream = opendir(folder) else { return }
-        defer { closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
+    private static func refuseWithoutManifest(
+        _ folder: String, _ baseName: String, _ files: any FileSystem
+    ) throws(StorageError) {
+        for name in (try? files.names(in: folder)) ?? [] {
             if name.hasSuffix(".manifest") {
                 throw StorageError(
                     file: folder + "/" + name,
@@ -67,7 +66,7 @@ public struct AOFFiles: Sendable {
                         + "start without their data")
             }
             let isPart = [".base.rdb", ".base.aof", ".incr.aof"].contains { name.hasSuffix($0) }
-            if isPart, let facts = FileFacts.of(folder + "/" + name), facts.size > 0 {
+            if isPart, let facts = files.facts(folder + "/" + name), facts.size > 0 {
                 throw StorageError(
                     file: folder + "/" + name,
                     message: "this is one of Redis's append-only files, and the manifest that says how they belong "

@@ -7,17 +7,24 @@ public struct AOFReader {
     let isLast: Bool
     /// `aof-load-truncated`.
     let mayLeaveOutTail: Bool
+    private let files: any FileSystem
     let warn: (String) -> Void
 
-    public init(path: String, isLast: Bool, mayLeaveOutTail: Bool, warn: @escaping (String) -> Void) {
+    public init(
+        path: String, isLast: Bool, mayLeaveOutTail: Bool, files: any FileSystem = Host.real.files,
+        warn: @escaping (String) -> Void
+    ) {
         self.path = path
         self.isLast = isLast
         self.mayLeaveOutTail = mayLeaveOutTail
+        self.files = files
         self.warn = warn
     }
 
     /// Whether the file begins with an RDB; its commands follow at `RDBSummary.endOffset`.
-    public static func beginsWithRDB(_ path: String) throws(StorageError) -> Bool { try RDBInput.isRDB(path) }
+    public static func beginsWithRDB(
+        _ path: String, files: any FileSystem = Host.real.files
+    ) throws(StorageError) -> Bool { try RDBInput.isRDB(path, files) }
 
     /// Calls `apply` with each command from `start` on, its arguments valid during the call, and its offset; a
     /// transaction comes when its EXEC has been read, without MULTI and EXEC. The file is not changed: an unfinished
@@ -26,7 +33,7 @@ public struct AOFReader {
     public func read(
         from start: Int64, apply: (UnsafeBufferPointer<Bytes>, Int64) throws(StorageError) -> Void
     ) throws(StorageError) {
-        let map = try MappedFile(path)
+        let map = try MappedFile(path, files)
         defer { map.unmap() }
         guard start <= Int64(map.bytes.count) else { throw StorageError(file: path, message: "became shorter") }
         var parser = AOFParser(bytes: map.bytes, offset: Int(start))

@@ -135,4 +135,4 @@ public func startThread(named name: String, isYielding: Bool = false, _ body: @e
 /// loop, which has work by now, that goes first. Else the loop may wait for the end of a slice of some ms.
 func giveWay() { sched_yield() }
 
-func sleepMilliseconds(_ milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
+func sleepMicroseconds(_ microseconds: UInt32) { usleep(microseconds) }

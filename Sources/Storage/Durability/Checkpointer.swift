@@ -6,13 +6,26 @@ import Synchronization
 /// over, then `takeResult` after the wake-up. It never waits for the thread, but in `finishNow`.
 public final class Checkpointer {
     private let keyspace: Keyspace
-    private let path: String
+    private let threads: any Threads
     private let shared: Shared
-    private var handover: Handover?
-    private var meta: Meta?
-    private var isHandingOver = false
-    /// All is handed over, and `mayCommit` is waited for.
-    private var isComplete = false
+    private var state = State.idle
+
+    private enum State {
+        case idle
+        /// Behind the cut, before all is handed over.
+        case handingOver(Handover, Meta)
+        /// All is handed over, and the permission to commit is waited for.
+        case complete(Handover, Meta)
+        /// The writer has the last word.
+        case committing(Handover, Meta)
+
+        var handover: Handover? {
+            switch self {
+            case .idle: nil
+            case .handingOver(let handover, _), .complete(let handover, _), .committing(let handover, _): handover
+            }
+        }
+    }
 
     /// Batches that may wait for the writer before slices pause, of 256 KB each: bounds the memory of a checkpoint.
     private static var maxBacklog: Int { StructureSizes.size(48, small: 2) }
@@ -32,15 +45,22 @@ public final class Checkpointer {
         case begin(SnapshotIdentity?, whole: Bool)
         case batch(RowBatch)
         case commit(Meta)
+        /// In the place of the commit.
+        case fail(StorageError)
+        case release
     }
 
     /// `wake` is called on the writer's thread when a result is there to take.
-    public init(keyspace: Keyspace, path: String, wake: @escaping @Sendable () -> Void) {
+    public init(
+        keyspace: Keyspace, path: String, host: Host = .real, wake: @escaping @Sendable () -> Void
+    ) {
         self.keyspace = keyspace
-        self.path = path
+        threads = host.threads
         let shared = Shared(wake: wake)
         self.shared = shared
-        startThread(named: "snapshot", isYielding: true) { Checkpointer.run(shared, path) }
+        host.threads.serve(shared.mailbox, named: "snapshot", isYielding: true) { [files = host.files] in
+            Checkpointer.writer(shared, SnapshotGuard(path: path, files))
+        }
     }
     deinit { shared.mailbox.close() }
 
@@ -48,10 +68,16 @@ public final class Checkpointer {
     /// program holds it, and for a file that is no snapshot of ours.
     public func lock() throws(StorageError) {
         shared.mailbox.send(.lock)
-        if let failure = shared.locked.receive() ?? nil { throw failure }
+        if let failure = threads.receive(shared.locked) ?? nil { throw failure }
     }
 
-    public var isRunning: Bool { handover != nil }
+    /// Closes the snapshot and lets go of its lock; waits for the thread. None may be running.
+    public func release() {
+        shared.mailbox.send(.release)
+        _ = threads.receive(shared.locked)
+    }
+
+    public var isRunning: Bool { state.handover != nil }
     /// After a failed checkpoint its keys, or all, are marked as changed again: `mark` goes on with it, and none should begin
     /// before it is done.
     public var isMarking: Bool { keyspace.marking != nil }
@@ -63,7 +89,7 @@ public final class Checkpointer {
     /// Marks for about `budgetNanoseconds`. True while there is more to do.
     public func mark(budgetNanoseconds: UInt64) -> Bool { keyspace.mark(budgetNanoseconds: budgetNanoseconds) }
     /// `Keyspace.writes` at the running checkpoint's cut.
-    public var writesAtCut: Int? { handover?.writesAtCut }
+    public var writesAtCut: Int? { state.handover?.writesAtCut }
 
     /// The cut: from here on the checkpoint's state is fixed. None may be running. `meta` says where to replay from.
     public func begin(_ meta: Meta) {
@@ -73,37 +99,47 @@ public final class Checkpointer {
         let isWhole = keyspace.isAllMarked || keyspace.snapshot == nil
         mailbox.send(.begin(keyspace.snapshot, whole: isWhole))
         let empty = shared.empty
-        handover = Handover(
+        let handover = Handover(
             keyspace, isWhole: isWhole, sink: RowSink(send: { mailbox.send(.batch($0)) }, empty: { empty.poll() }))
-        self.meta = meta
-        isHandingOver = true
-        isComplete = false
+        state = .handingOver(handover, meta)
     }
 
     /// The writer has as much as may wait for it: `step` does nothing until `wake` is called.
     public var isBlocked: Bool { shared.mailbox.count > Checkpointer.maxBacklog }
 
-    /// Hands over for about `budgetNanoseconds`, and lets the writer commit once all is handed over and `mayCommit`:
-    /// the log's segment that `meta` names must be there before. True while there is work to do here.
+    /// Whether what the commit hangs on is there: the log's segment that `meta` names.
+    public enum Permission: Sendable {
+        /// Not yet.
+        case pending
+        case granted
+        /// It will not be: the checkpoint fails with this.
+        case refused(StorageError)
+    }
+
+    /// Hands over for about `budgetNanoseconds`, and lets the writer commit once all is handed over and that is permitted.
+    /// True while there is work to do here.
     @discardableResult
-    public func step(budgetNanoseconds: UInt64, mayCommit: Bool = true) -> Bool {
-        guard isHandingOver, let handover, let meta else { return false }
-        if !isComplete {
-            if isBlocked { return true }
-            isComplete = handover.step(budgetNanoseconds: budgetNanoseconds)
+    public func step(budgetNanoseconds: UInt64, commit permission: Permission = .granted) -> Bool {
+        if case .handingOver(let handover, let meta) = state {
+            if isBlocked || !handover.step(budgetNanoseconds: budgetNanoseconds) { return true }
+            state = .complete(handover, meta)
         }
-        if isComplete && mayCommit {
-            isHandingOver = false
-            shared.mailbox.send(.commit(meta))
+        if case .complete(let handover, let meta) = state {
+            switch permission {
+            case .pending: return false
+            case .granted: shared.mailbox.send(.commit(meta))
+            case .refused(let error): shared.mailbox.send(.fail(error))
+            }
+            state = .committing(handover, meta)
         }
-        return isHandingOver && !isComplete
+        return false
     }
 
     /// The result of the running checkpoint, once there is one; none is running then any more. After a failure
     /// everything that was handed over counts as changed again, once `mark` has been through with it. After one with the
     /// reason `.replaced` every key does: the next checkpoint writes all of them, into a new file or the emptied one.
     public func takeResult() -> (meta: Meta, result: Result<SnapshotCommit, StorageError>)? {
-        guard let handover, let meta, !isHandingOver else { return nil }
+        guard case .committing(let handover, let meta) = state else { return nil }
         let taken = shared.result.withLock { result in
             defer { result = nil }
             return result
@@ -120,32 +156,26 @@ public final class Checkpointer {
             handover.finish(committed: false)
             if error.reason == .replaced { keyspace.markAll() }
         }
-        self.handover = nil
-        self.meta = nil
+        state = .idle
         return (meta, taken)
     }
 
     /// Drives the running checkpoint to its end, waiting as long as it takes: for SAVE and shutdown, when the log's segment
     /// is there.
     public func finishNow() -> (meta: Meta, result: Result<SnapshotCommit, StorageError>)? {
-        guard isRunning else { return nil }
-        while true {
-            if isHandingOver {
-                if step(budgetNanoseconds: 100_000_000), isBlocked { sleepMilliseconds(1) }
-            } else if let result = takeResult() {
-                return result
-            } else {
-                sleepMilliseconds(1)
-            }
+        while isRunning {
+            let isMore = step(budgetNanoseconds: 100_000_000)
+            if let result = takeResult() { return result }
+            if !isMore || isBlocked { threads.pause(microseconds: 1000) }
         }
+        return nil
     }
 
     // MARK: The writer's thread
 
-    private static func run(_ shared: Shared, _ path: String) {
-        let snapshot = SnapshotGuard(path: path)
+    private static func writer(_ shared: Shared, _ snapshot: SnapshotGuard) -> (Message) -> Void {
         var failure: StorageError?
-        while let message = shared.mailbox.receive() {
+        return { message in
             do throws(StorageError) {
                 switch message {
                 case .lock:
@@ -154,7 +184,7 @@ public final class Checkpointer {
                 case .begin(let known, let whole):
                     try snapshot.begin(known, whole: whole)
                 case .batch(let batch):
-                    if failure != nil { continue }
+                    if failure != nil { return }
                     try snapshot.apply(batch)
                     batch.removeAll()
                     shared.empty.send(batch)
@@ -162,6 +192,10 @@ public final class Checkpointer {
                 case .commit(let meta):
                     if let error = failure { throw error }
                     report(.success(try snapshot.commit(meta)), shared)
+                case .fail(let error): throw failure ?? error
+                case .release:
+                    snapshot.close()
+                    shared.locked.send(nil)
                 }
             } catch {
                 if failure == nil { snapshot.failed(error) }
@@ -170,10 +204,10 @@ public final class Checkpointer {
                 case .lock:
                     failure = nil
                     shared.locked.send(error)
-                case .commit:
+                case .commit, .fail:
                     failure = nil
                     report(.failure(error), shared)
-                case .begin, .batch: break
+                case .begin, .batch, .release: break
                 }
             }
         }

@@ -4,10 +4,11 @@ public enum OfflineCheckpoint {
     /// makes it durable but for its name. The keyspace then counts as saved by it. After a throw the file is to be thrown
     /// away. O(keyspace).
     public static func write(
-        _ keyspace: Keyspace, to path: String, _ meta: Meta, functions: [FunctionLibrary.Text]
+        _ keyspace: Keyspace, to path: String, _ meta: Meta, functions: [FunctionLibrary.Text],
+        files: any FileSystem = Host.real.files
     ) throws(StorageError) {
-        OutputFile.removeDatabase(path)
-        let writer = try WholeSnapshotWriter(path: path)
+        OutputFile.removeDatabase(path, files)
+        let writer = try WholeSnapshotWriter(path: path, files)
         for (name, code) in functions {
             let text = OutputBuffer(capacity: name.count + code.count)
             for byte in name { text.append(byte: byte) }

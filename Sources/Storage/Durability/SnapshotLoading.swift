@@ -19,12 +19,13 @@ public enum SnapshotLoading {
     /// `progress` is told, as rows come and each few milliseconds while none do, how many bytes of rows came since the
     /// last time. O(n).
     public static func load(
-        _ path: String, into keyspace: Keyspace, progress: (Int) -> Void = { _ in }
+        _ path: String, into keyspace: Keyspace, files: any FileSystem = Host.real.files,
+        progress: (Int) -> Void = { _ in }
     ) throws(StorageError) -> Meta {
         let filled = Mailbox<Message>()
         let empty = Mailbox<RowBatch>()
         for _ in 0..<readAhead { empty.send(RowBatch(capacity: RowBatch.targetSize + 4096)) }
-        startThread(named: "reader") { read(path, filled, empty) }
+        startThread(named: "reader") { read(path, files, filled, empty) }
         // Whatever happens here, the reader must not wait for batches for ever.
         defer { empty.close() }
 
@@ -64,25 +65,31 @@ public enum SnapshotLoading {
 
     /// What the last checkpoint wrote down, but not more than the file can hold: memory is taken for it before a row is
     /// read.
-    private static func expectedKeys(_ meta: Meta, _ path: String) -> Int {
+    private static func expectedKeys(_ meta: Meta, _ size: Int64) -> Int {
         let tables = [SnapshotTable.strings] + CollectionTables.all.map(\.owners)
         let claimed = tables.reduce(0) { $0 &+ max(0, meta.rowCounts[$1]) }
-        return Int(max(0, min(claimed, (Snapshot.fileSize(path) ?? 0) / smallestRow)))
+        return Int(max(0, min(claimed, size / smallestRow)))
     }
     /// Bytes that a key takes in the file at least.
     private static let smallestRow: Int64 = 8
 
-    private static func read(_ path: String, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>) {
+    private static func read(
+        _ path: String, _ files: any FileSystem, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>
+    ) {
         struct Abandoned: Error {}
-        do {
-            let reader = try SnapshotReader(path: path)
-            filled.send(.opened(keys: expectedKeys(reader.meta, path)))
+        /// When it returns, the file is closed.
+        func readAll() throws -> Meta {
+            let reader = try SnapshotReader(path: path, files: files)
+            filled.send(.opened(keys: expectedKeys(reader.meta, files.size(path) ?? 0)))
             try reader.readExchanging { batch in
                 filled.send(.batch(batch))
                 guard let next = empty.receive() else { throw Abandoned() }
                 return next
             }
-            filled.send(.done(reader.meta))
+            return reader.meta
+        }
+        do {
+            filled.send(.done(try readAll()))
         } catch let error as StorageError {
             filled.send(.failed(error))
         } catch {

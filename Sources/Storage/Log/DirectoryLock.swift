@@ -1,5 +1,3 @@
-import Glibc
-
 /// What a directory is known to have held, durably: so that files which went missing are noticed.
 public struct DataRecord: Sendable, Equatable {
     public let server: String
@@ -33,8 +31,9 @@ public struct DataRecord: Sendable, Equatable {
 /// One server a directory: a lock on a file of our own, held until the process ends. The file also tells what the
 /// directory held; without it, as in a restored backup, whatever is there is taken for all that was.
 public final class DirectoryLock: Sendable {
-    private let descriptor: Int32
+    private let file: OpenFile
     private let path: String
+    private let host: Host
     /// What the file said when it was opened; nil when it said nothing.
     public let record: DataRecord?
 
@@ -45,42 +44,41 @@ public final class DirectoryLock: Sendable {
     static func path(_ directory: String) -> String { directory + "/swiftlet.lock" }
 
     /// Throws when another process holds the lock.
-    public init(directory: String) throws(StorageError) {
+    public init(directory: String, _ host: Host = .real) throws(StorageError) {
+        self.host = host
         path = DirectoryLock.path(directory)
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        if descriptor < 0 { throw .system(path, "cannot open the lock file") }
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            let code = errno
-            close(descriptor)
-            if code == EWOULDBLOCK {
+        let files = host.files
+        file = try files.open(path, .readWriteCreate, or: "cannot open the lock file")
+        do throws(FileError) {
+            try files.lock(file, .exclusive)
+        } catch {
+            files.close(file)
+            if error.isLockedElsewhere {
                 throw StorageError(file: path, message: "another server uses this directory: give each its own `dir`")
             }
-            throw .system(path, "cannot lock", code: code)
+            throw .system(path, "cannot lock", error)
         }
-        let (found, count) = DirectoryLock.read(descriptor)
-        record = found
-        isUnreadable = found == nil && count != 0
-    }
-    deinit { close(descriptor) }
-
-    private static func read(_ descriptor: Int32) -> (DataRecord?, Int) {
-        withUnsafeTemporaryAllocation(byteCount: DataRecord.size + 1, alignment: 1) { buffer in
-            guard let base = buffer.baseAddress else { return (nil, -1) }
-            let count = pread(descriptor, base, DataRecord.size + 1, 0)
-            return (count > 0 ? DataRecord(text: Bytes(base, count)) : nil, count)
+        let text = files.head(file, DataRecord.size + 1)
+        record = text?.withUnsafeBytes { text in
+            text.baseAddress.flatMap { DataRecord(text: Bytes($0, text.count)) }
         }
+        isUnreadable = record == nil && text?.isEmpty != true
     }
+    deinit { host.files.close(file) }
 
     /// Replaces the record, durably. Waits for the disk.
     public func write(_ record: DataRecord) throws(StorageError) {
         let text = record.text
-        if pwrite(descriptor, text.base, text.count, 0) != text.count || fdatasync(descriptor) != 0 {
-            throw .system(path, "cannot write what the directory holds", code: lastError())
+        do throws(FileError) {
+            try host.files.writeAll(file, text.bytes, at: 0)
+            try host.files.sync(file, .data)
+        } catch {
+            throw .system(path, "cannot write what the directory holds", error)
         }
     }
     /// The same on a thread in the background. A failure leaves the record as it was: then less is noticed.
     public func writeInBackground(_ record: DataRecord, onFailure: @escaping @Sendable (StorageError) -> Void) {
-        BackgroundFiles.shared.run { [self] in
+        host.background.run { [self] in
             do throws(StorageError) { try write(record) } catch { onFailure(error) }
         }
     }

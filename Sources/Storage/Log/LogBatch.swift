@@ -1,32 +1,4 @@
-import Glibc
-
-// Invariant of this file: a file is mapped read-only until `unmap`; a batch's arguments lie in the map.
-
-/// A file's bytes, mapped.
-struct MappedFile {
-    let bytes: Bytes
-
-    init(_ path: String) throws(StorageError) {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        if file < 0 { throw .system(path, "cannot open") }
-        defer { close(file) }
-        var info = stat()
-        if fstat(file, &info) != 0 { throw .system(path, "cannot read its size") }
-        if info.st_size == 0 {
-            bytes = Bytes()
-            return
-        }
-        let size = Int(info.st_size)
-        guard let map = mmap(nil, size, PROT_READ, MAP_PRIVATE, file, 0), map != MAP_FAILED else {
-            throw .system(path, "cannot map")
-        }
-        madvise(map, size, MADV_SEQUENTIAL)
-        bytes = Bytes(map, size)
-    }
-    func unmap() {
-        if !bytes.isEmpty { munmap(UnsafeMutableRawPointer(mutating: bytes.base), bytes.count) }
-    }
-}
+// Invariant of this file: a batch's arguments lie in the map of the segment that is being read.
 
 /// The commands of a batch, until its check has been seen.
 struct LogBatch {

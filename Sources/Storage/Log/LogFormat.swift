@@ -125,17 +125,14 @@ enum LogFormat {
     }
 
     /// Numbers of the segments in `directory`, ascending.
-    static func segments(directory: String, base: String) throws(StorageError) -> [Int64] {
-        guard let stream = opendir(directory) else { throw .system(directory, "cannot read the directory") }
-        defer { closedir(stream) }
-        var found: [Int64] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if let number = segmentNumber(name, base: base) { found.append(number) }
+    static func segments(
+        directory: String, base: String, _ files: any FileSystem
+    ) throws(StorageError) -> [Int64] {
+        do throws(FileError) {
+            return try files.names(in: directory).compactMap { segmentNumber($0, base: base) }.sorted()
+        } catch {
+            throw .system(directory, "cannot read the directory", error)
         }
-        return found.sorted()
     }
 }
 

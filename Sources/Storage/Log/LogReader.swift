@@ -1,11 +1,13 @@
-import Glibc
-
 /// What reading the log found.
 public struct RecoveredLog: Sendable {
     /// The last segment, where it ends, and what was replayed.
     public var segment: Int64
     public var end: SegmentEnd
     public var commands = 0
+    /// The first segment that was read.
+    var first: Int64 = 0
+    /// Bytes of what was replayed as it was propagated: the log's own records do not count.
+    public var propagatedBytes = 0
     /// No segment at all was there.
     public var isEmpty = false
     /// How the last segment's batches check themselves: it goes on like that.
@@ -22,28 +24,30 @@ public struct LogReader {
     /// The last segment that is known to have been whole on disk with all before it, from the directory's record; nil:
     /// there is no record, as in a restored backup.
     let durable: Int64?
+    private let files: any FileSystem
     let warn: (String) -> Void
 
     public init(
         directory: String, baseName: String, server: String, mayCutTail: Bool = true, durable: Int64? = nil,
-        warn: @escaping (String) -> Void
+        files: any FileSystem = Host.real.files, warn: @escaping (String) -> Void
     ) {
         self.directory = directory
         self.baseName = baseName
         self.server = server
         self.mayCutTail = mayCutTail
         self.durable = durable
+        self.files = files
         self.warn = warn
     }
 
     /// The server that the first readable segment header names; nil when there is no log, or only a file that was
     /// being made when the server stopped. Throws where a log has no header that can be read: that is not none.
-    public static func owner(directory: String, baseName: String) throws(StorageError) -> (
-        server: String, first: Int64
-    )? {
-        for number in try LogFormat.segments(directory: directory, base: baseName) {
+    public static func owner(
+        directory: String, baseName: String, files: any FileSystem = Host.real.files
+    ) throws(StorageError) -> (server: String, first: Int64)? {
+        for number in try LogFormat.segments(directory: directory, base: baseName, files) {
             let path = directory + "/" + LogFormat.fileName(baseName, number)
-            let map = try MappedFile(path)
+            let map = try MappedFile(path, files)
             defer { map.unmap() }
             var parser = LogParser(bytes: map.bytes)
             if parser.next() == .command, parser.arguments.count == 2,
@@ -69,23 +73,24 @@ public struct LogReader {
         from first: Int64, through last: Int64 = .max,
         apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
     ) throws(StorageError) -> RecoveredLog {
-        var numbers = try LogFormat.segments(directory: directory, base: baseName).filter { $0 >= first && $0 <= last }
+        var numbers = try LogFormat.segments(directory: directory, base: baseName, files)
+            .filter { $0 >= first && $0 <= last }
         while let last = numbers.last, numbers.count > 1 || last > first, try discardUnfinished(last) {
             numbers.removeLast()
         }
-        var result = RecoveredLog(segment: first, end: SegmentEnd())
+        var result = RecoveredLog(segment: first, end: SegmentEnd(), first: first)
         if numbers.isEmpty {
             result.isEmpty = true
             return result
         }
         try checkNumbers(numbers, first)
         for (index, number) in numbers.enumerated() {
-            let map = try MappedFile(path(number))
+            let map = try MappedFile(path(number), files)
             defer { map.unmap() }
             var segment = SegmentReading(path: path(number), number: number, bytes: map.bytes)
             let previous = index == 0 ? nil : result
             let later = numbers[(index + 1)...]
-            switch try read(&segment, previous, &result.commands, apply) {
+            switch try read(&segment, previous, &result, apply) {
             case .whole: break
             case .torn(let offset):
                 guard later.isEmpty || isUnproven(later.startIndex, numbers) else {
@@ -108,13 +113,8 @@ public struct LogReader {
 
     /// Bytes of the segments from `first` on; 0 where that cannot be found out.
     public func size(from first: Int64) -> Int {
-        guard let numbers = try? LogFormat.segments(directory: directory, base: baseName) else { return 0 }
-        var sum = 0
-        for number in numbers where number >= first {
-            var information = stat()
-            if stat(path(number), &information) == 0 { sum += Int(information.st_size) }
-        }
-        return sum
+        guard let numbers = try? LogFormat.segments(directory: directory, base: baseName, files) else { return 0 }
+        return numbers.reduce(0) { $1 < first ? $0 : $0 + Int(clamping: files.size(path($1)) ?? 0) }
     }
 
     private func path(_ number: Int64) -> String { directory + "/" + LogFormat.fileName(baseName, number) }
@@ -144,7 +144,7 @@ public struct LogReader {
 
     /// A crash while a segment was made leaves an empty file or part of its header.
     private func discardUnfinished(_ number: Int64) throws(StorageError) -> Bool {
-        let map = try MappedFile(path(number))
+        let map = try MappedFile(path(number), files)
         defer { map.unmap() }
         if map.bytes.count > LogFormat.headerSize || map.bytes.isWholeHeader { return false }
         if let durable, durable >= number {
@@ -157,8 +157,12 @@ public struct LogReader {
         if !map.bytes.isEmpty {
             warn("The log segment \(path(number)) was being made when the server stopped: discarded")
         }
-        if unlink(path(number)) != 0 { throw .system(path(number), "cannot delete the unfinished segment") }
-        try syncDirectory(directory)
+        do throws(FileError) {
+            try files.unlink(path(number))
+        } catch {
+            throw .system(path(number), "cannot delete the unfinished segment", error)
+        }
+        try files.syncNames(in: directory)
         return true
     }
 
@@ -173,7 +177,7 @@ public struct LogReader {
     }
 
     private func read(
-        _ segment: inout SegmentReading, _ previous: RecoveredLog?, _ commands: inout Int,
+        _ segment: inout SegmentReading, _ previous: RecoveredLog?, _ result: inout RecoveredLog,
         _ apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
     ) throws(StorageError) -> Outcome {
         let bytes = segment.bytes
@@ -206,7 +210,8 @@ public struct LogReader {
             if segment.version.check(bytes[begin..<start], after: segment.end.check, at: Int64(start)) != check {
                 return try judge(segment, previous, begin, .mismatch(until: start))
             }
-            if !segment.hasHeader {
+            let isHeader = !segment.hasHeader
+            if isHeader {
                 if try isBehindALostEnd(header, segment, previous) { return .behindALostEnd }
                 segment.hasHeader = true
             }
@@ -219,9 +224,10 @@ public struct LogReader {
                 } catch {
                     throw segment.damage(at: offset, error.message)
                 }
-                commands += 1
+                result.commands += 1
             }
             batch.removeAll()
+            if !isHeader { result.propagatedBytes += start - begin }
             segment.end = SegmentEnd(offset: Int64(parser.offset), check: check)
         }
     }
@@ -280,35 +286,40 @@ public struct LogReader {
     /// Takes segments out of the log that a power cut left without the end of the one before; they are kept.
     private func setAside(_ numbers: ArraySlice<Int64>) throws(StorageError) {
         for number in numbers.reversed() {
-            if rename(path(number), path(number) + ".torn") != 0 { throw .system(path(number), "cannot set aside") }
+            do throws(FileError) {
+                try files.rename(path(number), to: path(number) + ".torn")
+            } catch {
+                throw .system(path(number), "cannot set aside", error)
+            }
             warn(
                 "\(path(number)) was begun before the end of the segment before it was on disk, and that end is lost: "
                     + "kept as .torn")
         }
-        if !numbers.isEmpty { try syncDirectory(directory) }
+        if !numbers.isEmpty { try files.syncNames(in: directory) }
     }
 
     private func cut(_ segment: SegmentReading) throws(StorageError) {
         let path = segment.path
         let tail = segment.bytes[Int(segment.end.offset)..<segment.bytes.count]
         let aside = path + ".torn"
-        let copy = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        if copy < 0 { throw .system(aside, "cannot keep the torn tail") }
-        var end: Int64 = 0
-        let kept = OutputBuffer(capacity: tail.count)
-        kept.append(tail)
-        var code = LogFile.append(kept, to: copy, end: &end, .real)
-        if code == 0 && fsync(copy) != 0 { code = lastError() }
-        close(copy)
-        if code != 0 { throw .system(aside, "cannot keep the torn tail", code: code) }
+        do throws(FileError) {
+            let copy = try files.open(aside, .appendEmpty)
+            defer { files.close(copy) }
+            try files.writeAll(copy, tail, at: 0)
+            try files.sync(copy, .all)
+        } catch {
+            throw .system(aside, "cannot keep the torn tail", error)
+        }
         // The copy's name first: a power cut must not leave neither.
-        try syncDirectory(directory)
-        let file = open(path, O_WRONLY | O_CLOEXEC)
-        if file < 0 { throw .system(path, "cannot open the log") }
-        let isCut = ftruncate(file, off_t(segment.end.offset)) == 0 && fsync(file) == 0
-        let cutCode = errno
-        close(file)
-        if !isCut { throw .system(path, "cannot cut the torn tail", code: cutCode) }
+        try files.syncNames(in: directory)
+        do throws(FileError) {
+            let file = try files.open(path, .write)
+            defer { files.close(file) }
+            try files.truncate(file, to: segment.end.offset)
+            try files.sync(file, .all)
+        } catch {
+            throw .system(path, "cannot cut the torn tail", error)
+        }
         warn(
             "\(path) ended in \(tail.count) bytes of an unfinished batch: cut at byte \(segment.end.offset), kept as .torn"
         )

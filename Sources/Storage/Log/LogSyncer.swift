@@ -1,24 +1,24 @@
-import Glibc
 import Synchronization
 
 /// The thread behind the log: syncs, writes under `always`, and goes from segment to segment, in the order asked for.
 final class LogSyncer: Sendable {
     enum Message: Sendable {
         /// Write and sync, for so many clients. Several in a row share one sync.
-        case write(Parcel, to: SegmentFile, upTo: UInt64, waiters: Int)
-        case sync(SegmentFile, upTo: UInt64, startedAt: UInt64)
+        case write(Parcel, to: SegmentFile, upTo: Int, waiters: Int)
+        case sync(SegmentFile, upTo: Int, startedAt: UInt64)
         /// What the first segment still gets is written and synced, then the next one's header, which under `everysec` and
         /// `no` is there already.
-        case rotate(from: SegmentFile, tail: Parcel, upTo: UInt64, to: SegmentFile, header: Parcel)
+        case rotate(from: SegmentFile, tail: Parcel, upTo: Int, to: SegmentFile, header: Parcel)
     }
 
     let mailbox = Mailbox<Message>()
     let reserve: Reserve
-    private let files: FileOperations
+    private let threads: any Threads
     private let onProgress: @Sendable () -> Void
 
-    private let synced = Atomic<UInt64>(0)
-    private let written = Atomic<UInt64>(0)
+    /// Positions in the stream that is logged.
+    private let synced = Atomic<Int>(0)
+    private let written = Atomic<Int>(0)
     private let syncStart = Atomic<UInt64>(0)
     private let rotations = Atomic<UInt64>(0)
     private let poisoned = Atomic<Int32>(0)
@@ -34,25 +34,33 @@ final class LogSyncer: Sendable {
         var abandoned: Int64 = 0
         /// How far trusted files and cuts reach, and when the sync that showed it began. Counts once a snapshot holds
         /// what came before.
-        var reached: UInt64 = 0
+        var reached = 0
         var reachedStart: UInt64 = 0
 
         func distrusts(_ file: SegmentFile) -> Bool { code != 0 && segment == file.number }
     }
     private let trust = Mutex(Trust())
 
-    init(files: FileOperations, reserve: Reserve, onProgress: @escaping @Sendable () -> Void) {
-        self.files = files
+    /// `position`: how far the stream goes that the log holds so far.
+    init(from position: Int, threads: any Threads, reserve: Reserve, onProgress: @escaping @Sendable () -> Void) {
+        self.threads = threads
         self.reserve = reserve
         self.onProgress = onProgress
-        startThread(named: "log") { [self] in run() }
+        synced.store(position, ordering: .relaxed)
+        written.store(position, ordering: .relaxed)
+        threads.serve(mailbox, named: "log", isYielding: false) { [self] in
+            var pace: Pace = (0, 0)
+            return { [self] in handle($0, &pace) }
+        }
     }
 
-    var syncedPosition: UInt64 { synced.load(ordering: .acquiring) }
-    var writtenPosition: UInt64 { written.load(ordering: .acquiring) }
+    var syncedPosition: Int { synced.load(ordering: .acquiring) }
+    var writtenPosition: Int { written.load(ordering: .acquiring) }
     /// When the last sync that succeeded began.
     var lastSyncStart: UInt64 { syncStart.load(ordering: .acquiring) }
     var poisonedBy: Int32 { poisoned.load(ordering: .acquiring) }
+    /// The last segment that a sync failed for, while that is not made up for.
+    var lostSegment: Int64? { trust.withLock { $0.code == 0 ? nil : $0.segment } }
     var failedWrite: Int32 { writeFailure.load(ordering: .acquiring) }
     /// Segments gone over to so far, with header and all before it on disk, or in doubt as `poisonedBy` says.
     var rotationsDone: UInt64 { rotations.load(ordering: .acquiring) }
@@ -76,21 +84,18 @@ final class LogSyncer: Sendable {
 
     // MARK: The thread
 
-    private func run() {
-        var pace: Pace = (0, 0)
-        while let first = mailbox.receive() {
-            var message: Message? = first
-            while let current = message {
-                message = nil
-                switch current {
-                case .write(let batch, let file, let upTo, let waiters):
-                    message = groupCommit(batch.buffer, file, upTo, waiters, &pace)
-                case .sync(let file, let upTo, let startedAt): sync(file, upTo, startedAt)
-                case .rotate(let old, let tail, let upTo, let next, let header):
-                    rotate(old, tail.buffer, upTo, next, header.buffer)
-                }
-                onProgress()
+    private func handle(_ first: Message, _ pace: inout Pace) {
+        var message: Message? = first
+        while let current = message {
+            message = nil
+            switch current {
+            case .write(let batch, let file, let upTo, let waiters):
+                message = groupCommit(batch.buffer, file, upTo, waiters, &pace)
+            case .sync(let file, let upTo, let startedAt): sync(file, upTo, startedAt)
+            case .rotate(let old, let tail, let upTo, let next, let header):
+                rotate(old, tail.buffer, upTo, next, header.buffer)
             }
+            onProgress()
         }
     }
 
@@ -100,12 +105,12 @@ final class LogSyncer: Sendable {
     /// 50 clients this makes two groups take turns, one on the disk while the other is served (measured: 1.3 times the
     /// throughput). Returns the message that ended the gathering.
     private func groupCommit(
-        _ first: OutputBuffer, _ file: SegmentFile, _ end: UInt64, _ waiting: Int, _ pace: inout Pace
+        _ first: OutputBuffer, _ file: SegmentFile, _ end: Int, _ waiting: Int, _ pace: inout Pace
     ) -> Message? {
         var upTo = end
         var waiters = waiting
         var message: Message?
-        let deadline = monotonicNanoseconds() + min(pace.duration / 2, LogSyncer.maxGatherNanoseconds)
+        let deadline = threads.now + min(pace.duration / 2, LogSyncer.maxGatherNanoseconds)
         mailbox.waitForWeight((pace.waiters + 1) / 2 - waiters, until: deadline)
         while let next = mailbox.poll() {
             guard case .write(let more, let other, let end, let waiting) = next, other === file else {
@@ -117,23 +122,27 @@ final class LogSyncer: Sendable {
             waiters += waiting
         }
         writeUntilDone(first, file, upTo)
-        let start = monotonicNanoseconds()
+        let start = threads.now
         sync(file, upTo, start)
-        pace = (waiters, monotonicNanoseconds() - start)
+        pace = (waiters, threads.now - start)
         return message
     }
 
     /// Tries for as long as it takes: the order of what follows depends on it. Replies wait meanwhile.
-    private func writeUntilDone(_ batch: OutputBuffer, _ file: SegmentFile, _ upTo: UInt64) {
+    private func writeUntilDone(_ batch: OutputBuffer, _ file: SegmentFile, _ upTo: Int) {
         if trust.withLock({ $0.abandoned == file.number }) { return }
         while batch.count > 0 {
-            let failed = file.append(batch, files)
-            if Reserve.helps(failed) && reserve.isAvailable {
-                reserve.spend(on: file, failed)
-                continue
+            do throws(FileError) {
+                try file.append(batch)
+                writeFailure.store(0, ordering: .releasing)
+                break
+            } catch {
+                if error.isNoSpace && reserve.isAvailable {
+                    reserve.spend(on: file, error.code)
+                    continue
+                }
+                writeFailure.store(error.code, ordering: .releasing)
             }
-            writeFailure.store(failed, ordering: .releasing)
-            if failed == 0 { break }
             // A file that is given up is no reason to wait; but then nothing may come behind the gap.
             let isGivenUp = trust.withLock { trust in
                 if trust.distrusts(file) { trust.abandoned = file.number }
@@ -141,20 +150,21 @@ final class LogSyncer: Sendable {
             }
             if isGivenUp { return }
             onProgress()
-            sleepMilliseconds(100)
+            threads.pause(microseconds: 100_000)
         }
         written.store(max(writtenPosition, upTo), ordering: .releasing)
     }
 
-    private func sync(_ file: SegmentFile, _ upTo: UInt64, _ startedAt: UInt64) {
+    private func sync(_ file: SegmentFile, _ upTo: Int, _ startedAt: UInt64) {
         // After a failed sync the kernel may have dropped pages: another one that succeeds proves nothing.
         if trust.withLock({ $0.distrusts(file) }) { return }
-        if files.sync(file.descriptor) != 0 {
-            let code = lastError()
+        do throws(FileError) {
+            try file.sync()
+        } catch {
             trust.withLock { trust in
-                trust.code = code
+                trust.code = error.code
                 trust.segment = file.number
-                poisoned.store(code, ordering: .releasing)
+                poisoned.store(error.code, ordering: .releasing)
             }
             return
         }
@@ -162,7 +172,7 @@ final class LogSyncer: Sendable {
     }
 
     /// What is up to here is on disk, or will be in the snapshot that makes up for a failed sync.
-    private func reach(_ upTo: UInt64, _ startedAt: UInt64) {
+    private func reach(_ upTo: Int, _ startedAt: UInt64) {
         trust.withLock { trust in
             trust.reached = max(trust.reached, upTo)
             trust.reachedStart = max(trust.reachedStart, startedAt)
@@ -173,10 +183,10 @@ final class LogSyncer: Sendable {
     }
 
     private func rotate(
-        _ old: SegmentFile, _ tail: OutputBuffer, _ upTo: UInt64, _ next: SegmentFile, _ header: OutputBuffer
+        _ old: SegmentFile, _ tail: OutputBuffer, _ upTo: Int, _ next: SegmentFile, _ header: OutputBuffer
     ) {
         writeUntilDone(tail, old, upTo)
-        let startedAt = monotonicNanoseconds()
+        let startedAt = threads.now
         sync(old, upTo, startedAt)
         writeUntilDone(header, next, upTo)
         // What the old file may have lost stays in doubt until a snapshot has it; the new one starts clean.

@@ -1,15 +1,15 @@
-import Glibc
-import Synchronization
-
 /// When what is written is forced to disk.
 public enum FsyncPolicy: Sendable { case always, everysec, no }
 
 /// The writing end of the log. Lives on the loop's thread, which only ever copies bytes and, under `everysec` and `no`,
 /// calls write(2) once a turn; fdatasync, and under `always` the writing, happen on the syncer's thread.
 ///
-/// Commands of a turn are appended to `buffer`; `endTurn` seals them as a batch. A reply may go out once `acknowledged`
-/// has reached what `position` was after its command: under `always` when the batch is on disk, else when the kernel
-/// has it and nothing older has waited for the disk for more than two seconds.
+/// Commands of a turn are appended to `buffer`; `endTurn` seals them as a batch. A reply may go out once
+/// `acknowledgedOffset` has reached what `offset` was after its command: under `always` when the batch is on disk, else
+/// when the kernel has it and nothing older has waited for the disk for more than two seconds.
+///
+/// All offsets are positions in the stream of changes that is logged, in bytes. What the log adds to it, checks and
+/// headers, does not count.
 public final class LogWriter {
     /// Whether what is appended reaches the file.
     public enum State: Sendable, Equatable {
@@ -26,7 +26,7 @@ public final class LogWriter {
     public let baseName: String
     private let server: String
     private let syncer: LogSyncer
-    private let files: FileOperations
+    private let host: Host
     private let reserve: Reserve
     private let onProgress: @Sendable () -> Void
 
@@ -38,12 +38,16 @@ public final class LogWriter {
     private var version = LogFormat.Version.chained
     private var lastDatabase: Int32 = -1
 
-    /// Bytes accepted since the start, over all segments; those of the turn under way count.
-    public var position: UInt64 { sealed + UInt64(buffer.count) }
-    private var sealed: UInt64 = 0
+    /// How far what was appended reaches, the turn under way included.
+    public private(set) var offset: Int
+    /// The same without the turn under way, and what of it this thread has written.
+    private var sealed: Int
+    private var written: Int
+    /// Bytes appended since the start, over all segments, checks and headers left out.
+    public private(set) var appendedBytes = 0
     /// Batches sealed and not yet written by this thread.
     private let held = OutputBuffer()
-    private var written: UInt64 = 0
+    /// errno of the last write that failed; 0: it succeeded.
     private var writeError: Int32 = 0
     private var firstUnsynced: UInt64?
     private var lastSyncRequest: UInt64 = 0
@@ -63,20 +67,23 @@ public final class LogWriter {
     /// How often it is tried to set the reserve aside again.
     private static let refillInterval: UInt64 = 100_000_000
 
-    /// `server` is a uuid of 36 characters. `onProgress` is called on the syncer's thread when `acknowledged` or `state`
-    /// may have changed.
+    /// `server` is a uuid of 36 characters. `offset`: where the stream goes on. `onProgress` is called on the syncer's
+    /// thread when `acknowledgedOffset` or `state` may have changed.
     public init(
-        directory: String, baseName: String, server: String, policy: FsyncPolicy, files: FileOperations = .real,
-        onProgress: @escaping @Sendable () -> Void
+        directory: String, baseName: String, server: String, policy: FsyncPolicy, from offset: Int = 0,
+        host: Host = .real, onProgress: @escaping @Sendable () -> Void
     ) {
+        self.offset = offset
+        sealed = offset
+        written = offset
         self.directory = directory
         self.baseName = baseName
         self.server = server
         self.policy = policy
-        self.files = files
+        self.host = host
         self.onProgress = onProgress
-        reserve = Reserve(directory: directory)
-        syncer = LogSyncer(files: files, reserve: reserve, onProgress: onProgress)
+        reserve = Reserve(directory: directory, host)
+        syncer = LogSyncer(from: offset, threads: host.threads, reserve: reserve, onProgress: onProgress)
     }
     deinit { syncer.mailbox.close() }
 
@@ -87,14 +94,18 @@ public final class LogWriter {
     public func resume(_ recovered: RecoveredLog) throws(StorageError) {
         let path = directory + "/" + LogFormat.fileName(baseName, recovered.segment)
         try checkServer(path)
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-        if descriptor < 0 { throw .system(path, "cannot open the log") }
-        let file = SegmentFile(descriptor, number: recovered.segment, path: path, end: recovered.end.offset)
-        if Int64(lseek(descriptor, 0, SEEK_END)) != recovered.end.offset {
+        // A process that was killed may have gone on in this segment before the ones in front of it were on disk.
+        for number in recovered.first..<max(recovered.first, recovered.segment) {
+            try OutputFile.sync(directory + "/" + LogFormat.fileName(baseName, number), host.files)
+        }
+        let opened = try host.files.open(path, .append, or: "cannot open the log")
+        let file = SegmentFile(
+            opened, number: recovered.segment, path: path, end: recovered.end.offset, host.files)
+        if (try? host.files.facts(opened))?.size != recovered.end.offset {
             throw StorageError(
                 file: path, offset: recovered.end.offset, message: "the log has changed since it was read")
         }
-        if files.sync(descriptor) != 0 { throw .system(path, "cannot sync the log", code: lastError()) }
+        do throws(FileError) { try file.sync() } catch { throw .system(path, "cannot sync the log", error) }
         self.file = file
         end = recovered.end
         version = recovered.version
@@ -107,11 +118,13 @@ public final class LogWriter {
     public func openSegment(_ number: Int64, previous: SegmentEnd) throws(StorageError) {
         try checkServer(directory + "/" + LogFormat.fileName(baseName, number))
         let header = header(number, previous)
-        let file = try SegmentFile.prepare(directory: directory, baseName: baseName, number: number)
-        let code = file.append(header, files)
-        if code != 0 || files.sync(file.descriptor) != 0 {
-            unlink(file.path)
-            throw .system(file.path, "cannot write a log segment", code: code != 0 ? code : lastError())
+        let file = try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, host.files)
+        do throws(FileError) {
+            try file.append(header)
+            try file.sync()
+        } catch {
+            host.files.remove(file.path)
+            throw .system(file.path, "cannot write a log segment", error)
         }
         begin(file, header)
         durableSegment = number
@@ -145,7 +158,8 @@ public final class LogWriter {
     /// it is there: `cut` then waits for nothing. Throws, once, when it cannot be made.
     public func prepareCut() throws(StorageError) -> Bool {
         guard let next else {
-            next = PreparedSegment(directory: directory, baseName: baseName, number: segment + 1, onProgress)
+            next = PreparedSegment(
+                directory: directory, baseName: baseName, number: segment + 1, host, onProgress)
             return false
         }
         switch next.result {
@@ -162,7 +176,7 @@ public final class LogWriter {
     /// the new segment with it, which the reader knows. Waits for nothing after `prepareCut` when no other cut is under
     /// way, else for the disk. Throws when what was appended before cannot be written; then nothing has changed.
     public func cut() throws(StorageError) -> Int64 {
-        while try !prepareCut() { usleep(200) }
+        while try !prepareCut() { host.threads.pause(microseconds: 200) }
         guard let old = file, case .success(let file)? = next?.result else {
             throw StorageError(file: directory, message: "the log has not begun")
         }
@@ -179,8 +193,11 @@ public final class LogWriter {
             tail.append(held.bytes)
             rest.append(header.bytes)
         } else {
-            let code = file.append(header, files)
-            if code != 0 { throw .system(file.path, "cannot write the log", code: code) }
+            do throws(FileError) {
+                try file.append(header)
+            } catch {
+                throw .system(file.path, "cannot write the log", error)
+            }
             // A file that is given up gets nothing behind what it could not take: the snapshot will have it.
             written = sealed
         }
@@ -202,60 +219,31 @@ public final class LogWriter {
             endTurn()
             let code = syncer.failedWrite
             if code != 0 { throw .system(path, "cannot write the log", code: code) }
-            usleep(200)
+            host.threads.pause(microseconds: 200)
         }
     }
-
-    // MARK: Deleting
 
     /// Deletes the segments up to `number` in the background. Call it only when a snapshot that holds all of theirs is
     /// durable: it also ends `.poisoned`, if the failed sync was of one of them.
     public func removeSegments(through number: Int64) {
         syncer.release(through: number)
-        LogWriter.removeInBackground(directory: directory, baseName: baseName, through: number)
-    }
-
-    /// The same without a writer.
-    public static func removeInBackground(directory: String, baseName: String, through number: Int64) {
-        BackgroundFiles.shared.run {
-            forEachSegment(directory, baseName, through: number) { BackgroundFiles.remove($0) }
-        }
-    }
-
-    /// The same, waiting for the disk, and for what is being deleted in the background: names may come again after this.
-    public static func removeSegments(directory: String, baseName: String, through number: Int64) {
-        BackgroundFiles.shared.drain()
-        forEachSegment(directory, baseName, through: number) { unlink($0) }
-    }
-
-    /// Waits until what is being deleted in the background is gone, for who looks at what there is.
-    public static func waitForRemovals() { BackgroundFiles.shared.drain() }
-
-    /// What cannot be deleted is below the snapshot's segment, and is ignored and deleted at the next start.
-    private static func forEachSegment(
-        _ directory: String, _ baseName: String, through number: Int64, _ remove: (String) -> Void
-    ) {
-        guard let numbers = try? LogFormat.segments(directory: directory, base: baseName) else { return }
-        for found in numbers where found <= number { remove(directory + "/" + LogFormat.fileName(baseName, found)) }
-        try? syncDirectory(directory)
-    }
-
-    /// A segment's file name.
-    public static func fileName(_ baseName: String, _ segment: Int64) -> String {
-        LogFormat.fileName(baseName, segment)
+        LogWriter.removeInBackground(directory: directory, baseName: baseName, through: number, host)
     }
 
     // MARK: Appending
 
-    /// Appends a command, already RESP.
-    @inline(__always) public func append(database: Int32, _ command: Bytes) {
-        if database != lastDatabase { select(database) }
-        buffer.append(command)
-    }
-    /// Appends commands that select their databases themselves.
-    public func append(_ commands: Bytes) {
+    /// Appends commands that select their databases themselves. `offset`: where the stream stands behind them.
+    public func append(_ commands: Bytes, upTo offset: Int) {
         lastDatabase = -1
         buffer.append(commands)
+        self.offset = offset
+    }
+    /// Appends a command, already RESP, and selects its database where another one is selected.
+    public func append(database: Int32, _ command: Bytes) {
+        let before = buffer.count
+        if database != lastDatabase { select(database) }
+        buffer.append(command)
+        offset += buffer.count - before
     }
     private func select(_ database: Int32) {
         lastDatabase = database
@@ -285,10 +273,11 @@ public final class LogWriter {
 
     private func seal() {
         if buffer.count == 0 { return }
+        appendedBytes += buffer.count
         let check = version.check(buffer.bytes, after: end.check, at: end.offset + Int64(buffer.count))
         LogFormat.appendCheck(check, to: buffer)
         held.append(buffer.bytes)
-        sealed += UInt64(buffer.count)
+        sealed = offset
         end = SegmentEnd(offset: end.offset + Int64(buffer.count), check: check)
         buffer.removeAll(keepingAtMost: 1 << 20)
     }
@@ -296,22 +285,24 @@ public final class LogWriter {
     private func writeHeld() {
         // Blocks are on their way behind the file's end, which a short write would cut off again.
         guard let file, !reserve.isBusy else { return }
-        writeError = file.append(held, files)
-        if writeError != 0 {
-            if Reserve.helps(writeError) && reserve.isAvailable {
-                let code = writeError
-                reserve.inBackground({ $0.spend(on: file, code) }, onProgress)
+        do throws(FileError) {
+            try file.append(held)
+            writeError = 0
+        } catch {
+            writeError = error.code
+            if error.isNoSpace && reserve.isAvailable {
+                reserve.inBackground({ $0.spend(on: file, error.code) }, onProgress)
             }
             return
         }
-        let now = monotonicNanoseconds()
+        let now = host.threads.now
         if firstUnsynced == nil { firstUnsynced = now }
         written = sealed
         held.removeAll(keepingAtMost: 1 << 20)
     }
 
     private func refillReserve() {
-        let now = monotonicNanoseconds()
+        let now = host.threads.now
         if now - lastRefill < LogWriter.refillInterval || held.count > 0 { return }
         lastRefill = now
         // What was held back meanwhile is written then.
@@ -323,7 +314,7 @@ public final class LogWriter {
             firstUnsynced = nil
             return
         }
-        let now = monotonicNanoseconds()
+        let now = host.threads.now
         if policy == .everysec && now - lastSyncRequest >= LogWriter.syncInterval && syncer.mailbox.count == 0 {
             lastSyncRequest = now
             if let file { syncer.mailbox.send(.sync(file, upTo: written, startedAt: now)) }
@@ -333,10 +324,10 @@ public final class LogWriter {
     // MARK: What is safe
 
     /// What stands before this is on disk.
-    public var synced: UInt64 { syncer.syncedPosition }
+    public var syncedOffset: Int { syncer.syncedPosition }
 
     /// Replies to commands up to this position may go out.
-    public var acknowledged: UInt64 {
+    public var acknowledgedOffset: Int {
         let isSafeOnlyOnDisk =
             policy == .always || syncer.poisonedBy != 0
             || (policy == .everysec && oldestUnsyncedAge > LogWriter.maxUnsyncedAge)
@@ -349,9 +340,12 @@ public final class LogWriter {
         // Bytes written after the sync under way began are younger than that beginning.
         guard let first = firstUnsynced else { return 0 }
         let since = max(first, syncer.lastSyncStart)
-        let now = monotonicNanoseconds()
+        let now = host.threads.now
         return now > since ? now - since : 0
     }
+
+    /// The last segment that a sync failed for, until a snapshot makes up for it; nil: there is none.
+    public var lostSegment: Int64? { syncer.lostSegment }
 
     public var state: State {
         let poisoned = syncer.poisonedBy
@@ -375,20 +369,20 @@ public final class LogWriter {
     /// Writes and syncs everything; waits for the disk. Throws when the log is not whole on disk afterwards.
     public func flush() throws(StorageError) {
         seal()
-        let deadline = monotonicNanoseconds() + 30_000_000_000
+        let deadline = host.threads.now + 30_000_000_000
         var requested = false
         while syncer.syncedPosition < sealed || isRotating {
             endTurn()
             if policy != .always && written == sealed && !requested, let file {
                 requested = true
-                syncer.mailbox.send(.sync(file, upTo: written, startedAt: monotonicNanoseconds()))
+                syncer.mailbox.send(.sync(file, upTo: written, startedAt: host.threads.now))
             }
             let poisoned = syncer.poisonedBy
             if poisoned != 0 { throw .system(path, "cannot sync the log", code: poisoned) }
             let failed = writeError != 0 ? writeError : syncer.failedWrite
             if failed != 0 && !reserve.isBusy { throw .system(path, "cannot write the log", code: failed) }
-            if monotonicNanoseconds() > deadline { throw StorageError(file: path, message: "the disk does not answer") }
-            usleep(200)
+            if host.threads.now > deadline { throw StorageError(file: path, message: "the disk does not answer") }
+            host.threads.pause(microseconds: 200)
         }
     }
 }

@@ -5,11 +5,14 @@ final class PreparedSegment: Sendable {
     private let outcome = Mutex<Result<SegmentFile, StorageError>?>(nil)
 
     /// Has it made; then `onProgress` is called, on a thread in the background.
-    init(directory: String, baseName: String, number: Int64, _ onProgress: @escaping @Sendable () -> Void) {
-        BackgroundFiles.shared.run { [self] in
+    init(
+        directory: String, baseName: String, number: Int64, _ host: Host, _ onProgress: @escaping @Sendable () -> Void
+    ) {
+        host.background.run { [self, files = host.files] in
             let made: Result<SegmentFile, StorageError>
             do throws(StorageError) {
-                made = .success(try SegmentFile.prepare(directory: directory, baseName: baseName, number: number))
+                made = .success(
+                    try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, files))
             } catch {
                 made = .failure(error)
             }

@@ -1,46 +1,54 @@
-import Glibc
 import Synchronization
 
 /// An open segment, as the writing end sees it: only ever appended to, in whole batches. One thread appends at a time:
 /// the loop under `everysec` and `no`, the syncer under `always`; any may sync.
 final class SegmentFile: Sendable {
-    let descriptor: Int32
+    let file: OpenFile
     let number: Int64
     let path: String
+    private let files: any FileSystem
     /// Where its last whole batch ends.
     private let last = Atomic<Int64>(0)
 
-    /// `descriptor` is closed with the last reference.
-    init(_ descriptor: Int32, number: Int64, path: String, end: Int64) {
-        self.descriptor = descriptor
+    /// `file` is closed with the last reference.
+    init(_ file: OpenFile, number: Int64, path: String, end: Int64, _ files: any FileSystem) {
+        self.file = file
         self.number = number
         self.path = path
+        self.files = files
         last.store(end, ordering: .releasing)
     }
-    deinit { close(descriptor) }
+    deinit { files.close(file) }
 
     var end: Int64 { last.load(ordering: .acquiring) }
 
-    /// Appends whole batches; after a failed or short write the file ends where it did. Returns errno or 0.
-    func append(_ batches: OutputBuffer, _ files: FileOperations) -> Int32 {
+    /// Appends whole batches; after a failed or short write the file ends where it did.
+    func append(_ batches: OutputBuffer) throws(FileError) {
         var end = end
         defer { last.store(end, ordering: .releasing) }
-        return LogFile.append(batches, to: descriptor, end: &end, files)
+        try LogFile.append(batches, to: file, end: &end, files)
     }
+
+    /// Makes what was appended durable.
+    func sync() throws(FileError) { try files.sync(file, .data) }
 
     /// Creates the file of a segment that is to begin, with room for its header; its name is durable when this returns.
     /// Throws when the file cannot be made, and leaves none.
-    static func prepare(directory: String, baseName: String, number: Int64) throws(StorageError) -> SegmentFile {
+    static func prepare(
+        directory: String, baseName: String, number: Int64, _ files: any FileSystem
+    ) throws(StorageError) -> SegmentFile {
         let path = directory + "/" + LogFormat.fileName(baseName, number)
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        if descriptor < 0 { throw .system(path, "cannot make a log segment") }
-        let file = SegmentFile(descriptor, number: number, path: path, end: 0)
+        let opened = try files.open(path, .appendEmpty, or: "cannot make a log segment")
+        let file = SegmentFile(opened, number: number, path: path, end: 0, files)
         do throws(StorageError) {
-            let code = Reserve.allocate(descriptor, at: 0, bytes: SegmentFile.roomAhead)
-            if code != 0 { throw .system(path, "cannot make a log segment", code: code) }
-            try syncDirectory(directory)
+            do throws(FileError) {
+                try Reserve.allocate(opened, at: 0, bytes: SegmentFile.roomAhead, files)
+            } catch {
+                throw StorageError.system(path, "cannot make a log segment", error)
+            }
+            try files.syncNames(in: directory)
         } catch {
-            unlink(path)
+            files.remove(path)
             throw error
         }
         return file

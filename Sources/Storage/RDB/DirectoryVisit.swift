@@ -1,24 +1,27 @@
-import Glibc
-
 /// Keeps servers out of a directory while a snapshot is put there, where a server has been before: one that starts
 /// meanwhile refuses.
 struct DirectoryVisit {
-    private let descriptor: Int32
+    private let file: OpenFile?
+    private let files: any FileSystem
 
     /// Throws when a server runs in the directory of `path`.
-    init(beside path: String) throws(StorageError) {
-        let resolved = OutputFile.resolved(path)
-        let directory = resolved.lastIndex(of: "/").map { String(resolved[...$0]) } ?? "."
-        let lock = DirectoryLock.path(directory)
-        descriptor = open(lock, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0 {
-            if errno == ENOENT || errno == ENOTDIR { return }
-            throw .system(lock, "cannot open the lock file")
+    init(beside path: String, _ files: any FileSystem) throws(StorageError) {
+        self.files = files
+        let lock = DirectoryLock.path(directory(of: OutputFile.resolved(path, files)))
+        let opened: OpenFile
+        do throws(FileError) {
+            opened = try files.open(lock, .read)
+        } catch {
+            if !error.isMissing { throw .system(lock, "cannot open the lock file", error) }
+            file = nil
+            return
         }
-        if flock(descriptor, LOCK_SH | LOCK_NB) != 0 {
-            let code = errno
-            close(descriptor)
-            if code != EWOULDBLOCK { throw .system(lock, "cannot lock", code: code) }
+        file = opened
+        do throws(FileError) {
+            try files.lock(opened, .shared)
+        } catch {
+            files.close(opened)
+            if !error.isLockedElsewhere { throw .system(lock, "cannot lock", error) }
             throw StorageError(
                 file: path,
                 message: "a server runs in this directory, and a snapshot that it did not write would be its undoing: "
@@ -27,6 +30,6 @@ struct DirectoryVisit {
     }
 
     func end() {
-        if descriptor >= 0 { close(descriptor) }
+        if let file { files.close(file) }
     }
 }

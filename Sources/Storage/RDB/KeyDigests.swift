@@ -20,14 +20,16 @@ struct KeyDigests {
 
     /// The error for the first key of `path` that comes twice in a database, nil where none does. `self` has the keys of
     /// a reading of `path` with `options`. O(keys), and where digests are equal O(file size) more.
-    func findRepeated(in path: String, _ options: RDBOptions) throws(StorageError) -> StorageError? {
+    func findRepeated(in path: String, _ options: RDBOptions, _ files: any FileSystem) throws(StorageError)
+        -> StorageError?
+    {
         var repeated: Set<UInt64> = []
         var slots: [UInt64] = []
         for bucket in buckets {
             KeyDigests.collectRepeated(bucket, &slots, into: &repeated)
         }
         if repeated.isEmpty { return nil }
-        let reader = try RDBReader(path: path, options: options, visitor: Finder(wanted: repeated))
+        let reader = try RDBReader(path: path, options: options, files: files, visitor: Finder(wanted: repeated))
         try reader.read()
         guard let key = reader.visitor.found else { return nil }
         return StorageError(

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Makes an RDB file out of a snapshot: what `redis-migrate to-rdb` does.
 public enum RDBExporter {
     public struct Options: Sendable {
@@ -38,31 +36,28 @@ public enum RDBExporter {
     /// same directory and moved into place when it is whole and durable; on any failure nothing is left of it. Keys
     /// that have expired are written as they are. O(rows), in memory of the largest row.
     public static func run(
-        from source: String, to destination: String, options: Options = Options()
+        from source: String, to destination: String, options: Options = Options(),
+        files: any FileSystem = Host.real.files
     ) throws(StorageError) -> Summary {
-        let destination = OutputFile.resolved(destination)
-        try OutputFile.checkFree(destination, overwrite: options.overwrite)
-        if FileForm.isDatabase(destination) {
+        let destination = OutputFile.resolved(destination, files)
+        try OutputFile.checkFree(destination, overwrite: options.overwrite, files)
+        if FileForm.isDatabase(destination, files) {
             throw StorageError(file: destination, message: "is a database, which an RDB file does not replace")
         }
-        removeLeftovers(of: destination)
+        removeLeftovers(of: destination, files: files)
         let temporary = OutputFile.temporary(destination, verb)
-        let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else {
-            throw StorageError(
-                file: temporary, message: "cannot be created: \(String(cString: strerror(errno)))")
-        }
+        let file = try files.open(temporary, .new(isPrivate: false), or: "cannot be created")
         defer {
-            close(descriptor)
-            Snapshot.removeEmptyWAL(path: source)
+            files.close(file)
+            Snapshot.removeEmptyWAL(path: source, files)
         }
         do {
-            let summary = try write(source, RDBOutput(descriptor: descriptor, path: temporary), options)
-            try OutputFile.checkFree(destination, overwrite: options.overwrite)
-            try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite)
+            let summary = try write(source, RDBOutput(file, path: temporary, files), options, files)
+            try OutputFile.checkFree(destination, overwrite: options.overwrite, files)
+            try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite, files)
             return summary
         } catch {
-            unlink(temporary)
+            files.remove(temporary)
             throw error
         }
     }
@@ -70,12 +65,14 @@ public enum RDBExporter {
     private static let verb = "exporting"
 
     /// Deletes what processes that were killed have left of writing `path`.
-    public static func removeLeftovers(of path: String) { OutputFile.removeLeftovers(of: path, verb) }
+    public static func removeLeftovers(of path: String, files: any FileSystem = Host.real.files) {
+        OutputFile.removeLeftovers(of: path, verb, files)
+    }
 
     private static func write(
-        _ source: String, _ output: RDBOutput, _ options: Options
+        _ source: String, _ output: RDBOutput, _ options: Options, _ files: any FileSystem
     ) throws(StorageError) -> Summary {
-        let reader = try SnapshotReader(path: source)
+        let reader = try SnapshotReader(path: source, files: files)
         let writer = RDBWriter(output, version: options.version, compresses: options.compresses)
         writeHeader(writer)
         var functions = 0

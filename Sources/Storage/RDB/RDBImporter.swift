@@ -23,28 +23,30 @@ public enum RDBImporter {
     /// is left of it, and what stood there before stands. Refuses what a server refuses: a key twice, for one. O(file
     /// size), on two threads, in memory of a few times the largest string in the file and 8 bytes a key.
     public static func run(
-        from source: String, to destination: String, options: Options = Options()
+        from source: String, to destination: String, options: Options = Options(),
+        files: any FileSystem = Host.real.files
     ) throws(StorageError) -> RDBSummary {
-        let visit = try DirectoryVisit(beside: destination)
+        let visit = try DirectoryVisit(beside: destination, files)
         defer { visit.end() }
-        return try NewSnapshot.make(destination, overwrite: options.overwrite) { (path) throws(StorageError) in
-            try build(from: source, at: path, options)
+        return try NewSnapshot.make(destination, overwrite: options.overwrite, files: files) {
+            (path) throws(StorageError) in
+            try build(from: source, at: path, options, files: files)
         }
     }
 
     /// Reads `source` into a new database at `path`, a name that is nobody's yet, and closes it; it is not synced.
     public static func build(
-        from source: String, at path: String, _ options: Options
+        from source: String, at path: String, _ options: Options, files: any FileSystem = Host.real.files
     ) throws(StorageError) -> RDBSummary {
-        let writer = BackgroundWriter(path: path)
+        let writer = BackgroundWriter(path: path, files)
         let reader: RDBReader<RowVisitor>
         do throws(StorageError) {
             reader = try RDBReader(
-                path: source, options: options.reading,
+                path: source, options: options.reading, files: files,
                 visitor: RowVisitor(
                     writer: writer, batch: try writer.next(), source: source, progress: options.progress))
             try reader.read()
-            if let twice = try reader.visitor.digests.findRepeated(in: source, options.reading) { throw twice }
+            if let twice = try reader.visitor.digests.findRepeated(in: source, options.reading, files) { throw twice }
             writer.write(reader.visitor.batch)
             try writer.finish(
                 Meta(

@@ -2,7 +2,7 @@ import Glibc
 
 // Invariant of this file: `buffer` points to `RDBInput.blockSize` bytes that this object owns, of which
 // `position..<filled` are read and not yet consumed, and `checked...position` is consumed but not yet in the CRC. Where
-// there is no file (`descriptor` is -1) it points to the caller's `filled` bytes instead, which are never written.
+// there is no file it points to the caller's `filled` bytes instead, which are never written.
 
 /// An RDB file or payload as a run of bytes, read in large blocks: where we are, how much is left, and the CRC of what was
 /// consumed. Every read is checked against the end of the file, so that no length in it is believed before.
@@ -12,7 +12,8 @@ final class RDBInput {
     let size: Int64
 
     private static var blockSize: Int { StructureSizes.size(1 << 20, small: 64) }
-    private let descriptor: CInt
+    private let file: OpenFile?
+    private let files: any FileSystem
     private let buffer: UnsafeMutableRawPointer
     private var bufferOffset: Int64 = 0
     private var position = 0
@@ -21,30 +22,26 @@ final class RDBInput {
     private var crc = CRC64()
 
     /// Throws when `path` cannot be opened or is no regular file.
-    init(path: String) throws(StorageError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw StorageError(
-                file: path, offset: nil, message: "cannot be opened: \(String(cString: strerror(errno)))")
-        }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
+    init(path: String, _ files: any FileSystem = Host.real.files) throws(StorageError) {
+        let file = try files.open(path, .read, or: "cannot be opened")
+        guard let facts = try? files.facts(file), facts.isRegular else {
+            files.close(file)
             throw StorageError(file: path, offset: nil, message: "is not a regular file")
         }
         guard let buffer = malloc(RDBInput.blockSize) else {
-            close(descriptor)
+            files.close(file)
             throw StorageError(file: path, offset: nil, message: "out of memory")
         }
         self.path = path
-        self.size = Int64(status.st_size)
-        self.descriptor = descriptor
+        self.size = facts.size
+        self.file = file
+        self.files = files
         self.buffer = buffer
     }
 
     /// Whether the file begins as an RDB file does. Throws when it cannot be opened.
-    static func isRDB(_ path: String) throws(StorageError) -> Bool {
-        let input = try RDBInput(path: path)
+    static func isRDB(_ path: String, _ files: any FileSystem) throws(StorageError) -> Bool {
+        let input = try RDBInput(path: path, files)
         let header = OutputBuffer()
         try input.bytes(UInt64(min(input.size, Int64(RDBFormat.headerSize))), into: header)
         // The first letters of a file that was cut within them count.
@@ -60,14 +57,15 @@ final class RDBInput {
     init(_ bytes: Bytes) {
         path = "the payload"
         size = Int64(bytes.count)
-        descriptor = -1
+        file = nil
+        files = Host.real.files
         buffer = UnsafeMutableRawPointer(mutating: bytes.base)
         filled = bytes.count
     }
 
     deinit {
-        if descriptor < 0 { return }
-        close(descriptor)
+        guard let file else { return }
+        files.close(file)
         free(buffer)
     }
 
@@ -142,7 +140,7 @@ final class RDBInput {
 
     /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
     @inline(never) private func fill(_ count: Int) throws(StorageError) {
-        if descriptor < 0 { throw cut("a record") }
+        guard let file else { throw cut("a record") }
         check()
         let kept = filled - position
         memmove(buffer, buffer + position, kept)
@@ -151,14 +149,15 @@ final class RDBInput {
         checked = 0
         filled = kept
         while filled < count {
-            let n = read(descriptor, buffer + filled, RDBInput.blockSize - filled)
-            if n > 0 {
-                filled += n
-            } else if n == 0 {
-                throw cut("a record", at: bufferOffset + Int64(filled))
-            } else if errno != EINTR {
-                throw damage("reading failed: \(String(cString: strerror(errno)))")
+            let end = bufferOffset + Int64(filled)
+            let count: Int
+            do throws(FileError) {
+                count = try files.read(file, into: buffer + filled, RDBInput.blockSize - filled, at: end)
+            } catch {
+                throw .system(path, "reading failed", error)
             }
+            if count == 0 { throw cut("a record", at: end) }
+            filled += count
         }
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 // Invariant of this file: the bytes at `flushed...` are in `buffer`, those before are in the file and in `crc`. A hole
 // lies whole on one side of that border, as `buffer` is flushed between appends only.
 
@@ -12,7 +10,10 @@ final class RDBOutput {
     }
 
     private let buffer: OutputBuffer
-    private let file: (descriptor: CInt, path: String)?
+    private let file: OpenFile?
+    private let files: any FileSystem
+    /// For messages.
+    private let path: String
     private var flushed: Int64 = 0
     private var crc = CRC64()
     private var failure: StorageError?
@@ -24,12 +25,16 @@ final class RDBOutput {
     init() {
         buffer = OutputBuffer(capacity: 256)
         file = nil
+        files = Host.real.files
+        path = ""
     }
 
     /// To an open file, from its start. `path` is for messages; whoever opened the file closes it.
-    init(descriptor: CInt, path: String) {
+    init(_ file: OpenFile, path: String, _ files: any FileSystem) {
         buffer = OutputBuffer(capacity: RDBOutput.flushSize + 4096)
-        file = (descriptor, path)
+        self.file = file
+        self.files = files
+        self.path = path
     }
 
     /// Of the next byte, from the start.
@@ -66,9 +71,7 @@ final class RDBOutput {
         if hole.offset >= flushed { return buffer.overwrite(at: Int(hole.offset - flushed), with: bytes) }
         guard let file else { return }
         crc.patch(bytes, bytesSince: UInt64(flushed - hole.offset) - UInt64(bytes.count))
-        if failure == nil && pwrite(file.descriptor, bytes.base, bytes.count, Int(hole.offset)) != bytes.count {
-            fail()
-        }
+        write(bytes, to: file, at: hole.offset)
     }
 
     // MARK: - The file
@@ -91,7 +94,9 @@ final class RDBOutput {
     /// All is in the file and durable when this returns.
     func finish() throws(StorageError) {
         flush()
-        if let file, failure == nil, fsync(file.descriptor) != 0 { fail() }
+        if let file, failure == nil {
+            do throws(FileError) { try files.sync(file, .all) } catch { fail(error) }
+        }
         if let failure { throw failure }
     }
 
@@ -102,21 +107,14 @@ final class RDBOutput {
     }
 
     private func write(_ bytes: Bytes) {
+        if let file { write(bytes, to: file, at: flushed) }
         flushed += Int64(bytes.count)
-        guard let file, failure == nil else { return }
-        var done = 0
-        while done < bytes.count {
-            let n = Glibc.write(file.descriptor, bytes.base + done, bytes.count - done)
-            if n > 0 {
-                done += n
-            } else if n == 0 || errno != EINTR {
-                return fail()
-            }
-        }
     }
 
-    private func fail() {
-        failure = StorageError(
-            file: file?.path ?? "", message: "cannot be written: \(String(cString: strerror(errno)))")
+    private func write(_ bytes: Bytes, to file: OpenFile, at offset: Int64) {
+        if failure != nil { return }
+        do throws(FileError) { try files.writeAll(file, bytes, at: offset) } catch { fail(error) }
     }
+
+    private func fail(_ error: FileError) { failure = .system(path, "cannot be written", error) }
 }

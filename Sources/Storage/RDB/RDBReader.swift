@@ -34,10 +34,12 @@ public final class RDBReader<Visitor: RDBVisitor> {
     static var scratchLimit: Int { 1 << 20 }
 
     /// Throws when `path` cannot be opened or is no regular file.
-    public init(path: String, options: RDBOptions = RDBOptions(), visitor: Visitor) throws(StorageError) {
+    public init(
+        path: String, options: RDBOptions = RDBOptions(), files: any FileSystem = Host.real.files, visitor: Visitor
+    ) throws(StorageError) {
         self.visitor = visitor
         self.options = options
-        input = try RDBInput(path: path)
+        input = try RDBInput(path: path, files)
         summary.fileSize = input.size
     }
 

@@ -38,22 +38,27 @@ public enum Verification {
 
     /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), in
     /// memory of the largest value and 32 to 64 bytes a key, by which keys that come twice are found.
-    public static func run(_ path: String, options: Options = Options()) throws(StorageError) -> Report {
-        if try RDBInput.isRDB(path) { return try verifyRDB(path, options) }
-        if !FileForm.isDatabase(path) {
+    public static func run(
+        _ path: String, options: Options = Options(), files: any FileSystem = Host.real.files
+    ) throws(StorageError) -> Report {
+        if try RDBInput.isRDB(path, files) { return try verifyRDB(path, options, files) }
+        if !FileForm.isDatabase(path, files) {
             throw StorageError(
                 file: path, message: "is neither an RDB file nor a snapshot, which is an SQLite database")
         }
-        defer { Snapshot.removeEmptyWAL(path: path) }
-        return try verifySnapshot(path, options)
+        defer { Snapshot.removeEmptyWAL(path: path, files) }
+        return try verifySnapshot(path, options, files)
     }
 
-    private static func verifyRDB(_ path: String, _ options: Options) throws(StorageError) -> Report {
+    private static func verifyRDB(
+        _ path: String, _ options: Options, _ files: any FileSystem
+    ) throws(StorageError) -> Report {
         var reading = RDBOptions()
         reading.skipUnsupported = options.skipUnsupported
         reading.dropExpiredAt = options.dropExpiredAt
         let reader = try RDBReader(
-            path: path, options: reading, visitor: VerifyingVisitor(file: path, progress: options.progress))
+            path: path, options: reading, files: files,
+            visitor: VerifyingVisitor(file: path, progress: options.progress))
         let summary = try reader.read()
         let digest = reader.visitor.digest
         return Report(
@@ -62,8 +67,10 @@ public enum Verification {
             expiryDigest: digest.expiryHex, streamDigest: digest.streamHex, functionDigest: digest.functionHex)
     }
 
-    private static func verifySnapshot(_ path: String, _ options: Options) throws(StorageError) -> Report {
-        let reader = try SnapshotReader(path: path, check: true)
+    private static func verifySnapshot(
+        _ path: String, _ options: Options, _ files: any FileSystem
+    ) throws(StorageError) -> Report {
+        let reader = try SnapshotReader(path: path, check: true, files: files)
         var rows = RowVerifier(file: path, options: options)
         var functions = 0
         try reader.forEachFunction { (name, code) throws(StorageError) in

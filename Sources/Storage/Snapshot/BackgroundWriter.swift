@@ -16,13 +16,13 @@ final class BackgroundWriter {
     private let ended = Mailbox<StorageError?>()
     private var hasEnded = false
 
-    init(path: String) {
+    init(path: String, _ files: any FileSystem) {
         for _ in 0..<BackgroundWriter.batches { empty.send(RowBatch(capacity: 2 * RowBatch.targetSize)) }
         let (filled, empty, ended) = (filled, empty, ended)
         startThread(named: "writer") {
             var failure: StorageError?
             do throws(StorageError) {
-                try BackgroundWriter.write(path, filled, empty)
+                try BackgroundWriter.write(path, files, filled, empty)
             } catch {
                 failure = error
             }
@@ -32,9 +32,9 @@ final class BackgroundWriter {
     }
 
     private static func write(
-        _ path: String, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>
+        _ path: String, _ files: any FileSystem, _ filled: Mailbox<Message>, _ empty: Mailbox<RowBatch>
     ) throws(StorageError) {
-        let writer = try WholeSnapshotWriter(path: path)
+        let writer = try WholeSnapshotWriter(path: path, files)
         while let message = filled.receive() {
             switch message {
             case .rows(let batch):

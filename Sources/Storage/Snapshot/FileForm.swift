@@ -1,20 +1,18 @@
-import Glibc
-
 /// What is wrong with a file that SQLite does not read, as far as its first bytes and its size tell.
 enum FileForm {
     private static let magic = Array("SQLite format 3\0".utf8)
     private static let headerSize = 100
 
     /// Whether the file begins as an SQLite database does; false where there is none.
-    static func isDatabase(_ path: String) -> Bool {
-        if FileFacts.of(path)?.isRegular != true { return false }
-        guard let header = header(path) else { return false }
+    static func isDatabase(_ path: String, _ files: any FileSystem) -> Bool {
+        if files.facts(path)?.isRegular != true { return false }
+        guard let header = header(path, files) else { return false }
         return header.starts(with: magic)
     }
 
     /// For a message. `path` was refused as no database or as damaged.
-    static func fault(_ path: String) -> String {
-        guard let size = FileFacts.of(path)?.size, let header = header(path) else {
+    static func fault(_ path: String, _ files: any FileSystem) -> String {
+        guard let size = files.size(path), let header = header(path, files) else {
             return "the file is damaged: restore it from a backup or a replica"
         }
         if header.count >= magic.count && !header.starts(with: magic) || !magic.starts(with: header.prefix(magic.count))
@@ -39,11 +37,8 @@ enum FileForm {
 
     /// At most the first 100 bytes. The descriptor is not closed: that would drop the locks that SQLite holds on the file
     /// for this process. This happens when a file is refused, once.
-    private static func header(_ path: String) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0 { return nil }
-        var bytes = [UInt8](repeating: 0, count: headerSize)
-        let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-        return count < 0 ? nil : Array(bytes.prefix(count))
+    private static func header(_ path: String, _ files: any FileSystem) -> [UInt8]? {
+        guard let file = try? files.open(path, .read) else { return nil }
+        return files.head(file, headerSize)
     }
 }

@@ -10,26 +10,29 @@ public enum NewSnapshot {
     /// what earlier calls have left that were killed goes first. Throws where something else than a regular file stands
     /// there, or where a file does and `overwrite` is false.
     public static func make<Result>(
-        _ path: String, overwrite: Bool, _ body: (String) throws(StorageError) -> Result
+        _ path: String, overwrite: Bool, files: any FileSystem = Host.real.files,
+        _ body: (String) throws(StorageError) -> Result
     ) throws(StorageError) -> Result {
-        let path = OutputFile.resolved(path)
-        try OutputFile.checkFree(path, overwrite: overwrite)
-        removeLeftovers(of: path)
+        let path = OutputFile.resolved(path, files)
+        try OutputFile.checkFree(path, overwrite: overwrite, files)
+        removeLeftovers(of: path, files: files)
         let temporary = temporary(path)
         do throws(StorageError) {
             let result = try body(temporary)
-            try OutputFile.sync(temporary)
-            try OutputFile.checkFree(path, overwrite: overwrite)
-            try OutputFile.publish(temporary, as: path, overwrite: overwrite)
+            try OutputFile.sync(temporary, files)
+            try OutputFile.checkFree(path, overwrite: overwrite, files)
+            try OutputFile.publish(temporary, as: path, overwrite: overwrite, files)
             return result
         } catch {
-            OutputFile.removeDatabase(temporary)
+            OutputFile.removeDatabase(temporary, files)
             throw error
         }
     }
 
     /// Deletes what a process that was killed has left of making `path`. `isOurs`: nobody else may be making it.
-    public static func removeLeftovers(of path: String, isOurs: Bool = false) {
-        OutputFile.removeLeftovers(of: path, verb, isOurs: isOurs)
+    public static func removeLeftovers(
+        of path: String, isOurs: Bool = false, files: any FileSystem = Host.real.files
+    ) {
+        OutputFile.removeLeftovers(of: path, verb, isOurs: isOurs, files)
     }
 }

@@ -1,5 +1,4 @@
 import CSQLite
-import Glibc
 import schema
 
 // Invariant of this file: a connection and its statements are used by one thread at a time (NOMUTEX); a statement keeps
@@ -27,23 +26,25 @@ final class SQLiteConnection {
     static let busyTimeout: Int32 = 1_000
 
     let path: String
+    let files: any FileSystem
     fileprivate let handle: OpaquePointer
 
-    init(path: String, mode: Mode) throws(StorageError) {
+    init(path: String, mode: Mode, _ files: any FileSystem) throws(StorageError) {
         var opened: OpaquePointer?
         var name = path
         var flags = mode.flags
-        if mode != .create, try SQLiteConnection.isFixed(path) {
+        if mode != .create, try SQLiteConnection.isFixed(path, files) {
             name = SQLiteConnection.fixedURI(path)
             flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
         }
-        let status = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_NOMUTEX, nil)
+        let status = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_NOMUTEX, files.sqliteVFS)
         guard status == SQLITE_OK, let opened else {
             let reason = String(cString: sqlite3_errstr(status))
             sqlite3_close_v2(opened)
             throw StorageError(file: path, message: "cannot open the snapshot: \(reason)")
         }
         self.path = path
+        self.files = files
         handle = opened
         sqlite3_extended_result_codes(handle, 1)
         sqlite3_busy_timeout(handle, SQLiteConnection.busyTimeout)
@@ -53,10 +54,11 @@ final class SQLiteConnection {
     /// Whether the file lies where nothing can be written and nobody has it open. SQLite, which makes a WAL index beside
     /// every WAL database that it opens, then has to be told that the file does not change. Throws where a WAL would have
     /// to be recovered first.
-    private static func isFixed(_ path: String) throws(StorageError) -> Bool {
-        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        if access(directory, W_OK) == 0 || access(path, F_OK) != 0 || access(path + "-shm", F_OK) == 0 { return false }
-        if Snapshot.fileSize(path + "-wal") ?? 0 > 0 {
+    private static func isFixed(_ path: String, _ files: any FileSystem) throws(StorageError) -> Bool {
+        if files.isWritable(directory(of: path)) || files.facts(path) == nil || files.facts(path + "-shm") != nil {
+            return false
+        }
+        if files.size(path + "-wal") ?? 0 > 0 {
             throw StorageError(
                 file: path + "-wal",
                 message:
@@ -78,7 +80,7 @@ final class SQLiteConnection {
         let code = sqlite3_extended_errcode(handle)
         let advice =
             switch code & 0xff {
-            case SQLITE_CORRUPT, SQLITE_NOTADB: "; " + FileForm.fault(path)
+            case SQLITE_CORRUPT, SQLITE_NOTADB: "; " + FileForm.fault(path, files)
             case SQLITE_BUSY, SQLITE_LOCKED: "; another program is writing to it: open it read-only (mode=ro) there"
             case SQLITE_FULL: "; make room on the disk"
             case SQLITE_TOOBIG: "; a row holds at most 1,000,000,000 bytes"

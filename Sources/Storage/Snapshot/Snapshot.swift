@@ -1,4 +1,3 @@
-import Glibc
 import schema
 
 /// What holds for the file as a whole, for whoever opens it.
@@ -14,9 +13,9 @@ public enum Snapshot {
 
     /// Looks at the file before a reader or writer is opened, and lets SQLite repair what a crash left beside it.
     /// Throws for a file that is no snapshot of ours, was made by a newer version, or is damaged.
-    public static func state(path: String) throws(StorageError) -> State {
-        guard fileSize(path) != nil else { return .missing }
-        let connection = try SQLiteConnection(path: path, mode: .write)
+    public static func state(path: String, files: any FileSystem = Host.real.files) throws(StorageError) -> State {
+        guard files.facts(path) != nil else { return .missing }
+        let connection = try SQLiteConnection(path: path, mode: .write, files)
         if try isBlank(connection) { return .empty }
         try checkIdentity(connection)
         return try Meta.read(connection) == nil ? .empty : .ready
@@ -24,18 +23,12 @@ public enum Snapshot {
 
     /// A reader that is the only one leaves an empty WAL behind, which SQLite removes when a writer closes. Call when
     /// the reader is gone. Does no harm where a server is running.
-    static func removeEmptyWAL(path: String) {
-        if fileSize(path + "-wal") == 0 { _ = try? state(path: path) }
+    static func removeEmptyWAL(path: String, _ files: any FileSystem) {
+        if files.size(path + "-wal") == 0 { _ = try? state(path: path, files: files) }
     }
 
-    /// The file's size in bytes; nil when there is none.
-    public static func size(path: String) -> Int64? { fileSize(path) }
-
-    /// In bytes; nil when there is no such file. By stat: opening the database ourselves would drop SQLite's locks.
-    static func fileSize(_ path: String) -> Int64? {
-        var info = stat()
-        return stat(path, &info) == 0 ? Int64(info.st_size) : nil
-    }
+    /// The file's size in bytes; nil when there is none. Opening it ourselves would drop SQLite's locks.
+    public static func size(path: String, files: any FileSystem = Host.real.files) -> Int64? { files.size(path) }
 
     /// True for a database with nothing in it, as a crash before the tables were made leaves it.
     static func isBlank(_ connection: SQLiteConnection) throws(StorageError) -> Bool {

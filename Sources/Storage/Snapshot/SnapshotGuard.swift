@@ -1,5 +1,3 @@
-import Glibc
-
 /// Keeps the snapshot's file to this process: holds SQLite's write lock on it between checkpoints, so that other programs
 /// read it and do not change it, and checks around each commit that the name still leads to the file that was loaded or
 /// written last. Used by one thread at a time.
@@ -8,6 +6,7 @@ import Glibc
 /// checkpoint must write everything (`whole`). Files of others that are in the way then are renamed, never overwritten.
 final class SnapshotGuard {
     let path: String
+    private let files: any FileSystem
     private(set) var writer: SnapshotWriter?
     /// While every key is written into a new file, which then takes the place of the one that `writer` holds locked.
     private var whole: WholeSnapshotWriter?
@@ -24,7 +23,7 @@ final class SnapshotGuard {
     /// What a file was renamed to that was in the way, until the log was told.
     private var aside: String?
     /// The WAL that belongs to the file that is open.
-    private var wal: FileIdentity?
+    private var wal: FileFacts?
 
     private struct Fingerprint: Equatable {
         var size: Int64
@@ -41,7 +40,10 @@ final class SnapshotGuard {
     /// Attempts to open and lock a file that others write to meanwhile.
     private static let lockAttempts = 5
 
-    init(path: String) { self.path = path }
+    init(path: String, _ files: any FileSystem = Host.real.files) {
+        self.path = path
+        self.files = files
+    }
     deinit {
         // A connection that only reads would leave the WAL's files behind if it were the last.
         witness = nil
@@ -67,7 +69,7 @@ final class SnapshotGuard {
     func begin(_ known: SnapshotIdentity?, whole: Bool) throws(StorageError) {
         if whole || known == nil { return try beginWhole(known) }
         if writer == nil {
-            if Snapshot.fileSize(path) ?? 0 == 0 { throw replaced("is missing or empty") }
+            if files.size(path) ?? 0 == 0 { throw replaced("is missing or empty") }
             do throws(StorageError) {
                 try open(create: true)
             } catch {
@@ -110,7 +112,7 @@ final class SnapshotGuard {
     func failed(_ error: StorageError) {
         if whole != nil {
             whole = nil
-            OutputFile.removeDatabase(newPath)
+            OutputFile.removeDatabase(newPath, files)
         }
         writer?.rollback()
         // The connection still reads the file that the name does not lead to any more: see `beginWhole`.
@@ -126,12 +128,12 @@ final class SnapshotGuard {
 
 extension SnapshotGuard {
     private func open(create: Bool) throws(StorageError) {
-        let new = try SnapshotWriter(path: path, create: create)
+        let new = try SnapshotWriter(path: path, create: create, files: files)
         writer = new
         writerVersion = new.versionAtOpening
         if witness?.hasMoved ?? false { witness = nil }
         if witness == nil {
-            let other = try SQLiteConnection(path: path, mode: .read)
+            let other = try SQLiteConnection(path: path, mode: .read, files)
             witnessVersion = try other.integer(named: "data_version")
             witness = other
         } else if let version = try? witness?.integer(named: "data_version"), version == witnessVersion {
@@ -157,11 +159,11 @@ extension SnapshotGuard {
         if version != writerVersion { isForeign = true }
         writerVersion = version
         witnessVersion = try witness?.integer(named: "data_version") ?? 0
-        wal = FileIdentity(path + "-wal")
+        wal = files.facts(path + "-wal")
         fingerprint = wal?.size ?? 0 == 0 ? takeFingerprint() : nil
     }
     /// Closes both connections, and forgets what they saw.
-    private func close() {
+    func close() {
         writer?.rollback()
         witness = nil
         writer = nil
@@ -235,8 +237,8 @@ extension SnapshotGuard {
                 return
             }
         }
-        OutputFile.removeDatabase(newPath)
-        let new = try WholeSnapshotWriter(path: newPath)
+        OutputFile.removeDatabase(newPath, files)
+        let new = try WholeSnapshotWriter(path: newPath, files)
         for (name, code) in functions { new.put(function: name.bytes, code.bytes) }
         whole = new
     }
@@ -244,7 +246,7 @@ extension SnapshotGuard {
     /// Where a snapshot is written that is to take this one's place.
     private var newPath: String { NewSnapshot.temporary(target) }
     /// The file itself, where the name is a link.
-    private var target: String { OutputFile.resolved(path) }
+    private var target: String { OutputFile.resolved(path, files) }
 
     /// Makes the file one that can be replaced: a WAL belongs to a name, so that a database that still has one, under a name
     /// that leads to another by now, would be mixed with it. False where another program has the file open, or where it holds
@@ -274,16 +276,16 @@ extension SnapshotGuard {
         self.whole = nil
         if let writer {
             if writer.connection.hasMoved { throw replaced("was moved, removed or replaced") }
-            if Snapshot.fileSize(path + "-wal") != nil { throw locked() }
+            if files.size(path + "-wal") != nil { throw locked() }
         }
         // An empty file is nobody's; one with something in it that was not there before is not replaced.
-        try OutputFile.publish(newPath, as: target, overwrite: writer != nil || Snapshot.fileSize(path) == 0)
+        try OutputFile.publish(newPath, as: target, overwrite: writer != nil || files.size(path) == 0, files)
         close()
         var commit = SnapshotCommit(rows: rows, walBytes: 0, isWALHeld: false, warning: takeAside())
         do throws(StorageError) {
             try open(create: false)
             // The WAL is there now: its name must survive a power cut before what it will hold counts.
-            try syncDirectory(of: path)
+            try files.syncNames(beside: path)
             try hold(SnapshotGuard.lockTimeout)
             if isForeign { commit.warning = commit.warning ?? changed() }
         } catch {
@@ -310,7 +312,7 @@ extension SnapshotGuard {
 
     /// Opens what is there. False where it is somebody else's, another state of ours, or cannot be used.
     private func isOursOrEmpty(_ known: SnapshotIdentity?) throws(StorageError) -> Bool {
-        if Snapshot.fileSize(path) ?? 0 == 0 { return true }
+        if files.size(path) ?? 0 == 0 { return true }
         do throws(StorageError) {
             try open(create: true)
         } catch {
@@ -321,47 +323,37 @@ extension SnapshotGuard {
     }
 
     /// A database that was moved leaves its WAL behind under the name of the new one.
-    private func putAsideWAL(_ ours: FileIdentity?) throws(StorageError) {
+    private func putAsideWAL(_ ours: FileFacts?) throws(StorageError) {
         let wal = path + "-wal"
-        guard let ours, let found = FileIdentity(wal), found == ours else { return }
-        if found.size > 0 { try SnapshotGuard.rename(wal, SnapshotGuard.freeName(wal)) } else { unlink(wal) }
-        unlink(path + "-shm")
+        guard let ours, let found = files.facts(wal), found.identity == ours.identity else { return }
+        if found.size > 0 { try rename(wal, freeName(wal)) } else { files.remove(wal) }
+        files.remove(path + "-shm")
     }
 
     /// Makes room under the name. What was there keeps its WAL.
     private func putAside() throws(StorageError) {
-        let name = SnapshotGuard.freeName(path)
-        if Snapshot.fileSize(path + "-wal") != nil { try SnapshotGuard.rename(path + "-wal", name + "-wal") }
-        unlink(path + "-shm")
-        try SnapshotGuard.rename(path, name)
+        let name = freeName(path)
+        if files.size(path + "-wal") != nil { try rename(path + "-wal", name + "-wal") }
+        files.remove(path + "-shm")
+        try rename(path, name)
         aside = name
     }
 
-    private static func freeName(_ path: String) -> String {
+    private func freeName(_ path: String) -> String {
         let base = "\(path).replaced-\(wallClockMilliseconds() / 1000)"
         var name = base
         var number = 1
-        while access(name, F_OK) == 0 || access(name + "-wal", F_OK) == 0 {
+        while files.isTaken(name) || files.isTaken(name + "-wal") {
             number += 1
             name = "\(base)-\(number)"
         }
         return name
     }
-    private static func rename(_ from: String, _ to: String) throws(StorageError) {
-        if Glibc.rename(from, to) != 0 { throw .system(from, "cannot rename what is in the snapshot's way to \(to)") }
-    }
-
-    /// Which file a name leads to.
-    private struct FileIdentity: Equatable {
-        let device: UInt
-        let inode: UInt
-        let size: Int64
-
-        init?(_ path: String) {
-            var info = stat()
-            if stat(path, &info) != 0 { return nil }
-            (device, inode, size) = (UInt(info.st_dev), UInt(info.st_ino), Int64(info.st_size))
+    private func rename(_ from: String, _ to: String) throws(StorageError) {
+        do throws(FileError) {
+            try files.rename(from, to: to)
+        } catch {
+            throw .system(from, "cannot rename what is in the snapshot's way to \(to)", error)
         }
-        static func == (a: FileIdentity, b: FileIdentity) -> Bool { a.device == b.device && a.inode == b.inode }
     }
 }

@@ -11,12 +11,14 @@ public final class SnapshotReader {
     /// Opens the file read-only, at the state of its last commit. Throws where it is missing, no snapshot of ours,
     /// newer than this code, damaged, or without a checkpoint (ask `Snapshot.state` first). `check` also runs SQLite's
     /// quick_check, which reads the whole file.
-    public init(path: String, check: Bool = false) throws(StorageError) {
-        guard Snapshot.fileSize(path) != nil else {
+    public init(
+        path: String, check: Bool = false, files: any FileSystem = Host.real.files
+    ) throws(StorageError) {
+        guard files.facts(path) != nil else {
             throw StorageError(file: path, message: "the snapshot is missing: restore it from a backup")
         }
         self.path = path
-        connection = try SQLiteConnection(path: path, mode: .read)
+        connection = try SQLiteConnection(path: path, mode: .read, files)
         try connection.execute(named: "reader.settings")
         try connection.execute(named: "begin.read")
         try Snapshot.checkIdentity(connection)
@@ -237,9 +239,11 @@ extension SQLiteStatement {
 
 extension FunctionLibrary {
     /// All libraries in the snapshot `path`.
-    public static func all(in path: String) throws(StorageError) -> [Text] {
+    public static func all(
+        in path: String, files: any FileSystem = Host.real.files
+    ) throws(StorageError) -> [Text] {
         var found: [Text] = []
-        try SnapshotReader(path: path).forEachFunction { (name, code) throws(StorageError) in
+        try SnapshotReader(path: path, files: files).forEachFunction { (name, code) throws(StorageError) in
             found.append((name.array, code.array))
         }
         return found

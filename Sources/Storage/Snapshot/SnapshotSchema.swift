@@ -66,7 +66,7 @@ enum SnapshotSchema {
     /// The names of all that is defined in an empty snapshot.
     private static let expectedObjects: Result<Set<String>, StorageError> = {
         do throws(StorageError) {
-            let connection = try SQLiteConnection(path: ":memory:", mode: .create)
+            let connection = try SQLiteConnection(path: ":memory:", mode: .create, Host.real.files)
             try connection.execute(Schema.create)
             var names: Set<String> = []
             let objects = try connection.prepare(named: "schema.objects")
@@ -80,7 +80,7 @@ enum SnapshotSchema {
     /// Our tables' names and definitions, from an empty database.
     private static let expectedTables: Result<[String: String], StorageError> = {
         do throws(StorageError) {
-            let connection = try SQLiteConnection(path: ":memory:", mode: .create)
+            let connection = try SQLiteConnection(path: ":memory:", mode: .create, Host.real.files)
             try connection.execute(Schema.create)
             var tables: [String: String] = [:]
             let objects = try connection.prepare(named: "schema.objects")

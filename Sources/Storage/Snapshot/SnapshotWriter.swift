@@ -1,4 +1,3 @@
-import Glibc
 import schema
 
 /// What `SnapshotWriter.commit` has to tell after the snapshot is durable. None of it undoes the commit.
@@ -43,11 +42,12 @@ public final class SnapshotWriter {
     /// closed; then SQLite need not write everything twice. `counts`: the rows that are there, where meta cannot say.
     /// Throws for a file that is not a snapshot, is newer than this code, damaged or being written elsewhere.
     public init(
-        path: String, create: Bool = true, recount: Bool = false, isScratch: Bool = false, counts: RowCounts? = nil
+        path: String, create: Bool = true, recount: Bool = false, isScratch: Bool = false, counts: RowCounts? = nil,
+        files: any FileSystem = Host.real.files
     ) throws(StorageError) {
         self.path = path
         self.isScratch = isScratch
-        connection = try SQLiteConnection(path: path, mode: create ? .create : .write)
+        connection = try SQLiteConnection(path: path, mode: create ? .create : .write, files)
         let isBlank = try Snapshot.isBlank(connection)
         if isBlank {
             guard create else { throw connection.error("the snapshot is empty") }
@@ -155,7 +155,7 @@ extension SnapshotWriter {
         try connection.execute(Schema.create)
         try connection.execute(named: "commit")
         // The new name in the directory must survive a power cut as the data in it does.
-        try syncDirectory(of: path)
+        try connection.files.syncNames(beside: path)
     }
 
     private func begin() throws(StorageError) {
@@ -190,7 +190,8 @@ extension SnapshotWriter {
             warning = error
         }
         return SnapshotCommit(
-            rows: rowCounts.total, walBytes: Snapshot.fileSize(path + "-wal") ?? 0, isWALHeld: isHeld, warning: warning)
+            rows: rowCounts.total, walBytes: connection.files.size(path + "-wal") ?? 0, isWALHeld: isHeld,
+            warning: warning)
     }
 }
 

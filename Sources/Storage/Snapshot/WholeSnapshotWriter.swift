@@ -1,5 +1,3 @@
-import Glibc
-
 /// Writes a snapshot as a whole into a new file of its own: the first one, an imported one, one that takes the place of a
 /// file that was lost. Each row is written once, and most of them past SQLite: a b-tree of ascending rows is a run of full
 /// pages, which takes a fifth of the time of inserting them. Used by one thread at a time.
@@ -7,6 +5,7 @@ import Glibc
 /// Rows that come out of order wait until the others are in place, and go through SQLite.
 final class WholeSnapshotWriter {
     let path: String
+    private let files: any FileSystem
     private var file: BulkFile?
     private var tables: [BulkTable] = []
     private let record = RecordBuilder()
@@ -24,11 +23,12 @@ final class WholeSnapshotWriter {
     }
 
     /// Makes the file, which must not exist, with its tables. Throws when the disk refuses.
-    init(path: String) throws(StorageError) {
+    init(path: String, _ files: any FileSystem = Host.real.files) throws(StorageError) {
         self.path = path
-        late = LateRows(path: path + OutputFile.lateSuffix)
-        let roots = try WholeSnapshotWriter.makeTables(path)
-        let file = try BulkFile(path: path)
+        self.files = files
+        late = LateRows(path: path + OutputFile.lateSuffix, files)
+        let roots = try WholeSnapshotWriter.makeTables(path, files)
+        let file = try BulkFile(path: path, files)
         for table in SnapshotTable.allCases {
             guard let (root, columns) = roots[table.name] else {
                 throw StorageError(file: path, message: "the new snapshot has no table \(table.name)")
@@ -39,8 +39,10 @@ final class WholeSnapshotWriter {
     }
 
     /// Closes the database again: nothing of it may be in SQLite's cache when pages are written past it.
-    private static func makeTables(_ path: String) throws(StorageError) -> [String: (UInt32, Int)] {
-        let connection = try SnapshotWriter(path: path, isScratch: true).connection
+    private static func makeTables(
+        _ path: String, _ files: any FileSystem
+    ) throws(StorageError) -> [String: (UInt32, Int)] {
+        let connection = try SnapshotWriter(path: path, isScratch: true, files: files).connection
         let rows = try connection.prepare(named: "roots")
         var roots: [String: (UInt32, Int)] = [:]
         while try rows.step() {
@@ -105,7 +107,7 @@ final class WholeSnapshotWriter {
     /// rows.
     @discardableResult func finish(_ meta: Meta) throws(StorageError) -> Int64 {
         let rows = try finishWithSQLite(meta)
-        try OutputFile.sync(path)
+        try OutputFile.sync(path, files)
         return rows
     }
 
@@ -120,7 +122,7 @@ final class WholeSnapshotWriter {
         try file?.finish()
         tables = []
         file = nil
-        let writer = try SnapshotWriter(path: path, isScratch: true, counts: counts)
+        let writer = try SnapshotWriter(path: path, isScratch: true, counts: counts, files: files)
         try late.drain { (rows) throws(StorageError) in try writer.apply(rows) }
         for (name, code) in functions { try writer.put(function: name.bytes, code.bytes) }
         return try writer.commit(meta).rows

@@ -21,29 +21,27 @@ import Testing
         /// Syncs wait while it is set.
         let isGated = Atomic<Bool>(false)
 
-        var files: FileOperations {
-            FileOperations(
-                write: { [self] file, bytes, count in
+        var files: HookedFileSystem {
+            let real = HookedFileSystem.real
+            return HookedFileSystem(
+                append: { [self] (file, bytes) throws(FileError) in
                     let code = writeError.load(ordering: .acquiring)
-                    if code == 0 { return Glibc.write(file, bytes, count) }
-                    let room = min(room.exchange(0, ordering: .acquiringAndReleasing), count)
-                    if room > 0 { return Glibc.write(file, bytes, room) }
-                    errno = code
-                    return -1
+                    if code == 0 { return try real.append(file, bytes) }
+                    let room = min(room.exchange(0, ordering: .acquiringAndReleasing), bytes.count)
+                    if room > 0 { return try real.append(file, bytes[0..<room]) }
+                    throw FileError(code)
                 },
-                sync: { [self] file in
+                sync: { [self] (file) throws(FileError) in
                     while isGated.load(ordering: .acquiring) { usleep(200) }
                     syncs.add(1, ordering: .acquiringAndReleasing)
-                    if failingSyncs.load(ordering: .acquiring) == 0 { return fdatasync(file) }
+                    if failingSyncs.load(ordering: .acquiring) == 0 { return try real.sync(file, .data) }
                     failingSyncs.subtract(1, ordering: .acquiringAndReleasing)
-                    errno = EIO
-                    return -1
+                    throw FileError(EIO)
                 },
-                truncate: { [self] file, length in
+                truncate: { [self] (file, length) throws(FileError) in
                     let code = truncateError.load(ordering: .acquiring)
-                    if code == 0 { return ftruncate(file, off_t(length)) }
-                    errno = code
-                    return -1
+                    if code == 0 { return try real.truncate(file, to: length) }
+                    throw FileError(code)
                 })
         }
     }
@@ -70,7 +68,7 @@ import Testing
         let log = try base.writer(directory, policy, files: disk.files)
         set(log, "a")
         try log.flush()
-        let safe = log.acknowledged
+        let safe = log.acknowledgedOffset
         disk.isGated.store(true, ordering: .releasing)
         disk.failingSyncs.store(1, ordering: .releasing)
         log.append(database: 0, base.command("SET", "key", "b").bytes)
@@ -81,7 +79,7 @@ import Testing
                 log.endTurn(); return !log.isRotating
             })
         #expect(log.state == .poisoned(EIO))
-        if policy == .always { #expect(log.acknowledged == safe) }
+        if policy == .always { #expect(log.acknowledgedOffset == safe) }
         set(log, "b2")
         #expect(log.state == .poisoned(EIO))
         // The snapshot holds what the old segment may have lost.
@@ -89,7 +87,7 @@ import Testing
         #expect(log.state == .ok)
         set(log, "c")
         try log.flush()
-        #expect(log.acknowledged == log.position)
+        #expect(log.acknowledgedOffset == log.offset)
         #expect(try base.read(directory, from: segment).last == ["SET", "key", "c"])
     }
 
@@ -100,14 +98,14 @@ import Testing
         try log.flush()
         disk.isGated.store(true, ordering: .releasing)
         set(log, "a")
-        let first = log.position
+        let first = log.offset
         usleep(20_000)
-        #expect(log.acknowledged < first)
+        #expect(log.acknowledgedOffset < first)
         set(log, "b")
         set(log, "c")
         let before = disk.syncs.load(ordering: .acquiring)
         disk.isGated.store(false, ordering: .releasing)
-        #expect(eventually { log.acknowledged == log.position })
+        #expect(eventually { log.acknowledgedOffset == log.offset })
         #expect(disk.syncs.load(ordering: .acquiring) - before <= 2)
     }
 
@@ -146,7 +144,7 @@ import Testing
                 log.endTurn()
                 return log.state == .writeFailed(EIO)
             })
-        #expect(log.acknowledged < log.position)
+        #expect(log.acknowledgedOffset < log.offset)
         disk.truncateError.store(0, ordering: .releasing)
         #expect(
             eventually {
@@ -174,7 +172,7 @@ import Testing
         let log = try base.writer(directory, .always, files: disk.files)
         set(log, "a")
         try log.flush()
-        let safe = log.acknowledged
+        let safe = log.acknowledgedOffset
         disk.failingSyncs.store(1, ordering: .releasing)
         set(log, "b")
         #expect(eventually { log.state == .poisoned(EIO) })
@@ -188,7 +186,7 @@ import Testing
             eventually {
                 log.endTurn(); return !log.isRotating
             })
-        #expect(log.acknowledged == safe)
+        #expect(log.acknowledgedOffset == safe)
         let given = try Data(contentsOf: directory.segment(1))
         #expect(given.range(of: Data("$1\r\nb\r\n".utf8)) != nil)
         #expect(given.range(of: Data("$1\r\nd\r\n".utf8)) == nil)
@@ -197,7 +195,7 @@ import Testing
         log.removeSegments(through: segment - 1)
         set(log, "e")
         try log.flush()
-        #expect(log.state == .ok && log.acknowledged == log.position)
+        #expect(log.state == .ok && log.acknowledgedOffset == log.offset)
         #expect(try base.read(directory, from: segment).map(\.last) == ["0", "e"])
     }
 
@@ -216,7 +214,7 @@ import Testing
         set(log, "b")
         #expect(eventually { log.state == .poisoned(EIO) })
         log.removeSegments(through: segment - 1)
-        #expect(log.state == .poisoned(EIO) && log.acknowledged < log.position)
+        #expect(log.state == .poisoned(EIO) && log.acknowledgedOffset < log.offset)
     }
 
     @Test func goesOnAfterARestartAndAChangeOfPolicy() throws {
@@ -224,7 +222,7 @@ import Testing
         var log: LogWriter? = try base.writer(directory, .no)
         for value in ["a", "b"] { if let log { set(log, value) } }
         try log?.setPolicy(.always)
-        #expect(log?.acknowledged == log?.position)
+        #expect(log?.acknowledgedOffset == log?.offset)
         if let log { set(log, "c") }
         try log?.setPolicy(.everysec)
         if let log { set(log, "d") }
@@ -235,8 +233,8 @@ import Testing
         #expect(recovered.commands == 5)
         let disk = FaultyDisk()
         let next = LogWriter(
-            directory: directory.path, baseName: "aof", server: LogTests.server, policy: .always, files: disk.files,
-            onProgress: {})
+            directory: directory.path, baseName: "aof", server: LogTests.server, policy: .always,
+            host: Host(files: disk.files, threads: RealThreads()), onProgress: {})
         disk.failingSyncs.store(1, ordering: .releasing)
         #expect(throws: StorageError.self) { try next.resume(recovered) }
         try next.resume(recovered)

@@ -18,10 +18,11 @@ import Testing
     }
 
     func writer(
-        _ directory: Directory, _ policy: FsyncPolicy = .everysec, files: FileOperations = .real
+        _ directory: Directory, _ policy: FsyncPolicy = .everysec, files: (any FileSystem)? = nil
     ) throws -> LogWriter {
         let writer = LogWriter(
-            directory: directory.path, baseName: "aof", server: LogTests.server, policy: policy, files: files,
+            directory: directory.path, baseName: "aof", server: LogTests.server, policy: policy,
+            host: files.map { Host(files: $0, threads: RealThreads()) } ?? .real,
             onProgress: {})
         try writer.openSegment(1, previous: SegmentEnd())
         return writer
@@ -56,7 +57,7 @@ import Testing
         log.append(database: 3, command("DEL", "x").bytes)
         expected += [["SELECT", "3"], ["DEL", "x"]]
         try log.flush()
-        #expect(log.acknowledged >= log.position)
+        #expect(log.acknowledgedOffset >= log.offset)
         #expect(try read(directory) == expected)
         #expect(try read(directory, from: 4).count < expected.count)
         let before = try read(directory)
@@ -152,16 +153,12 @@ import Testing
         let directory = try Directory()
         let room = Atomic<Int>(Int.max)
         let shared = UnsafeShared(room)
-        let files = FileOperations(
-            write: { file, base, count in
-                let room = shared.room.load(ordering: .relaxed)
-                if room == 0 {
-                    errno = ENOSPC
-                    return -1
-                }
-                shared.room.store(room - min(count, room), ordering: .relaxed)
-                return Glibc.write(file, base, min(count, room))
-            }, sync: { fdatasync($0) })
+        let files = HookedFileSystem(append: { (file, bytes) throws(FileError) in
+            let room = shared.room.load(ordering: .relaxed)
+            if room == 0 { throw FileError(ENOSPC) }
+            shared.room.store(room - min(bytes.count, room), ordering: .relaxed)
+            return try HookedFileSystem.real.append(file, bytes[0..<min(bytes.count, room)])
+        })
         let log = try writer(directory, .everysec, files: files)
         log.append(database: 0, command("SET", "a", "1").bytes)
         log.endTurn()
@@ -169,7 +166,7 @@ import Testing
         log.append(database: 0, command("SET", "b", "2").bytes)
         log.endTurn()
         #expect(log.state == .writeFailed(ENOSPC))
-        #expect(log.acknowledged < log.position)
+        #expect(log.acknowledgedOffset < log.offset)
         #expect(try read(directory).count == 2)
         shared.room.store(.max, ordering: .relaxed)
         // The reserve is set aside again first.
@@ -178,7 +175,7 @@ import Testing
                 log.endTurn()
                 return log.state == .ok
             })
-        #expect(log.acknowledged == log.position)
+        #expect(log.acknowledgedOffset == log.offset)
         #expect(try read(directory).count == 3)
     }
 
@@ -190,19 +187,16 @@ import Testing
     @Test func failedSyncPoisonsAndAcknowledgesNothing() throws {
         let directory = try Directory()
         let opened = UnsafeShared(Atomic(0))
-        let files = FileOperations(
-            write: { Glibc.write($0, $1, $2) },
-            sync: { file in
-                if opened.room.exchange(1, ordering: .relaxed) == 0 { return fdatasync(file) }
-                errno = EIO
-                return -1
-            })
+        let files = HookedFileSystem(sync: { (file) throws(FileError) in
+            if opened.room.exchange(1, ordering: .relaxed) != 0 { throw FileError(EIO) }
+            try HookedFileSystem.real.sync(file, .data)
+        })
         let log = try writer(directory, .always, files: files)
         log.append(database: 0, command("SET", "a", "1").bytes)
         log.endTurn()
         while log.state == .ok { usleep(100) }
         #expect(log.state == .poisoned(EIO))
-        #expect(log.acknowledged == 0)
+        #expect(log.acknowledgedOffset == 0)
         #expect(throws: StorageError.self) { try log.flush() }
     }
 
@@ -210,21 +204,18 @@ import Testing
         let directory = try Directory()
         let syncs = UnsafeShared(Atomic(0))
         let mayGoOn = UnsafeShared(Atomic(1))
-        let files = FileOperations(
-            write: { Glibc.write($0, $1, $2) },
-            sync: {
-                while mayGoOn.room.load(ordering: .acquiring) == 0 { usleep(200) }
-                let code = fdatasync($0)
-                syncs.room.add(1, ordering: .relaxed)
-                return code
-            })
+        let files = HookedFileSystem(sync: { (file) throws(FileError) in
+            while mayGoOn.room.load(ordering: .acquiring) == 0 { usleep(200) }
+            try HookedFileSystem.real.sync(file, .data)
+            syncs.room.add(1, ordering: .relaxed)
+        })
         let log = try writer(directory, .always, files: files)
         // The disk is slower than all of the turns, however slow the machine.
         mayGoOn.room.store(0, ordering: .releasing)
         for i in 0..<200 {
             log.append(database: 0, command("SET", "a", "\(i)").bytes)
             log.endTurn()
-            #expect(log.acknowledged <= log.position)
+            #expect(log.acknowledgedOffset <= log.offset)
         }
         mayGoOn.room.store(1, ordering: .releasing)
         try log.flush()

@@ -13,12 +13,12 @@ import schema
         try checkpoint(try SnapshotWriter(path: path), rows)
     }
     private func edit(_ sql: String) throws {
-        try SQLiteConnection(path: path, mode: .write).execute(sql)
+        try SQLiteConnection(path: path, mode: .write, Host.real.files).execute(sql)
     }
 
     @Test func everyStatementIsValidAndTheSettingsHold() throws {
         let writer = try SnapshotWriter(path: path)
-        let connection = try SQLiteConnection(path: path, mode: .write)
+        let connection = try SQLiteConnection(path: path, mode: .write, Host.real.files)
         for name in Schema.statementNames where !name.hasPrefix("create.") { _ = try connection.prepare(named: name) }
         #expect(try query(path, "PRAGMA application_id") == ["\(Schema.applicationID)"])
         #expect(try query(path, "PRAGMA user_version") == ["\(Schema.version)"])
@@ -46,7 +46,7 @@ import schema
     }
 
     @Test func refusesForeignAndNewerFiles() throws {
-        let foreign = try SQLiteConnection(path: path, mode: .create)
+        let foreign = try SQLiteConnection(path: path, mode: .create, Host.real.files)
         try foreign.execute("CREATE TABLE t(x)")
         for open in [
             { _ = try Snapshot.state(path: path) }, { _ = try SnapshotWriter(path: path) },
@@ -58,7 +58,7 @@ import schema
 
         let other = TemporaryDirectory()
         try checkpoint(try SnapshotWriter(path: other.snapshot), [])
-        try SQLiteConnection(path: other.snapshot, mode: .write).execute("PRAGMA user_version = 3")
+        try SQLiteConnection(path: other.snapshot, mode: .write, Host.real.files).execute("PRAGMA user_version = 3")
         for open in [
             { _ = try Snapshot.state(path: other.snapshot) }, { _ = try SnapshotWriter(path: other.snapshot) },
             { _ = try SnapshotReader(path: other.snapshot) },
@@ -168,13 +168,13 @@ import schema
     @Test func freePagesAreGivenBack() throws {
         let writer = try SnapshotWriter(path: path)
         try checkpoint(writer, (1...20_000).map { string($0, "key \($0)", String(repeating: "v", count: 100)) })
-        let full = Snapshot.fileSize(path) ?? 0
+        let full = Snapshot.size(path: path) ?? 0
         let rows = RowBatch()
         for id in Int64(101)...20_000 { rows.appendRemoveString(id: id) }
         try writer.apply(rows)
         let commit = try writer.commit(meta())
         #expect(commit.warning == nil)
-        #expect((Snapshot.fileSize(path) ?? 0) * 10 < full)
+        #expect((Snapshot.size(path: path) ?? 0) * 10 < full)
         #expect(try contents(path).count == 100)
     }
 

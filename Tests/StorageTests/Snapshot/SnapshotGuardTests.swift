@@ -103,7 +103,7 @@ import Testing
         try fill(300)
         let checkpointer = makeCheckpointer()
         try save(checkpointer, 1)
-        let other = try SQLiteConnection(path: path, mode: .write)
+        let other = try SQLiteConnection(path: path, mode: .write, Host.real.files)
         for sql in [
             "BEGIN IMMEDIATE", "VACUUM", "DELETE FROM raw_strings",
             "CREATE TRIGGER t INSERT ON raw_strings BEGIN SELECT 1; END",
@@ -125,7 +125,7 @@ import Testing
         try fill(100)
         do { try save(makeCheckpointer(), 1) }
         let checkpointer = makeCheckpointer()
-        let stranger = try SQLiteConnection(path: path, mode: .write)
+        let stranger = try SQLiteConnection(path: path, mode: .write, Host.real.files)
         // The thread of the one before may not have ended.
         try stranger.withBusyTimeout(5000) { () throws(StorageError) in try stranger.execute("BEGIN IMMEDIATE") }
         let refused = refusal { try checkpointer.lock() }
@@ -151,7 +151,7 @@ import Testing
         let known = SnapshotIdentity(server: meta().server, checkpoint: meta().checkpoint)
         #expect(known != identity)
         try file.begin(known, whole: false)
-        let stranger = try SQLiteConnection(path: path, mode: .write)
+        let stranger = try SQLiteConnection(path: path, mode: .write, Host.real.files)
         // As when the disk fails while another program waits for the lock.
         file.writer?.rollback()
         try stranger.execute("BEGIN IMMEDIATE")

@@ -46,7 +46,9 @@ import Testing
         checkpointer.begin(CheckpointTests.meta(1))
         _ = try #require(checkpointer.finishNow()).result.get()
     }
-    private func edit(_ sql: String) throws { try SQLiteConnection(path: path, mode: .write).execute(sql) }
+    private func edit(_ sql: String) throws {
+        try SQLiteConnection(path: path, mode: .write, Host.real.files).execute(sql)
+    }
     private func load() throws -> Keyspace {
         let keyspace = Keyspace(databases: 2)
         keyspace.limits = CheckpointTests.limits

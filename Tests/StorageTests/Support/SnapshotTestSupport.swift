@@ -110,7 +110,7 @@ func contents(_ path: String) throws -> [OwnedRow] {
 
 /// Runs SQL; rows as text, columns joined by "|", NULL as "-".
 func query(_ path: String, _ sql: String) throws -> [String] {
-    let connection = try SQLiteConnection(path: path, mode: .write)
+    let connection = try SQLiteConnection(path: path, mode: .write, Host.real.files)
     let statement = try connection.prepare(sql)
     var lines: [String] = []
     while try statement.step() {

@@ -1,4 +1,3 @@
-import CShims
 import Glibc
 
 // Invariant of this file: no connection of SQLite's has the file open while a BulkFile has. Pages before `upcoming` were
@@ -12,7 +11,8 @@ import Glibc
 final class BulkFile {
     let path: String
     let pageSize: Int
-    private let descriptor: Int32
+    private let files: any FileSystem
+    private let file: OpenFile
     /// The next page's number.
     private(set) var upcoming: UInt32 = 0
     private let buffer: UnsafeMutableRawPointer
@@ -43,30 +43,32 @@ final class BulkFile {
     private static let lockOffset = 1 << 30
 
     /// Throws when the file cannot be opened or is not what SQLite makes of our schema.
-    init(path: String) throws(StorageError) {
+    init(path: String, _ files: any FileSystem = Host.real.files) throws(StorageError) {
         self.path = path
-        descriptor = open(path, O_RDWR | O_CLOEXEC)
-        if descriptor < 0 { throw .system(path, "cannot open the new snapshot") }
-        var header = [UInt8](repeating: 0, count: 100)
-        let got = pread(descriptor, &header, header.count, 0)
-        let size = header.count == got ? Int(header[16]) << 8 | Int(header[17]) : 0
+        self.files = files
+        file = try files.open(path, .readWrite, or: "cannot open the new snapshot")
+        let header = files.head(file, 100) ?? []
+        let size = header.count == 100 ? Int(header[16]) << 8 | Int(header[17]) : 0
         pageSize = size
         buffer = .allocate(byteCount: BulkFile.bufferSize, alignment: 4096)
         guard size >= 512, size & (size - 1) == 0, header[20] == 0, header[55] != 0 || header[54] != 0 else {
             throw StorageError(file: path, message: "the new snapshot is not as SQLite makes it")
         }
-        let length = Int64(lseek(descriptor, 0, SEEK_END))
+        let length = (try? files.facts(file))?.size ?? 0
         upcoming = UInt32(clamping: length / Int64(size)) + 1
         // The tables are few: their pages have one map.
         var first = PageMap(number: 2, entries: [UInt8](repeating: 0, count: size))
-        guard Int(upcoming) < pagesPerMap, pread(descriptor, &first.entries, size, off_t(size)) == size else {
+        let isRead = first.entries.withUnsafeMutableBytes { target in
+            target.baseAddress.flatMap { try? files.readAll(file, into: $0, size, at: Int64(size)) } == size
+        }
+        guard Int(upcoming) < pagesPerMap, isRead else {
             throw StorageError(file: path, message: "the new snapshot is not as SQLite makes it")
         }
         maps = [first]
         bufferStart = upcoming
     }
     deinit {
-        close(descriptor)
+        files.close(file)
         buffer.deallocate()
     }
 
@@ -160,19 +162,17 @@ final class BulkFile {
         bufferStart = upcoming
         buffered = 0
         if sinceWriteback >= BulkFile.writebackSize {
-            cshims_begin_writeback(descriptor, writtenEnd - Int64(sinceWriteback), Int64(sinceWriteback))
+            files.beginWriteback(file, at: writtenEnd - Int64(sinceWriteback), bytes: Int64(sinceWriteback))
             sinceWriteback = 0
         }
         giveWay()
     }
 
     private func write(_ bytes: UnsafeRawPointer, _ count: Int, at offset: Int64) throws(StorageError) {
-        var done = 0
-        while done < count {
-            let n = pwrite(descriptor, bytes + done, count - done, off_t(offset) + off_t(done))
-            if n < 0 && errno == EINTR { continue }
-            if n <= 0 { throw .system(path, "cannot write the new snapshot", code: n < 0 ? errno : ENOSPC) }
-            done += n
+        do throws(FileError) {
+            try files.writeAll(file, Bytes(bytes, count), at: offset)
+        } catch {
+            throw .system(path, "cannot write the new snapshot", error)
         }
     }
 }

@@ -1,60 +1,60 @@
-import Glibc
-
 // Invariant of this file: the spool's pieces lie one after the other, each as long as `pieces` says and whole operations.
 
 /// Rows that cannot be appended where they belong: kept in memory, beyond a few megabytes in a file without a name, until
 /// all others are in place.
 final class LateRows {
     private let path: String
+    private let files: any FileSystem
     private var batch = RowBatch()
-    private var descriptor: Int32 = -1
+    private var file: OpenFile?
+    private var spooled: Int64 = 0
     private var pieces: [Int] = []
 
     /// Bytes that stay in memory.
     private static var memory: Int { StructureSizes.size(4 << 20, small: 2048) }
 
     /// `path`: where the file may lie while it is opened.
-    init(path: String) { self.path = path }
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    init(path: String, _ files: any FileSystem) {
+        self.path = path
+        self.files = files
+    }
+    deinit { if let file { files.close(file) } }
 
     /// Copies one encoded operation. Throws when the disk is full or fails.
     func append(_ operation: Bytes) throws(StorageError) {
         batch.appendEncoded(operation)
         if batch.byteCount < LateRows.memory { return }
-        if descriptor < 0 {
-            descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-            if descriptor < 0 { throw .system(path, "cannot make a file for rows that come late") }
-            unlink(path)
-        }
+        let spool = try spool()
         let bytes = batch.encoded
-        var done = 0
-        while done < bytes.count {
-            let n = write(descriptor, bytes.base + done, bytes.count - done)
-            if n < 0 && errno == EINTR { continue }
-            if n <= 0 { throw .system(path, "cannot write rows that come late", code: n < 0 ? errno : ENOSPC) }
-            done += n
+        do throws(FileError) {
+            try files.writeAll(spool, bytes, at: spooled)
+        } catch {
+            throw .system(path, "cannot write rows that come late", error)
         }
+        spooled += Int64(bytes.count)
         pieces.append(bytes.count)
         batch.removeAll()
     }
 
+    private func spool() throws(StorageError) -> OpenFile {
+        if let file { return file }
+        let new = try files.open(path, .new(isPrivate: true), or: "cannot make a file for rows that come late")
+        files.remove(path)
+        file = new
+        return new
+    }
+
     /// Calls `body` with all rows, in the order in which they came, and forgets them.
     func drain(_ body: (RowBatch) throws(StorageError) -> Void) throws(StorageError) {
-        var offset = 0
+        var offset: Int64 = 0
         for size in pieces {
             let piece = RowBatch(encodedBytes: size) { target in
-                var done = 0
-                while done < size {
-                    let n = pread(descriptor, target + done, size - done, off_t(offset + done))
-                    if n < 0 && errno == EINTR { continue }
-                    if n <= 0 { return false }
-                    done += n
-                }
-                return true
+                guard let file else { return false }
+                return (try? files.readAll(file, into: target, size, at: offset)) == size
             }
             if piece.byteCount != size { throw .system(path, "cannot read back rows that came late") }
             try body(piece)
-            offset += size
+            offset += Int64(size)
         }
         pieces = []
         try body(batch)

@@ -1,0 +1,279 @@
+/// A directory that keeps a keyspace: a snapshot and the log of what was done since, in the order that makes them
+/// durable. A program opens it, appends what its commands do to the stream of changes, and asks for checkpoints.
+///
+/// The order that it keeps: what is acknowledged was appended before; a checkpoint's cut opens a log segment, its commit
+/// names that segment once it is on disk, and older segments are deleted once the commit is durable. Lives on the thread
+/// that executes commands, which it never lets wait but where that is said.
+public final class DataDirectory {
+    /// How far the directory is.
+    public enum State: Equatable, Sendable {
+        /// Not looked at.
+        case closed
+        /// Ours alone, until the process ends.
+        case locked
+        /// Snapshot and log are read into the keyspace.
+        case loading
+        /// Changes are appended to the log.
+        case open
+    }
+
+    /// How far the checkpoint under way is.
+    public enum Checkpoint: Equatable, Sendable {
+        case idle
+        /// Asked for: the next segment is being made, or keys are being marked.
+        case requested
+        /// Behind the cut: rows are handed over, and written by another thread, which then commits.
+        case running
+    }
+
+    /// What a checkpoint is asked for. There is one kind of checkpoint; who asked hears of its end.
+    public enum Purpose: Equatable, Sendable { case save, rewriteLog }
+
+    /// Whether a checkpoint that was asked for has begun, or follows the one that is under way.
+    public enum Start: Equatable, Sendable { case started, scheduled }
+
+    public struct Options: Sendable {
+        public var directory: String
+        public var snapshotName: String
+        public var logName: String
+        /// Without a log, what was changed since the last checkpoint is lost with the process.
+        public var keepsLog: Bool
+        public var fsync: FsyncPolicy
+        /// A log that ends in the middle of a batch is cut there, and not refused.
+        public var mayCutTail: Bool
+        /// Nothing has to be saved: a directory that cannot be written is loaded all the same, and so is a snapshot that
+        /// another program has locked.
+        public var mayBeReadOnly: Bool
+
+        public init(
+            directory: String, snapshotName: String = "dump.sqlite", logName: String = "appendonly.aof",
+            keepsLog: Bool = true, fsync: FsyncPolicy = .everysec, mayCutTail: Bool = true, mayBeReadOnly: Bool = false
+        ) {
+            self.directory = directory
+            self.snapshotName = snapshotName
+            self.logName = logName
+            self.keepsLog = keepsLog
+            self.fsync = fsync
+            self.mayCutTail = mayCutTail
+            self.mayBeReadOnly = mayBeReadOnly
+        }
+    }
+
+    /// Names a history of changes, and how far it goes. A checkpoint commits both; recovery continues the offset.
+    public struct Stream: Equatable, Sendable {
+        /// 40 hexadecimal digits.
+        public var id: String
+        /// Bytes since the history's beginning.
+        public var offset: Int
+
+        public init(id: String, offset: Int) {
+            self.id = id
+            self.offset = offset
+        }
+    }
+
+    /// May change while the directory is open, but for the names in it; `keepsLog` and `fsync` through `startLog`,
+    /// `stopLog` and `setPolicy`.
+    public var options: Options
+    public let keyspace: Keyspace
+    public let host: Host
+    /// Outlives this object.
+    unowned let client: any DataDirectoryClient
+    /// Called on another thread when there is something to do or to look at.
+    let wake: @Sendable () -> Void
+
+    public internal(set) var state = State.closed
+    public internal(set) var checkpoint = Checkpoint.idle
+    /// What the checkpoint under way is for, and the one that follows it; nil: there is none.
+    public internal(set) var purpose: Purpose?
+    public internal(set) var following: Purpose?
+    /// The checkpoint under way writes every key, as the snapshot's file was not what it should be.
+    var extent = Extent.changes
+    enum Extent { case changes, everything }
+
+    /// What was appended so far. The owner of the stream sets the id.
+    public var stream = Stream(id: DataDirectory.makeStreamID(), offset: 0)
+
+    /// Names snapshot and log as belonging together: a uuid.
+    public internal(set) var serverID = ""
+    public internal(set) var checkpointNumber: Int64 = 0
+    /// The segment that the snapshot names; 0: none.
+    public internal(set) var segmentOfSnapshot: Int64 = 0
+    public internal(set) var log: LogWriter?
+    var checkpointer: Checkpointer
+    var lock: DirectoryLock?
+    /// What the directory's record says, or will.
+    var noted: DataRecord?
+    /// What the log had taken at the last committed checkpoint's cut, and at the running one's.
+    var logBytesAtCommit = 0
+    var logBytesAtCut = 0
+    /// The keyspace's `dirty` at the running checkpoint's cut.
+    var changesAtCut = 0
+    /// Of the last checkpoint that ended.
+    var lastOutcome: Outcome?
+
+    /// Nothing is opened yet. `wake` is called on another thread when `advance` has something to do, or what is acknowledged
+    /// may have changed.
+    public init(
+        _ options: Options, keyspace: Keyspace, client: any DataDirectoryClient, host: Host = .real,
+        wake: @escaping @Sendable () -> Void
+    ) {
+        self.options = options
+        self.keyspace = keyspace
+        self.client = client
+        self.host = host
+        self.wake = wake
+        checkpointer = Checkpointer(
+            keyspace: keyspace, path: options.directory + "/" + options.snapshotName, host: host, wake: wake)
+    }
+
+    public var snapshotPath: String { options.directory + "/" + options.snapshotName }
+    /// Of the snapshot, in bytes; 0: there is none.
+    public var snapshotSize: Int64 { host.files.size(snapshotPath) ?? 0 }
+    /// Bytes in the log since the last checkpoint's cut, checks left out.
+    public var logBytes: Int { max(0, (log?.appendedBytes ?? 0) - logBytesAtCommit) }
+    /// Another process cannot use the directory. False in one that cannot be written.
+    public var isLocked: Bool { lock != nil }
+
+    // MARK: Changes
+
+    /// Once a turn, and regularly: what the turn changed, and up to where the stream goes with it. Also tries again what
+    /// failed before. `waiters`: clients that wait for it.
+    public func endTurn(_ changes: Bytes, upTo offset: Int, waiters: Int = 1) {
+        stream.offset = offset
+        guard let log else { return }
+        if !changes.isEmpty { log.append(changes, upTo: offset) }
+        log.endTurn(waiters: max(1, waiters))
+        if log.durableSegment != noted?.segment { noteDirectory() }
+    }
+
+    /// Replies to commands up to this position of the stream may go out; `.max` without a log.
+    public var acknowledgedOffset: Int { log?.acknowledgedOffset ?? .max }
+    /// What stands before this position of the stream is on disk; 0 without a log.
+    public var syncedOffset: Int { log?.syncedOffset ?? 0 }
+
+    /// Has the directory's record say what is here by now, so that files which go missing are noticed.
+    func noteDirectory() {
+        let record = DataRecord(server: serverID, segment: log?.durableSegment ?? 0)
+        if record == noted { return }
+        noted = record
+        let warn = client.warnFromAnyThread
+        lock?.writeInBackground(record) { warn("\($0)") }
+    }
+
+    /// Writes down, durably, that the log of this server is whole up to `segment`.
+    func noteNow(_ segment: Int64) throws(StorageError) {
+        let record = DataRecord(server: serverID, segment: segment)
+        try lock?.write(record)
+        noted = record
+    }
+
+    // MARK: The log while the directory is open
+
+    /// What is written is on disk when it returns. Waits for the disk. Throws when that fails.
+    public func setPolicy(_ policy: FsyncPolicy) throws(StorageError) {
+        try log?.setPolicy(policy)
+        options.fsync = policy
+    }
+
+    /// Writes and syncs what was appended; waits for the disk. Throws when the log is not whole on disk afterwards.
+    public func sync() throws(StorageError) { try log?.flush() }
+
+    /// Begins a log. Waits for a checkpoint that names it: what is acknowledged from here on must not hang on a snapshot
+    /// that does not know of the log. Throws when that fails; then there is no log.
+    public func startLog() throws(StorageError) {
+        try finishCheckpoint()
+        LogWriter.waitForRemovals(host)
+        // Segments of an earlier log may be all that holds some data, until a checkpoint does.
+        if try findLog() != nil { try saveNow() }
+        let new = makeLog()
+        LogWriter.removeSegments(directory: options.directory, baseName: options.logName, through: .max, host)
+        try new.openSegment(1, previous: SegmentEnd())
+        try noteNow(1)
+        log = new
+        logBytesAtCommit = 0
+        options.keepsLog = true
+        do throws(StorageError) {
+            try saveNow()
+        } catch {
+            log = nil
+            options.keepsLog = false
+            throw error
+        }
+    }
+
+    /// The log ends here. Its segments go when a checkpoint has what they hold. Throws when it cannot be synced; then it
+    /// goes on.
+    public func stopLog() throws(StorageError) {
+        try sync()
+        log = nil
+        options.keepsLog = false
+        request(.save, mayFollow: true)
+    }
+
+    func makeLog() -> LogWriter {
+        LogWriter(
+            directory: options.directory, baseName: options.logName, server: serverID, policy: options.fsync,
+            from: stream.offset, host: host, onProgress: wake)
+    }
+
+    func findLog() throws(StorageError) -> (server: String, first: Int64)? {
+        try LogReader.owner(directory: options.directory, baseName: options.logName, files: host.files)
+    }
+
+    /// Ends the use of the directory: the checkpoint that runs is driven to its end, the log synced, and the locks are let
+    /// go of. Waits for the disk. Throws where the log cannot be synced; it is closed all the same.
+    public func close() throws(StorageError) {
+        defer {
+            host.background.drain()
+            checkpointer.release()
+            log = nil
+            lock = nil
+            state = .closed
+        }
+        try finishCheckpoint()
+        try sync()
+    }
+}
+
+/// What a data directory asks of the program whose keyspace it keeps. All but `warnFromAnyThread`'s closure is called on
+/// the thread that the directory lives on.
+public protocol DataDirectoryClient: AnyObject {
+    /// Executes a command of the log, as it was executed before. Throws where that is not possible.
+    func replay(_ arguments: UnsafeBufferPointer<Bytes>) throws(StorageError)
+    /// The directory holds neither snapshot nor log: makes a snapshot out of other data, loads it with `loadSnapshot`
+    /// and returns what it says; nil where there is none.
+    func importData() throws(StorageError) -> Meta?
+    /// What is loaded from here on has so many bytes, and so many more are loaded.
+    func loadingBegins(bytes: Int)
+    func loaded(bytes: Int)
+    /// Commands are replayed between these two.
+    func replayBegins()
+    func replayEnds()
+    /// The snapshot was read; the log follows.
+    func snapshotLoaded(_ meta: Meta)
+    /// Everything was read: the stream goes on from here.
+    func recovered(_ stream: DataDirectory.Stream)
+    /// What was changed so far belongs in front of the cut that comes: hands it over with `endTurn`. What follows selects
+    /// its database again.
+    func directoryWillCut()
+    /// A checkpoint ended, well or not, or could not begin. One that follows is asked for already.
+    func checkpointEnded(_ outcome: DataDirectory.Outcome)
+    /// The snapshot's file was not what it should be: the checkpoint begins again, with every key.
+    func checkpointRestarted(_ reason: StorageError)
+    func warn(_ message: String)
+    var warnFromAnyThread: @Sendable (String) -> Void { get }
+}
+
+extension DataDirectoryClient {
+    public func importData() throws(StorageError) -> Meta? { nil }
+    public func loadingBegins(bytes: Int) {}
+    public func loaded(bytes: Int) {}
+    public func replayBegins() {}
+    public func replayEnds() {}
+    public func snapshotLoaded(_ meta: Meta) {}
+    public func recovered(_ stream: DataDirectory.Stream) {}
+    public func directoryWillCut() {}
+    public func checkpointEnded(_ outcome: DataDirectory.Outcome) {}
+    public func checkpointRestarted(_ reason: StorageError) {}
+}

@@ -1,0 +1,166 @@
+/// Checkpoints of a directory: cut, hand over, commit, truncate.
+extension DataDirectory {
+    /// What came of a checkpoint.
+    public struct Outcome {
+        public let meta: Meta
+        /// What it was asked for.
+        public let purpose: Purpose
+        /// The keyspace's `dirty` at the cut.
+        public let changes: Int
+        public let result: Result<SnapshotCommit, StorageError>
+    }
+
+    /// What `advance` leaves to do.
+    public enum Progress {
+        /// There is no checkpoint, and nothing to mark.
+        case idle
+        /// Another thread is at work, and calls `wake`.
+        case waiting
+        /// Call again, after a look at what else there is.
+        case more
+    }
+
+    /// Asks for a checkpoint. `mayFollow`: where one is under way, another after it; nil where that is not wanted.
+    @discardableResult
+    public func request(_ purpose: Purpose, mayFollow: Bool) -> Start? {
+        if checkpoint == .idle {
+            checkpoint = .requested
+            self.purpose = purpose
+            return .started
+        }
+        if !mayFollow { return nil }
+        if following != .rewriteLog { following = purpose }
+        return .scheduled
+    }
+
+    /// Between commands: begins, goes on with or ends the checkpoint, for about `budgetNanoseconds`.
+    public func advance(budgetNanoseconds: UInt64) -> Progress {
+        switch checkpoint {
+        case .running:
+            let isMore = checkpointer.step(budgetNanoseconds: budgetNanoseconds, commit: commitPermission)
+            if let (meta, result) = checkpointer.takeResult() {
+                ended(meta, result)
+                return .more
+            }
+            return isMore && !checkpointer.isBlocked ? .more : .waiting
+        case .requested:
+            if checkpointer.isMarking {
+                _ = checkpointer.mark(budgetNanoseconds: budgetNanoseconds)
+                return .more
+            }
+            checkpointer.prepare()
+            if checkpointer.isMarking { return .more }
+            do throws(StorageError) {
+                if let log, try !log.prepareCut() { return .waiting }
+                try cut()
+            } catch {
+                ended(nextMeta(segment: 0), .failure(error))
+            }
+            return .more
+        case .idle:
+            return checkpointer.isMarking && checkpointer.mark(budgetNanoseconds: budgetNanoseconds) ? .more : .idle
+        }
+    }
+
+    /// The cut. None is running. Waits for the next log segment where that was not prepared. Throws when the log cannot go
+    /// on in it; then there is no checkpoint.
+    private func cut() throws(StorageError) {
+        client.directoryWillCut()
+        var segment: Int64 = 0
+        if let log {
+            segment = try log.cut()
+            logBytesAtCut = log.appendedBytes
+        }
+        checkpointNumber += 1
+        changesAtCut = keyspace.dirty
+        checkpoint = .running
+        checkpointer.begin(nextMeta(segment: segment))
+    }
+
+    /// A commit names the segment that was begun at the cut, which must be on disk with all before it; where only what came
+    /// before is in doubt, the commit makes up for that.
+    private var commitPermission: Checkpointer.Permission {
+        guard let log else { return .granted }
+        if log.isRotating { return .pending }
+        guard log.lostSegment == log.segment, case .poisoned(let code) = log.state else { return .granted }
+        return .refused(.system(log.path, "cannot sync the segment that the snapshot would name", code: code))
+    }
+
+    private func nextMeta(segment: Int64) -> Meta {
+        Meta(
+            server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
+            segmentOffset: 0, replicationID: stream.id, replicationOffset: Int64(stream.offset))
+    }
+
+    private func ended(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {
+        switch result {
+        case .success:
+            segmentOfSnapshot = meta.segment
+            logBytesAtCommit = logBytesAtCut
+            truncate(meta)
+        case .failure(let error) where error.reason == .replaced && extent == .changes:
+            extent = .everything
+            checkpoint = .requested
+            return client.checkpointRestarted(error)
+        case .failure: break
+        }
+        let outcome = Outcome(meta: meta, purpose: purpose ?? .save, changes: changesAtCut, result: result)
+        extent = .changes
+        checkpoint = .idle
+        purpose = nil
+        if let next = following {
+            following = nil
+            request(next, mayFollow: false)
+        }
+        lastOutcome = outcome
+        client.checkpointEnded(outcome)
+    }
+
+    /// The commit is durable: what came before the segment that it names is history. With no log (segment 0) all of it is.
+    private func truncate(_ meta: Meta) {
+        if let log {
+            if meta.segment > 0 { log.removeSegments(through: meta.segment - 1) }
+            return
+        }
+        let through = meta.segment == 0 ? Int64.max : meta.segment - 1
+        LogWriter.removeInBackground(directory: options.directory, baseName: options.logName, through: through, host)
+        noteDirectory()
+    }
+
+    // MARK: Waiting for it
+
+    /// Drives the checkpoint that runs to its end, waiting as long as it takes. Throws when the log's segment cannot be
+    /// written; then it still runs.
+    public func finishCheckpoint() throws(StorageError) {
+        while checkpoint == .running || extent == .everything { try advanceWaiting() }
+    }
+
+    /// A checkpoint from here, complete when this returns; one that runs is driven to its end before.
+    @discardableResult public func save() throws(StorageError) -> Result<SnapshotCommit, StorageError> {
+        try finishCheckpoint()
+        request(.save, mayFollow: false)
+        lastOutcome = nil
+        while true {
+            try advanceWaiting()
+            if let lastOutcome { return lastOutcome.result }
+        }
+    }
+
+    private func advanceWaiting() throws(StorageError) {
+        if checkpoint == .running { try log?.waitForSegment() }
+        if case .more = advance(budgetNanoseconds: 100_000_000) { return }
+        host.threads.pause(microseconds: 200)
+    }
+
+    /// `save`, which throws where the checkpoint fails.
+    func saveNow() throws(StorageError) {
+        _ = try save().get()
+    }
+
+    /// Deletes the segments that the snapshot has made history, and waits for it: at a clean stop.
+    public func removeOldSegments() {
+        guard log != nil else { return }
+        LogWriter.removeSegments(
+            directory: options.directory, baseName: options.logName, through: segmentOfSnapshot - 1, host)
+    }
+}

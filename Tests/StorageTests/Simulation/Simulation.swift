@@ -1,0 +1,288 @@
+import Glibc
+
+@testable import Storage
+
+/// What a crash has broken: the seed says how to see it again.
+struct SimulationFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A server's storage on a disk in memory, driven at random from a seed: turns, syncs, cuts, commits, faults of the disk,
+/// and crashes at any of its calls, each followed by a recovery that is compared with what was promised.
+struct Simulation {
+    let seed: UInt64
+    private var random: SplitMix64
+    /// Crash states that were tried.
+    private(set) var states = 0
+
+    init(seed: UInt64) {
+        self.seed = seed
+        random = SplitMix64(seed: seed)
+    }
+
+    /// What was said to have happened, and how much of it a crash may take.
+    fileprivate struct Promise {
+        /// By the stream's offset after each turn: a digest of all keys, and when the turn was written, in nanoseconds.
+        var turns: [Int: (digest: String, written: UInt64)] = [:]
+        /// Clients were told of what is up to here; on disk is what is up to here.
+        var acknowledged = 0
+        var acknowledgedAt: UInt64 = 0
+        var durable = 0
+        var policy = FsyncPolicy.everysec
+        var keepsLog = true
+
+        /// How far a recovery must reach.
+        func floor(after kind: MemoryFileSystem.Crash) -> Int { kind == .kill ? acknowledged : durable }
+    }
+
+    /// A disk after a crash, and what it has to hold.
+    fileprivate struct State {
+        let disk: MemoryFileSystem
+        let kind: MemoryFileSystem.Crash
+        let promise: Promise
+    }
+
+    /// Runs until so many crash states have been tried. Throws for the first one that breaks a promise.
+    mutating func run(states wanted: Int) throws {
+        while states < wanted {
+            var promise = Promise()
+            promise.policy = [.always, .everysec, .everysec, .no][Int(random.next() % 4)]
+            promise.keepsLog = random.next() % 8 != 0
+            var state = State(disk: MemoryFileSystem(seed: random.next()), kind: .kill, promise: promise)
+            for _ in 0..<6 where states < wanted {
+                let crashes = try life(state)
+                for crash in crashes.dropLast() { try check(crash) }
+                guard let last = crashes.last else { break }
+                state = last
+            }
+        }
+    }
+
+    // MARK: One life of a server
+
+    /// From a disk on until the server ends: returns disks as crashes on the way would have left them. `state` is the one
+    /// that it begins with, and is checked by that.
+    private mutating func life(_ state: State) throws -> [State] {
+        let server = try SimulatedServer(state, seed: random.next())
+        states += 1
+        try server.open(failureContext(state))
+        server.watch(seed: random.next())
+        let actions = 20 + random.next() % 120
+        for _ in 0..<actions { try server.act(&random) }
+        if random.next() % 4 == 0 { try server.stopCleanly() }
+        return server.finish(&random)
+    }
+
+    /// Only the recovery, in the course of which it may crash again.
+    private mutating func check(_ state: State) throws {
+        let server = try SimulatedServer(state, seed: random.next())
+        states += 1
+        if random.next() % 4 == 0 { server.watch(seed: random.next()) }
+        try server.open(failureContext(state))
+        for again in server.finish(&random).prefix(1) {
+            let next = try SimulatedServer(again, seed: random.next())
+            states += 1
+            try next.open(failureContext(again) + ", in a recovery")
+            _ = next.finish(&random)
+        }
+    }
+
+    private func failureContext(_ state: State) -> String {
+        "seed \(seed), crash state \(states), \(state.kind), appendfsync \(state.promise.policy), log \(state.promise.keepsLog)"
+    }
+}
+
+/// One process in a simulation.
+private final class SimulatedServer {
+    private let disk: MemoryFileSystem
+    private let threads: SteppedThreads
+    private var store: SimulatedStore?
+    private var data: DataDirectory?
+    private var promise: Simulation.Promise
+    /// What the crash before this process was to leave.
+    private let found: Simulation.Promise
+    private let kind: MemoryFileSystem.Crash
+    private var crashes: [Simulation.State] = []
+    private var calls = 0
+    private var nextCrash = Int.max
+    private var chance = SplitMix64(seed: 0)
+    private var fault: (path: String, kind: FaultKind, calls: Int, code: Int32)?
+    private enum FaultKind: CaseIterable { case write, sync, any }
+
+    init(_ state: Simulation.State, seed: UInt64) throws {
+        disk = state.disk
+        promise = state.promise
+        found = state.promise
+        kind = state.kind
+        // What the power cut took is lost, and no crash of the recovery brings it back.
+        if kind != .kill { promise.acknowledged = promise.durable }
+        threads = SteppedThreads(seed: seed)
+    }
+
+    deinit { disk.onCall = nil }
+
+    /// Crashes happen from here on: disks are kept as they would be found.
+    func watch(seed: UInt64) {
+        chance = SplitMix64(seed: seed)
+        nextCrash = Int(chance.next() % 30)
+        disk.onCall = { [unowned self] (call) throws(FileError) in try called(call) }
+    }
+
+    private func called(_ call: FileCall) throws(FileError) {
+        calls += 1
+        if calls > nextCrash {
+            nextCrash = calls + Int(chance.next() % 60)
+            keepCrash()
+        }
+        guard let fault, call.path.contains(fault.path) else { return }
+        switch (fault.kind, call) {
+        case (.write, .write), (.write, .allocate), (.sync, .sync), (.sync, .syncDirectory), (.any, _): break
+        default: return
+        }
+        self.fault?.calls -= 1
+        if fault.calls <= 1 { self.fault = nil }
+        throw FileError(fault.code)
+    }
+
+    private func keepCrash() {
+        let kind = MemoryFileSystem.Crash.allCases[Int(chance.next() % 3)]
+        crashes.append(Simulation.State(disk: disk.crash(kind, seed: chance.next()), kind: kind, promise: promise))
+    }
+
+    /// Recovers, and compares.
+    func open(_ context: String) throws {
+        let store = SimulatedStore()
+        store.onEnd = { [unowned self] in ended($0) }
+        let options = DataDirectory.Options(
+            directory: MemoryFileSystem.directory, keepsLog: promise.keepsLog, fsync: promise.policy)
+        let host = Host(files: disk, threads: threads)
+        let data = DataDirectory(options, keyspace: store.keyspace, client: store, host: host, wake: {})
+        self.store = store
+        self.data = data
+        do throws(StorageError) {
+            _ = try data.open()
+        } catch {
+            throw SimulationFailure(description: "\(context): refuses to start: \(error)")
+        }
+        try compare(data.stream.offset, store.digest, context)
+        // What can be read now was promised again.
+        promise.turns = promise.turns.filter { $0.key <= data.stream.offset }
+        promise.turns[data.stream.offset] = (store.digest, threads.now)
+        promise.acknowledged = data.stream.offset
+        promise.acknowledgedAt = threads.now
+        promise.durable = data.stream.offset
+    }
+
+    private func compare(_ offset: Int, _ digest: String, _ context: String) throws {
+        let floor = found.floor(after: kind)
+        if offset < floor {
+            throw SimulationFailure(
+                description: "\(context): recovered up to \(offset), but \(floor) was promised")
+        }
+        guard let turn = found.turns[offset] else {
+            if offset == 0 && found.turns.isEmpty { return }
+            throw SimulationFailure(
+                description: "\(context): recovered up to \(offset), where no turn ended; ends are "
+                    + "\(found.turns.keys.sorted().suffix(8))")
+        }
+        if turn.digest != digest {
+            throw SimulationFailure(description: "\(context): other keys than there were at offset \(offset)")
+        }
+        if kind != .kill && found.policy == .everysec && found.keepsLog { try checkAge(offset, context) }
+    }
+
+    /// Under `everysec`, replies wait when a byte has waited for the disk for two seconds.
+    private func checkAge(_ offset: Int, _ context: String) throws {
+        let lost = found.turns.filter { $0.key > offset && $0.key <= found.acknowledged }
+        guard let oldest = lost.values.map(\.written).min(), found.acknowledgedAt > oldest + 2_100_000_000 else {
+            return
+        }
+        throw SimulationFailure(
+            description:
+                "\(context): a write was lost \((found.acknowledgedAt - oldest) / 1_000_000) ms old, when later "
+                + "ones were acknowledged")
+    }
+
+    // MARK: What a server does
+
+    func act(_ random: inout SplitMix64) throws {
+        guard let data, let store else { return }
+        switch random.next() % 100 {
+        case 0..<45: turn(data, store, &random)
+        case 45..<65: threads.step()
+        case 65..<80: _ = data.advance(budgetNanoseconds: random.next() % 2 == 0 ? 0 : 1 << 40)
+        case 80..<85: threads.advance(milliseconds: random.next() % 900)
+        case 85..<89: data.request(.save, mayFollow: true)
+        case 89: _ = try? data.save()
+        case 90: try? data.sync()
+        case 91: threads.settle()
+        case 92, 93: breakDisk(&random)
+        case 94: fault = nil
+        default: data.endTurn(Bytes(), upTo: data.stream.offset)
+        }
+        note(data)
+        if case .poisoned = data.log?.state ?? .ok {
+            // A server exits under `always`, and else refuses writes until a checkpoint has made up for it.
+            fault = nil
+            data.request(.save, mayFollow: false)
+            threads.settle()
+        }
+    }
+
+    private func turn(_ data: DataDirectory, _ store: SimulatedStore, _ random: inout SplitMix64) {
+        // Writes are refused while the log is in trouble.
+        if let state = data.log?.state, state != .ok { return data.endTurn(Bytes(), upTo: data.stream.offset) }
+        for _ in 0..<1 + random.next() % 3 { store.executeRandom(&random) }
+        let offset = data.stream.offset + store.output.count
+        promise.turns[offset] = (store.digest, threads.now)
+        data.endTurn(store.output.bytes, upTo: offset)
+        store.output.removeAll(keepingAtMost: 1 << 16)
+    }
+
+    /// Without a log, a checkpoint that has succeeded is what is promised.
+    private func ended(_ outcome: DataDirectory.Outcome) {
+        guard case .success = outcome.result, !promise.keepsLog else { return }
+        promise.acknowledged = max(promise.acknowledged, Int(outcome.meta.replicationOffset))
+        promise.durable = promise.acknowledged
+    }
+
+    /// What clients hear by now.
+    private func note(_ data: DataDirectory) {
+        guard promise.keepsLog else { return }
+        let acknowledged = data.acknowledgedOffset
+        if acknowledged > promise.acknowledged {
+            promise.acknowledged = acknowledged
+            promise.acknowledgedAt = threads.now
+        }
+        promise.durable = max(promise.durable, data.syncedOffset)
+        if promise.policy == .always { promise.durable = max(promise.durable, promise.acknowledged) }
+    }
+
+    private func breakDisk(_ random: inout SplitMix64) {
+        let code = [EIO, ENOSPC][Int(random.next() % 2)]
+        let path = ["dump.sqlite", "appendonly.aof"][Int(random.next() % 2)]
+        let kind = FaultKind.allCases[Int(random.next() % 3)]
+        fault = (path, kind, 1 + Int(random.next() % 4), kind == .sync ? EIO : code)
+    }
+
+    /// SHUTDOWN: all is on disk.
+    func stopCleanly() throws {
+        guard let data else { return }
+        fault = nil
+        guard case .success? = try? data.save() else { return }
+        do { try data.close() } catch { return }
+        promise.acknowledged = data.stream.offset
+        promise.durable = data.stream.offset
+    }
+
+    /// The process ends here, at the latest; the last of the disks is the one that it leaves.
+    func finish(_ random: inout SplitMix64) -> [Simulation.State] {
+        if nextCrash != .max { keepCrash() }
+        disk.onCall = nil
+        fault = nil
+        data = nil
+        store = nil
+        threads.abandon()
+        return crashes
+    }
+}

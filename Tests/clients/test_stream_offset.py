@@ -1,0 +1,81 @@
+"""The stream of changes goes on over a restart where it stood: its id and offset are in the snapshot, and what the log
+holds beyond that is added."""
+
+import pathlib
+import re
+import sqlite3
+
+import pytest
+
+from life import Life
+
+# The log's own records: a segment's header with its SELECT, and the check behind each batch.
+HEADER = re.compile(rb"\*2\r\n\$4\r\nECHO\r\n\$90\r\nswiftlet:s:[^\r]*\r\n\*2\r\n\$6\r\nSELECT\r\n\$1\r\n0\r\n")
+CHECK = re.compile(rb"\*2\r\n\$4\r\nECHO\r\n\$19\r\nswiftlet:b:[0-9a-f]{8}\r\n")
+
+
+@pytest.fixture
+def life(tmp_path):
+    life = Life(tmp_path)
+    yield life
+    life.kill()
+
+
+def meta(life):
+    with sqlite3.connect(f"file:{life.directory}/dump.sqlite?mode=ro", uri=True) as connection:
+        rows = dict(connection.execute("SELECT name, value FROM meta"))
+    return rows["replication_id"], int(rows["replication_offset"])
+
+
+def logged(life):
+    """Bytes of what was propagated since the last checkpoint."""
+    files = sorted(pathlib.Path(life.directory).glob("appendonly.aof.*"))
+    return sum(len(CHECK.sub(b"", HEADER.sub(b"", path.read_bytes()))) for path in files)
+
+
+def write(life):
+    for i in range(50):
+        life.call("SET", f"key:{i}", "value")
+        life.call("RPUSH", "list", str(i))
+    life.call("MULTI")
+    life.call("INCR", "counter")
+    life.call("EXPIRE", "counter", "1000")
+    life.call("EXEC")
+    life.call("SELECT", "3")
+    life.call("SET", "elsewhere", "1")
+    life.call("SELECT", "0")
+
+
+def test_offset_after_a_clean_stop_is_the_one_before(life):
+    life.start()
+    write(life)
+    life.call("SAVE")
+    write(life)
+    server = life.server
+    connection = life.connection
+    connection.send("SHUTDOWN")
+    assert server.process.wait(20) == 0
+    before = meta(life)
+    assert before[1] > 0
+    life.restart()
+    life.call("SAVE")
+    assert meta(life) == before
+    write(life)
+    life.call("SAVE")
+    assert meta(life)[0] == before[0] and meta(life)[1] > before[1]
+
+
+def test_offset_after_a_kill_is_what_the_log_holds(life):
+    life.start()
+    write(life)
+    life.call("SAVE")
+    before = meta(life)
+    for _ in range(2):
+        write(life)
+        life.kill()
+        held = logged(life)
+        assert held > 0
+        life.start()
+        life.call("SAVE")
+        assert meta(life) == (before[0], before[1] + held)
+        before = meta(life)
