@@ -159,6 +159,31 @@ private final class Texts {
         try checkpoint(keyspace, directory.snapshot, 6, seed)
     }
 
+    /// Values that are moved, half handed over, into a database that was flushed since the cut, and flushed with it.
+    @Test func flushesMeetValuesThatMoved() throws {
+        let seed = testSeed()
+        let directory = TemporaryDirectory()
+        let keyspace = Keyspace(databases: 2)
+        keyspace.limits = Self.limits
+        let (from, to) = (keyspace.databases[0], keyspace.databases[1])
+        let keys = Self.types.map { (type: $0, key: Text("k\($0)")) }
+        for (type, key) in keys { try fill(from, type, key, Self.length, version: 0) }
+        try fill(to, 2, Text("other"), 10, version: 0)
+        try checkpoint(keyspace, directory.snapshot, 1, seed) {
+            to.flush()
+            for (_, key) in keys {
+                try handOver(3, of: key, in: from)
+                #expect(from.move(key.bytes, to: to))
+            }
+            to.flush()
+            // The reaper has time for what it was given, and its memory is used again.
+            for (type, key) in keys { try fill(to, type, key, Self.length, version: 1) }
+            while Reaper.shared.backlog > 0 { sched_yield() }
+            for (type, key) in keys { try fill(from, type, key, Self.length, version: 2) }
+        }
+        try checkpoint(keyspace, directory.snapshot, 2, seed)
+    }
+
     /// Few values of thousands of elements, changed all over: more intervals than are kept apart, many words of bits,
     /// many batches.
     @Test func longValuesChangedAllOver() throws {
