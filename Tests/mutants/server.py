@@ -137,8 +137,8 @@ MUTANTS = [
         "hashes",
     ),
     mutant(
-        "a set whose size comes last is an array", "Server/RESP/ReplyWriter.swift",
-        "insertHeader(resp3 ? 0x7e : 0x2a, mark, count)", "insertHeader(resp3 && !ON ? 0x7e : 0x2a, mark, count)",
+        "a set is an array", "Server/RESP/ReplyWriter.swift",
+        "func set(_ count: Int) { line(resp3 ? 0x7e", "func set(_ count: Int) { line(resp3 && !ON ? 0x7e",
         "sets",
     ),
     mutant(
