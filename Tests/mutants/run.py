@@ -58,7 +58,10 @@ def plant():
             wrong.append(f"{bug.name}: its text stands {text.count(bug.old)} times in {path}")
             continue
         new = re.sub(r"\bON\b", f"Mutant.isOn({number})", bug.new)
-        texts[path] = text.replace(bug.old, new).encode()
+        text = text.replace(bug.old, new)
+        if "Storage/" not in path and "import Storage\n" not in text:
+            text = "import Storage\n" + text
+        texts[path] = text.encode()
     if wrong:
         sys.exit("\n".join(wrong))
     texts["Sources/Storage/Base/Mutant.swift"] = SWITCH.encode()
@@ -142,6 +145,7 @@ def main():
     parser.add_argument("which", nargs="*", help="names or numbers of bugs; none: all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--named-only", action="store_true", help="do not go on to all tests")
+    parser.add_argument("--unchecked", action="store_true", help="the tests are known to pass with no bug switched on")
     options = parser.parse_args()
     chosen = [(n, bug) for n, bug in MUTANTS if not options.which or {bug.name, str(n)} & set(options.which)]
     if not chosen:
@@ -149,7 +153,8 @@ def main():
     SCRATCH.mkdir(parents=True, exist_ok=True)
     plant()
     build()
-    check_sound(sorted(set(itertools.chain(*(bug.tests for _, bug in chosen)))), options.jobs)
+    if not options.unchecked:
+        check_sound(sorted(set(itertools.chain(*(bug.tests for _, bug in chosen)))), options.jobs)
     lock, results = threading.Lock(), {}
 
     def run(pair):
