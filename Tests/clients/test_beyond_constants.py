@@ -109,3 +109,14 @@ def test_elements_of_a_table(life, count):
     life.call("HSET", "h", f"f{count - 1}", "changed", "new", "field", "f0", "changed too")
     life.call("HDEL", "h", "f1", "f2")
     survives(life, save=True)
+
+
+@pytest.mark.parametrize("count", [10, 11, 12, 100])
+def test_slots_at_the_head_of_a_list(life, count):
+    """Small structures have room for few pushes at a list's head before its slots are numbered anew."""
+    life.call("CONFIG", "SET", "list-max-listpack-size", 4)
+    life.call("RPUSH", "l", *range(20))
+    life.call("SAVE")
+    for i in range(count):
+        life.call("LPUSH", "l", f"head {i}")
+    survives(life, save=True)

@@ -120,6 +120,7 @@ def failures(number, test):
             return [f"{test}: over {limit} s"]
     if process.returncode == 0:
         return []
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     found = re.findall(r"^(?:FAILED|ERROR) (?:.*/)?(test_\S+)", text, re.M)
     found += re.findall(r"✘ Test (\w+)", text)
     return list(dict.fromkeys(found)) or [f"{test}: ended with {process.returncode}"]

@@ -5,8 +5,10 @@ from mutant import mutant
 MUTANTS = [
     # --- The execution unit and what it propagates ---
     mutant(
-        "a served client's command is not propagated", "Server/Router/ExecutionUnit.swift",
-        "        if keyspace.isDirty && command.propagates {", "        if keyspace.isDirty && command.propagates && !(ON && session.waiter != nil) {",
+        "a served client's command is not propagated", "Server/Commands/Lists/ListMoveCommands.swift",
+        "        c.propagate(end == .head ? Bytes(\"LPOP\") : Bytes(\"RPOP\"), key)\n",
+        "        if ON, c.session.waiter != nil { c.propagateNothing() } else {\n"
+        "            c.propagate(end == .head ? Bytes(\"LPOP\") : Bytes(\"RPOP\"), key)\n        }\n",
         "unit BlockingTests", "blocking",
     ),
     mutant(
@@ -35,7 +37,7 @@ MUTANTS = [
         "the offset counts the log's checks", "Server/Persistence/Checkpoints.swift",
         "            replicationOffset: Int64(server.stream.offset))",
         "            replicationOffset: ON ? Int64(clamping: log?.position ?? 0) : Int64(server.stream.offset))",
-        "log_files", "silent_losses",
+        "offsets", "log_files",
     ),
     mutant(
         "a segment is deleted before the commit is durable", "Server/Persistence/Checkpoints.swift",

@@ -57,7 +57,7 @@ MUTANTS = [
         "(current.target + current.copied).copyMemory(from: value.base + current.copied, byteCount: size)",
         "(current.target + current.copied).copyMemory(\n"
         "            from: value.base + current.copied, byteCount: ON && current.copied > 0 ? size - 1 : size)",
-        "unit HandoverTests",
+        "unit HandoverTests", "beyond_constants",
     ),
     mutant(
         "an element's change beyond 256 is not noted", "Storage/Types/TableValue.swift",
@@ -87,7 +87,7 @@ MUTANTS = [
         "sizes in the third level of the rank tree", "Storage/Memory/RankTree.swift",
         "        node.setChild(childIndex, child, size: child.total)\n",
         "        node.setChild(childIndex, child, size: ON && !child.isLeaf ? child.count : child.total)\n",
-        "unit CollectionTests",
+        "unit CollectionTests", "beyond_constants",
     ),
     mutant(
         "the size of joined nodes of the rank tree", "Storage/Memory/RankTree.swift",
@@ -103,7 +103,7 @@ MUTANTS = [
     mutant(
         "a list's slots run out at its head", "Storage/Types/Lists/ChunkedList.swift",
         "        if chunks[0].base == 0 { renumber() }", "        if !ON, chunks[0].base == 0 { renumber() }",
-        "small lists",
+        "small beyond_constants",
     ),
     mutant(
         "an insertion takes a slot that is not free", "Storage/Types/Lists/ChunkedList.swift",
@@ -178,7 +178,7 @@ MUTANTS = [
     mutant(
         "a missing segment is not missed", "Storage/Log/LogReader.swift",
         "where number != first + Int64(index) {", "where number != first + Int64(index) && !ON {",
-        "unit LogChainTests",
+        "unit LogChainTests", "log_files", "silent_losses",
     ),
     mutant(
         "another server's log is replayed", "Storage/Log/LogReader.swift",
@@ -242,7 +242,7 @@ MUTANTS = [
     mutant(
         "a stream's length that is wrong is believed", "Storage/RDB/RDBReader+Streams.swift",
         "        if length != UInt64(entries) {", "        if length != UInt64(entries) && !ON {",
-        "unit RDBDamageTests", "unit RDBReaderTests",
+        "unit RDBDamageTests", "import_checks", "round_trip",
     ),
     # --- Base ---
     mutant(
