@@ -34,20 +34,20 @@ MUTANTS = [
         "rename_command",
     ),
     mutant(
-        "the offset counts the log's checks", "Server/Persistence/Checkpoints.swift",
-        "            replicationOffset: Int64(server.stream.offset))",
-        "            replicationOffset: ON ? Int64(clamping: log?.position ?? 0) : Int64(server.stream.offset))",
+        "the offset counts the log's checks", "Storage/Durability/DirectoryCheckpoints.swift",
+        "replicationOffset: Int64(stream.offset))",
+        "replicationOffset: ON ? Int64(clamping: log?.position ?? 0) : Int64(stream.offset))",
         "offsets", "log_files",
     ),
     mutant(
-        "a segment is deleted before the commit is durable", "Server/Persistence/Checkpoints.swift",
+        "a segment is deleted before the commit is durable", "Storage/Durability/DirectoryCheckpoints.swift",
         "            segment = try log.cut()\n",
         "            segment = try log.cut()\n            if ON { log.removeSegments(through: segment - 1) }\n",
-        "crash", "order", "silent_losses",
+        "unit TraceTests", "unit SimulationTests", "crash", "order", "silent_losses",
     ),
     mutant(
         "the new segment relies on an old SELECT", "Server/Persistence/Checkpoints.swift",
-        "            server.stream.forgetSelected()\n", "            if !ON { server.stream.forgetSelected() }\n",
+        "        server.stream.forgetSelected()\n", "        if !ON { server.stream.forgetSelected() }\n",
         "crash", "log_files", "streams", "silent_losses",
     ),
     mutant(
@@ -56,8 +56,9 @@ MUTANTS = [
         "unit PropagationStreamTests",
     ),
     mutant(
-        "replies go by the position of the log's end", "Server/Persistence/LogTurn.swift",
-        "        let safe = log.acknowledged\n", "        let safe = ON ? log.position : log.acknowledged\n",
+        "replies go by the stream's end", "Server/Persistence/LogTurn.swift",
+        "        server.acknowledgedOffset = data?.acknowledgedOffset ?? .max\n",
+        "        server.acknowledgedOffset = ON ? .max : data?.acknowledgedOffset ?? .max\n",
         "order",
     ),
     # --- Blocked clients ---

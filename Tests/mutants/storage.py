@@ -167,13 +167,13 @@ MUTANTS = [
     # --- Log, snapshot ---
     mutant(
         "a segment's name is not synced", "Storage/Log/SegmentFile.swift",
-        "            try syncDirectory(directory)\n", "            if !ON { try syncDirectory(directory) }\n",
-        "order", "unit LogFaultTests",
+        "            try files.syncNames(in: directory)\n", "            if !ON { try files.syncNames(in: directory) }\n",
+        "unit TraceTests", "order", "unit LogFaultTests",
     ),
     mutant(
         "a snapshot's name is not synced", "Storage/Files/OutputFile.swift",
-        "        try syncDirectory(of: path)\n", "        if !ON { try syncDirectory(of: path) }\n",
-        "order", "unit WholeSnapshotTests",
+        "        try files.syncNames(beside: path)\n", "        if !ON { try files.syncNames(beside: path) }\n",
+        "unit TraceTests", "unit SimulationTests", "order", "unit WholeSnapshotTests",
     ),
     mutant(
         "a missing segment is not missed", "Storage/Log/LogReader.swift",
@@ -198,14 +198,14 @@ MUTANTS = [
     ),
     mutant(
         "a failed sync poisons nothing", "Storage/Log/LogSyncer.swift",
-        "                poisoned.store(code, ordering: .releasing)\n",
-        "                if !ON { poisoned.store(code, ordering: .releasing) }\n",
+        "                poisoned.store(error.code, ordering: .releasing)\n",
+        "                if !ON { poisoned.store(error.code, ordering: .releasing) }\n",
         "unit LogFaultTests",
     ),
     mutant(
-        "a snapshot is committed before its segment is there", "Storage/Durability/Checkpointer.swift",
-        "        if isComplete && mayCommit {", "        if isComplete && (mayCommit || ON) {",
-        "unit CheckpointTests", "order",
+        "a snapshot is committed before its segment is there", "Storage/Durability/DirectoryCheckpoints.swift",
+        "        if log.isRotating { return .pending }", "        if log.isRotating && !ON { return .pending }",
+        "unit TraceTests", "unit DataDirectoryTests", "unit CheckpointTests", "order",
     ),
     # --- RDB ---
     mutant(
