@@ -13,6 +13,7 @@ ARGS ?=
 PYTHON = .venv/bin/python
 SWIFT_SOURCES = Sources Tests schema Package.swift
 PYTHON_SOURCES = Tests Benchmarks
+TESTS ?= Tests/tidy Tests/clients
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv strace
@@ -47,13 +48,13 @@ unit: test-deps
 	@set -o pipefail; swift build --build-tests 2>&1 | tee .build/build.log | tail -n 5 || \
 	{ grep error: .build/build.log; exit 1; }
 	@! grep -E "(^|[ /])(Sources|Tests|schema)/[^:]*:[0-9]+:[0-9]+: warning:" .build/build.log | grep -v /checkouts/
-	swift test --skip-build
+	swift test --skip-build $${FILTER:+--filter $$FILTER}
 
 # What is random there has a seed of its own here, so that a change is not refused for what it did not change; without it,
 # or in `make differential`, every run tries something else.
 clients: test-deps build
 	SWIFTLET_SEED=$${SWIFTLET_SEED:-20261123} SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) \
-	$(PYTHON) -m pytest -q Tests/tidy Tests/clients
+	$(PYTHON) -m pytest -q $(TESTS)
 
 test: lint unit clients
 

@@ -142,7 +142,9 @@ def test_each_command_is_described_alone_as_among_all(swiftlet, subcommand):
         all_of_them = fields(reply(swiftlet, "COMMAND", "DOCS"))
     for name, expected in all_of_them.items():
         found = reply(swiftlet, "COMMAND", subcommand, name.upper())
-        assert found[1] == ([expected] if subcommand == "INFO" else [b"$%d\r\n%s\r\n" % (len(name), name.encode()), expected])
+        assert found[1] == (
+            [expected] if subcommand == "INFO" else [b"$%d\r\n%s\r\n" % (len(name), name.encode()), expected]
+        )
     swiftlet.call("HELLO", 2)
 
 
@@ -348,7 +350,9 @@ def test_counts_that_a_command_refuses_tell_where_keys_are(both, count):
 
 # --- Help ---
 
-CONTAINERS = "acl client cluster command config debug function latency memory module object pubsub script slowlog xgroup xinfo"
+CONTAINERS = (
+    "acl client cluster command config debug function latency memory module object pubsub script slowlog xgroup xinfo"
+)
 
 
 @pytest.mark.parametrize("container", CONTAINERS.split())

@@ -300,3 +300,11 @@ def test_times_survive(entries):
         assert b"subexpiry=1" in c.call("INFO", "keyspace")
     finally:
         server.stop()
+
+
+def test_dump_has_the_version_that_knows_fields_that_expire(server):
+    """A server that cannot keep the times of fields must refuse the payload: RDB 12, else 10."""
+    fill(server)
+    assert bulk(server.call("DUMP", "h"))[-10:-8] == b"\x0a\0"
+    fields(server, "HEXPIRE 100", "f0")
+    assert bulk(server.call("DUMP", "h"))[-10:-8] == b"\x0c\0"

@@ -261,9 +261,16 @@ class TestNames:
     @pytest.mark.parametrize(
         "before, after",
         [
-            (["SET"], ["1"]), (["RENAME", "s"], []), (["RENAMENX", "s"], []), (["COPY", "s"], []),
-            (["SMOVE", "e"], ["a"]), (["LMOVE", "l"], ["LEFT", "LEFT"]), (["SORT", "l", "STORE"], []),
-            (["GEORADIUS", "p", 0, 0, 1, "m", "STORE"], []), (["ZUNIONSTORE"], [1, "e"]), (["MSET", "s", 1], [2]),
+            (["SET"], ["1"]),
+            (["RENAME", "s"], []),
+            (["RENAMENX", "s"], []),
+            (["COPY", "s"], []),
+            (["SMOVE", "e"], ["a"]),
+            (["LMOVE", "l"], ["LEFT", "LEFT"]),
+            (["SORT", "l", "STORE"], []),
+            (["GEORADIUS", "p", 0, 0, 1, "m", "STORE"], []),
+            (["ZUNIONSTORE"], [1, "e"]),
+            (["MSET", "s", 1], [2]),
         ],
         ids=lambda words: " ".join(map(str, words)),
     )

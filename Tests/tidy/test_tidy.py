@@ -248,12 +248,23 @@ def test_files_are_behind_one_seam():
 def test_the_seam_rule_catches_what_it_forbids(tmp_path, monkeypatch):
     monkeypatch.setattr("test_tidy.SOURCES", tmp_path)
     path = tmp_path / "Sample.swift"
-    for line in ["unlink(path)", "let n = pwrite(d, p, 4, 0)", "if Glibc.rename(a, b) != 0 {", "fsync(file)", "read(fd, p, 4)",
-                 "let d = open(path, O_RDONLY)", "let map = mmap(nil, 4, PROT_READ, MAP_SHARED, file, 0)"]:
+    for line in [
+        "unlink(path)",
+        "let n = pwrite(d, p, 4, 0)",
+        "if Glibc.rename(a, b) != 0 {",
+        "fsync(file)",
+        "read(fd, p, 4)",
+        "let d = open(path, O_RDONLY)",
+        "let map = mmap(nil, 4, PROT_READ, MAP_SHARED, file, 0)",
+    ]:
         path.write_text(line + "\n")
         assert list(file_calls(path)), line
-    for line in ["files.remove(path)", "try file.sync()", "func open(_ mode: Mode) {}\n        open(.read)",
-                 "base = mmap(nil, 4, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)"]:
+    for line in [
+        "files.remove(path)",
+        "try file.sync()",
+        "func open(_ mode: Mode) {}\n        open(.read)",
+        "base = mmap(nil, 4, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)",
+    ]:
         path.write_text(line + "\n")
         assert list(file_calls(path)) == [], line
 
