@@ -129,6 +129,8 @@ NO_INVARIANT_NEEDED = {
     "Server/Persistence/PersistenceControl.swift": BACK_REFERENCE,
     "Server/Registry/Session.swift": BACK_REFERENCE,
     "Server/Registry/CommandEntry.swift": BACK_REFERENCE,
+    "Server/Router/Router.swift": BACK_REFERENCE,
+    "Server/Router/ServerPart.swift": BACK_REFERENCE,
     "Storage/Keyspace/Database.swift": BACK_REFERENCE,
     "Storage/Types/Hashes/HashView.swift": BACK_REFERENCE,
     "Storage/Types/Lists/ListView.swift": BACK_REFERENCE,

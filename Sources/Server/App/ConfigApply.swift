@@ -1,31 +1,21 @@
 import Glibc
 import Storage
 
-extension Server {
+extension Server: ServerPart {
     /// Makes CONFIG SET reach the parts that keep what they need of the settings; all others read them when they use
-    /// them. Once, when the parts are there. The server itself has taken over its copies before a part is told.
-    /// `listenersChanged` is the network's: it listens on `bind` and `port` as they are now, or throws. So is
-    /// `clientLimitChanged`: it has descriptors for `maxclients`, or throws.
-    func followSettings(
-        listenersChanged: @escaping (_ old: Settings) throws(SettingError) -> Void = { (_) throws(SettingError) in },
-        clientLimitChanged: @escaping () throws(SettingError) -> Void = { () throws(SettingError) in }
-    ) {
+    /// them. Once, when the parts are there. The router has taken over its copies before a part is told.
+    func followSettings() {
         logger.setLevel(config.settings.logLevel)
         config.onWithoutEffect = { [unowned self] in
             logger.warning("CONFIG SET: \(Self.withoutEffect([$0]))")
         }
-        router.onSettingChange = { [unowned self] (effect, old) throws(SettingError) in
-            switch effect {
-            case .log: logger.setLevel(config.settings.logLevel)
-            case .persistence: try persistence.settingsChanged(config.settings, old: old)
-            case .directory:
-                try config.enterDirectory()
-                try persistence.directoryChanged()
-            case .listeners: try listenersChanged(old)
-            case .clients:
-                if config.settings.maxClients > old.maxClients { try clientLimitChanged() }
-            case .limits, .slowlog, .notifications, .replication: break
-            }
+    }
+
+    func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
+        switch effect {
+        case .log: logger.setLevel(settings.logLevel)
+        case .directory: try config.enterDirectory()
+        case .persistence, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
         }
     }
 

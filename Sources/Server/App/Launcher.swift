@@ -25,40 +25,35 @@ enum Launcher {
         log.notice("\(Version.name) is starting")
         log.notice("\(Version.name) version=\(Version.number), pid=\(getpid()), just started")
         writeProcessID(settings.pidFile, log)
-        let manager = ServiceManager(settings.supervised) { log.warning("\($0)") }
+        let manager = ServiceManager(settings.supervised, log)
 
         let server = Server(config: config, logger: log)
         let router = server.router
         server.reportSettings()
-        if let manager {
-            router.onSupervisorNews = { lines in
-                if let reason = manager.notify(lines) { log.warning("Cannot notify the service manager: \(reason)") }
-            }
-        }
+        if let manager { router.add(manager) }
+        // The router keeps its parts no more alive than a delegate.
+        defer { withExtendedLifetime((server, manager)) {} }
         do throws(StorageError) {
             let loop = try EventLoop(router, server.links, config)
-            router.closeListeners = { loop.closeListeners() }
-            router.turn = { loop.turn(waiting: $0) }
+            router.loop = loop
+            router.add(loop)
             log.setRole(.master)
             // Redis's banner; its test suite waits for this form.
             log.notice("Port: \(settings.port), PID: \(getpid())")
             log.notice("Server initialized")
             try loop.listen()
-            router.onSupervisorNews?("STATUS=Loading the data")
-            router.requestShutdown = { [unowned server] in server.persistence.signalled($0) }
-            server.followSettings(
-                listenersChanged: { _ throws(SettingError) in try loop.listenAgain() },
-                clientLimitChanged: { () throws(SettingError) in try loop.clientLimitChanged() })
+            router.report("STATUS=Loading the data")
+            server.followSettings()
             do throws(StorageError) {
                 try server.persistence.start()
             } catch {
-                router.closeListeners()
+                loop.closeListeners()
                 throw error
             }
-            server.persistence.attach()
+            server.persistence.isAttached = true
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
-            router.onSupervisorNews?("READY=1\nSTATUS=Ready to accept connections")
+            router.report("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {
             log.warning("\(error)")

@@ -17,6 +17,8 @@ final class Server {
         persistence = PersistenceControl(router)
         links = Links(router.jobs)
         migrations = Migrations(router, links)
+        router.add(self)
+        router.add(persistence)
         router.services.install(persistence)
         router.services.install(migrations)
     }

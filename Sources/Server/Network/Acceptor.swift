@@ -126,7 +126,7 @@ final class Acceptor {
         config.lowerClientLimit(allowed)
     }
 
-    /// See `EventLoop.clientLimitChanged`.
+    /// `maxclients` changed. Throws, so that the change is undone, when the system does not allow that many.
     func clientLimitChanged() throws(SettingError) {
         let wanted = config.settings.maxClients
         let allowed = DescriptorLimit.raise(for: wanted)

@@ -93,10 +93,6 @@ final class EventLoop<S: Service> {
     /// bound, an address is refused for another reason than that this machine has none of its kind, or the limit leaves
     /// nothing for clients.
     func listen() throws(StorageError) { try acceptor.listen() }
-    /// `bind` or `port` changed: listens anew, or keeps the old listeners and throws.
-    func listenAgain() throws(SettingError) { try acceptor.listenAgain() }
-    /// `maxclients` changed. Throws, so that the change is undone, when the system does not allow that many.
-    func clientLimitChanged() throws(SettingError) { try acceptor.clientLimitChanged() }
     /// Ends listening, and removes the file of a Unix socket.
     func closeListeners() { acceptor.close() }
 
@@ -278,5 +274,16 @@ final class EventLoop<S: Service> {
         }
         closing.removeAll(keepingCapacity: true)
         acceptor.resume()
+    }
+}
+
+extension EventLoop: ServerPart, LoopControl {
+    /// Listens on `bind` and `port` as they are now, and has descriptors for `maxclients`, or throws and stays as it was.
+    func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
+        switch effect {
+        case .listeners: try acceptor.listenAgain()
+        case .clients: if settings.maxClients > old.maxClients { try acceptor.clientLimitChanged() }
+        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication: break
+        }
     }
 }

@@ -21,16 +21,19 @@ extension Router: Service {
 
     func endTurn(repliesTo connections: Int) {
         clientsWithReplies &+= connections
-        onEndOfTurn?()
+        for place in parts { place.part.turnEnded() }
     }
 
     func woken() {
-        onAcknowledge?()
+        for place in parts { place.part.woken() }
         jobs.complete()
     }
 
     var nextDeadline: UInt64 { blocked.nextDeadline }
     func deadlinePassed() { endDueWaits() }
 
-    func signalled(_ signal: Int32) { if let requestShutdown { requestShutdown(signal) } else { exit(0) } }
+    func signalled(_ signal: Int32) {
+        for place in parts where place.part.signalled(signal) { return }
+        exit(0)
+    }
 }

@@ -4,34 +4,40 @@ import Glibc
 
 /// systemd, or who speaks its sd_notify protocol: datagrams of `NAME=value` lines to the Unix socket that the
 /// environment's NOTIFY_SOCKET names.
-struct ServiceManager {
+final class ServiceManager: ServerPart {
     private let address: ByteString
+    private let logger: Logger
 
-    /// nil where `supervised` does not ask for it, or nobody listens; `complain` hears what the user should know.
-    init?(_ supervised: Supervision, complain: (String) -> Void) {
+    /// nil where `supervised` does not ask for it, or nobody listens; the log says what the user should know.
+    init?(_ supervised: Supervision, _ logger: Logger) {
+        self.logger = logger
         let variable = getenv("NOTIFY_SOCKET").map { ByteString(cString: $0) } ?? ""
         switch supervised {
         case .no: return nil
         case .upstart:
-            complain("supervised upstart has no effect: use systemd")
+            logger.warning("supervised upstart has no effect: use systemd")
             return nil
         case .auto where variable.isEmpty: return nil
         case .systemd where variable.isEmpty:
-            complain("supervised systemd is set, but there is no NOTIFY_SOCKET to notify")
+            logger.warning("supervised systemd is set, but there is no NOTIFY_SOCKET to notify")
             return nil
         case .auto, .systemd: break
         }
         guard variable.hasPrefix("/") || variable.hasPrefix("@"), variable.count > 1,
             variable.count < MemoryLayout<sockaddr_un>.size - MemoryLayout<sa_family_t>.size
         else {
-            complain("NOTIFY_SOCKET is neither the path of a socket nor an abstract name: '\(variable)'")
+            logger.warning("NOTIFY_SOCKET is neither the path of a socket nor an abstract name: '\(variable)'")
             return nil
         }
         address = variable
     }
 
+    func reported(_ progress: String) {
+        if let reason = notify(progress) { logger.warning("Cannot notify the service manager: \(reason)") }
+    }
+
     /// Sends `lines`; returns why that failed, or nil. Does not wait.
-    func notify(_ lines: String) -> String? {
+    private func notify(_ lines: String) -> String? {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { return "\(systemReason())" }
         defer { close(descriptor) }

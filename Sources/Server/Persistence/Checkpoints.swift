@@ -54,7 +54,7 @@ extension PersistenceControl {
     }
 
     /// `hz` times a second: save points, the log's size, failed attempts.
-    func cron() {
+    func saveIfDue() {
         let settings = server.config.settings
         if isSaving || monotonicNanoseconds() < retryAfter { return }
         if case .failed(_, .some) = lastSave { return requestByItself() }

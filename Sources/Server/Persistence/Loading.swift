@@ -40,7 +40,7 @@ extension PersistenceControl {
         let (now, touches) = (keyspace.now, keyspace.touchesOnAccess)
         // The limits are lifted for the log, not for clients.
         if isReplaying { server.settingsChanged() }
-        server.turn(milliseconds)
+        server.loop?.turn(waiting: milliseconds)
         if isReplaying { server.liftLimits() }
         keyspace.now = now
         keyspace.touchesOnAccess = touches

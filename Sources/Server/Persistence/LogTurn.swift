@@ -2,7 +2,7 @@ import Glibc
 import Storage
 
 /// The log as a reader of the stream, once a turn of the loop, and who may see what before it is safe.
-extension PersistenceControl: StreamReader {
+extension PersistenceControl: StreamReader, ServerPart {
     /// The stream goes to the log from here on, or no longer.
     func setLogging(_ isOn: Bool) {
         if isLogging == isOn { return }
@@ -15,23 +15,25 @@ extension PersistenceControl: StreamReader {
         data?.endTurn(bytes, upTo: offset, waiters: max(1, waitersOfTurn))
     }
 
-    /// Plugs into the server's hooks. Once, when the data is loaded.
-    func attach() {
-        server.onEndOfTurn = { [unowned self] in
-            writeTurn()
-            updateAcknowledged()
-            if data?.checkpoint == .requested { proceed() }
-        }
-        server.onAcknowledge = { [unowned self] in
-            writeTurn()
-            updateAcknowledged()
-            proceed()
-        }
-        server.onCron = { [unowned self] in
-            writeTurn()
-            updateAcknowledged()
-            cron()
-        }
+    func turnEnded() {
+        if !isAttached { return }
+        writeTurn()
+        updateAcknowledged()
+        if data?.checkpoint == .requested { proceed() }
+    }
+
+    func woken() {
+        if !isAttached { return }
+        writeTurn()
+        updateAcknowledged()
+        proceed()
+    }
+
+    func cron() {
+        if !isAttached { return }
+        writeTurn()
+        updateAcknowledged()
+        saveIfDue()
     }
 
     /// What the turn's commands changed goes to the log.

@@ -95,6 +95,9 @@ final class PersistenceControl: KeyspaceObserver {
     /// Clients in WAITAOF.
     var syncWaiters = SyncWaiters()
 
+    /// Data is loaded: the log is written at the end of turns.
+    var isAttached = false
+
     init(_ router: Router) {
         server = router
         router.keyspace.observe(.flushed, by: self)
@@ -179,8 +182,17 @@ final class PersistenceControl: KeyspaceObserver {
 
     // MARK: Settings
 
+    func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
+        switch effect {
+        case .persistence: try settingsChanged(settings, old: old)
+        case .directory:
+            throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
+        case .log, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
+        }
+    }
+
     /// `save`, `appendonly`, `appendfsync` or a delay for tests changed. Throwing refuses the change.
-    func settingsChanged(_ settings: Settings, old: Settings) throws(SettingError) {
+    private func settingsChanged(_ settings: Settings, old: Settings) throws(SettingError) {
         guard let data else { return }
         data.options.mayCutTail = settings.appendLoadTruncated
         if isLoading {
@@ -210,11 +222,6 @@ final class PersistenceControl: KeyspaceObserver {
         setLogging(false)
         server.acknowledgedOffset = .max
         server.waker.wake()
-    }
-
-    /// `dir` changed; the process is there already. Throwing refuses the change.
-    func directoryChanged() throws(SettingError) {
-        throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
     }
 }
 

@@ -12,7 +12,7 @@ extension PersistenceControl {
             || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
         server.logger.warning("User requested shutdown...")
         if isLoading { endWhileLoading() }
-        server.onSupervisorNews?("STOPPING=1\nSTATUS=Saving the data")
+        server.report("STOPPING=1\nSTATUS=Saving the data")
         var isClean = true
         writeTurn()
         do throws(StorageError) {
@@ -28,7 +28,7 @@ extension PersistenceControl {
         }
         if !isClean && !options.contains(.force) {
             server.logger.warning("Error trying to save the data, can't exit.")
-            server.onSupervisorNews?("STATUS=Cannot save the data, and stays up")
+            server.report("STATUS=Cannot save the data, and stays up")
             throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
         }
         leave(isClean ? 0 : 1)
@@ -36,7 +36,7 @@ extension PersistenceControl {
 
     /// Ends the process; what is to be saved is.
     func leave(_ code: Int32) -> Never {
-        server.closeListeners()
+        server.loop?.closeListeners()
         let pidFile = server.config.settings.pidFile
         if !pidFile.isEmpty { _ = pidFile.withCString { unlink($0) } }
         server.logger.warning("Swiftlet is now ready to exit, bye bye...")
@@ -44,7 +44,7 @@ extension PersistenceControl {
     }
 
     /// SIGTERM or SIGINT.
-    func signalled(_ signal: Int32) {
+    func signalled(_ signal: Int32) -> Bool {
         let settings = server.config.settings
         server.logger.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
         var options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
@@ -53,6 +53,7 @@ extension PersistenceControl {
             // The data is in memory and the log at best: staying up is what can still help.
             server.logger.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
         }
+        return true
     }
 
     /// SHUTDOWN ABORT.

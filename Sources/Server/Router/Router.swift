@@ -49,11 +49,10 @@ final class Router {
     let waker = Waker()
     let jobs: Jobs
 
-    // MARK: Hooks
-    /// Called once a turn, when commands have been executed and before replies leave: writes the log.
-    var onEndOfTurn: (() -> Void)?
-    /// Called `hz` times a second after the router's own periodic work.
-    var onCron: (() -> Void)?
+    // MARK: Parts, and what is acknowledged
+    var parts: [Part] = []
+    /// The loop, once there is one.
+    unowned(unsafe) var loop: (any LoopControl)?
     /// Replies whose `ackOffset` is beyond this wait. Advanced by whoever syncs the log, who then wakes the loop.
     var acknowledgedOffset = Int.max
     /// Clients that got replies since the log was last written.
@@ -62,22 +61,6 @@ final class Router {
     var holdsReads = false
     /// What those are.
     var recentWrites = RecentWrites()
-    /// After `waker.wake()`, before waiting replies are looked at: brings `acknowledgedOffset` up to date.
-    var onAcknowledge: (() -> Void)?
-    /// RESET: what other parts hold for the client goes, such as subscriptions.
-    var onReset: ((Session) -> Void)?
-    /// A connection is gone.
-    var onDisconnect: ((Session) -> Void)?
-    /// SIGTERM or SIGINT came; nil: the process ends at once.
-    var requestShutdown: ((_ signal: Int32) -> Void)?
-    /// What the service manager that started the server should hear, in its form; nil: there is none.
-    var onSupervisorNews: ((String) -> Void)?
-    /// Ends listening, and removes the file of a Unix socket: the network's.
-    var closeListeners: () -> Void = {}
-    /// A turn of the loop within other work, waiting so many milliseconds for something to happen: the network's.
-    var turn: (_ milliseconds: Int32) -> Void = { _ in }
-    /// A setting changed that another part must hear of; see `Config.apply`.
-    var onSettingChange: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
 
     init(config: Config, logger: Logger, commands rows: [Command]) {
         self.config = config
@@ -107,7 +90,7 @@ final class Router {
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in
             settingsChanged()
-            try onSettingChange?(effect, old)
+            for place in parts { try place.part.settingsChanged(effect, config.settings, old: old) }
         }
     }
 
@@ -168,7 +151,7 @@ final class Router {
         watchers.unwatchAll(session)
         session.transaction.removeQueue()
         stopWaiting(session)
-        onDisconnect?(session)
+        for place in parts { place.part.sessionEnded(session) }
     }
 
     /// Ends a client's connection, whoever it is: at once, or after its output when it is `current`.
@@ -201,7 +184,7 @@ final class Router {
         }
         if !guards.contains(.loading) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
         closeIdleClients()
-        onCron?()
+        for place in parts { place.part.cron() }
     }
 
     private func closeIdleClients() {

@@ -1,0 +1,48 @@
+/// A part of the server that takes part in the router's turns. The router tells all parts, in the order in which they were
+/// added, on the loop; it does not keep them alive.
+protocol ServerPart: AnyObject {
+    /// The commands of a turn were executed, and their replies are about to leave.
+    func turnEnded()
+    /// Another thread woke the loop: `acknowledgedOffset` is to be brought up to date, or other work to be continued.
+    func woken()
+    /// `hz` times a second, after the router's own periodic work.
+    func cron()
+    /// A setting changed, and `settings` has the new value. Throwing refuses the change, which is undone.
+    func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError)
+    /// RESET: what the part holds for the client goes, such as subscriptions.
+    func sessionReset(_ session: Session)
+    /// A connection is gone.
+    func sessionEnded(_ session: Session)
+    /// SIGTERM or SIGINT came. True: this part ends the process, or says why it goes on.
+    func signalled(_ signal: Int32) -> Bool
+    /// How far the server is, in words and variables that a service manager understands.
+    func reported(_ progress: String)
+}
+
+extension ServerPart {
+    func turnEnded() {}
+    func woken() {}
+    func cron() {}
+    func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {}
+    func sessionReset(_ session: Session) {}
+    func sessionEnded(_ session: Session) {}
+    func signalled(_ signal: Int32) -> Bool { false }
+    func reported(_ progress: String) {}
+}
+
+/// What the router and its parts need of the loop.
+protocol LoopControl: AnyObject {
+    /// Ends listening, and removes the file of a Unix socket.
+    func closeListeners()
+    /// A turn within other work, waiting so many milliseconds for something to happen.
+    func turn(waiting milliseconds: Int32)
+}
+
+extension Router {
+    func add(_ part: any ServerPart) { parts.append(Part(part: part)) }
+
+    /// Tells all parts how far the server is.
+    func report(_ progress: String) { for place in parts { place.part.reported(progress) } }
+
+    struct Part { unowned(unsafe) let part: any ServerPart }
+}
