@@ -80,7 +80,7 @@ def build():
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if "error:" in line]
-        sys.exit("\n".join(lines or done.stdout.splitlines()[-20:]))
+        sys.exit("\n".join(dict.fromkeys(lines) or done.stdout.splitlines()[-20:]))
 
 
 def command_of(test):

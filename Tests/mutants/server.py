@@ -36,7 +36,7 @@ MUTANTS = [
     mutant(
         "the offset counts the log's checks", "Storage/Durability/DirectoryCheckpoints.swift",
         "replicationOffset: Int64(stream.offset))",
-        "replicationOffset: ON ? Int64(clamping: log?.position ?? 0) : Int64(stream.offset))",
+        "replicationOffset: ON ? Int64(clamping: log?.appendedBytes ?? 0) : Int64(stream.offset))",
         "offsets", "log_files",
     ),
     mutant(

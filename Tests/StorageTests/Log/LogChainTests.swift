@@ -152,6 +152,22 @@ import Testing
         #expect(try recover(directory).values == ["a"])
     }
 
+    /// The first of them is in no chain: only its number tells that it is not there.
+    @Test(arguments: [1, 2, 3] as [Int64]) func missingEarlierSegmentIsNoticed(_ missing: Int64) throws {
+        let directory = try LogTests.Directory()
+        let log = try base.writer(directory)
+        for value in ["a", "b", "c"] {
+            set(log, value)
+            _ = try log.cut()
+        }
+        set(log, "d")
+        try log.flush()
+        #expect(try recover(directory).values == ["a", "b", "c", "d"])
+        try FileManager.default.removeItem(at: directory.segment(missing))
+        let text = failure { _ = try recover(directory) }
+        #expect(text.contains("aof.000000000\(missing)") && text.contains("is missing"), "\(text)")
+    }
+
     /// Under `everysec` and `no` the new segment may reach the disk before the end of the old one does: a power cut that
     /// takes that end must take the new segment with it, and only then.
     @Test(arguments: [true, false])
