@@ -441,3 +441,12 @@ def test_swapdb_takes_int32(both):
     for value in ("2147483647", "2147483648", "-2147483649", "x"):
         both("SWAPDB", value, "1")
         both("SWAPDB", "1", value)
+
+
+def test_conditions_at_an_equal_time(both):
+    both("SET", "k", "v")
+    for time in (4_000_000_000_000, 4_000_000_000_001, 3_999_999_999_999):
+        for condition in ("GT", "LT"):
+            both("PEXPIREAT", "k", 4_000_000_000_000)
+            both("PEXPIREAT", "k", time, condition)
+            both("PEXPIRETIME", "k")

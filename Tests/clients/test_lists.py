@@ -293,3 +293,12 @@ def test_at_random(both):
             both("LLEN", key)
         if step % 400 == 399:
             both("LTRIM", key, numbers.randrange(20), numbers.randint(20, 200))
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_lrem_takes_from_the_end_that_it_is_told(both, count):
+    for limit in (-2, 2, -1, 1, 0, -3 * count, 3 * count):
+        both("DEL", "l")
+        both("RPUSH", "l", *["x", "a", "x", "b", "x", "c"] * count)
+        both("LREM", "l", limit, "x")
+        both("LRANGE", "l", 0, -1)

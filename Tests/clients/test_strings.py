@@ -417,3 +417,11 @@ def test_integers_keep_their_form(both):
     for length in (1, 44, 45, 64, 1000, 100_000):
         both("SET", "k", "a" * length)
         both("OBJECT", "ENCODING", "k")
+
+
+def test_msetnx_looks_at_every_key(both):
+    for existing in ("a", "b", "c"):
+        both("FLUSHALL")
+        both("SET", existing, "old")
+        both("MSETNX", "a", 1, "b", 2, "c", 3)
+        both("MGET", "a", "b", "c")

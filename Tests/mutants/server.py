@@ -78,12 +78,6 @@ MUTANTS = [
         "let waiter = blocked.due(now) {", "let waiter = blocked.due(ON ? now &- 20_000_000_000 : now) {",
         "times", "blocking",
     ),
-    mutant(
-        "a served client's key is not looked at again", "Server/Router/Blocking/Blocking.swift",
-        "            if serve(waiter, key) { type = database.peek(key)?.type }",
-        "            if serve(waiter, key), !ON { type = database.peek(key)?.type }",
-        "unit BlockingTests", "blocking",
-    ),
     # --- CLIENT PAUSE, WATCH, guards ---
     mutant(
         "a pause of everything outlives itself", "Server/Router/Pause.swift",
