@@ -445,8 +445,8 @@ def test_swapdb_takes_int32(both):
 
 def test_conditions_at_an_equal_time(both):
     both("SET", "k", "v")
-    for time in (4_000_000_000_000, 4_000_000_000_001, 3_999_999_999_999):
+    for moment in (4_000_000_000_000, 4_000_000_000_001, 3_999_999_999_999):
         for condition in ("GT", "LT"):
             both("PEXPIREAT", "k", 4_000_000_000_000)
-            both("PEXPIREAT", "k", time, condition)
+            both("PEXPIREAT", "k", moment, condition)
             both("PEXPIRETIME", "k")
