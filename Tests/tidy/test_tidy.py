@@ -418,7 +418,26 @@ enum E { case one(Int), two }
     assert {word for word, _ in swift_source.declared(masked)} >= {"f", "x", "E", "one", "two"}
 
 
+# Words of comments that say too little, or in riddles: deferred, prefetches, executed, whose.
+RIDDLE = re.compile(
+    r"//.*(?:\bput(?:s|ting)? off\b|\b[Ww]hom\b|\bat hand\b|\b[Bb]rings? \S+(?: \S+){0,3} near\b|\bthat (?:is|are) none\b|\blinger)"
+    r"|^\s*///? *The same[ .,;]"
+)
+
+
+def test_comments_are_plain():
+    wrong = [
+        f"{name(path)}:{number}: {line.strip()}"
+        for path in FILES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if RIDDLE.search(line)
+    ]
+    assert wrong == []
+
+
 def test_the_rules_catch_what_they_forbid():
+    assert RIDDLE.search("/// Brings the key's bucket near.") and RIDDLE.search("    /// The same for a set.")
+    assert RIDDLE.search("// Names that are none.") and not RIDDLE.search("/// Those at the same offset.")
     assert SQL.search("SELECT id FROM raw_strings") and SQL.search("PRAGMA page_size")
     assert not SQL.search("SELECT 0 selects a database")
     assert SOCKET_CALL.search("let fd = socket(AF_INET, 1, 0)") and SOCKET_CALL.search("epoll_wait(fd)")

@@ -103,7 +103,7 @@ final class Config {
         }
     }
 
-    /// Puts `next` in place and tells those whom it concerns; puts the old values back when one of them refuses.
+    /// Puts `next` in place and tells the parts that it concerns; puts the old values back when one of them refuses.
     private func carryOut(_ next: Settings, _ rows: [Setting], _ names: [ByteString]) throws(SettingError) {
         let old = settings
         settings = next

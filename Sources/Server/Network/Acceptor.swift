@@ -49,7 +49,7 @@ final class Acceptor {
         isPaused = false
         for listener in old { readiness.unwatch(listener.descriptor) }
         do throws(StorageError) {
-            // The same port cannot be bound twice: the old sockets go first, and come back if the new are refused.
+            // A port cannot be bound twice: the old sockets go first, and come back if the new are refused.
             for listener in old where !listener.isUnix { listener.close() }
             listeners = old.filter(\.isUnix)
             let opened = try Listener.openTCP(config.settings, log)

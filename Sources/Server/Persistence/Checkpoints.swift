@@ -7,7 +7,8 @@ extension PersistenceControl {
     private static let slice: UInt64 = 60_000
     /// After a failure, before the next attempt by itself.
     private static let retryDelay: UInt64 = 5_000_000_000
-    /// The same where another program holds the snapshot's lock, and for how long that does not refuse writes.
+    /// Before the next attempt where another program holds the snapshot's lock, and for how long that does not refuse
+    /// writes.
     private static let lockRetryDelay: UInt64 = 1_000_000_000
     private static let lockPatience: UInt64 = 60_000_000_000
     /// A checkpoint is due when the log is larger than this share of the snapshot, in percent of

@@ -6,7 +6,7 @@ public struct SplitMix64: RandomNumberGenerator {
     /// the kernel for each command that picks.
     public init() { state = Hashing.seed &+ monotonicNanoseconds() &* 0x9e37_79b9_7f4a_7c15 }
 
-    /// The same numbers for the same seed.
+    /// Numbers that `seed` determines.
     public init(seed: UInt64) { state = seed }
 
     public mutating func next() -> UInt64 {

@@ -69,11 +69,11 @@ struct StreamingDigest {
         }
         return all.sum.hex
     }
-    /// The same of all times at which something expires.
+    /// Digest of all times at which something expires.
     var expiryHex: String { expiries.sum.hex }
-    /// The same of what DEBUG DIGEST leaves out of streams: last ids, counts, groups, consumers and what is pending.
+    /// Digest of what DEBUG DIGEST leaves out of streams: last ids, counts, groups, consumers and what is pending.
     var streamHex: String { streams.hex }
-    /// And of the libraries of functions.
+    /// Digest of the libraries of functions.
     var functionHex: String { functions.sum.hex }
 }
 

@@ -37,7 +37,7 @@ extension Database {
         try entry(key, .stream).map { StreamView(entry: $0, values: keyspace) }
     }
 
-    // The same for an entry whose type is known, as walks over all keys meet them.
+    // Views of an entry whose type is known, as walks over all keys meet them.
     public func list(of entry: Entry) -> ListView { ListView(entry: entry, values: keyspace) }
     public func hash(of entry: Entry) -> HashView { HashView(entry: entry, values: keyspace) }
     public func set(of entry: Entry) -> SetView { SetView(entry: entry, values: keyspace) }

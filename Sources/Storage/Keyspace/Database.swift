@@ -49,7 +49,7 @@ public final class Database: ChangeRecorder {
         return when <= keyspace.now
     }
 
-    /// Brings the key's bucket near, for a batch of commands; returns the hash to ask for the entry with.
+    /// Prefetches the key's bucket, for a batch of commands; returns the hash to ask for the entry with.
     @inline(__always) public func prefetch(_ key: Bytes) -> UInt64 {
         let hash = Hashing.hash(key)
         contents.table.prefetch(hash)
@@ -57,8 +57,8 @@ public final class Database: ChangeRecorder {
     }
     @inline(__always) public func prefetchEntry(_ hash: UInt64) { contents.table.prefetchEntry(hash) }
 
-    /// Where the key of `hash` seems to be a large hash, set or sorted set, brings the bucket near of the element that a
-    /// command's second or third argument names; returns the element's hash, else 0. The key's entry should be near.
+    /// Where the key of `hash` seems to be a large hash, set or sorted set, prefetches the bucket of the element that a
+    /// command's second or third argument names; returns the element's hash, else 0. The key's entry was prefetched before.
     public func prefetchElement(_ hash: UInt64, _ second: Bytes, _ third: Bytes?) -> UInt64 {
         guard let entry = contents.table.candidate(hash),
             entry.encoding == .hashtable || entry.encoding == .skiplist
@@ -68,7 +68,7 @@ public final class Database: ChangeRecorder {
         entry.withTable { $0.table.prefetch(hash) }
         return hash
     }
-    /// Brings the element's entry near, as `prefetchEntry` a key's.
+    /// Prefetches the element's entry, as `prefetchEntry` a key's.
     public func prefetchElementEntry(_ hash: UInt64, _ elementHash: UInt64) {
         contents.table.candidate(hash)?.withTable { $0.table.prefetchEntry(elementHash) }
     }
@@ -342,7 +342,7 @@ public final class Database: ChangeRecorder {
         forgetFieldExpiries(entry)
         Database.free(entry)
     }
-    /// The same for one that is in no database.
+    /// Frees an entry that is in no database.
     static func free(_ entry: Entry) {
         if let value = entry.takeLargeValue() { value.letGo() } else { entry.freeSmallPayload() }
         entry.freeBlock()

@@ -42,7 +42,7 @@ extension Database {
         expire(field: found, of: entry)
     }
 
-    /// The same for all its fields. O(log n) for each that is due.
+    /// Removes all fields of the hash whose time has come. O(log n) for each that is due.
     public func expireDueFields(of key: Bytes) {
         while let entry = find(key), entry.type == .hash, entry.isLarge,
             let first = entry.tableValue.expiring?.heap.first, first.when <= keyspace.now
@@ -51,7 +51,7 @@ extension Database {
         }
     }
 
-    /// The same for the field that has been due the longest in this database. False when none is due.
+    /// Removes the field that has been due the longest in this database. False when none is due.
     func expireSoonestField() -> Bool {
         guard let soonest = contents.fieldExpiries.first, soonest.when <= keyspace.now else { return false }
         let key = soonest.entry.key

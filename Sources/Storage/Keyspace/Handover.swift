@@ -19,7 +19,7 @@ final class Handover {
     /// Made after the cut, and emptied again while values were drained.
     private var leftBehind: [Contents] = []
     private var removed: ChangeSet
-    /// Entries of the bucket at hand that take longer, and those behind them, in order: rows for a new file are to ascend.
+    /// Entries of the bucket that is walked that take longer, and those behind them, in order: rows for a new file are to ascend.
     /// They still count as to be handed over.
     private var waiting: [Entry] = []
     /// A long string that is being copied; its entry still counts as to be handed over.

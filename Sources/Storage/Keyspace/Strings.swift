@@ -54,7 +54,7 @@ extension Database {
         if entry.type != .string { throw WrongType() }
         return string(of: entry)
     }
-    /// The same for an entry that is known to be a string.
+    /// The value of an entry that is known to be a string.
     @inline(__always) public func string(of entry: Entry) -> Bytes {
         guard let integer = entry.integer else { return entry.stringBytes }
         return Bytes(keyspace.stringScratch, decimalDigits(of: integer, into: keyspace.stringScratch))

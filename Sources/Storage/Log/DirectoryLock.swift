@@ -76,7 +76,7 @@ public final class DirectoryLock: Sendable {
             throw .system(path, "cannot write what the directory holds", error)
         }
     }
-    /// The same on a thread in the background. A failure leaves the record as it was: then less is noticed.
+    /// Writes the record on a thread in the background. A failure leaves the record as it was: then less is noticed.
     public func writeInBackground(_ record: DataRecord, onFailure: @escaping @Sendable (StorageError) -> Void) {
         host.background.run { [self] in
             do throws(StorageError) { try write(record) } catch { onFailure(error) }

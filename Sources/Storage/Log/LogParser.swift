@@ -58,7 +58,7 @@ struct LogParser {
         return .damaged
     }
 
-    /// `marker`, digits, CR LF. `at` stays on a byte that is none of them.
+    /// `marker`, digits, CR LF. `at` stays on a byte that does not belong there.
     @inline(__always) private mutating func number(after marker: UInt8, _ at: inout Int) -> Int? {
         guard at < bytes.count else {
             isCutShort = true

@@ -67,7 +67,7 @@ final class LogSyncer: Sendable {
 
     /// Of the last sync under `always`: clients it was for, nanoseconds it took.
     private typealias Pace = (waiters: Int, duration: UInt64)
-    /// How long a sync may be put off for more to share it.
+    /// How long a sync may be deferred for more to share it.
     private static let maxGatherNanoseconds: UInt64 = 1_000_000
 
     /// A durable snapshot holds all that segments up to `number` held: a failed sync of theirs is made up for. May be

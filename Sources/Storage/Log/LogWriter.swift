@@ -40,7 +40,7 @@ public final class LogWriter {
 
     /// How far what was appended reaches, the turn under way included.
     public private(set) var offset: Int
-    /// The same without the turn under way, and what of it this thread has written.
+    /// How far it reaches without the turn under way, and how far this thread has written.
     private var sealed: Int
     private var written: Int
     /// Bytes appended since the start, over all segments, checks and headers left out.

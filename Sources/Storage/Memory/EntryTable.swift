@@ -126,9 +126,9 @@ struct EntryTable {
         return EntryTable.find(next.unsafelyUnwrapped, hash, key)
     }
 
-    /// Brings the bucket of `hash` near.
+    /// Prefetches the bucket of `hash`.
     @inline(__always) func prefetch(_ hash: UInt64) { cshims_prefetch(main.line(main.index(hash))) }
-    /// Brings the first entry near that `hash` may mean; its bucket should be near already.
+    /// Prefetches the first entry that `hash` may mean; its bucket was prefetched before.
     @inline(__always) func prefetchEntry(_ hash: UInt64) {
         if let entry = candidate(hash) { cshims_prefetch(entry.raw) }
     }

@@ -3,7 +3,7 @@ import Glibc
 // Invariant of this file: every node's entry is live and its `heapIndex` is the node's index.
 
 /// The keys that have an expiry, soonest first: a 4-ary heap in pages, so that growing never copies more than one of
-/// them. Adding a later expiry than most is O(1), removing O(log n); the soonest is at hand, so expiry never looks for
+/// them. Adding a later expiry than most is O(1), removing O(log n); the soonest stands first, so expiry never looks for
 /// what is due. A hash has one for its fields that expire.
 struct ExpiryHeap {
     private struct Node {

@@ -168,7 +168,7 @@ public struct RDBSummary: Sendable {
     public internal(set) var empty = 0
     /// What contradicted itself and was put right as redis-server sees it, how often.
     public internal(set) var mended: [RDBMending: Int] = [:]
-    /// The same in words, a line for each kind.
+    /// What was mended, in words, a line for each kind.
     public var mendings: [String] {
         RDBMending.allCases.compactMap { kind in mended[kind].map { "mended: \(kind.rawValue) (\($0))" } }
     }

@@ -106,7 +106,7 @@ final class SQLiteConnection {
     func execute(_ sql: String) throws(StorageError) {
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw failure("cannot run SQL") }
     }
-    /// The same for a name in statements.sql.
+    /// Executes what has this name in statements.sql.
     func execute(named name: String) throws(StorageError) { try execute(text(name)) }
 
     func prepare(_ sql: String) throws(StorageError) -> SQLiteStatement {

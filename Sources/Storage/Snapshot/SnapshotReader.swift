@@ -56,7 +56,7 @@ public final class SnapshotReader {
         }
     }
 
-    /// The same for a consumer that keeps each batch, for another thread say, and returns an empty one to fill instead.
+    /// Reads for a consumer that keeps each batch, for another thread say, and returns an empty one to fill instead.
     public func readExchanging(_ exchange: (RowBatch) throws -> RowBatch) throws {
         var counts = RowCounts()
         for type in [ValueType.string, .list, .hash, .set, .zset, .stream] {

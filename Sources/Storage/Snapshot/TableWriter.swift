@@ -8,7 +8,7 @@ final class TableWriter {
         var count: Int64 = 0
         /// No id above this one exists; removals do not lower it.
         var lastID: Int64 = -1
-        /// The same within the owner whose elements were written last; nil while it is not known.
+        /// The largest id within the owner whose elements were written last; nil while it is not known.
         var ownerLastID: Int64?
         var owner: Int64 = -1
     }

@@ -24,7 +24,7 @@ extension Entry {
         unsafeDowncast(Unmanaged<LargeValue>.fromOpaque(pointer).takeUnretainedValue(), to: StreamValue.self)
     }
 
-    // The same for as long as `body` runs, which must not take the value out of the entry: no reference is counted.
+    // The value for as long as `body` runs, which must not take the value out of the entry: no reference is counted.
     @inline(__always) func withTable<R>(_ body: (TableValue) -> R) -> R {
         Unmanaged<TableValue>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
     }

@@ -12,7 +12,7 @@ final class BulkTable {
     private let leaf: UnsafeMutableRawPointer
     private var cells = 0
     private var contentStart: Int
-    /// First pages of values that go on outside of the leaf at hand.
+    /// First pages of values that go on outside of the leaf that is being filled.
     private var overflows: [UInt32] = []
     /// By height: pages that have no parent yet, each with the last id under it.
     private var levels: [[(page: UInt32, lastID: Int64)]] = []

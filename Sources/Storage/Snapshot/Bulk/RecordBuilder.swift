@@ -1,6 +1,6 @@
 import Glibc
 
-// Invariant of this file: `columns` has room for `limit` columns, of which `count` are those of the record at hand; bytes
+// Invariant of this file: `columns` has room for `limit` columns, of which `count` are the record's so far; bytes
 // of a column are borrowed until the record is written. `head` has room for the longest header and all numbers.
 
 /// One row in SQLite's record format (sqlite.org/fileformat2, "Record Format"): a header of serial types, then the values.

@@ -128,8 +128,8 @@ public struct ListEditor {
         entry.listpack = pack
     }
 
-    /// Removes the elements outside of `kept`, which holds some. Where that is none, nothing changes, but for who watches
-    /// the key it was written, as in Redis.
+    /// Removes the elements outside of `kept`, which holds some. Where nothing is to go, nothing changes, but for a client
+    /// that watches the key it was written, as in Redis.
     public func trim(to kept: Range<Int>) {
         let count = view.count
         if kept.count == count { return recorder.touch(entry) }

@@ -54,7 +54,7 @@ public struct ZSetView {
                 return score < limit || (after && score == limit)
             }, large: { $0.score < limit || (after && $0.score == limit) })
     }
-    /// The same for members in byte order, where all scores are equal.
+    /// The first rank from a member on, in byte order, where all scores are equal.
     public func firstRank(member limit: Bytes, after: Bool) -> Int {
         rank(
             small: { pack, at, _ in
