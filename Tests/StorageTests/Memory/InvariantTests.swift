@@ -8,6 +8,23 @@ import Testing
     let keyspace = Keyspace(databases: 2)
     var db: Database { keyspace.databases[0] }
 
+    /// XTRIM MINID up to an entry that was deleted before: the node stays, with nothing in it, as in redis-server.
+    @Test func aNodeOfAStreamMayHaveNoEntries() throws {
+        let key = Text("s")
+        let stream = try #require(try db.editStream(key.bytes, create: true))
+        let (field, value) = (Text("f"), Text("v"))
+        for ms in 1...3 {
+            [field.bytes, value.bytes].withUnsafeBufferPointer { stream.append(StreamID(ms: UInt64(ms), seq: 1), $0) }
+        }
+        #expect(stream.delete(StreamID(ms: 3, seq: 1)))
+        #expect(stream.trim(before: StreamID(ms: 3, seq: 1)) == 2)
+        #expect(stream.view.count == 0)
+        try keyspace.checkInvariants()
+        [field.bytes, value.bytes].withUnsafeBufferPointer { stream.append(StreamID(ms: 4, seq: 1), $0) }
+        #expect(stream.view.count == 1)
+        try keyspace.checkInvariants()
+    }
+
     @Test func keysComeAndGo() throws {
         var random = SeededRandom()
         keyspace.now = 1000
