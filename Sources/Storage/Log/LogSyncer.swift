@@ -8,7 +8,8 @@ final class LogSyncer: Sendable {
         case sync(SegmentFile, upTo: Int, startedAt: UInt64)
         /// What the first segment still gets is written and synced, then the next one's header, which under `everysec` and
         /// `no` is there already.
-        case rotate(from: SegmentFile, tail: Parcel, upTo: Int, to: SegmentFile, header: Parcel)
+        case rotate(
+            from: SegmentFile, tail: Parcel, upTo: Int, to: SegmentFile, header: Parcel, startedAt: UInt64)
     }
 
     let mailbox = Mailbox<Message>()
@@ -92,8 +93,8 @@ final class LogSyncer: Sendable {
             case .write(let batch, let file, let upTo, let waiters):
                 message = groupCommit(batch.buffer, file, upTo, waiters, &pace)
             case .sync(let file, let upTo, let startedAt): sync(file, upTo, startedAt)
-            case .rotate(let old, let tail, let upTo, let next, let header):
-                rotate(old, tail.buffer, upTo, next, header.buffer)
+            case .rotate(let old, let tail, let upTo, let next, let header, let startedAt):
+                rotate(old, tail.buffer, upTo, next, header.buffer, startedAt)
             }
             onProgress()
         }
@@ -183,10 +184,10 @@ final class LogSyncer: Sendable {
     }
 
     private func rotate(
-        _ old: SegmentFile, _ tail: OutputBuffer, _ upTo: Int, _ next: SegmentFile, _ header: OutputBuffer
+        _ old: SegmentFile, _ tail: OutputBuffer, _ upTo: Int, _ next: SegmentFile, _ header: OutputBuffer,
+        _ startedAt: UInt64
     ) {
         writeUntilDone(tail, old, upTo)
-        let startedAt = threads.now
         sync(old, upTo, startedAt)
         writeUntilDone(header, next, upTo)
         // What the old file may have lost stays in doubt until a snapshot has it; the new one starts clean.

@@ -206,7 +206,11 @@ public final class LogWriter {
         next = nil
         begin(file, header)
         rotations += 1
-        syncer.mailbox.send(.rotate(from: old, tail: Parcel(tail), upTo: sealed, to: file, header: Parcel(rest)))
+        // What is appended from here on is younger than this, however late the syncer gets to it.
+        syncer.mailbox.send(
+            .rotate(
+                from: old, tail: Parcel(tail), upTo: sealed, to: file, header: Parcel(rest),
+                startedAt: host.threads.now))
         return file.number
     }
 

@@ -115,6 +115,26 @@ import Testing
         #expect(try first.crash(.strict).store.digest == first.store.digest)
     }
 
+    /// Under `everysec` acknowledgements stall when a byte has waited for the disk for two seconds, also one that was written
+    /// behind a cut whose own sync comes late.
+    @Test func noWriteIsAcknowledgedBehindOneThatWaitsTooLong() throws {
+        let first = try Opened()
+        _ = try first.data.log?.prepareCut()
+        first.threads.settle()
+        first.set("key", 1)
+        _ = try first.data.log?.cut()
+        first.set("key", 2)
+        let waiting = first.data.stream.offset
+        first.threads.advance(milliseconds: 1500)
+        first.threads.settle()
+        #expect(first.data.syncedOffset < waiting)
+        first.threads.advance(milliseconds: 600)
+        first.set("key", 3)
+        #expect(first.data.acknowledgedOffset < waiting)
+        first.threads.settle()
+        #expect(first.data.acknowledgedOffset == first.data.stream.offset)
+    }
+
     /// A segment goes once the commit that makes it history is durable: a crash at any call of a checkpoint loses nothing.
     @Test func segmentsStayUntilTheCommitIsDurable() throws {
         let first = try Opened()

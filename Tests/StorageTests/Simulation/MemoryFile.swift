@@ -41,9 +41,15 @@ final class MemoryFile {
     func truncate(_ size: Int) { change(.truncate(size)) }
     private func change(_ change: Change) {
         change.apply(&bytes)
-        pending.append(change)
+        guard hasLost, case .write(let offset, let new) = change else { return pending.append(change) }
+        // A page is written as a whole, with what an earlier sync failed to write of it.
+        let start = offset / MemoryFile.page * MemoryFile.page
+        let end = min(bytes.count, (offset + new.count + MemoryFile.page - 1) / MemoryFile.page * MemoryFile.page)
+        pending.append(.write(start, Array(bytes[start..<end])))
     }
     func sync() {
+        // What follows a gap in a log is of no use: its reader refuses that, or cuts the log before it.
+        if hasLost && isAppended { return }
         for change in pending { change.apply(&durable) }
         pending = []
     }
@@ -70,7 +76,7 @@ final class MemoryFile {
             after.allocated = allocated
             return after
         case .strict: after.bytes = durable
-        case .random: after.bytes = pending.isEmpty ? durable : torn(&random)
+        case .random: after.bytes = pending.isEmpty || hasLost && isAppended ? durable : torn(&random)
         }
         after.durable = after.bytes
         after.allocated = after.bytes.count

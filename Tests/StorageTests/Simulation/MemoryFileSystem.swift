@@ -229,6 +229,15 @@ final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         return names[path] == nil ? nil : path
     }
 
+    /// The files with their sizes, and what the directory's record says.
+    var summary: String {
+        names.sorted { $0.key < $1.key }.map { path, file in
+            let name = path.split(separator: "/").last ?? ""
+            let record = name == "swiftlet.lock" ? " \(String(decoding: file.bytes, as: UTF8.self).dropLast())" : ""
+            return "\(name) (\(file.bytes.count))\(record)"
+        }.joined(separator: ", ")
+    }
+
     // MARK: Crashes
 
     enum Crash: CaseIterable {

@@ -145,6 +145,8 @@ private final class SimulatedServer {
     }
 
     private func keepCrash() {
+        // The loop may look at any time while another thread is at work.
+        if let data, data.state == .open, data.log != nil { note(data) }
         let kind = MemoryFileSystem.Crash.allCases[Int(chance.next() % 3)]
         crashes.append(Simulation.State(disk: disk.crash(kind, seed: chance.next()), kind: kind, promise: promise))
     }
@@ -162,7 +164,7 @@ private final class SimulatedServer {
         do throws(StorageError) {
             _ = try data.open()
         } catch {
-            throw SimulationFailure(description: "\(context): refuses to start: \(error)")
+            throw SimulationFailure(description: "\(context): refuses to start: \(error); there are \(disk.summary)")
         }
         try compare(data.stream.offset, store.digest, context)
         // What can be read now was promised again.
