@@ -16,7 +16,7 @@ final class ProgressMeter: Sendable {
         guard let seconds = due() else { return }
         let percent = 100 * Double(done) / Double(max(all, 1))
         let rate = Double(bytes) / 1e6 / max(seconds, 1e-3)
-        writeError("\r\u{1B}[K\(fixed(percent, 1)) %  \(keys) keys  \(fixed(rate, 1)) MB/s", newline: false)
+        writeError("\r\u{1B}[K\(fixedPoint(percent, 1)) %  \(keys) keys  \(fixedPoint(rate, 1)) MB/s", newline: false)
     }
     func update(keys: Int) {
         if due() != nil { writeError("\r\u{1B}[K\(keys) keys", newline: false) }
@@ -59,7 +59,7 @@ func writeError(_ text: String, newline: Bool = true) {
 }
 
 /// `value` with so many digits after the point, without Foundation.
-func fixed(_ value: Double, _ digits: Int) -> String {
+func fixedPoint(_ value: Double, _ digits: Int) -> String {
     let scale = digits == 1 ? 10.0 : 100.0
     guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
     let scaled = Int((value * scale).rounded())

@@ -64,7 +64,7 @@ struct ToRDB: ParsableCommand {
         print(
             """
             \(output): \(summary.keys) keys, \(summary.elements) elements of collections \
-            (RDB version \(rdbVersion), \(summary.bytes) bytes, \(fixed(seconds, 2)) s, \(fixed(rate, 1)) MB/s)
+            (RDB version \(rdbVersion), \(summary.bytes) bytes, \(fixedPoint(seconds, 2)) s, \(fixedPoint(rate, 1)) MB/s)
             """)
         if summary.functions > 0 { print("libraries of functions: \(summary.functions)") }
         if summary.fieldExpiriesDropped > 0 {

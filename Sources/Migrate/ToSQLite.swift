@@ -58,7 +58,7 @@ struct ToSQLite: ParsableCommand {
             """
             \(output): \(summary.keys) keys, \(summary.elements) elements of collections \
             (RDB version \(summary.version), \(summary.endOffset) bytes, \
-            \(fixed(seconds, 2)) s, \(fixed(rate, 1)) MB/s)
+            \(fixedPoint(seconds, 2)) s, \(fixedPoint(rate, 1)) MB/s)
             """)
         if summary.functions > 0 { print("libraries of functions: \(summary.functions)") }
         if summary.expired > 0 { print("left out: \(summary.expired) expired keys (--keep-expired keeps them)") }

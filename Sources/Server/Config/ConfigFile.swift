@@ -41,7 +41,7 @@ struct ConfigLines {
 private let maximumTextSize = 16 << 20
 
 /// All that `descriptor` has; nil with errno set when it cannot be read.
-func readAll(_ descriptor: Int32) -> [UInt8]? {
+func readDescriptor(_ descriptor: Int32) -> [UInt8]? {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while bytes.count <= maximumTextSize {
@@ -66,7 +66,7 @@ func readFile(_ path: ByteString) -> [UInt8]? {
         close(descriptor)
         errno = code
     }
-    return readAll(descriptor)
+    return readDescriptor(descriptor)
 }
 
 /// `path` from the root, as seen from `directory`, without resolving links.

@@ -59,7 +59,7 @@ struct ConfigLoader {
             try loader.read(bytes, file: absolute, place: "Reading the configuration file", depth: 0)
         }
         if readsStandardInput {
-            guard let bytes = readAll(0) else { throw ConfigError(unreadable: "-", systemReason()) }
+            guard let bytes = readDescriptor(0) else { throw ConfigError(unreadable: "-", systemReason()) }
             try loader.read(bytes, file: "-", place: "Reading the configuration from standard input", depth: 0)
         }
         for directive in Self.directives(arguments) {
@@ -69,7 +69,7 @@ struct ConfigLoader {
                 throw ConfigError(commandLine, name, "Unbalanced quotes in configuration line")
             }
             if split.isEmpty && directive.count == 1 { continue }
-            let shown = ([name] + directive.dropFirst().map(quoted)).joined(separator: " ")
+            let shown = ([name] + directive.dropFirst().map(quotedWord)).joined(separator: " ")
             try loader.apply(split + directive.dropFirst(), shown, commandLine, depth: 0)
         }
         let remarks = [loader.settings.settleDefaultUser()].compactMap { $0 }

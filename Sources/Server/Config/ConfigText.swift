@@ -88,7 +88,7 @@ func trim(_ line: ArraySlice<UInt8>) -> ByteString {
 
 /// `word` in double quotes, so that `splitWords` gives it back. What is not UTF-8 is escaped, so that an editor that
 /// takes the file for UTF-8 does not spoil it.
-func quoted(_ word: ByteString) -> ByteString {
+func quotedWord(_ word: ByteString) -> ByteString {
     let isText = word.text != nil
     var out: [UInt8] = [34]
     for byte in word.bytes {
@@ -116,7 +116,7 @@ func quotedIfNeeded(_ word: ByteString) -> ByteString {
     let plain =
         !word.isEmpty && word.text != nil
         && word.bytes.allSatisfy { $0 > 32 && $0 != 127 && !"\"'\\#".utf8.contains($0) }
-    return plain ? word : quoted(word)
+    return plain ? word : quotedWord(word)
 }
 
 // MARK: - Misspelt names

@@ -154,11 +154,11 @@ extension FileSystem {
     }
 
     /// Makes the names in a file's directory durable.
-    func syncNames(beside path: String) throws(StorageError) { try syncNames(in: directory(of: path)) }
+    func syncNames(beside path: String) throws(StorageError) { try syncNames(in: parentDirectory(of: path)) }
 }
 
 /// The directory that a path's last name stands in.
-func directory(of path: String) -> String {
+func parentDirectory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
 }

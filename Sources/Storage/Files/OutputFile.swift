@@ -11,7 +11,7 @@ enum OutputFile {
 
     /// Deletes what processes that were killed have left of writing `path`. `isOurs`: nobody else may be writing it.
     static func removeLeftovers(of path: String, _ verb: String, isOurs: Bool = false, _ files: any FileSystem) {
-        let folder = directory(of: path)
+        let folder = parentDirectory(of: path)
         let own = path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
         let prefix = "\(own).\(verb)."
         for name in (try? files.names(in: folder)) ?? [] where name.hasPrefix(prefix) {

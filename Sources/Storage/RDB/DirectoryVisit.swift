@@ -7,7 +7,7 @@ struct DirectoryVisit {
     /// Throws when a server runs in the directory of `path`.
     init(beside path: String, _ files: any FileSystem) throws(StorageError) {
         self.files = files
-        let lock = DirectoryLock.path(directory(of: OutputFile.resolved(path, files)))
+        let lock = DirectoryLock.path(parentDirectory(of: OutputFile.resolved(path, files)))
         let opened: OpenFile
         do throws(FileError) {
             opened = try files.open(lock, .read)

@@ -55,7 +55,8 @@ final class SQLiteConnection {
     /// every WAL database that it opens, then has to be told that the file does not change. Throws where a WAL would have
     /// to be recovered first.
     private static func isFixed(_ path: String, _ files: any FileSystem) throws(StorageError) -> Bool {
-        if files.isWritable(directory(of: path)) || files.facts(path) == nil || files.facts(path + "-shm") != nil {
+        if files.isWritable(parentDirectory(of: path)) || files.facts(path) == nil || files.facts(path + "-shm") != nil
+        {
             return false
         }
         if files.size(path + "-wal") ?? 0 > 0 {

@@ -134,7 +134,7 @@ final class MemoryVFS {
             let path = String(cString: name)
             do throws(FileError) {
                 try vfs.files.unlink(path)
-                if syncs != 0 { try vfs.files.syncDirectory(directory(of: path)) }
+                if syncs != 0 { try vfs.files.syncDirectory(parentDirectory(of: path)) }
             } catch {
                 return error.code == ENOENT ? IOError.deleteMissing : IOError.delete
             }
@@ -235,7 +235,7 @@ final class MemoryVFS {
             return MemoryVFS.status(IOError.sync) { () throws(FileError) in
                 try handle.vfs.files.sync(handle.file, .data)
                 // As SQLite's own VFS does for journals.
-                if handle.hasNewName { try handle.vfs.files.syncDirectory(directory(of: handle.path)) }
+                if handle.hasNewName { try handle.vfs.files.syncDirectory(parentDirectory(of: handle.path)) }
                 handle.hasNewName = false
             }
         }
