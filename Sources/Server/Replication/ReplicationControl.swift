@@ -10,15 +10,26 @@ final class ReplicationControl {
     let replicas: ReplicaList
     /// The link to the server that this one follows; nil: this is a master.
     var master: MasterLink?
+    /// Keys that this replica, and not its master, lets expire.
+    let localExpiries: LocalExpiries
+    /// The stream's id and offset say what the data are: another server may go on from there.
+    var hasHistory = false
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
         self.router = router
         self.persistence = persistence
         self.links = links
         replicas = ReplicaList(router, persistence)
+        localExpiries = LocalExpiries(router)
     }
 
     var isReplica: Bool { master != nil }
+
+    /// The data are loaded: what the settings say about a master takes effect. Once.
+    func start() {
+        hasHistory = router.stream.offset > 0
+        if let master = router.config.settings.replicaOf { follow(master, isStarting: true) }
+    }
 }
 
 extension ReplicationControl: ServerPart {
@@ -33,9 +44,13 @@ extension ReplicationControl: ServerPart {
     func cron() {
         replicas.cron()
         master?.cron()
+        localExpiries.expire()
     }
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
-        if effect == .replication { replicas.settingsChanged(settings) }
+        if effect == .replication {
+            replicas.settingsChanged(settings)
+            linkChanged()
+        }
     }
     func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
 }

@@ -36,6 +36,12 @@ final class Router {
     var misconfiguration = CommandError.misconfigured
 
     // MARK: Time
+    /// Another server says when keys expire.
+    var followsExpiry = false { didSet { updateDueMode() } }
+    /// What becomes of due keys that clients look at: they stay where another server says when they go, and where writes
+    /// are deferred.
+    var dueMode: DueMode { followsExpiry || !guards.isDisjoint(with: .paused) ? .hidden : .removed }
+    func updateDueMode() { keyspace.dueMode = dueMode }
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
     /// Monotonic nanoseconds at the end of the last command.
@@ -142,6 +148,9 @@ final class Router {
         lastSessionID += 1
         return Session(id: lastSessionID, now: wallClockMilliseconds() / 1000, services: services)
     }
+
+    /// Has the lists of clients show a session that was made without a connection, or is another server's.
+    func list(_ session: Session) { sessions[session.id] = session }
 
     /// The connection is gone.
     func disconnect(_ session: Session) {
