@@ -320,7 +320,8 @@ extension RDBReader {
             let packed = try length()
             let unpacked = try length()
             // Against the file before LZF's bound is computed, so that neither length is believed.
-            guard packed <= UInt64(clamping: min(input.remaining, Int64(options.longestString))), let count = Int(exactly: unpacked),
+            guard packed <= UInt64(clamping: min(input.remaining, Int64(options.longestString))),
+                let count = Int(exactly: unpacked),
                 count <= LZF.maximumLength(ofCompressed: Int(packed))
             else {
                 throw input.damage("\(packed) compressed bytes cannot stand for \(unpacked)", at: offset)

@@ -14,7 +14,8 @@ import Testing
 
     /// Reads `bytes` through a pipe of its own, in pieces of random sizes, on another thread. `ending`: what comes after them.
     private func read(
-        _ bytes: [UInt8], options: RDBOptions = RDBOptions(), ending: @escaping @Sendable (BytePipe) -> Void = { $0.finish() }
+        _ bytes: [UInt8], options: RDBOptions = RDBOptions(),
+        ending: @escaping @Sendable (BytePipe) -> Void = { $0.finish() }
     ) throws -> RDBReader<RecordingVisitor> {
         let pipe = BytePipe(name: "the stream", capacity: 1000)
         let seed = testSeed()
@@ -143,7 +144,9 @@ import Testing
         }
         // The same in each place where a number stands.
         for type in [0, 1, 2, 3, 4, 5, 10, 14, 15, 18, 19, 21, 22, 24] as [UInt8] {
-            for length in [[0x80, 0x7f, 0xff, 0xff, 0xff], [0x81, 0x7f] + [UInt8](repeating: 0xff, count: 7)] as [[UInt8]] {
+            for length in [[0x80, 0x7f, 0xff, 0xff, 0xff], [0x81, 0x7f] + [UInt8](repeating: 0xff, count: 7)]
+                as [[UInt8]]
+            {
                 var file = RDBBuilder()
                 file.key(type, "k")
                 if type == 24 { file.fixed64(1) }
