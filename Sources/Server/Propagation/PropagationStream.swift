@@ -339,3 +339,8 @@ final class PropagationStream {
         if !isPendingLocal { offset += open.utf8CodeUnitCount + close.utf8CodeUnitCount }
     }
 }
+
+extension Bytes {
+    /// The name of a command that has failed where it was first executed; see `PropagationStream.strikeOut`.
+    var isStruckOut: Bool { count > 0 && buffer.allSatisfy { $0 == PropagationStream.struckOut } }
+}

@@ -21,8 +21,6 @@ struct FullSyncFraming {
         case begun(Extent)
         /// Bytes of the RDB.
         case payload(Bytes)
-        /// The RDB is whole. What is left of the input is the stream.
-        case finished
     }
     enum Failure: Error, Equatable {
         /// The master's error, without the "-".
@@ -34,6 +32,7 @@ struct FullSyncFraming {
     private(set) var extent: Extent?
     /// Bytes of the RDB that have come.
     private(set) var received = 0
+    /// The RDB is whole: what follows is the stream.
     private(set) var isFinished = false
     private var line: [UInt8] = []
     /// The last bytes, fewer than the mark has: they may be its beginning, and are not told as payload yet.
@@ -49,15 +48,12 @@ struct FullSyncFraming {
     /// and how many bytes it took. Throws at what is no answer to PSYNC. O(bytes taken).
     mutating func next(_ input: Bytes) throws(Failure) -> (Piece, used: Int) {
         guard let extent else { return try header(input) }
-        if isFinished { return (.finished, 0) }
+        if isFinished { return (.nothing, 0) }
         switch extent {
         case .length(let length):
-            if received == length {
-                isFinished = true
-                return (.finished, 0)
-            }
             let count = min(input.count, length - received)
             received += count
+            isFinished = received == length
             return (.payload(input[0..<count]), count)
         case .mark(let mark): return untilMark(input, mark)
         }
@@ -88,6 +84,7 @@ struct FullSyncFraming {
             found = .length(Int(length))
         }
         extent = found
+        isFinished = found == .length(0)
         return (.begun(found), end + 1)
     }
 
@@ -101,7 +98,7 @@ struct FullSyncFraming {
             tail = []
             isFinished = true
             received += end
-            return (end == 0 ? .finished : .payload(told.bytes[0..<end]), end + mark.count - kept)
+            return (end == 0 ? .nothing : .payload(told.bytes[0..<end]), end + mark.count - kept)
         }
         // Its beginning may be there.
         let open = max(0, told.count - (mark.count - 1))
@@ -114,8 +111,15 @@ struct FullSyncFraming {
 extension Bytes {
     /// Where `part`, which is not empty, begins first. O(n).
     fileprivate func firstRange(of part: [UInt8]) -> Int? {
-        part.withUnsafeBytes { part in
-            memmem(base, count, part.baseAddress, part.count).map { UnsafeRawPointer($0) - base }
+        part.withUnsafeBytes { part -> Int? in
+            guard let first = part.first, let start = part.baseAddress else { return nil }
+            var at = 0
+            while count - at >= part.count, let found = memchr(base + at, Int32(first), count - part.count + 1 - at) {
+                at = UnsafeRawPointer(found) - base
+                if memcmp(found, start, part.count) == 0 { return at }
+                at += 1
+            }
+            return nil
         }
     }
 }

@@ -63,6 +63,8 @@ final class MasterLink {
         commands.session.db = control.router.stream.db
     }
 
+    func hasAddress(_ master: HostAndPort) -> Bool { "\(master.host)" == host && master.port == port }
+
     // MARK: For INFO and ROLE
 
     /// Commands of the master arrive and are executed.

@@ -77,6 +77,9 @@ final class RelayedCommands {
         }
     }
 
+    /// Keeps what has come, to be executed with `proceed`.
+    func keep(_ bytes: Bytes) { input.append(bytes) }
+
     /// Goes on with what was kept while writes were deferred.
     func proceed() throws(Refusal) {
         if input.count == 0 { return }
@@ -95,7 +98,7 @@ final class RelayedCommands {
         var position = 0
         while true {
             batch.removeAll()
-            let failure = parse(input, &position, batch)
+            let failure = Self.parse(input, &position, batch, &parser)
             if batch.count > 1 { router.prefetch(session) }
             for i in 0..<batch.count {
                 let request = batch.requests[i]
@@ -114,10 +117,12 @@ final class RelayedCommands {
         }
     }
 
-    private func parse(_ input: Bytes, _ position: inout Int, _ batch: RequestBatch) -> ProtocolError? {
+    private static func parse(
+        _ input: Bytes, _ position: inout Int, _ batch: RequestBatch, _ parser: inout RequestParser
+    ) -> ProtocolError? {
         do throws(ProtocolError) {
             while true {
-                switch try parser.next(input, &position, batch, maximumBulk: Self.longestCommand) {
+                switch try parser.next(input, &position, batch, maximumBulk: longestCommand) {
                 case .request: continue
                 case .batchFull, .incomplete: return nil
                 }
@@ -187,19 +192,11 @@ final class RelayedCommands {
         try router.unit(.client) { () throws(Refusal) in
             var parser = RequestParser()
             var position = 0
-            var isMore = true
-            while isMore {
+            repeat {
                 transactionBatch.removeAll()
-                do {
-                    parsing: while true {
-                        switch try parser.next(bytes, &position, transactionBatch, maximumBulk: Self.longestCommand) {
-                        case .request: continue
-                        case .batchFull, .incomplete: break parsing
-                        }
-                    }
-                } catch {
-                    // It was parsed before.
-                    throw Refusal("\(error.text)")
+                // It was parsed before, and is as it should be.
+                if let failure = Self.parse(bytes, &position, transactionBatch, &parser) {
+                    throw Refusal("\(failure.text)")
                 }
                 for i in 0..<transactionBatch.count {
                     let request = transactionBatch.requests[i]
@@ -212,8 +209,7 @@ final class RelayedCommands {
                     let end = request.offset + request.length
                     try run(command, args, bytes[request.offset..<end], behind: bytes.count - end)
                 }
-                isMore = transactionBatch.count > 0
-            }
+            } while transactionBatch.count > 0
             router.stream.relayedSelects(session.db)
         }
     }
@@ -281,11 +277,6 @@ final class RelayedCommands {
             "== CRITICAL == This replica is sending an error to its master: '\(error)' after processing the command "
                 + "'\(name)'")
     }
-}
-
-extension Bytes {
-    /// The name of a command that has failed where it was first executed; see `PropagationStream.strikeOut`.
-    var isStruckOut: Bool { count > 0 && buffer.allSatisfy { $0 == PropagationStream.struckOut } }
 }
 
 extension StaticString {

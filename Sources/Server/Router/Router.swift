@@ -172,6 +172,27 @@ final class Router {
         }
     }
 
+    /// Sets or takes back a state in which some commands are refused.
+    func setGuard(_ guarded: Guards, _ isOn: Bool) {
+        if isOn { guards.insert(guarded) } else { guards.remove(guarded) }
+    }
+
+    /// The stream has other offsets from here on: nobody waits for one of before any more.
+    func forgetOffsets() {
+        for session in sessions.values { session.ackOffset = 0 }
+        recentWrites = RecentWrites()
+    }
+
+    /// The server is another than those who wait took it for: they are told, and their connections end.
+    func unblockAll(_ error: CommandError) {
+        for session in Array(sessions.values) {
+            guard let waiter = session.waiter, waiter.wait.canBeEnded else { continue }
+            abort(waiter, error)
+            session.flags.insert(.closeAfterReply)
+            session.transport?.scheduleFlush()
+        }
+    }
+
     // MARK: - Time
 
     /// Once a batch of commands, so that one time holds for all of it.
