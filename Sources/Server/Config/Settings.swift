@@ -130,7 +130,11 @@ struct Settings: Sendable {
     var pingPeriod = 10
     var minReplicasToWrite = 0
     var minReplicasMaxLag = 10
+    /// Replicas that find a snapshot's end by a mark get it as it is read; else it is kept in a file first.
+    var disklessSync = true
+    /// Seconds for which a full sync waits for more replicas, and how many are enough (0: no number).
     var disklessSyncDelay = 5
+    var disklessSyncMaxReplicas = 0
 
     /// Text of the settings that nothing reads, where they differ from the default.
     var unused: [ByteString: ByteString] = [:]

@@ -10,6 +10,7 @@ final class ReplicationControl {
     let replicas: ReplicaList
     /// The link to the server that this one follows; nil: this is a master.
     var master: MasterLink?
+    let failover = Failover()
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
         self.router = router
@@ -35,7 +36,11 @@ extension ReplicationControl: ServerPart {
         master?.cron()
     }
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
-        if effect == .replication { replicas.settingsChanged(settings) }
+        switch effect {
+        case .replication, .clients: replicas.settingsChanged(settings)
+        case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications: break
+        }
     }
+    func chunksSent(_ session: Session) { replicas.chunksSent(session) }
     func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
 }
