@@ -69,8 +69,8 @@ final class PropagationStream {
 
     /// The stream is a master's, relayed.
     var isRelayed = false {
+        willSet { deliver() }
         didSet {
-            deliver()
             selected = nil
             updateDestination()
         }
