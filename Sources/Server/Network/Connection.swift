@@ -114,8 +114,9 @@ final class Connection<S: Service>: Transport {
             }
         }
         overSoftLimitSince = 0
-        session.queue.reset(keepingAtMost: Self.keptOutput)
+        let hadChunks = session.queue.reset(keepingAtMost: Self.keptOutput)
         perform(state.flushed())
+        if hadChunks { service.chunksSent(session) }
     }
 
     /// One system call: for the buffer alone, but where chunks of others stand in it.

@@ -95,6 +95,8 @@ extension PersistenceControl: DataDirectoryClient {
     }
 
     func checkpointEnded(_ outcome: DataDirectory.Outcome) {
+        endedCheckpoints += 1
+        lastOutcome = outcome
         switch outcome.result {
         case .success(let commit): checkpointSucceeded(outcome, commit)
         case .failure(let error): checkpointFailed(error)

@@ -1,7 +1,8 @@
 import Glibc
 import Storage
 
-// Invariant of this file: offsets into `pending` are at most its count, and so is what is overwritten there.
+// Invariant of this file: offsets into `pending` are at most its count, and so is what is overwritten there; `feed` outlives
+// the stream.
 
 /// A reader of the stream: the log, and what feeds the replicas. Called on the loop.
 protocol StreamReader: AnyObject {
@@ -12,6 +13,12 @@ protocol StreamReader: AnyObject {
     func receiveLocal(_ bytes: Bytes)
     /// What follows belongs to another history: the stream's id has changed.
     func historyChanged(_ stream: PropagationStream)
+}
+
+/// Hands what was said to the connections of replicas. Called on the loop.
+protocol BacklogFeed: AnyObject {
+    /// At a turn's end: `bytes` have come to the backlog, which made `chunks` of them; none where they are few.
+    func said(_ bytes: Bytes, _ chunks: [SharedChunk])
 }
 
 extension StreamReader {
@@ -40,6 +47,8 @@ final class PropagationStream {
     private var readers: [any StreamReader] = []
     /// The last bytes that were said, for readers that come back; nil: nobody will ask for them.
     private(set) var backlog: Backlog?
+    /// Who hands on what the backlog gets. Outlives the stream.
+    unowned(unsafe) var feed: (any BacklogFeed)?
 
     /// Where what commands change goes.
     private enum Destination {
@@ -173,14 +182,20 @@ final class PropagationStream {
         }
     }
 
-    /// Keeps the last `capacity` bytes; 0: none.
+    /// Keeps the last `capacity` bytes, at least; 0: none.
     func keepBacklog(capacity: Int) {
+        if capacity > 0 && backlog != nil {
+            backlog?.capacity = capacity
+            return
+        }
+        if capacity == 0 && backlog == nil { return }
         deliver()
-        if capacity == backlog?.capacity ?? 0 { return }
         if capacity > 0 { closeGap() }
         backlog = capacity > 0 ? Backlog(capacity: capacity, from: offset) : nil
         readersChanged()
     }
+    /// What stands from `offset` on stays in the backlog; nil: nothing has to.
+    func pinBacklog(from offset: Int?) { backlog?.pinned = offset ?? .max }
     /// Others than the log read, or may come back to read.
     var reachesReplicas: Bool { backlog != nil }
 
@@ -206,9 +221,17 @@ final class PropagationStream {
         } else {
             if isRelayed && mustSelectRelayed { selectRelayed() }
             for reader in readers { reader.receive(pending.bytes, upTo: offset) }
-            backlog?.append(pending.bytes)
+            if backlog != nil { keepForReplicas() }
         }
+        // Where this is not between two units: what remains to be wrapped begins here.
+        unitStart = 0
         pending.removeAll(keepingAtMost: PropagationStream.keptCapacity)
+    }
+
+    @inline(never) private func keepForReplicas() {
+        var chunks: [SharedChunk] = []
+        backlog?.append(pending.bytes) { chunks.append($0) }
+        feed?.said(pending.bytes, chunks)
     }
 
     /// Tells the log which database the master's commands are for: they say so only where it changes.

@@ -14,6 +14,7 @@ final class ReplicationControl {
     let localExpiries: LocalExpiries
     /// The stream's id and offset say what the data are: another server may go on from there.
     var hasHistory = false
+    let failover = Failover()
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
         self.router = router
@@ -47,10 +48,13 @@ extension ReplicationControl: ServerPart {
         localExpiries.expire()
     }
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
-        if effect == .replication {
+        switch effect {
+        case .replication, .clients:
             replicas.settingsChanged(settings)
             linkChanged()
+        case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications: break
         }
     }
+    func chunksSent(_ session: Session) { replicas.chunksSent(session) }
     func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
 }
