@@ -90,6 +90,7 @@ extension PersistenceControl: DataDirectoryClient {
         writeTurn()
         server.stream.forgetSelected()
         data?.stream.id = server.stream.id
+        data?.stream.db = 0
         saveStarted = wallClockMilliseconds() / 1000
     }
 

@@ -26,6 +26,9 @@ extension PersistenceControl {
             do throws(CommandError) { try save() } catch { isClean = false }
             if isClean { data?.removeOldSegments() }
         }
+        if isClean {
+            do throws(StorageError) { try data?.noteCleanStop() } catch { server.logger.warning("\(error)") }
+        }
         if !isClean && !options.contains(.force) {
             server.logger.warning("Error trying to save the data, can't exit.")
             server.report("STATUS=Cannot save the data, and stays up")
