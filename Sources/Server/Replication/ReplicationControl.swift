@@ -28,8 +28,13 @@ final class ReplicationControl {
 
     /// The data are loaded: what the settings say about a master takes effect. Once.
     func start() {
-        hasHistory = router.stream.offset > 0
-        if let master = router.config.settings.replicaOf { follow(master, isStarting: true) }
+        guard let master = router.config.settings.replicaOf else { return }
+        if let recovery = persistence.recovery, !recovery.isImported {
+            // All that is here is the beginning of that history: a replica does not leave it.
+            hasHistory = recovery.meta != nil || recovery.log?.commands ?? 0 > 0
+            if hasHistory { goOn(with: recovery.stream) }
+        }
+        follow(master, isStarting: true)
     }
 }
 
