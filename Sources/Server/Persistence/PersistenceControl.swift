@@ -98,6 +98,9 @@ final class PersistenceControl: KeyspaceObserver {
     /// Whether all that was said up to `position` is on disk.
     func isSynced(_ position: Int) -> Bool { log.map { position <= $0.syncedOffset } ?? false }
 
+    /// SHUTDOWN that waits for replicas.
+    var pendingShutdown: PendingShutdown?
+
     /// Data is loaded: the log is written at the end of turns.
     var isAttached = false
 

@@ -10,7 +10,7 @@ final class ReplicationControl {
     let replicas: ReplicaList
     /// The link to the server that this one follows; nil: this is a master.
     var master: MasterLink?
-    let failover = Failover()
+    private(set) lazy var failover = Failover(self)
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
         self.router = router
@@ -25,6 +25,7 @@ final class ReplicationControl {
 extension ReplicationControl: ServerPart {
     func turnEnded() {
         replicas.turnEnded()
+        if replicas.isFailingOver { failover.proceed() }
         master?.turnEnded()
     }
     func woken() {
@@ -33,6 +34,7 @@ extension ReplicationControl: ServerPart {
     }
     func cron() {
         replicas.cron()
+        if replicas.isFailingOver { failover.proceed() }
         master?.cron()
     }
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
@@ -42,5 +44,7 @@ extension ReplicationControl: ServerPart {
         }
     }
     func chunksSent(_ session: Session) { replicas.chunksSent(session) }
+    var delaysShutdown: Bool { replicas.hasLagging }
+    func shutdownBegins() { replicas.logLagging() }
     func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
 }
