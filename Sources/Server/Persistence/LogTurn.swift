@@ -23,6 +23,7 @@ extension PersistenceControl: StreamReader, ServerPart {
         writeTurn()
         updateAcknowledged()
         if data?.checkpoint == .requested { proceed() }
+        if pendingShutdown != nil { continueShutdown() }
     }
 
     func woken() {
@@ -37,6 +38,7 @@ extension PersistenceControl: StreamReader, ServerPart {
         writeTurn()
         updateAcknowledged()
         saveIfDue()
+        if pendingShutdown != nil { continueShutdown() }
     }
 
     /// What the turn's commands changed goes to the log.

@@ -115,6 +115,9 @@ final class PersistenceControl: KeyspaceObserver {
         }
     }
 
+    /// SHUTDOWN that waits for replicas.
+    var pendingShutdown: PendingShutdown?
+
     /// Data is loaded: the log is written at the end of turns.
     var isAttached = false
 

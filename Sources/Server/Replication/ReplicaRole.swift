@@ -89,9 +89,7 @@ extension ReplicationControl {
     }
 
     /// The server that this one asked to hand over has answered.
-    func failoverAnswered(isAccepted: Bool) {
-        if !isAccepted { router.logger.warning("Failover target rejected psync request") }
-    }
+    func failoverAnswered(isAccepted: Bool) { failover.answered(isAccepted: isAccepted) }
 }
 
 extension CommandError {

@@ -14,7 +14,7 @@ final class ReplicationControl {
     let localExpiries: LocalExpiries
     /// The stream's id and offset say what the data are: another server may go on from there.
     var hasHistory = false
-    let failover = Failover()
+    private(set) lazy var failover = Failover(self)
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
         self.router = router
@@ -41,6 +41,7 @@ final class ReplicationControl {
 extension ReplicationControl: ServerPart {
     func turnEnded() {
         replicas.turnEnded()
+        if replicas.isFailingOver { failover.proceed() }
         master?.turnEnded()
     }
     func woken() {
@@ -49,6 +50,7 @@ extension ReplicationControl: ServerPart {
     }
     func cron() {
         replicas.cron()
+        if replicas.isFailingOver { failover.proceed() }
         master?.cron()
         localExpiries.expire()
     }
@@ -61,5 +63,7 @@ extension ReplicationControl: ServerPart {
         }
     }
     func chunksSent(_ session: Session) { replicas.chunksSent(session) }
+    var delaysShutdown: Bool { replicas.hasLagging }
+    func shutdownBegins() { replicas.logLagging() }
     func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
 }
