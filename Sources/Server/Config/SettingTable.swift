@@ -160,7 +160,7 @@ enum SettingTable {
                 throw SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
             }
             settings.notifyKeyspaceEvents = classes
-        }.later("nobody is notified"),
+        },
         .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long).later(),
         .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit").later(),
     ]

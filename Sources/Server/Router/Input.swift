@@ -46,6 +46,8 @@ extension Router {
 
     /// Executes the requests at the start of `input`; returns how many bytes were used up.
     private func execute(_ session: Session, _ input: Bytes) -> Int {
+        session.flags.insert(.executing)
+        defer { session.flags.remove(.executing) }
         session.lastInteraction = keyspace.now / 1000
         keyspace.touchesOnAccess = !session.flags.contains(.noTouch)
         var position = 0
@@ -249,14 +251,16 @@ extension Router {
         statistics.count(error: error.text)
     }
 
-    /// Drops the reply that the client does not want. Not yet when the command is blocked: there is none.
+    /// Drops the reply that the client does not want; pushes that came meanwhile follow. Not yet when the command is blocked:
+    /// there is none.
     @inline(__always)
     func finish(_ session: Session, _ start: Int) {
-        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext]) { return }
+        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext, .hasPushes]) { return }
         finishSilently(session, start)
     }
     @inline(never)
     private func finishSilently(_ session: Session, _ start: Int) {
+        defer { if session.flags.contains(.hasPushes) { session.releasePushes() } }
         if session.flags.contains(.blocked) { return }
         if !session.flags.isDisjoint(with: [.replyOff, .replySkip]) { session.output.truncate(to: start) }
         session.flags.remove(.replySkip)
