@@ -152,11 +152,10 @@ enum SettingTable {
         } write: { (settings, words, _) throws(SettingError) in
             settings.latencyPercentiles = try SettingForms.percentiles(words)
         },
-        .several("notify-keyspace-events", [], .notifications) {
-            [$0.notifyKeyspaceEvents.text]
-        } write: { (settings, words, _) throws(SettingError) in
-            guard words.count <= 1 else { throw .wrongArgumentCount }
-            guard let classes = NotificationClasses(letters: words.first ?? "") else {
+        .word("notify-keyspace-events", .notifications) {
+            $0.notifyKeyspaceEvents.text
+        } write: { (settings, word) throws(SettingError) in
+            guard let classes = NotificationClasses(letters: word) else {
                 throw SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
             }
             settings.notifyKeyspaceEvents = classes

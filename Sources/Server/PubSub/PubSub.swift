@@ -135,7 +135,8 @@ final class PubSub {
             topics[TopicKind.pattern.rawValue].forEach { topic in
                 let pattern = topic.bytes
                 if !stringmatch(pattern, name) { return }
-                receivers += deliver(Message(kind: .pattern, pattern: pattern, channel: name, payload: payload), to: topic)
+                receivers += deliver(
+                    Message(kind: .pattern, pattern: pattern, channel: name, payload: payload), to: topic)
             }
         }
         return receivers

@@ -241,8 +241,9 @@ extension Router {
         if let command { statistics.reject(command.statistics) }
         var error = error
         if let command, command.flags.contains(.runsTransaction) {
-            // Redis takes the code off: the transaction is what failed.
-            error = CommandError("EXECABORT Transaction discarded because of: \(error.text)")
+            // The transaction is what failed. Redis leaves the general code out, and keeps others.
+            let reason = error.text.hasPrefix("ERR ") ? String(error.text.dropFirst(4)) : error.text
+            error = CommandError("EXECABORT Transaction discarded because of: \(reason)")
             watchers.discardTransaction(session)
         } else if session.flags.contains(.multi) {
             session.flags.insert(.dirtyQueue)

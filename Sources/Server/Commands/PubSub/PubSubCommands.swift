@@ -3,7 +3,8 @@ import Storage
 /// Publishing, subscribing, and what there is to know about both.
 enum PubSubCommands {
     static var table: [Command] {
-        CommandGroup.pubsub.rows([.pubsub, .loading, .stale], [publish, shardPublish, pubsub])
+        CommandGroup.pubsub.rows([pubsub])
+            + CommandGroup.pubsub.rows([.pubsub, .loading, .stale], [publish, shardPublish])
             + CommandGroup.pubsub.rows([.pubsub, .noscript, .loading, .stale, .whileSubscribed], subscriptions)
     }
 
