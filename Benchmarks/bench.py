@@ -24,6 +24,7 @@ import time
 # These register their groups.
 import conversion  # noqa: F401
 import datatypes  # noqa: F401
+import replication  # noqa: F401
 import saving  # noqa: F401
 from groups import GROUPS, LOGS, Row, group, paired
 from harness import (
@@ -31,11 +32,12 @@ from harness import (
     KINDS,
     POOL,
     SERVER_CORES,
-    Client,
     Server,
     alternate,
     encode,
     grow,
+    latencies,
+    percentile,
     pipeline,
     set_requests,
 )
@@ -102,26 +104,6 @@ def change(server, keys, size, round):
     """Changes a random 1 % of the keys."""
     chosen = random.Random(round).sample(range(keys), keys // 100)
     pipeline(server.port, set_requests(chosen, size, salt=1 + round), 2000)
-
-
-def percentile(samples, share):
-    return sorted(samples)[min(len(samples) - 1, int(len(samples) * share))]
-
-
-def latencies(server, keys, until):
-    """A closed loop of single GETs and SETs of random keys, until `until()`; the samples in milliseconds."""
-    sock, samples, generator = Client(server.port).socket, [], random.Random(3)
-    recv, clock = sock.recv, time.perf_counter
-    while True:
-        for _ in range(50):
-            key = b"key:%012d" % generator.randrange(keys)
-            request = encode("GET", key) if len(samples) & 1 else encode("SET", key, POOL[:32])
-            began = clock()
-            sock.sendall(request)
-            recv(4096)
-            samples.append((clock() - began) * 1e3)
-        if until():
-            return samples
 
 
 def latency(bench, server, keys):

@@ -124,8 +124,10 @@ def alternate(bench, directories, options, fill, tests):
 class Server:
     """A running server of either kind, with a directory of its own."""
 
-    def __init__(self, bench, kind, directory, *options, cores=SERVER_CORES):
+    def __init__(self, bench, kind, directory, *options, cores=SERVER_CORES, answers_at_once=True):
+        """`answers_at_once`: false where it is not waited for: a replica may load what it got."""
         self.bench, self.kind, self.directory, self.cores = bench, kind, directory, cores
+        self.answers_at_once = answers_at_once
         self.options, self.process, self.client = options, None, None
         self.start()
 
@@ -157,7 +159,7 @@ class Server:
         while True:
             try:
                 self.client = Client(self.port)
-                if self.client("PING") == b"PONG":
+                if not self.answers_at_once or self.client("PING") == b"PONG":
                     break
             except (OSError, RuntimeError):  # Not listening yet, or loading.
                 pass
@@ -241,3 +243,23 @@ def grow(server, keys, size):
     if server.client("DBSIZE") != keys:
         raise RuntimeError("%s does not hold the keys set" % server.kind)
     return (server.memory() - before) / keys
+
+
+def percentile(samples, share):
+    return sorted(samples)[min(len(samples) - 1, int(len(samples) * share))]
+
+
+def latencies(server, keys, until):
+    """A closed loop of single GETs and SETs of random keys, until `until()`; the samples in milliseconds."""
+    sock, samples, generator = Client(server.port).socket, [], random.Random(3)
+    recv, clock = sock.recv, time.perf_counter
+    while True:
+        for _ in range(50):
+            key = b"key:%012d" % generator.randrange(keys)
+            request = encode("GET", key) if len(samples) & 1 else encode("SET", key, POOL[:32])
+            began = clock()
+            sock.sendall(request)
+            recv(4096)
+            samples.append((clock() - began) * 1e3)
+        if until():
+            return samples

@@ -68,6 +68,7 @@ ORDER = {
     "Server": [
         "App",
         "Commands",
+        "Replication",
         "Persistence",
         "Transfer",
         "Network",

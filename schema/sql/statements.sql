@@ -112,6 +112,9 @@ INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET val
 -- name: functions.write
 INSERT INTO functions(name, code) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET code = excluded.code;
 
+-- name: functions.clear
+DELETE FROM functions;
+
 -- name: functions.read
 SELECT name, code FROM functions ORDER BY name;
 
@@ -199,6 +202,9 @@ SELECT max(id) FROM raw_list_items WHERE id BETWEEN ?1 AND ?2;
 -- name: raw_list_items.count
 SELECT count(*) FROM raw_list_items;
 
+-- name: raw_list_items.count_range
+SELECT count(*) FROM raw_list_items WHERE id BETWEEN ?1 AND ?2;
+
 -- name: raw_list_items.clear
 DELETE FROM raw_list_items;
 
@@ -252,6 +258,9 @@ SELECT max(id) FROM raw_hash_fields WHERE id BETWEEN ?1 AND ?2;
 
 -- name: raw_hash_fields.count
 SELECT count(*) FROM raw_hash_fields;
+
+-- name: raw_hash_fields.count_range
+SELECT count(*) FROM raw_hash_fields WHERE id BETWEEN ?1 AND ?2;
 
 -- name: raw_hash_fields.clear
 DELETE FROM raw_hash_fields;
@@ -307,6 +316,9 @@ SELECT max(id) FROM raw_set_members WHERE id BETWEEN ?1 AND ?2;
 -- name: raw_set_members.count
 SELECT count(*) FROM raw_set_members;
 
+-- name: raw_set_members.count_range
+SELECT count(*) FROM raw_set_members WHERE id BETWEEN ?1 AND ?2;
+
 -- name: raw_set_members.clear
 DELETE FROM raw_set_members;
 
@@ -360,6 +372,9 @@ SELECT max(id) FROM raw_zset_members WHERE id BETWEEN ?1 AND ?2;
 
 -- name: raw_zset_members.count
 SELECT count(*) FROM raw_zset_members;
+
+-- name: raw_zset_members.count_range
+SELECT count(*) FROM raw_zset_members WHERE id BETWEEN ?1 AND ?2;
 
 -- name: raw_zset_members.clear
 DELETE FROM raw_zset_members;

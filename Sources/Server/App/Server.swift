@@ -1,12 +1,13 @@
 import Storage
 
-/// A server, put together from its parts: the router with the table of commands, persistence, and what carries keys to other
-/// servers. The only type that knows all of them. Confined to the loop's thread.
+/// A server, put together from its parts: the router with the table of commands, persistence, replication, and what carries
+/// keys to other servers. The only type that knows all of them. Confined to the loop's thread.
 final class Server {
     let router: Router
     let persistence: PersistenceControl
     let links: Links
     let migrations: Migrations
+    let replication: ReplicationControl
     var config: Config { router.config }
     var logger: Logger { router.logger }
 
@@ -17,9 +18,12 @@ final class Server {
         persistence = PersistenceControl(router)
         links = Links(router.jobs)
         migrations = Migrations(router, links)
+        replication = ReplicationControl(router, persistence, links)
         router.add(self)
         router.add(persistence)
+        router.add(replication)
         router.services.install(persistence)
         router.services.install(migrations)
+        router.services.install(replication)
     }
 }

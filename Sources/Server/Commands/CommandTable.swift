@@ -14,6 +14,7 @@ enum CommandTable {
             StreamInfoCommands.table,
             ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
             ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,
+            ReplicationCommands.table, WaitCommands.table,
             DebugCommands.table, DiagnosticCommands.table,
         ].flatMap { $0 }
     }

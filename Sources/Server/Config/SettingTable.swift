@@ -63,7 +63,7 @@ enum SettingTable {
         .choice("enable-debug-command", \.enableDebugCommand, .startupOnly),
         .bool("daemonize", \.daemonize, .startupOnly),
         .choice("supervised", \.supervised, .startupOnly),
-        .integer("shutdown-timeout", \.shutdownTimeout, int).later(),
+        .integer("shutdown-timeout", \.shutdownTimeout, int),
         .several("shutdown-on-sigint") {
             SettingForms.words(of: $0.shutdownOnSIGINT)
         } write: { (settings, words, _) throws(SettingError) in
@@ -103,7 +103,7 @@ enum SettingTable {
         .bool("stop-writes-on-bgsave-error", \.stopWritesOnSaveError),
         .bool("rdbcompression", \.rdbCompression),
         .bool("rdbchecksum", \.rdbChecksum, [.startupOnly, .unused]),
-        .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), [.hidden, .unused]),
+        .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .replication),
         .integer("key-load-delay", \.loadDelayPerKey, Int(Int32.min)...Int(Int32.max), [.hidden, .unused]),
     ]
 
@@ -170,26 +170,26 @@ enum SettingTable {
             $0.replicaOf.map { [$0.host, "\($0.port)"] } ?? []
         } write: { (settings, words, _) throws(SettingError) in
             settings.replicaOf = try SettingForms.master(words)
-        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, "\($0.port)"]] } ?? [] }.later(
-            "this server is a master"),
-        .text("masteruser", \.masterUser, .secret).later().valkey("primaryuser"),
-        .text("masterauth", \.masterAuth, .secret).later().valkey("primaryauth"),
-        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only").later(),
-        .bool("replica-serve-stale-data", \.replicaServeStaleData).alias("slave-serve-stale-data").later(),
-        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority").later(),
-        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip").later(),
-        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port").later(),
-        .bool("replica-announced", \.replicaAnnounced).later(),
+        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, "\($0.port)"]] } ?? [] },
+        .text("masteruser", \.masterUser, .secret).valkey("primaryuser"),
+        .text("masterauth", \.masterAuth, .secret).valkey("primaryauth"),
+        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only"),
+        .bool("replica-serve-stale-data", \.replicaServeStaleData, [], .replication).alias("slave-serve-stale-data"),
+        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority"),
+        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip"),
+        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port"),
+        .choice("repl-diskless-load", \.disklessLoad),
+        .bool("replica-announced", \.replicaAnnounced),
         .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory").later(),
-        .bool("replica-lazy-flush", \.replicaLazyFlush).alias("slave-lazy-flush").later(),
-        .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication).later(),
-        .integer("repl-backlog-ttl", \.backlogTTL, long).later(),
-        .integer("repl-timeout", \.replicationTimeout, 1...Int(Int32.max)).later(),
-        .integer("repl-ping-replica-period", \.pingPeriod, 1...Int(Int32.max)).alias("repl-ping-slave-period").later(),
-        .integer("min-replicas-to-write", \.minReplicasToWrite, int, [], .replication).alias("min-slaves-to-write")
-            .later("writes need no replica"),
-        .integer("min-replicas-max-lag", \.minReplicasMaxLag, int, [], .replication).alias("min-slaves-max-lag")
-            .later(),
-        .integer("repl-diskless-sync-delay", \.disklessSyncDelay, int).later(),
+        .bool("replica-lazy-flush", \.replicaLazyFlush, .unused).alias("slave-lazy-flush"),
+        .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication),
+        .integer("repl-backlog-ttl", \.backlogTTL, long),
+        .integer("repl-timeout", \.replicationTimeout, 1...Int(Int32.max)),
+        .integer("repl-ping-replica-period", \.pingPeriod, 1...Int(Int32.max)).alias("repl-ping-slave-period"),
+        .integer("min-replicas-to-write", \.minReplicasToWrite, int, [], .replication).alias("min-slaves-to-write"),
+        .integer("min-replicas-max-lag", \.minReplicasMaxLag, int, [], .replication).alias("min-slaves-max-lag"),
+        .bool("repl-diskless-sync", \.disklessSync),
+        .integer("repl-diskless-sync-delay", \.disklessSyncDelay, int),
+        .integer("repl-diskless-sync-max-replicas", \.disklessSyncMaxReplicas, int),
     ]
 }

@@ -124,13 +124,18 @@ struct Settings: Sendable {
     var replicaAnnounced = true
     var replicaIgnoreMaxMemory = true
     var replicaLazyFlush = false
+    var disklessLoad = DisklessLoad.disabled
     var backlogSize = 1 << 20
     var backlogTTL = 3600
     var replicationTimeout = 60
     var pingPeriod = 10
     var minReplicasToWrite = 0
     var minReplicasMaxLag = 10
+    /// Replicas that find a snapshot's end by a mark get it as it is read; else it is kept in a file first.
+    var disklessSync = true
+    /// Seconds for which a full sync waits for more replicas, and how many are enough (0: no number).
     var disklessSyncDelay = 5
+    var disklessSyncMaxReplicas = 0
 
     /// Text of the settings that nothing reads, where they differ from the default.
     var unused: [ByteString: ByteString] = [:]
@@ -141,6 +146,16 @@ struct Settings: Sendable {
 enum LogLevel: String, SettingChoice { case debug, verbose, notice, warning, nothing }
 
 enum AppendFsync: String, SettingChoice { case everysec, always, no }
+
+/// How a replica takes a full sync, as far as clients can tell: what they get meanwhile.
+enum DisklessLoad: String, SettingChoice {
+    /// The old data until all of the new is here; then -LOADING.
+    case disabled
+    /// -LOADING from the beginning on, where there is nothing yet.
+    case onEmptyDB = "on-empty-db"
+    /// The old data until the new are loaded, where both are of one history; else -LOADING.
+    case swapdb
+}
 
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"

@@ -71,9 +71,6 @@ enum UnusedSettings {
     private static let network: [Setting] = [
         .unusedText("bind-source-addr"),
         .unusedInteger("socket-mark-id", 0, 0...Int(UInt32.max), .startupOnly),
-        .unusedBool("repl-diskless-sync", true),
-        .unusedChoice("repl-diskless-load", "disabled", ["disabled", "on-empty-db", "swapdb"]),
-        .unusedInteger("repl-diskless-sync-max-replicas", 0, int),
         .unusedBool("repl-disable-tcp-nodelay", false),
         .unusedBool("replica-ignore-disk-write-errors", false),
     ]

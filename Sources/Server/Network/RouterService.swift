@@ -24,6 +24,11 @@ extension Router: Service {
         for place in parts { place.part.turnEnded() }
     }
 
+    func chunksSent(_ session: Session) {
+        // Subscribers take what comes; a replica is given the next part.
+        if session.flags.contains(.replica) { for place in parts { place.part.chunksSent(session) } }
+    }
+
     func woken() {
         for place in parts { place.part.woken() }
         jobs.complete()

@@ -39,6 +39,9 @@ protocol Service: AnyObject {
     /// Replies with a later `ackOffset` stay here.
     var acknowledgedOffset: Int { get }
 
+    /// All that waited on the connection has left, shared chunks among it: there is room for more.
+    func chunksSent(_ session: Session)
+
     // MARK: Turns
 
     /// Commands were executed, and replies have not left; `connections` have some.

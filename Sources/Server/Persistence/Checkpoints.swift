@@ -88,12 +88,15 @@ extension PersistenceControl: DataDirectoryClient {
     /// The end of the turn that is under way, so that the cut comes behind it.
     func directoryWillCut() {
         writeTurn()
+        server.stream.closeGap()
         server.stream.forgetSelected()
         data?.stream.id = server.stream.id
         saveStarted = wallClockMilliseconds() / 1000
     }
 
     func checkpointEnded(_ outcome: DataDirectory.Outcome) {
+        endedCheckpoints += 1
+        lastOutcome = outcome
         switch outcome.result {
         case .success(let commit): checkpointSucceeded(outcome, commit)
         case .failure(let error): checkpointFailed(error)
@@ -122,13 +125,13 @@ extension PersistenceControl: DataDirectoryClient {
 
     func replayBegins() {
         replayer = LogReplayer(server, self)
-        setLogging(false)
+        server.stream.isReplayed = true
     }
     func replay(_ arguments: UnsafeBufferPointer<Bytes>) throws(StorageError) { try replayer?.apply(arguments) }
     func replayEnds() {
         replayer?.end()
         replayer = nil
-        if stage == .serving { setLogging(log != nil) }
+        server.stream.isReplayed = false
     }
 
     func recovered(_ stream: DataDirectory.Stream) { server.stream.resume(id: stream.id, offset: stream.offset) }

@@ -69,7 +69,6 @@ extension PersistenceControl: StreamReader, ServerPart {
 
     /// Lets replies go whose commands are safe by the policy.
     func updateAcknowledged() {
-        answerSyncWaiters()
         server.holdsReads = log?.policy == .always
         server.acknowledgedOffset = data?.acknowledgedOffset ?? .max
     }

@@ -71,6 +71,9 @@ final class PersistenceControl: KeyspaceObserver {
     var lastSaveSucceeded: Bool { lastSave == .succeeded }
     /// Checkpoints that succeeded since the start.
     var saves = 0
+    /// Checkpoints that ended, well or not, and the last one's outcome: for who waits for one.
+    var endedCheckpoints = 0
+    var lastOutcome: DataDirectory.Outcome?
     /// Monotonic nanoseconds before which no checkpoint is tried again by itself.
     var retryAfter: UInt64 = 0
 
@@ -92,8 +95,8 @@ final class PersistenceControl: KeyspaceObserver {
     var logBytesAtLastSave = 0
     /// Milliseconds for which the oldest write that is not on disk has waited; 0: all is.
     var oldestUnsyncedMilliseconds: Int { Int(clamping: (log?.oldestUnsyncedAge ?? 0) / 1_000_000) }
-    /// Clients in WAITAOF.
-    var syncWaiters = SyncWaiters()
+    /// Whether all that was said up to `position` is on disk.
+    func isSynced(_ position: Int) -> Bool { log.map { position <= $0.syncedOffset } ?? false }
 
     /// Data is loaded: the log is written at the end of turns.
     var isAttached = false

@@ -1,21 +1,44 @@
 import Glibc
 import Storage
 
-// Invariant of this file: offsets into `pending` are at most its count.
+// Invariant of this file: offsets into `pending` are at most its count, and so is what is overwritten there; `feed` outlives
+// the stream.
 
-/// A reader of the stream: the log, later each replica. Called on the loop.
+/// A reader of the stream: the log, and what feeds the replicas. Called on the loop.
 protocol StreamReader: AnyObject {
     /// A turn has ended: `bytes` are what was said in it, and end at `offset`. They must be copied to be kept.
     func receive(_ bytes: Bytes, upTo offset: Int)
+    /// Commands that belong to no history and have no offset, between two calls of `receive`: what clients write into a
+    /// writable replica. For the log alone.
+    func receiveLocal(_ bytes: Bytes)
+    /// What follows belongs to another history: the stream's id has changed.
+    func historyChanged(_ stream: PropagationStream)
+}
+
+/// Hands what was said to the connections of replicas. Called on the loop.
+protocol BacklogFeed: AnyObject {
+    /// At a turn's end: `bytes` have come to the backlog, which made `chunks` of them; none where they are few.
+    func said(_ bytes: Bytes, _ chunks: [SharedChunk])
+}
+
+extension StreamReader {
+    func receiveLocal(_ bytes: Bytes) {}
+    func historyChanged(_ stream: PropagationStream) {}
 }
 
 /// What commands changed, in RESP, in the order in which it took effect: one stream of bytes with an id and an offset, of
 /// which the log and the replicas are readers. What one unit of execution causes takes effect together: where that takes
 /// several commands, they stand between MULTI and EXEC, so that a reader has all or none of them. The bytes of a turn are
-/// collected, and told to the readers at its end. Nothing is collected while nobody reads. Confined to the loop.
+/// collected, and told to the readers at its end. Nothing is collected while nobody reads.
+///
+/// A replica's stream is its master's, byte for byte, so that offsets mean the same in all of a chain: what the master's
+/// commands change is not said again. Confined to the loop.
 final class PropagationStream {
     /// 40 hexadecimal digits: names the history that offsets are in.
     private(set) var id: String
+    /// The history that this one branched off, and up to which offset both are the same. Redis's PSYNC2.
+    private(set) var secondID: String?
+    private(set) var secondOffset = 0
     /// Bytes propagated in this history. A reply may leave when its client's writes, which end at an offset, are safe.
     private(set) var offset = 0
 
@@ -24,10 +47,48 @@ final class PropagationStream {
     private var readers: [any StreamReader] = []
     /// The last bytes that were said, for readers that come back; nil: nobody will ask for them.
     private(set) var backlog: Backlog?
-    private var isRead = false
+    /// Who hands on what the backlog gets. Outlives the stream.
+    unowned(unsafe) var feed: (any BacklogFeed)?
+
+    /// Where what commands change goes.
+    private enum Destination {
+        /// Into the history.
+        case history
+        /// Nowhere, as nobody reads.
+        case gap
+        /// Nowhere, as it is said already: the log is replayed, or the bytes of the master's commands are relayed.
+        case nowhere
+        /// Into the log alone: a client of a replica wrote.
+        case local
+    }
+    private var destination = Destination.gap
+    private var isRead: Bool { !readers.isEmpty || backlog != nil }
+    /// What is pending has no offset.
+    private var isPendingLocal = false
+    /// Something changed while nobody read: the history does not have it, and must not be named by what follows.
+    private var hasGap = false
+
+    /// The stream is a master's, relayed.
+    var isRelayed = false {
+        willSet { deliver() }
+        didSet {
+            selected = nil
+            updateDestination()
+        }
+    }
+    /// What is executed comes from the master. Only while the stream is relayed.
+    var isExecutingRelayed = false { didSet { updateDestination() } }
+    /// What is executed was said before: the log is replayed.
+    var isReplayed = false { didSet { updateDestination() } }
+    /// The database that the master's stream has selected.
+    private(set) var relayedDB = 0
+    /// The log does not know that yet: it began a new file, or was told of something else.
+    private var mustSelectRelayed = false
 
     /// The database that readers have selected; nil: not known, so that SELECT comes first.
     private var selected: Int?
+    /// The database that is selected where the stream goes on, for who begins to read there.
+    var db: Int { isRelayed ? relayedDB : selected ?? 0 }
     private var unitStart = 0
     private var unitCommands = 0
     /// The handler said what is to be propagated for its command, which is therefore not propagated as it came.
@@ -50,22 +111,56 @@ final class PropagationStream {
 
     // MARK: Histories
 
-    /// Goes on in a history that was read from disk or from a master. Nothing may be pending.
-    func resume(id: String, offset: Int) {
+    /// Goes on in a history that was read from disk or from a master, in the database `db`. Nothing may be pending.
+    func resume(id: String, offset: Int, secondID: String? = nil, secondOffset: Int = 0, db: Int = 0) {
         precondition(pending.count == 0)
         self.id = id
         self.offset = offset
+        self.secondID = secondID
+        self.secondOffset = secondOffset
+        relayedDB = db
         selected = nil
+        mustSelectRelayed = true
+        hasGap = false
         backlog = backlog.map { Backlog(capacity: $0.capacity, from: offset) }
     }
-    /// Another history begins here.
-    func beginHistory(id: String = PropagationStream.makeID()) { self.id = id }
+    /// Another history begins here, which has nothing in common with the one before.
+    func beginHistory(id: String = PropagationStream.makeID()) {
+        deliver()
+        self.id = id
+        secondID = nil
+        secondOffset = 0
+        hasGap = false
+        for reader in readers { reader.historyChanged(self) }
+    }
+    /// Another history begins here, of which all that was said so far is the beginning: readers of the old one can go on.
+    func branchHistory(to id: String = PropagationStream.makeID()) {
+        deliver()
+        if hasGap { return beginHistory(id: id) }
+        secondID = self.id
+        secondOffset = offset
+        self.id = id
+        for reader in readers { reader.historyChanged(self) }
+    }
+    /// The second history is not to be gone on in any more.
+    func forgetSecondHistory() {
+        secondID = nil
+        secondOffset = 0
+    }
+    /// Before somebody learns the id and the offset: where data changed unread, they must name another history.
+    func closeGap() { if hasGap { beginHistory() } }
+
+    /// Whether a reader that has got `offset` bytes of the history `id` has read what stands here before that offset.
+    func continues(_ id: String, from offset: Int) -> Bool {
+        id == self.id ? offset <= self.offset : id == secondID && offset <= secondOffset
+    }
 
     // MARK: Readers
 
     /// From the next command on, which begins with a SELECT.
     func add(_ reader: any StreamReader) {
         deliver()
+        closeGap()
         readers.append(reader)
         readersChanged()
     }
@@ -76,20 +171,39 @@ final class PropagationStream {
         readersChanged()
     }
     private func readersChanged() {
-        isRead = !readers.isEmpty || backlog != nil
-        selected = nil
+        updateDestination()
+        forgetSelected()
+    }
+    private func updateDestination() {
+        if isReplayed || isRelayed && (isExecutingRelayed || !isRead) {
+            destination = .nowhere
+        } else {
+            destination = isRelayed ? .local : isRead ? .history : .gap
+        }
     }
 
-    /// Keeps the last `capacity` bytes; 0: none.
+    /// Keeps the last `capacity` bytes, at least; 0: none.
     func keepBacklog(capacity: Int) {
+        if capacity > 0 && backlog != nil {
+            backlog?.capacity = capacity
+            return
+        }
+        if capacity == 0 && backlog == nil { return }
         deliver()
-        if capacity == backlog?.capacity ?? 0 { return }
+        if capacity > 0 { closeGap() }
         backlog = capacity > 0 ? Backlog(capacity: capacity, from: offset) : nil
         readersChanged()
     }
+    /// What stands from `offset` on stays in the backlog; nil: nothing has to.
+    func pinBacklog(from offset: Int?) { backlog?.pinned = offset ?? .max }
+    /// Others than the log read, or may come back to read.
+    var reachesReplicas: Bool { backlog != nil }
 
     /// A reader cannot know which database is selected: it begins a new file.
-    func forgetSelected() { selected = nil }
+    func forgetSelected() {
+        selected = nil
+        mustSelectRelayed = true
+    }
 
     /// Nothing was said that the readers have not been told.
     var isDelivered: Bool { pending.count == 0 }
@@ -98,9 +212,60 @@ final class PropagationStream {
     @inline(__always) func deliver() { if pending.count > 0 { tell() } }
 
     @inline(never) private func tell() {
-        for reader in readers { reader.receive(pending.bytes, upTo: offset) }
-        backlog?.append(pending.bytes)
+        if isPendingLocal {
+            if selected != relayedDB { RESPEncoder.select(relayedDB, to: pending) }
+            selected = relayedDB
+            mustSelectRelayed = false
+            isPendingLocal = false
+            for reader in readers { reader.receiveLocal(pending.bytes) }
+        } else {
+            if isRelayed && mustSelectRelayed { selectRelayed() }
+            for reader in readers { reader.receive(pending.bytes, upTo: offset) }
+            if backlog != nil { keepForReplicas() }
+        }
+        // Where this is not between two units: what remains to be wrapped begins here.
+        unitStart = 0
         pending.removeAll(keepingAtMost: PropagationStream.keptCapacity)
+    }
+
+    @inline(never) private func keepForReplicas() {
+        var chunks: [SharedChunk] = []
+        backlog?.append(pending.bytes) { chunks.append($0) }
+        feed?.said(pending.bytes, chunks)
+    }
+
+    /// Tells the log which database the master's commands are for: they say so only where it changes.
+    private func selectRelayed() {
+        mustSelectRelayed = false
+        let select = OutputBuffer(capacity: 32)
+        RESPEncoder.select(relayedBefore, to: select)
+        for reader in readers { reader.receiveLocal(select.bytes) }
+    }
+    /// The database that was selected before what is pending.
+    private var relayedBefore = 0
+
+    // MARK: For the link to a master
+
+    /// Says what the master says, as it came: whole commands, whole transactions. `db` is selected behind it. Before it
+    /// is executed, so that what this causes here, and the master does not say, comes behind it.
+    func relay(_ bytes: Bytes, db: Int) {
+        if isPendingLocal { deliver() }
+        if pending.count == 0 { relayedBefore = relayedDB }
+        relayedDB = db
+        if isRead { pending.append(bytes) }
+        offset &+= bytes.count
+    }
+    /// What was relayed last has selected another database. Before anything else is said.
+    func relayedSelects(_ db: Int) { relayedDB = db }
+
+    /// The byte with which the names of commands are overwritten that were relayed and have failed: who reads them passes
+    /// them over.
+    static let struckOut = UInt8(ascii: "#")
+    /// A command that was relayed last, or in the transaction that was, has failed: its name begins `distance` bytes before
+    /// the stream's end and has `length` bytes. Before anything else is said.
+    func strikeOut(_ length: Int, at distance: Int) {
+        guard isRead, !isPendingLocal, distance >= length, distance <= pending.count else { return }
+        memset(pending.base + pending.count - distance, Int32(Self.struckOut), length)
     }
 
     // MARK: For handlers
@@ -139,8 +304,16 @@ final class PropagationStream {
         }
     }
 
+    /// Says a command that concerns the readers, not the data: PING, REPLCONF GETACK. Between units.
+    func appendControl(_ args: [Bytes]) {
+        if destination != .history { return }
+        let start = pending.count
+        RESPEncoder.command(args, to: pending)
+        offset &+= pending.count &- start
+    }
+
     @inline(__always) private func append(_ db: Int, _ write: (OutputBuffer) -> Void) {
-        if !isRead { return }
+        if destination != .history { return appendElsewhere(db, write) }
         let start = pending.count
         if selected != db {
             RESPEncoder.select(db, to: pending)
@@ -154,6 +327,28 @@ final class PropagationStream {
         offset &+= pending.count &- start
     }
 
+    /// `append`, for what is not said in the history.
+    @inline(never) private func appendElsewhere(_ db: Int, _ write: (OutputBuffer) -> Void) {
+        switch destination {
+        case .history, .nowhere: return
+        case .gap: hasGap = true
+        case .local:
+            if !isPendingLocal {
+                deliver()
+                selected = mustSelectRelayed ? nil : relayedDB
+                isPendingLocal = true
+            }
+            if selected != db {
+                RESPEncoder.select(db, to: pending)
+                selected = db
+            }
+            if unitCommands == 0 { unitStart = pending.count }
+            unitCommands &+= 1
+            if unitCommands == 2 { work.kinds.insert(.transaction) }
+            write(pending)
+        }
+    }
+
     /// Puts the unit's commands between MULTI and EXEC.
     @inline(never) func wrapUnit() {
         let open: StaticString = "*1\r\n$5\r\nMULTI\r\n"
@@ -164,6 +359,11 @@ final class PropagationStream {
         memmove(start + open.utf8CodeUnitCount, start, length)
         memcpy(start, open.utf8Start, open.utf8CodeUnitCount)
         pending.append(close)
-        offset += open.utf8CodeUnitCount + close.utf8CodeUnitCount
+        if !isPendingLocal { offset += open.utf8CodeUnitCount + close.utf8CodeUnitCount }
     }
+}
+
+extension Bytes {
+    /// The name of a command that has failed where it was first executed; see `PropagationStream.strikeOut`.
+    var isStruckOut: Bool { count > 0 && buffer.allSatisfy { $0 == PropagationStream.struckOut } }
 }

@@ -76,6 +76,8 @@ struct CommandError: Error, Equatable {
     static let execWithoutMulti = CommandError("ERR EXEC without MULTI")
     static let discardWithoutMulti = CommandError("ERR DISCARD without MULTI")
     static let outOfMemory = CommandError("OOM command not allowed when used memory > 'maxmemory'.")
+    static let tooFewReplicas = CommandError("NOREPLICAS Not enough good replicas to write.")
+    static let replicaUsesKeyspace = CommandError("ERR Replica can't interact with the keyspace")
     static let readOnlyReplica = CommandError("READONLY You can't write against a read only replica.")
     static let loading = CommandError("LOADING Redis is loading the dataset in memory")
     static let masterDown = CommandError(

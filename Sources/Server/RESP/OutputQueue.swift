@@ -9,6 +9,8 @@ final class SharedChunk {
     private let buffer: OutputBuffer
     var bytes: Bytes { buffer.bytes }
     var count: Int { buffer.count }
+    /// A shorter chunk is copied: a reference takes a count, a place in the queue and a vector of its own.
+    static let copiedLength = 256
 
     /// Takes over `buffer`, which nobody else may write to from here on.
     init(_ buffer: OutputBuffer) { self.buffer = buffer }
@@ -49,8 +51,6 @@ struct OutputQueue {
     /// Bytes that may wait; `.max`: any number. Beyond it the buffer overflows, chunks included.
     var limit = Int.max { didSet { limitBuffer() } }
 
-    /// A shorter chunk is copied: a reference takes a count, a place in the queue and a vector of its own.
-    private static let copiedLength = 256
     /// Vectors of one system call.
     static let vectors = 64
 
@@ -58,7 +58,7 @@ struct OutputQueue {
 
     /// Appends a chunk behind what is there: between commands only, as one may still insert into or take back its reply.
     mutating func append(_ chunk: SharedChunk) {
-        if chunk.count <= Self.copiedLength { return buffer.append(chunk.bytes) }
+        if chunk.count <= SharedChunk.copiedLength { return buffer.append(chunk.bytes) }
         if buffer.isOverflowed { return }
         if pending > limit - chunk.count {
             buffer.overflow()
@@ -134,12 +134,14 @@ struct OutputQueue {
         limitBuffer()
     }
 
-    /// All has left: begins anew, with at most `capacity` bytes of capacity.
-    @inline(__always) mutating func reset(keepingAtMost capacity: Int) {
+    /// All has left: begins anew, with at most `capacity` bytes of capacity. True where there were chunks.
+    @inline(__always) mutating func reset(keepingAtMost capacity: Int) -> Bool {
         sent = 0
         buffer.removeAll(keepingAtMost: capacity)
         buffer.limit = limit
-        if !pieces.isEmpty { removeChunks() }
+        if pieces.isEmpty { return false }
+        removeChunks()
+        return true
     }
     private mutating func removeChunks() {
         pieces.removeAll()

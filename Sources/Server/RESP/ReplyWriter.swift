@@ -21,6 +21,14 @@ final class ReplyWriter {
         output.appendLineEnd()
     }
 
+    /// A status whose text is made at run time; line ends in it become spaces, as they would end the reply.
+    func simple(text: String) {
+        output.append(byte: UInt8(ascii: "+"))
+        let line = String(decoding: text.utf8.map { $0 == 13 || $0 == 10 ? 32 : $0 }, as: UTF8.self)
+        output.append(text: line)
+        output.appendLineEnd()
+    }
+
     /// An error; line ends in the text become spaces, as they would end the reply.
     func error(_ error: CommandError) {
         output.append(byte: UInt8(ascii: "-"))

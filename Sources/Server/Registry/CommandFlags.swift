@@ -49,6 +49,9 @@ struct CommandFlags: OptionSet, Sendable {
     /// Times among its arguments may count from now. In the log they do not: it has the time itself.
     static let relativeTimes = CommandFlags(rawValue: 1 << 27)
 
+    /// PSYNC: makes the connection a replica's; what it writes is the beginning of a stream.
+    static let beginsReplication = CommandFlags(rawValue: 1 << 28)
+
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
         (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),

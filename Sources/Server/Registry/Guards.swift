@@ -1,7 +1,7 @@
 /// States of the server in which some commands are refused. The parts of the server set them; each command knows which
 /// of them refuse it, so that all are tested at once.
 struct Guards: OptionSet, Sendable {
-    let rawValue: UInt8
+    let rawValue: UInt16
 
     static let loading = Guards(rawValue: 1 << 0)
     /// The last save failed, or the log cannot be written. Commands that only remove are not refused.
@@ -13,6 +13,8 @@ struct Guards: OptionSet, Sendable {
     /// CLIENT PAUSE: not refused, but deferred.
     static let pausedWrites = Guards(rawValue: 1 << 6)
     static let pausedAll = Guards(rawValue: 1 << 7)
+    /// Fewer replicas than `min-replicas-to-write` keep up.
+    static let tooFewReplicas = Guards(rawValue: 1 << 8)
 
     static let paused: Guards = [.pausedWrites, .pausedAll]
 
@@ -20,7 +22,7 @@ struct Guards: OptionSet, Sendable {
     init(refusing flags: CommandFlags) {
         var found: Guards = .pausedAll
         if !flags.contains(.loading) { found.insert(.loading) }
-        if flags.contains(.write) { found.insert(.readOnlyReplica) }
+        if flags.contains(.write) { found.formUnion([.readOnlyReplica, .tooFewReplicas]) }
         if flags.contains(.write) && !flags.contains(.frees) { found.insert(.misconfigured) }
         if flags.contains(.reportsMisconfiguration) { found.insert(.misconfigured) }
         if !flags.contains(.stale) { found.insert(.staleReplica) }
@@ -29,12 +31,13 @@ struct Guards: OptionSet, Sendable {
         if !flags.isDisjoint(with: [.write, .mayReplicate]) { found.insert(.pausedWrites) }
         self = found
     }
-    init(rawValue: UInt8) { self.rawValue = rawValue }
+    init(rawValue: UInt16) { self.rawValue = rawValue }
 
     /// The error that goes with the first of these, in Redis's order. `misconfiguration`: why writes are refused.
     func error(misconfiguration: CommandError) -> CommandError {
         if contains(.outOfMemory) { return .outOfMemory }
         if contains(.misconfigured) { return misconfiguration }
+        if contains(.tooFewReplicas) { return .tooFewReplicas }
         if contains(.readOnlyReplica) { return .readOnlyReplica }
         if contains(.staleReplica) { return .masterDown }
         if contains(.loading) { return .loading }

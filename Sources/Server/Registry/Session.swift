@@ -114,6 +114,7 @@ final class Session {
     }
     /// What `client-output-buffer-limit` says for the client's class. It is for what is beyond `fixedOutput`.
     var outputBufferLimit: OutputBufferLimits.Limit {
+        if let ownOutputLimit { return ownOutputLimit }
         let limits = services.outputLimits
         switch ClientType(self) {
         case .normal, .master: return limits.normal
@@ -121,6 +122,8 @@ final class Session {
         case .pubsub: return limits.pubsub
         }
     }
+    /// In the place of what the settings say for the class: a replica's. `updateOutputLimit` makes it effective.
+    var ownOutputLimit: OutputBufferLimits.Limit?
     /// Size of the output buffer that each client of Redis has, besides a list for what does not fit: the limits are for
     /// the list, and CLIENT LIST tells them apart.
     static let fixedOutput = 16 << 10

@@ -112,7 +112,7 @@ extension Router {
 
     /// Prefetches the keys of the batch, first their buckets, then their entries; and then likewise the elements of large
     /// collections that they name.
-    private func prefetch(_ session: Session) {
+    func prefetch(_ session: Session) {
         let database = session.database
         for i in 0..<batch.count {
             let args = batch.arguments(of: batch.requests[i])
@@ -192,13 +192,24 @@ extension Router {
         finish(session, start)
     }
     /// States of a client in which not every command is simply executed.
-    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub]
+    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub, .replica]
 
     /// True when the command was refused, queued or deferred.
     @inline(never)
     private func isHeldBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
         if session.flags.contains(.unauthenticated) && !command.flags.contains(.noAuth) {
             reject(session, command, .noAuth)
+            return true
+        }
+        // Replicas are exempt from CLIENT PAUSE, which they must not be used to get around.
+        if session.flags.contains(.replica)
+            && !command.flags.isDisjoint(with: [.readonly, .write, .mayReplicate])
+        {
+            let error = CommandError.replicaUsesKeyspace
+            logger.warning(
+                "== CRITICAL == This master is sending an error to its replica: '\(error.text)' after processing the "
+                    + "command '\(command.fullName)'")
+            reject(session, command, error)
             return true
         }
         let isInMulti = session.flags.contains(.multi)
@@ -252,17 +263,31 @@ extension Router {
     /// Drops the reply that the client does not want. Not yet when the command is blocked: there is none.
     @inline(__always)
     func finish(_ session: Session, _ start: Int) {
-        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext]) { return }
+        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext, .replica]) { return }
         finishSilently(session, start)
     }
     @inline(never)
     private func finishSilently(_ session: Session, _ start: Int) {
         if session.flags.contains(.blocked) { return }
+        if session.flags.contains(.replica) { return checkSilent(session, start) }
         if !session.flags.isDisjoint(with: [.replyOff, .replySkip]) { session.output.truncate(to: start) }
         session.flags.remove(.replySkip)
         if session.flags.contains(.replySkipNext) {
             session.flags.remove(.replySkipNext)
             session.flags.insert(.replySkip)
         }
+    }
+
+    /// A reply would stand in the middle of the stream that the replica reads: the connection ends.
+    private func checkSilent(_ session: Session, _ start: Int) {
+        if session.output.count <= start || session.lastCommand?.flags.contains(.beginsReplication) ?? true { return }
+        session.output.truncate(to: start)
+        let out = OutputBuffer()
+        ClientDescription.append(session, services, to: out)
+        logger.warning(
+            "Replica generated a reply to command '\(session.lastCommand?.fullName ?? "")', disconnecting it: "
+                + out.bytes.string)
+        session.flags.insert(.closeAfterReply)
+        session.transport?.close()
     }
 }

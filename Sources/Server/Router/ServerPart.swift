@@ -13,6 +13,10 @@ protocol ServerPart: AnyObject {
     func sessionReset(_ session: Session)
     /// A connection is gone.
     func sessionEnded(_ session: Session)
+    /// All that waited on a replica's connection has left.
+    func chunksSent(_ session: Session)
+    /// Whether the end of the process should wait a while for this part.
+    var delaysShutdown: Bool { get }
     /// SIGTERM or SIGINT came. True: this part ends the process, or says why it goes on.
     func signalled(_ signal: Int32) -> Bool
     /// How far the server is, in words and variables that a service manager understands.
@@ -26,6 +30,8 @@ extension ServerPart {
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {}
     func sessionReset(_ session: Session) {}
     func sessionEnded(_ session: Session) {}
+    func chunksSent(_ session: Session) {}
+    var delaysShutdown: Bool { false }
     func signalled(_ signal: Int32) -> Bool { false }
     func reported(_ progress: String) {}
 }

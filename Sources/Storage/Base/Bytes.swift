@@ -47,6 +47,11 @@ public struct Bytes {
         return "\"\(text)\"" + (count > 64 ? "…" : "")
     }
 
+    /// Whether this can name a history of changes: 40 hexadecimal digits, in lower case as all servers write them.
+    public var isStreamID: Bool {
+        count == 40 && buffer.allSatisfy { $0 >= 48 && $0 <= 57 || $0 >= 97 && $0 <= 102 }
+    }
+
     /// Equal after folding ASCII case; `text` must be lower case.
     public func equals(ignoringCase text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }

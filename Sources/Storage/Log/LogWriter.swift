@@ -390,10 +390,3 @@ public final class LogWriter {
         }
     }
 }
-
-/// A buffer that changes hands: its maker does not touch it again.
-struct Parcel: @unchecked Sendable {
-    // @unchecked: it belongs to one thread at a time, by the rule above.
-    let buffer: OutputBuffer
-    init(_ buffer: OutputBuffer) { self.buffer = buffer }
-}

@@ -4,15 +4,18 @@
 /// two are equal, the file is read again to tell a repetition from chance.
 struct KeyDigests {
     private static let bucketBits: UInt64 = 8
+    /// Another one each time: what was taken for a repetition by chance is not again.
+    private let salt = UInt64.random(in: 0 ... .max)
     private var buckets = [[UInt64]](repeating: [], count: 1 << Int(bucketBits))
 
     @inline(__always) mutating func insert(_ key: RDBKey) {
-        let digest = KeyDigests.digest(key)
+        let digest = KeyDigests.digest(key, salt)
         buckets[Int(digest >> (64 - KeyDigests.bucketBits))].append(digest)
     }
 
-    private static func digest(_ key: RDBKey) -> UInt64 {
+    private static func digest(_ key: RDBKey, _ salt: UInt64) -> UInt64 {
         var hasher = Hasher()
+        hasher.combine(salt)
         hasher.combine(key.database)
         hasher.combine(bytes: key.key.buffer)
         return UInt64(bitPattern: Int64(hasher.finalize()))
@@ -23,13 +26,10 @@ struct KeyDigests {
     func findRepeated(in path: String, _ options: RDBOptions, _ files: any FileSystem) throws(StorageError)
         -> StorageError?
     {
-        var repeated: Set<UInt64> = []
-        var slots: [UInt64] = []
-        for bucket in buckets {
-            KeyDigests.collectRepeated(bucket, &slots, into: &repeated)
-        }
+        let repeated = repeated()
         if repeated.isEmpty { return nil }
-        let reader = try RDBReader(path: path, options: options, files: files, visitor: Finder(wanted: repeated))
+        let reader = try RDBReader(
+            path: path, options: options, files: files, visitor: Finder(wanted: repeated, salt: salt))
         try reader.read()
         guard let key = reader.visitor.found else { return nil }
         return StorageError(
@@ -37,6 +37,19 @@ struct KeyDigests {
             message:
                 "the key \(key.name) comes twice in database \(key.database), before this offset the second time: no server "
                 + "writes that; find the file it was made from")
+    }
+
+    /// Whether a key came twice; where nothing can be read again, by its digest alone: of 100 million keys two have the same
+    /// with a chance of 1 in 2000. O(keys).
+    var hasRepeated: Bool { !repeated().isEmpty }
+
+    private func repeated() -> Set<UInt64> {
+        var repeated: Set<UInt64> = []
+        var slots: [UInt64] = []
+        for bucket in buckets {
+            KeyDigests.collectRepeated(bucket, &slots, into: &repeated)
+        }
+        return repeated
     }
 
     /// By an open hash table that is used again for each bucket, which fits a core's cache.
@@ -62,14 +75,18 @@ struct KeyDigests {
     /// Looks for the first key that is there already among those whose digests are `wanted`.
     private struct Finder: RDBVisitor {
         let wanted: Set<UInt64>
+        let salt: UInt64
         private(set) var found: (name: String, database: Int32, offset: Int64)?
         private var seen: Set<[UInt8]> = []
         private var pending: (name: String, database: Int32)?
 
-        init(wanted: Set<UInt64>) { self.wanted = wanted }
+        init(wanted: Set<UInt64>, salt: UInt64) {
+            self.wanted = wanted
+            self.salt = salt
+        }
 
         private mutating func look(_ key: RDBKey) {
-            guard found == nil, wanted.contains(KeyDigests.digest(key) | 1) else { return }
+            guard found == nil, wanted.contains(KeyDigests.digest(key, salt) | 1) else { return }
             let name = withUnsafeBytes(of: key.database) { Array($0) } + key.key.array
             if !seen.insert(name).inserted { pending = (key.key.quoted, key.database) }
         }

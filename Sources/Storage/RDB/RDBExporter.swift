@@ -1,4 +1,4 @@
-/// Makes an RDB file out of a snapshot: what `redis-migrate to-rdb` does.
+/// Makes an RDB file out of a snapshot, what `redis-migrate to-rdb` does, or a stream of one, for replicas.
 public enum RDBExporter {
     public struct Options: Sendable {
         public static let versions = RDBWriter.versions
@@ -52,7 +52,8 @@ public enum RDBExporter {
             Snapshot.removeEmptyWAL(path: source, files)
         }
         do {
-            let summary = try write(source, RDBOutput(file, path: temporary, files), options, files)
+            let reader = try SnapshotReader(path: source, files: files)
+            let summary = try write(reader, RDBOutput(file, path: temporary, files), options, position: nil)
             try OutputFile.checkFree(destination, overwrite: options.overwrite, files)
             try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite, files)
             return summary
@@ -60,6 +61,19 @@ public enum RDBExporter {
             files.remove(temporary)
             throw error
         }
+    }
+
+    /// Reads the snapshot `source` as of its last commit and sends it as RDB, in pieces of some 100 KB that are valid until
+    /// `send` returns; `send` may block, and ends it all by throwing. `began` is called before with what the snapshot says of
+    /// itself: notes in the file say the same of its place in the stream of changes. Commits go on meanwhile, as with any
+    /// other reader. O(rows), in memory of the largest row or stream.
+    public static func stream(
+        from source: String, options: Options = Options(), files: any FileSystem = Host.real.files,
+        began: (Meta) throws(StorageError) -> Void, send: @escaping (Bytes) throws(StorageError) -> Void
+    ) throws(StorageError) -> Summary {
+        let reader = try SnapshotReader(path: source, files: files)
+        try began(reader.meta)
+        return try write(reader, RDBOutput(to: send), options, position: reader.meta)
     }
 
     private static let verb = "exporting"
@@ -70,11 +84,10 @@ public enum RDBExporter {
     }
 
     private static func write(
-        _ source: String, _ output: RDBOutput, _ options: Options, _ files: any FileSystem
+        _ reader: SnapshotReader, _ output: RDBOutput, _ options: Options, position: Meta?
     ) throws(StorageError) -> Summary {
-        let reader = try SnapshotReader(path: source, files: files)
         let writer = RDBWriter(output, version: options.version, compresses: options.compresses)
-        writeHeader(writer)
+        writeHeader(writer, position)
         var functions = 0
         try reader.forEachFunction { (name, code) throws(StorageError) in
             guard writer.hasFunctions else {
@@ -89,7 +102,9 @@ public enum RDBExporter {
         var rowOptions = RDBRowWriter.Options()
         rowOptions.dropFieldExpiries = options.dropFieldExpiries
         let rows = RDBRowWriter(
-            writer, source: reader.path, fieldExpiries: try reader.fieldExpiries(), options: rowOptions)
+            writer, source: reader.path, fieldExpiries: try reader.fieldExpiries(), options: rowOptions,
+            counter: output.hasHoles
+                ? nil : { (type, owner) throws(StorageError) in try reader.elementCount(type, owner) })
         var done: Int64 = 0
         let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
         try storageErrors(reader.path) {
@@ -112,8 +127,8 @@ public enum RDBExporter {
     }
 
     /// The name of the format with its version, and notes: what wrote the file (a server of that version, to those who
-    /// ask), the width of its words, when.
-    private static func writeHeader(_ writer: RDBWriter) {
+    /// ask), the width of its words, when; with `position`, where in the stream of changes.
+    private static func writeHeader(_ writer: RDBWriter, _ position: Meta?) {
         let version = String(writer.version)
         writer.output.append(Bytes(RDBFormat.magic))
         for _ in version.utf8.count..<4 { writer.output.append(byte: UInt8(ascii: "0")) }
@@ -127,6 +142,11 @@ public enum RDBExporter {
         note("redis-ver") { writer.string(server[writer.version] ?? "7.2.0") }
         note("redis-bits") { writer.string(64) }
         note("ctime") { writer.string(wallClockMilliseconds() / 1000) }
+        if let position {
+            note("repl-stream-db") { writer.string(position.streamDatabase) }
+            note("repl-id") { writer.string(position.replicationID) }
+            note("repl-offset") { writer.string(position.replicationOffset) }
+        }
         if writer.version >= 10 { note("aof-base") { writer.string(0) } }
     }
 }

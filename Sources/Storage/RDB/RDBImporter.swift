@@ -59,6 +59,25 @@ public enum RDBImporter {
         return reader.summary
     }
 
+    /// Reads what comes through `pipe` and gives its rows to `receiver`; ids ascend in the order of the stream. On a thread of
+    /// its own: it waits for both. Refuses what a server refuses, and a key that comes twice. After a throw the rows are to be
+    /// thrown away; the pipe is closed in any case. O(bytes), in memory of a few times the largest string and 8 bytes a key.
+    static func rows(
+        from pipe: BytePipe, to receiver: any RowReceiver, _ options: Options
+    ) throws(StorageError) -> RDBSummary {
+        defer { pipe.close() }
+        let reader = try RDBReader(
+            pipe: pipe, options: options.reading,
+            visitor: RowVisitor(
+                writer: receiver, batch: try receiver.next(), source: pipe.name, progress: options.progress))
+        try reader.read()
+        if reader.visitor.digests.hasRepeated {
+            throw StorageError(file: pipe.name, message: "a key comes twice: no server writes that")
+        }
+        receiver.write(reader.visitor.batch)
+        return reader.summary
+    }
+
     // MARK: - Identities
 
     private static func randomHex(_ digits: Int) -> String {
@@ -77,7 +96,7 @@ public enum RDBImporter {
 
 /// Turns values into rows.
 private struct RowVisitor: RDBVisitor {
-    let writer: BackgroundWriter
+    let writer: any RowReceiver
     let source: String
     let progress: (@Sendable (RDBImporter.Progress) -> Bool)?
     private(set) var batch: RowBatch
@@ -92,7 +111,7 @@ private struct RowVisitor: RDBVisitor {
     private(set) var digests = KeyDigests()
 
     init(
-        writer: BackgroundWriter, batch: RowBatch, source: String,
+        writer: any RowReceiver, batch: RowBatch, source: String,
         progress: (@Sendable (RDBImporter.Progress) -> Bool)?
     ) {
         self.writer = writer

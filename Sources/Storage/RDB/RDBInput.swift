@@ -2,17 +2,19 @@ import Glibc
 
 // Invariant of this file: `buffer` points to `RDBInput.blockSize` bytes that this object owns, of which
 // `position..<filled` are read and not yet consumed, and `checked...position` is consumed but not yet in the CRC. Where
-// there is no file it points to the caller's `filled` bytes instead, which are never written.
+// there is neither file nor pipe it points to the caller's `filled` bytes instead, which are never written.
 
-/// An RDB file or payload as a run of bytes, read in large blocks: where we are, how much is left, and the CRC of what was
-/// consumed. Every read is checked against the end of the file, so that no length in it is believed before.
+/// An RDB file, stream or payload as a run of bytes, read in large blocks: where we are, how much is left, and the CRC of
+/// what was consumed. Every read is checked against the end of the file, so that no length in it is believed before; of a
+/// stream, whose end is not known, memory is taken for what has arrived alone.
 final class RDBInput {
     let path: String
-    /// Of the file, when it was opened.
-    let size: Int64
+    /// Of the file, when it was opened; nil for a stream.
+    let knownSize: Int64?
 
     private static var blockSize: Int { StructureSizes.size(1 << 20, small: 64) }
     private let file: OpenFile?
+    private let pipe: BytePipe?
     private let files: any FileSystem
     private let buffer: UnsafeMutableRawPointer
     private var bufferOffset: Int64 = 0
@@ -33,8 +35,9 @@ final class RDBInput {
             throw StorageError(file: path, offset: nil, message: "out of memory")
         }
         self.path = path
-        self.size = facts.size
+        knownSize = facts.size
         self.file = file
+        pipe = nil
         self.files = files
         self.buffer = buffer
     }
@@ -43,7 +46,7 @@ final class RDBInput {
     static func isRDB(_ path: String, _ files: any FileSystem) throws(StorageError) -> Bool {
         let input = try RDBInput(path: path, files)
         let header = OutputBuffer()
-        try input.bytes(UInt64(min(input.size, Int64(RDBFormat.headerSize))), into: header)
+        try input.bytes(UInt64(min(input.remaining, Int64(RDBFormat.headerSize))), into: header)
         // The first letters of a file that was cut within them count.
         return header.count > 0
             && [RDBFormat.magic, RDBFormat.valkeyMagic].contains {
@@ -56,22 +59,38 @@ final class RDBInput {
     /// Reads `bytes`, which must outlive this object.
     init(_ bytes: Bytes) {
         path = "the payload"
-        size = Int64(bytes.count)
+        knownSize = Int64(bytes.count)
         file = nil
+        pipe = nil
         files = Host.real.files
         buffer = UnsafeMutableRawPointer(mutating: bytes.base)
         filled = bytes.count
     }
 
+    /// Reads what comes through `pipe`, for which it waits.
+    init(_ pipe: BytePipe) throws(StorageError) {
+        guard let buffer = malloc(RDBInput.blockSize) else {
+            throw StorageError(file: pipe.name, message: "out of memory")
+        }
+        path = pipe.name
+        knownSize = nil
+        file = nil
+        self.pipe = pipe
+        files = Host.real.files
+        self.buffer = buffer
+    }
+
     deinit {
-        guard let file else { return }
-        files.close(file)
-        free(buffer)
+        if let file { files.close(file) }
+        if file != nil || pipe != nil { free(buffer) }
     }
 
     /// Of the next byte, from the start of the file.
     var offset: Int64 { bufferOffset + Int64(position) }
-    var remaining: Int64 { size - offset }
+    /// How much can follow at most.
+    var remaining: Int64 { (knownSize ?? .max) - offset }
+    /// Of the file; 0 where that is not known.
+    var size: Int64 { knownSize ?? 0 }
 
     func damage(_ message: String, at offset: Int64? = nil) -> StorageError {
         StorageError(file: path, offset: offset ?? self.offset, message: message)
@@ -103,7 +122,7 @@ final class RDBInput {
             throw cut("a value of \(count) bytes, of which \(remaining) are left")
         }
         var missing = Int(left)
-        out.reserve(missing)
+        if knownSize != nil { out.reserve(missing) }
         while missing > 0 {
             if position == filled { try fill(1) }
             let part = min(missing, filled - position)
@@ -140,7 +159,7 @@ final class RDBInput {
 
     /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
     @inline(never) private func fill(_ count: Int) throws(StorageError) {
-        guard let file else { throw cut("a record") }
+        if file == nil && pipe == nil { throw cut("a record") }
         check()
         let kept = filled - position
         memmove(buffer, buffer + position, kept)
@@ -150,14 +169,32 @@ final class RDBInput {
         filled = kept
         while filled < count {
             let end = bufferOffset + Int64(filled)
-            let count: Int
-            do throws(FileError) {
-                count = try files.read(file, into: buffer + filled, RDBInput.blockSize - filled, at: end)
-            } catch {
-                throw .system(path, "reading failed", error)
-            }
+            let count = try read(into: buffer + filled, RDBInput.blockSize - filled, at: end)
             if count == 0 { throw cut("a record", at: end) }
             filled += count
         }
+    }
+
+    /// At least a byte, unless there is none any more.
+    private func read(
+        into target: UnsafeMutableRawPointer, _ room: Int, at offset: Int64
+    ) throws(StorageError) -> Int {
+        if let pipe { return try pipe.read(into: target, room) }
+        guard let file else { return 0 }
+        do throws(FileError) {
+            return try files.read(file, into: target, room, at: offset)
+        } catch {
+            throw .system(path, "reading failed", error)
+        }
+    }
+
+    /// Whether a stream ends here, for which it waits.
+    func isAtEnd() throws(StorageError) -> Bool {
+        if position < filled { return false }
+        check()
+        bufferOffset += Int64(position)
+        (position, filled, checked) = (0, 0, 0)
+        filled = try read(into: buffer, RDBInput.blockSize, at: bufferOffset)
+        return filled == 0
     }
 }

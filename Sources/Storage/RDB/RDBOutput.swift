@@ -1,16 +1,22 @@
 // Invariant of this file: the bytes at `flushed...` are in `buffer`, those before are in the file and in `crc`. A hole
 // lies whole on one side of that border, as `buffer` is flushed between appends only.
 
-/// Where an RDB file or a DUMP payload is put together: a buffer, the file behind it (if there is one), and the CRC of
-/// all that was appended. Appending never fails: what goes wrong with the file is thrown by `flushIfFull` and `finish`.
+/// Where an RDB file, a stream of one or a DUMP payload is put together: a buffer, the file or receiver behind it (if
+/// there is one), and the CRC of all that was appended. Appending never fails: what goes wrong behind the buffer is thrown
+/// by `flushIfFull` and `finish`.
 final class RDBOutput {
     /// A number that is filled in when it is known: where its bytes lie.
     struct Hole {
-        fileprivate let offset: Int64
+        fileprivate var offset: Int64 = 0
     }
+
+    typealias Receiver = (Bytes) throws(StorageError) -> Void
 
     private let buffer: OutputBuffer
     private let file: OpenFile?
+    /// Takes what would go to a file, in order, and blocks or throws as it likes.
+    private let receiver: Receiver?
+    private let flushSize: Int
     private let files: any FileSystem
     /// For messages.
     private let path: String
@@ -18,13 +24,17 @@ final class RDBOutput {
     private var crc = CRC64()
     private var failure: StorageError?
 
-    /// Of the buffer, in bytes; longer runs go to the file directly.
+    /// Of the buffer, in bytes; longer runs go past it.
     private static var flushSize: Int { StructureSizes.size(1 << 20, small: 256) }
+    /// A receiver gets no more bytes at once.
+    static var chunkSize: Int { StructureSizes.size(128 << 10, small: 256) }
 
     /// In memory only.
     init() {
         buffer = OutputBuffer(capacity: 256)
         file = nil
+        receiver = nil
+        flushSize = .max
         files = Host.real.files
         path = ""
     }
@@ -33,14 +43,28 @@ final class RDBOutput {
     init(_ file: OpenFile, path: String, _ files: any FileSystem) {
         buffer = OutputBuffer(capacity: RDBOutput.flushSize + 4096)
         self.file = file
+        receiver = nil
+        flushSize = RDBOutput.flushSize
         self.files = files
         self.path = path
     }
 
+    /// To a receiver, which gets each byte once: there are no holes.
+    init(to receiver: @escaping Receiver) {
+        buffer = OutputBuffer(capacity: RDBOutput.chunkSize + 4096)
+        file = nil
+        self.receiver = receiver
+        flushSize = RDBOutput.chunkSize
+        files = Host.real.files
+        path = ""
+    }
+
     /// Of the next byte, from the start.
     var offset: Int64 { flushed + Int64(buffer.count) }
-    /// What is in memory: all of it where there is no file.
+    /// What is in memory: all of it where nothing is behind it.
     var bytes: Bytes { buffer.bytes }
+    /// A number may be filled in later.
+    var hasHoles: Bool { receiver == nil }
 
     // MARK: - Appending
 
@@ -51,7 +75,7 @@ final class RDBOutput {
     }
     @inline(__always) func append<T: FixedWidthInteger>(bigEndian value: T) { buffer.append(raw: value.bigEndian) }
     @inline(__always) func append(_ bytes: Bytes) {
-        if bytes.count > RDBOutput.flushSize && file != nil { return appendDirectly(bytes) }
+        if bytes.count > flushSize { return appendDirectly(bytes) }
         buffer.append(bytes)
     }
     @inline(never) private func appendDirectly(_ bytes: Bytes) {
@@ -78,20 +102,18 @@ final class RDBOutput {
 
     /// Call now and then, between records. Throws what has gone wrong so far.
     @inline(__always) func flushIfFull() throws(StorageError) {
-        if buffer.count >= RDBOutput.flushSize && file != nil { flush() }
+        if buffer.count >= flushSize { flush() }
         if let failure { throw failure }
     }
 
     /// The CRC of everything so far.
     func checksum() -> UInt64 {
-        if file != nil {
-            flush()
-            return crc.value
-        }
-        return CRC64.of(buffer.bytes)
+        if flushSize == .max { return CRC64.of(buffer.bytes) }
+        flush()
+        return crc.value
     }
 
-    /// All is in the file and durable when this returns.
+    /// All is in the file and durable when this returns, or was taken by the receiver.
     func finish() throws(StorageError) {
         flush()
         if let file, failure == nil {
@@ -103,17 +125,27 @@ final class RDBOutput {
     private func flush() {
         crc.update(buffer.bytes)
         write(buffer.bytes)
-        buffer.removeAll(keepingAtMost: 2 * RDBOutput.flushSize)
+        buffer.removeAll(keepingAtMost: 2 * flushSize)
     }
 
     private func write(_ bytes: Bytes) {
         if let file { write(bytes, to: file, at: flushed) }
+        if let receiver { send(bytes, to: receiver) }
         flushed += Int64(bytes.count)
     }
 
     private func write(_ bytes: Bytes, to file: OpenFile, at offset: Int64) {
         if failure != nil { return }
         do throws(FileError) { try files.writeAll(file, bytes, at: offset) } catch { fail(error) }
+    }
+
+    private func send(_ bytes: Bytes, to receiver: Receiver) {
+        var sent = 0
+        while sent < bytes.count && failure == nil {
+            let end = min(sent + RDBOutput.chunkSize, bytes.count)
+            do throws(StorageError) { try receiver(bytes[sent..<end]) } catch { failure = error }
+            sent = end
+        }
     }
 
     private func fail(_ error: FileError) { failure = .system(path, "cannot be written", error) }

@@ -41,7 +41,9 @@ extension RDBReader {
     private func begin(_ type: ValueType, _ sizeHint: UInt64) throws(StorageError) {
         if began { return }
         began = true
-        if !dropped { try visitor.begin(type, currentKey, sizeHint: Int(clamping: sizeHint)) }
+        if !dropped {
+            try visitor.begin(type, currentKey, sizeHint: input.knownSize == nil ? 0 : Int(clamping: sizeHint))
+        }
     }
 
     /// A stream's entries and rows follow, if it has any.

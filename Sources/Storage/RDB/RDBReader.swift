@@ -43,6 +43,14 @@ public final class RDBReader<Visitor: RDBVisitor> {
         summary.fileSize = input.size
     }
 
+    /// Reads what comes through `pipe`: memory is taken for what has arrived, and for what that stands for. Whoever ends before
+    /// the pipe does closes it.
+    public init(pipe: BytePipe, options: RDBOptions = RDBOptions(), visitor: Visitor) throws(StorageError) {
+        self.visitor = visitor
+        self.options = options
+        input = try RDBInput(pipe)
+    }
+
     /// For `readPayload`. `payload` must outlive this object.
     init(payload: Bytes, options: RDBOptions, visitor: Visitor) {
         self.visitor = visitor
@@ -93,6 +101,7 @@ public final class RDBReader<Visitor: RDBVisitor> {
                 try string(into: second)
                 if first.bytes == Bytes("redis-ver") { writtenBy = "Redis \(second.bytes.string)" }
                 if first.bytes == Bytes("valkey-ver") { writtenBy = "Valkey \(second.bytes.string)" }
+                noteReplication(first.bytes, second.bytes)
                 try visitor.auxiliary(first.bytes, second.bytes)
             case .moduleAuxiliary: try skipModuleAuxiliary()
             case .function:
@@ -107,6 +116,14 @@ public final class RDBReader<Visitor: RDBVisitor> {
 
     // MARK: - Records
 
+    private func noteReplication(_ name: Bytes, _ value: Bytes) {
+        if name == Bytes("repl-id"), value.isStreamID { summary.replicationID = value.string }
+        if name == Bytes("repl-offset") { summary.replicationOffset = value.integer.flatMap { $0 < 0 ? nil : $0 } }
+        if name == Bytes("repl-stream-db") {
+            summary.streamDatabase = value.integer.flatMap { Int32(exactly: $0) }.flatMap { $0 < 0 ? nil : $0 }
+        }
+    }
+
     /// A cluster's slots on their way: the job's name, then ranges.
     private func skipSlotImport() throws(StorageError) {
         try skipString()
@@ -119,9 +136,9 @@ public final class RDBReader<Visitor: RDBVisitor> {
     }
 
     private func readHeader() throws(StorageError) {
-        guard input.size > 0 else { throw input.damage("is empty: no RDB file is") }
+        guard input.remaining > 0 else { throw input.damage("is empty: no RDB file is") }
         let headerLength = RDBFormat.headerSize
-        guard input.size >= headerLength else { throw input.cut("the header of an RDB file") }
+        guard input.remaining >= headerLength else { throw input.cut("the header of an RDB file") }
         try input.bytes(UInt64(headerLength), into: first)
         let header = first.bytes
         let redis = Bytes(RDBFormat.magic)
@@ -174,6 +191,10 @@ public final class RDBReader<Visitor: RDBVisitor> {
             }
         }
         summary.endOffset = input.offset
+        if input.knownSize == nil {
+            if try input.isAtEnd() { return }
+            throw input.damage("goes on behind the end of the RDB data")
+        }
         // What a dump received from a master ends with, say, does no harm; commands would be lost.
         if input.remaining > 0, !options.allowTail, [42, 35].contains(try input.byte()) {
             throw input.damage(
@@ -299,7 +320,8 @@ extension RDBReader {
             let packed = try length()
             let unpacked = try length()
             // Against the file before LZF's bound is computed, so that neither length is believed.
-            guard packed <= UInt64(clamping: input.remaining), let count = Int(exactly: unpacked),
+            guard packed <= UInt64(clamping: min(input.remaining, Int64(options.longestString))),
+                let count = Int(exactly: unpacked),
                 count <= LZF.maximumLength(ofCompressed: Int(packed))
             else {
                 throw input.damage("\(packed) compressed bytes cannot stand for \(unpacked)", at: offset)

@@ -2,7 +2,8 @@
 
 /// Writes an RDB file from a snapshot's rows, as `SnapshotReader` delivers them: every owner directly before its
 /// elements. A collection's elements are gathered while it may be small; beyond that they go to the file as they come,
-/// and their number, which stands before them, is filled in at the end. So memory is bounded by the largest element.
+/// and their number, which stands before them, is filled in at the end. So memory is bounded by the largest element. Where
+/// nothing can be filled in, a large collection's elements are counted before.
 final class RDBRowWriter {
     struct Options {
         /// Write hashes without their fields' expiries instead of refusing them, where the version has none.
@@ -19,11 +20,14 @@ final class RDBRowWriter {
     private let options: Options
     private let source: String
     private let fieldExpiries: FieldExpiries
+    typealias Counter = (ValueType, _ owner: Int64) throws(StorageError) -> Int
+    /// Counts the elements of a collection; for an output without holes.
+    private let counter: Counter?
 
     // Databases, each with the numbers that RESIZEDB announces.
     private struct DatabaseSize {
-        let keys: RDBOutput.Hole
-        let expiring: RDBOutput.Hole
+        var keys = RDBOutput.Hole()
+        var expiring = RDBOutput.Hole()
         var keyCount: UInt32 = 0
         var expiringCount: UInt32 = 0
     }
@@ -43,6 +47,9 @@ final class RDBRowWriter {
     private var count = 0
     /// The number in front of what is in the file already; nil while all is in `pack`.
     private var hole: RDBOutput.Hole?
+    /// The number that stands there already; nil: it is a hole, or all is in `pack`.
+    private var announced: Int?
+    private var isSpilled: Bool { hole != nil || announced != nil }
     private var pack = Listpack.allocate()
     private var scores: [Double] = []
     private var isAllIntegers = true
@@ -57,7 +64,10 @@ final class RDBRowWriter {
     private static let longItem = 64 << 10
 
     /// `source` is for messages.
-    init(_ writer: RDBWriter, source: String, fieldExpiries: FieldExpiries, options: Options) {
+    init(
+        _ writer: RDBWriter, source: String, fieldExpiries: FieldExpiries, options: Options, counter: Counter? = nil
+    ) {
+        self.counter = counter
         self.writer = writer
         self.source = source
         self.fieldExpiries = fieldExpiries
@@ -112,7 +122,7 @@ final class RDBRowWriter {
     func finish() throws(StorageError) {
         try finishOwner()
         if let current { databases[selected] = current }
-        for database in databases.values {
+        for database in databases.values where writer.output.hasHoles {
             writer.fill(database.keys, database.keyCount)
             writer.fill(database.expiring, database.expiringCount)
         }
@@ -146,6 +156,11 @@ final class RDBRowWriter {
             current = known
             return
         }
+        // A hint, which may be left out.
+        if !writer.output.hasHoles {
+            current = DatabaseSize()
+            return
+        }
         writer.output.append(byte: RDBFormat.Opcode.resize.rawValue)
         let keys = writer.lengthHole()
         current = DatabaseSize(keys: keys, expiring: writer.lengthHole())
@@ -165,6 +180,7 @@ final class RDBRowWriter {
         stream = type == .stream ? StreamLoader(limits: options.limits) : nil
         count = 0
         hole = nil
+        announced = nil
         clearPack()
         isAllIntegers = true
         longest = 0
@@ -188,11 +204,17 @@ final class RDBRowWriter {
         expiries.removeAll(keepingCapacity: true)
     }
 
-    /// The header of the collection in hand, with a number to be filled in.
+    /// The header of the collection in hand, with its number of elements or nodes, or room for it.
     private func spill(_ kind: RDBFormat.Kind) throws(StorageError) {
         try open(kind, key.bytes, database, expiresMs)
         if kind == .hashMetadata { writer.output.append(littleEndian: earliest ?? 0) }
-        hole = writer.lengthHole()
+        guard let counter else {
+            hole = writer.lengthHole()
+            return
+        }
+        let count = try counter(type, owner)
+        writer.length(count)
+        announced = count
     }
 
     private func finishOwner() throws(StorageError) {
@@ -205,9 +227,11 @@ final class RDBRowWriter {
             writer.stream(value)
             return try writer.output.flushIfFull()
         }
-        if type == .list && !pack.isEmpty { try writeNode() }
+        if type == .list && !pack.isEmpty { try writeLastNode() }
         if count == 0 { throw damage("the \(type.name) \(key.bytes.quoted) is empty: the snapshot is damaged") }
-        if let hole {
+        if let announced {
+            if count != announced { throw damage("\(key.bytes.quoted) has \(count) elements, not \(announced)") }
+        } else if let hole {
             guard let count = UInt32(exactly: count) else { throw damage("\(key.bytes.quoted) has 2^32 elements") }
             writer.fill(hole, count)
         } else {
@@ -228,6 +252,7 @@ extension RDBRowWriter {
         let isPlain = writer.version >= 10 && item.count > RDBRowWriter.longItem
         let isFull =
             pack.byteCount + Listpack.entrySize(of: item) > nodeLimits.bytes || pack.count >= nodeLimits.count
+        if counter != nil && (isSpilled || isPlain || isFull && !pack.isEmpty) { return try countedItem(item) }
         if !pack.isEmpty && (isPlain || isFull) { try writeNode() }
         if isPlain {
             if hole == nil { try spill(writer.listKind) }
@@ -236,6 +261,29 @@ extension RDBRowWriter {
         } else {
             pack.append(item)
         }
+    }
+
+    /// How many nodes there will be is not known: the list is written item by item, as servers before 3.2 did and all read.
+    private func countedItem(_ item: Bytes) throws(StorageError) {
+        if !isSpilled {
+            try spill(.list)
+            writer.elements(of: pack)
+            count = pack.count
+            pack.removeAll()
+        }
+        writer.string(item)
+        count += 1
+    }
+
+    private func writeLastNode() throws(StorageError) {
+        if counter == nil { return try writeNode() }
+        // The only one.
+        try open(writer.listKind, key.bytes, database, expiresMs)
+        writer.length(1)
+        writer.node(pack)
+        pack.removeAll()
+        count = 1
+        announced = 1
     }
 
     private func writeNode() throws(StorageError) {
@@ -254,7 +302,7 @@ extension RDBRowWriter {
         _ first: Bytes, _ second: Bytes, _ score: Double, _ expiry: Int64
     ) throws(StorageError) {
         count += 1
-        if hole == nil {
+        if !isSpilled {
             if fits(first, second, score) {
                 pack.append(first)
                 switch type {

@@ -176,5 +176,11 @@ public struct RDBSummary: Sendable {
     public internal(set) var skipped: [RDBUnsupported: Int] = [:]
     /// Of the first byte after the end of the RDB.
     public internal(set) var endOffset: Int64 = 0
+    /// 0 for a stream.
     public internal(set) var fileSize: Int64 = 0
+    /// Where in its server's stream of changes the file was made, as its notes say; nil where they do not.
+    public internal(set) var replicationID: String?
+    public internal(set) var replicationOffset: Int64?
+    /// The database that the stream has selected there.
+    public internal(set) var streamDatabase: Int32?
 }

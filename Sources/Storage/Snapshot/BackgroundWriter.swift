@@ -1,6 +1,8 @@
+import Synchronization
+
 /// Makes a new snapshot on a thread of its own, so that SQLite works on one batch of rows while the next is read. Used
 /// by one thread; the file appears step by step and is of use to nobody before `finish` has returned.
-final class BackgroundWriter {
+final class BackgroundWriter: RowReceiver {
     private enum Message: Sendable {
         case rows(RowBatch)
         case function(name: Parcel, code: Parcel)
@@ -14,7 +16,7 @@ final class BackgroundWriter {
     private let empty = Mailbox<RowBatch>()
     /// The thread's only word, once it has closed the database: what went wrong, or nil.
     private let ended = Mailbox<StorageError?>()
-    private var hasEnded = false
+    private let hasEnded = Atomic<Bool>(false)
 
     init(path: String, _ files: any FileSystem) {
         for _ in 0..<BackgroundWriter.batches { empty.send(RowBatch(capacity: 2 * RowBatch.targetSize)) }
@@ -76,8 +78,7 @@ final class BackgroundWriter {
     }
 
     private func join() throws(StorageError) {
-        if hasEnded { return }
-        hasEnded = true
+        if hasEnded.exchange(true, ordering: .acquiringAndReleasing) { return }
         if let failure = ended.receive() ?? nil { throw failure }
     }
 }

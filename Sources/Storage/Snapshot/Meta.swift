@@ -11,6 +11,11 @@ public struct Meta: Equatable, Sendable {
     public var segmentOffset: Int64
     public var replicationID: String
     public var replicationOffset: Int64
+    /// The history before this one, and the offset up to which both hold the same; nil: there is none.
+    public var secondID: String?
+    public var secondOffset: Int64 = 0
+    /// The database that the stream of changes has selected at the cut.
+    public var streamDatabase: Int64 = 0
     /// Rows per table. The writer keeps it; what a caller of `commit` puts here is not looked at.
     public var rowCounts: RowCounts
 
@@ -18,7 +23,8 @@ public struct Meta: Equatable, Sendable {
 
     public init(
         server: String, checkpoint: Int64, savedAtMs: Int64, segment: Int64, segmentOffset: Int64,
-        replicationID: String, replicationOffset: Int64, rowCounts: RowCounts = RowCounts()
+        replicationID: String, replicationOffset: Int64, secondID: String? = nil, secondOffset: Int64 = 0,
+        streamDatabase: Int64 = 0, rowCounts: RowCounts = RowCounts()
     ) {
         self.server = server
         self.checkpoint = checkpoint
@@ -27,6 +33,9 @@ public struct Meta: Equatable, Sendable {
         self.segmentOffset = segmentOffset
         self.replicationID = replicationID
         self.replicationOffset = replicationOffset
+        self.secondID = secondID
+        self.secondOffset = secondOffset
+        self.streamDatabase = streamDatabase
         self.rowCounts = rowCounts
     }
 }
@@ -41,6 +50,11 @@ extension Meta {
         ("checkpoint", \.checkpoint), ("saved_at_ms", \.savedAtMs), ("segment", \.segment),
         ("segment_offset", \.segmentOffset), ("replication_offset", \.replicationOffset),
     ]
+    /// Rows that snapshots of earlier versions do not have.
+    private static let laterNumbers: [(String, WritableKeyPath<Meta, Int64> & Sendable)] = [
+        ("second_replication_offset", \.secondOffset), ("replication_database", \.streamDatabase),
+    ]
+    private static let secondIDName = "second_replication_id"
     private static func rowsName(_ table: SnapshotTable) -> String { "rows:" + table.name }
 
     /// No file, no log and no clock gets so far; below it, counting on cannot overflow.
@@ -79,6 +93,11 @@ extension Meta {
             meta[keyPath: path] = String(decoding: value, as: UTF8.self)
         }
         for (name, path) in numbers { meta[keyPath: path] = try number(name) }
+        for (name, path) in laterNumbers where found[name] != nil { meta[keyPath: path] = try number(name) }
+        if let second = found[secondIDName], !second.isEmpty {
+            guard isName(second) else { throw missing(secondIDName) }
+            meta.secondID = String(decoding: second, as: UTF8.self)
+        }
         for table in SnapshotTable.allCases { meta.rowCounts[table] = try number(rowsName(table)) }
         if meta.server.isEmpty { throw missing("server") }
         return meta
@@ -104,16 +123,18 @@ extension Meta {
                 try statement.run()
             }
         }
-        for (name, path) in Meta.texts {
+        func put(_ name: String, _ text: String) throws(StorageError) {
             try Meta.withBytes(name) { (name) throws(StorageError) in
-                try Meta.withBytes(self[keyPath: path]) { (value) throws(StorageError) in
+                try Meta.withBytes(text) { (value) throws(StorageError) in
                     statement.bind(1, name)
                     statement.bind(2, value)
                     try statement.run()
                 }
             }
         }
-        for (name, path) in Meta.numbers { try put(name, self[keyPath: path]) }
+        for (name, path) in Meta.texts { try put(name, self[keyPath: path]) }
+        try put(Meta.secondIDName, secondID ?? "")
+        for (name, path) in Meta.numbers + Meta.laterNumbers { try put(name, self[keyPath: path]) }
         for table in SnapshotTable.allCases { try put(Meta.rowsName(table), rowCounts[table]) }
     }
 

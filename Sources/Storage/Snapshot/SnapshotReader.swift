@@ -101,6 +101,16 @@ extension SnapshotReader {
         try connection.forEachFunction(body)
     }
 
+    /// Elements of a list, hash, set or sorted set. O(elements).
+    func elementCount(_ type: ValueType, _ owner: Int64) throws(StorageError) -> Int {
+        guard let tables = CollectionTables.of(type) else { return 0 }
+        let rows = try connection.prepare(named: tables.elements.name + ".count_range")
+        rows.bind(1, RowID.element(owner, 0))
+        rows.bind(2, RowID.element(owner, RowID.lastSlot))
+        defer { rows.reset() }
+        return try rows.step() ? Int(clamping: rows.integer(0)) : 0
+    }
+
     /// A second reader, of hashes with fields that expire, to go along with `read`.
     func fieldExpiries() throws(StorageError) -> FieldExpiries {
         FieldExpiries(rows: try connection.prepare(named: "field_expiries.read"))

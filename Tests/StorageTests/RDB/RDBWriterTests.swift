@@ -70,7 +70,7 @@ import Testing
     private static let fieldTTL: Int64 = 4_102_444_800_000
 
     /// Every type, small and large, fields that expire, functions.
-    private static func rich(fieldExpiries: Bool) -> [UInt8] {
+    static func rich(fieldExpiries: Bool) -> [UInt8] {
         var file = RDBBuilder()
         file.raw([245])
         file.string("#!lua name=mylib\nreturn 1")

@@ -124,7 +124,7 @@ import Testing
                 for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
                 #expect(FileManager.default.createFile(atPath: path, contents: original))
                 try edit("UPDATE meta SET value = \(value) WHERE name = '\(name)'")
-                let isName = name == "server" || name == "replication_id"
+                let isName = ["server", "replication_id", "second_replication_id"].contains(name)
                 if isName && !["'x y'", "x'00ff'"].contains(value)
                     && !(name == "server" && ["NULL", "''"].contains(value))
                 {

@@ -4,7 +4,7 @@ import Storage
 enum AbsentCommands {
     static var table: [Command] {
         CommandGroup.pubsub.rows([pubsub]) + CommandGroup.scripting.rows([script, function])
-            + CommandGroup.server.rows([module, failover])
+            + CommandGroup.server.rows([module])
     }
 
     // MARK: - PUBSUB
@@ -119,7 +119,7 @@ enum AbsentCommands {
         c.reply.array(0)
     }
 
-    // MARK: - MODULE and FAILOVER
+    // MARK: - MODULE
 
     private static var module: Command {
         .container(
@@ -145,17 +145,5 @@ enum AbsentCommands {
 
     @Sendable private static func noModules(_ c: AdminContext) throws(CommandError) {
         throw CommandError("ERR Modules are not supported")
-    }
-
-    private static var failover: Command {
-        .admin(
-            "failover", -1, [.noscript, .stale], "6.2.0",
-            "[TO target{host port:i [FORCE]}] [ABORT] [TIMEOUT milliseconds:i]",
-            "Promotes a replica in the place of this server.", refuseFailover)
-    }
-
-    @Sendable private static func refuseFailover(_ c: AdminContext) throws(CommandError) {
-        throw c.args.count == 2 && c.args[1].equals(ignoringCase: "abort")
-            ? CommandError("ERR No failover in progress.") : CommandError("ERR FAILOVER requires connected replicas.")
     }
 }

@@ -183,13 +183,16 @@ struct Info {
         field("rss_overhead_bytes", now.residentSetSize - now.resident)
         field("mem_fragmentation_ratio", Self.fixed(Self.share(now.residentSetSize, now.allocated), 2))
         field("mem_fragmentation_bytes", now.residentSetSize - now.allocated)
-        field("mem_not_counted_for_evict", 0)
-        field("mem_replication_backlog", 0)
-        var replicas = 0
+        let backlog = services.stream.backlog?.count ?? 0
+        field("mem_not_counted_for_evict", max(0, backlog - settings.backlogSize))
+        field("mem_replication_backlog", min(backlog, settings.backlogSize))
+        field("mem_total_replication_buffers", backlog)
+        // What waits for replicas beyond the backlog's size is theirs, and there once.
+        var replicas = max(0, backlog - settings.backlogSize)
         var others = 0
         for session in services.router.sessions.values {
             if ClientType(session) == .replica {
-                replicas += session.memoryUsage
+                replicas += session.memoryUsage - session.queue.sharedCount
             } else {
                 others += session.memoryUsage
             }
@@ -216,7 +219,7 @@ struct Info {
         field("current_save_keys_processed", 0)
         field("current_save_keys_total", 0)
         field("rdb_changes_since_last_save", persistence.unsaved(services.keyspace.dirty))
-        field("rdb_bgsave_in_progress", persistence.isSaving)
+        field("rdb_bgsave_in_progress", persistence.isSaving || services.replication.replicas.sync.isSending)
         field("rdb_last_save_time", persistence.lastSaveTime)
         field("rdb_last_bgsave_status", ok: persistence.lastSaveSucceeded)
         field("rdb_last_bgsave_time_sec", persistence.lastSaveDuration)
@@ -271,15 +274,16 @@ struct Info {
         field("total_net_input_bytes", statistics.bytesRead)
         field("total_net_output_bytes", statistics.bytesWritten)
         field("total_net_repl_input_bytes", 0)
-        field("total_net_repl_output_bytes", 0)
+        field("total_net_repl_output_bytes", services.replication.replicas.bytesSent)
         field("instantaneous_input_kbps", Self.fixed(statistics.inputKilobytesPerSecond, 2))
         field("instantaneous_output_kbps", Self.fixed(statistics.outputKilobytesPerSecond, 2))
         field("instantaneous_input_repl_kbps", "0.00")
         field("instantaneous_output_repl_kbps", "0.00")
         field("rejected_connections", statistics.connectionsRejected)
-        field("sync_full", 0)
-        field("sync_partial_ok", 0)
-        field("sync_partial_err", 0)
+        let counters = services.replication.replicas.counters
+        field("sync_full", counters.full)
+        field("sync_partial_ok", counters.partial)
+        field("sync_partial_err", counters.partialRefused)
         field("expired_keys", max(0, services.keyspace.expired - statistics.expiredBase))
         field("expired_subkeys", max(0, services.keyspace.expiredFields - statistics.expiredFieldsBase))
         field("expired_stale_perc", "0.00")
@@ -326,17 +330,31 @@ struct Info {
     }
 
     private func replicationSection() {
-        field("role", "master")
-        field("connected_slaves", 0)
-        field("master_failover_state", "no-failover")
-        field("master_replid", services.stream.id)
-        field("master_replid2", String(repeating: "0", count: 40))
-        field("master_repl_offset", 0)
-        field("second_repl_offset", -1)
-        field("repl_backlog_active", 0)
-        field("repl_backlog_size", services.config.settings.backlogSize)
-        field("repl_backlog_first_byte_offset", 0)
-        field("repl_backlog_histlen", 0)
+        let replication = services.replication
+        let stream = services.stream
+        let attached = replication.replicas.attached
+        let settings = services.settings
+        field("role", replication.isReplica ? "slave" : "master")
+        field("connected_slaves", attached.count)
+        if settings.minReplicasToWrite > 0 && settings.minReplicasMaxLag > 0 {
+            field("min_slaves_good_slaves", replication.replicas.goodCount)
+        }
+        let now = replication.replicas.now
+        for (i, replica) in attached.enumerated() {
+            out?.append(
+                text: "slave\(i):ip=\(replica.host),port=\(replica.listeningPort),state=\(replica.state.name),"
+                    + "offset=\(replica.acknowledged),lag=\(replica.lag(now))\r\n")
+        }
+        field("master_failover_state", "\(replication.failover.state.name)")
+        field("master_replid", stream.id)
+        field("master_replid2", stream.shownSecondID)
+        field("master_repl_offset", stream.offset)
+        field("second_repl_offset", stream.secondID == nil ? -1 : stream.secondOffset + 1)
+        field("repl_backlog_active", stream.backlog != nil)
+        field("repl_backlog_size", settings.backlogSize)
+        // Offsets of bytes count from 1.
+        field("repl_backlog_first_byte_offset", stream.backlog.map { $0.start + 1 } ?? 0)
+        field("repl_backlog_histlen", stream.backlog?.count ?? 0)
     }
 
     private func cpuSection() {

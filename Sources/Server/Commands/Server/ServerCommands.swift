@@ -72,10 +72,6 @@ enum ServerCommands {
 
     private static var replication: [Command] {
         [
-            .connection(
-                "role", 1, [.noscript, .loading, .stale, .fast], "2.8.12", "",
-                "Describes the server's role in replication.", role
-            ).categories([.admin, .dangerous]),
             .admin(
                 "replicaof", 3, [.noscript, .stale, .noAsyncLoading], "5.0.0",
                 "args(host-port{host port:i}|no-one{NO ONE})",
@@ -85,15 +81,6 @@ enum ServerCommands {
                 "args(host-port{host port:i}|no-one{NO ONE})",
                 "Turns the server into a replica of another one, or into a master.", replicaof
             ).deprecated("5.0.0", "`REPLICAOF`"),
-            .connection(
-                "wait", 3, .noscript, "3.0.0", "numreplicas:i timeout:i",
-                "Waits until replicas have received the connection's writes.", wait
-            ).tips("request_policy:all_shards response_policy:agg_min").categories(.connection, only: true).group(
-                .generic),
-            .connection(
-                "waitaof", 4, .noscript, "7.2.0", "numlocal:i numreplicas:i timeout:i",
-                "Waits until the connection's writes are on disk, here and on replicas.", waitaof
-            ).categories(.connection, only: true).group(.generic),
         ]
     }
 
@@ -229,64 +216,38 @@ enum ServerCommands {
         try c.services.persistence.shutdown(options)
     }
 
-    // MARK: - Replication, as far as a server without replicas goes
-
-    private static func role(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.array(3)
-        c.reply.bulk("master")
-        c.reply.integer(0)
-        c.reply.array(0)
-    }
+    // MARK: - Replication
 
     private static func replicaof(_ c: AdminContext) throws(CommandError) {
         if c.args[1].equals(ignoringCase: "no"), c.args[2].equals(ignoringCase: "one") {
-            c.services.config.setMaster(nil)
+            if c.services.replication.isReplica {
+                c.services.replication.becomeMaster()
+                c.services.logger.notice("MASTER MODE enabled (user request from '\(description(of: c.session))')")
+            }
             c.reply.ok()
             return
+        }
+        if c.session.flags.contains(.replica) {
+            throw CommandError("ERR Command is not valid when client is a replica.")
         }
         guard let port = c.args[2].integer, (0...65535).contains(port) else {
             throw CommandError("ERR Invalid master port")
         }
-        throw CommandError("ERR Replication is not supported yet")
-    }
-
-    /// In milliseconds; 0: for ever.
-    private static func timeout(_ text: Bytes) throws(CommandError) -> Int64 {
-        guard let timeout = text.integer else {
-            throw CommandError("ERR timeout is not an integer or out of range")
+        let master = HostAndPort(host: ByteString(c.args[1]), port: Int(port))
+        if c.services.replication.master.map({ $0.hasAddress(master) }) ?? false {
+            c.services.logger.notice(
+                "REPLICAOF would result into synchronization with the master we are already connected with. No operation "
+                    + "performed.")
+            return c.reply.simple("OK Already connected to specified master")
         }
-        if timeout < 0 { throw CommandError("ERR timeout is negative") }
-        return timeout
+        c.services.replication.follow(master)
+        c.services.logger.notice(
+            "REPLICAOF \(master.host):\(master.port) enabled (user request from '\(description(of: c.session))')")
+        c.reply.ok()
     }
-
-    private static func wait(_ c: ConnectionContext) throws(CommandError) {
-        let wanted = try c.args.integer(1)
-        let timeout = try timeout(c.args[2])
-        // There are no replicas, so that waiting for some ends with the time alone.
-        if wanted <= 0 { return c.reply.integer(0) }
-        c.wait(
-            for: 0..<0, orAnswer: .zero,
-            Wait(timeout: timeout, answerAtTimeout: .zero, attempt: .none))
-    }
-
-    /// WAITAOF numlocal numreplicas timeout. Answers whether what this client wrote is on disk here, and at how many
-    /// replicas, of which there are none.
-    private static func waitaof(_ c: ConnectionContext) throws(CommandError) {
-        let local = try c.args.integer(1, in: 0...1)
-        let replicas = try c.args.integer(2)
-        if replicas < 0 { throw .mustBePositive }
-        let timeout = try timeout(c.args[3])
-        let session = c.session
-        let persistence = c.services.persistence
-        if local > 0 && persistence.log == nil { throw .waitsForNoLog }
-        let answer = EmptyReply.written { reply in
-            reply.array(2)
-            reply.integer(persistence.isSynced(session) ? 1 : 0)
-            reply.integer(0)
-        }
-        if replicas == 0 && (local == 0 || persistence.isSynced(session)) { return answer.write(to: c.reply) }
-        c.wait(for: 0..<0, orAnswer: answer, Wait(timeout: timeout, answerAtTimeout: answer, attempt: .none))
-        // Replicas that there are none of are waited for until the time is up.
-        if replicas == 0, let waiter = session.waiter { persistence.syncWaiters.append(waiter) }
+    private static func description(of session: Session) -> String {
+        let out = OutputBuffer()
+        ClientDescription.append(session, session.services, to: out)
+        return out.bytes.string
     }
 }

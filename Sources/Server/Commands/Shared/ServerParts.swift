@@ -3,4 +3,5 @@ extension Services {
     var router: Router { part() }
     var persistence: PersistenceControl { part() }
     var migrations: Migrations { part() }
+    var replication: ReplicationControl { part() }
 }

@@ -1,0 +1,57 @@
+import Storage
+
+/// What servers say to each other, and what clients ask of their master's role.
+enum ReplicationCommands {
+    static var table: [Command] {
+        CommandGroup.server.rows([
+            .admin(
+                "sync", 1, [.noscript, .noAsyncLoading, .noMulti, .beginsReplication], "1.0.0", "",
+                "Makes the connection a replica's: sends all data, and then what changes.", synchronize
+            ).complexity(nil),
+            .admin(
+                "psync", -3, [.noscript, .noAsyncLoading, .noMulti, .beginsReplication], "2.8.0",
+                "replicationid offset:i",
+                "Makes the connection a replica's: sends what it has missed, or all data, and then what changes.",
+                synchronize
+            ).complexity(nil),
+            .admin(
+                "replconf", -1, [.noscript, .loading, .stale, .allowBusy], "3.0.0", "",
+                "Configures the connection of a replica.", replconf
+            ).systemCommand(),
+            .connection(
+                "role", 1, [.noscript, .loading, .stale, .fast], "2.8.12", "",
+                "Describes the server's role in replication.", role
+            ).categories([.admin, .dangerous]),
+            .admin(
+                "failover", -1, [.noscript, .stale], "6.2.0",
+                "[TO target{host port:i [FORCE]}] [ABORT] [TIMEOUT milliseconds:i]",
+                "Promotes a replica in the place of this server.", failover),
+        ])
+    }
+
+    private static func synchronize(_ c: AdminContext) throws(CommandError) {
+        try c.services.replication.synchronize(c.session, c.args)
+    }
+
+    private static func replconf(_ c: AdminContext) throws(CommandError) {
+        try c.services.replication.configure(c.session, c.args)
+    }
+
+    private static func failover(_ c: AdminContext) throws(CommandError) {
+        throw CommandError("ERR FAILOVER requires connected replicas.")
+    }
+
+    private static func role(_ c: ConnectionContext) throws(CommandError) {
+        let replicas = c.services.replication.replicas.attached.filter { $0.state.isOnline }
+        c.reply.array(3)
+        c.reply.bulk("master")
+        c.reply.integer(c.services.stream.offset)
+        c.reply.array(replicas.count)
+        for replica in replicas {
+            c.reply.array(3)
+            c.reply.bulk(replica.host)
+            c.reply.bulkDecimal(Int64(replica.listeningPort))
+            c.reply.bulkDecimal(Int64(replica.acknowledged))
+        }
+    }
+}

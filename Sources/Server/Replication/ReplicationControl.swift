@@ -1,0 +1,60 @@
+import Storage
+
+/// Replication: which server this one follows, and which follow it. Both sides are there at once in the middle of a chain:
+/// a replica's replicas get the master's stream, byte for byte. Confined to the loop.
+final class ReplicationControl {
+    unowned(unsafe) let router: Router
+    let persistence: PersistenceControl
+    let links: Links
+    /// Servers that follow this one.
+    let replicas: ReplicaList
+    /// The link to the server that this one follows; nil: this is a master.
+    var master: MasterLink?
+    /// Keys that this replica, and not its master, lets expire.
+    let localExpiries: LocalExpiries
+    /// The stream's id and offset say what the data are: another server may go on from there.
+    var hasHistory = false
+    let failover = Failover()
+
+    init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
+        self.router = router
+        self.persistence = persistence
+        self.links = links
+        replicas = ReplicaList(router, persistence)
+        localExpiries = LocalExpiries(router)
+    }
+
+    var isReplica: Bool { master != nil }
+
+    /// The data are loaded: what the settings say about a master takes effect. Once.
+    func start() {
+        hasHistory = router.stream.offset > 0
+        if let master = router.config.settings.replicaOf { follow(master, isStarting: true) }
+    }
+}
+
+extension ReplicationControl: ServerPart {
+    func turnEnded() {
+        replicas.turnEnded()
+        master?.turnEnded()
+    }
+    func woken() {
+        replicas.woken()
+        master?.woken()
+    }
+    func cron() {
+        replicas.cron()
+        master?.cron()
+        localExpiries.expire()
+    }
+    func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
+        switch effect {
+        case .replication, .clients:
+            replicas.settingsChanged(settings)
+            linkChanged()
+        case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications: break
+        }
+    }
+    func chunksSent(_ session: Session) { replicas.chunksSent(session) }
+    func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
+}
