@@ -40,6 +40,14 @@ def replica(nodes):
     return node
 
 
+@pytest.fixture(autouse=True)
+def alive(replica):
+    """A server that ended fails one test, not all that follow."""
+    if not replica.is_alive():
+        replica.kill()
+        replica.start()
+
+
 @pytest.fixture(scope="module")
 def liar(nodes):
     return nodes.keep(Liar())
@@ -102,7 +110,9 @@ def test_cut_at_many_bytes(replica, honest, liar):
     if not stands_in(SWIFTLET):
         replica.ok("SET", "mine", 1)
     digest = replica.digest()
-    for count in sorted({0, 1, 8, 9, 10, len(payload) - 9, len(payload) - 1, *range(0, len(payload), len(payload) // SAMPLE)}):
+    for count in sorted(
+        {0, 1, 8, 9, 10, len(payload) - 9, len(payload) - 1, *range(0, len(payload), len(payload) // SAMPLE)}
+    ):
         liar.begin(cut_off(payload[:count], len(payload)))
         replica.follow(liar.port)
         wait_until(lambda: liar.played)
@@ -126,7 +136,12 @@ def master(nodes):
 def attach(master, *handshake, sync=("PSYNC", "?", "-1")):
     """A replica of raw bytes, after its handshake."""
     connection = Connection(master.port)
-    for words in (("PING",), ("REPLCONF", "listening-port", 1), ("REPLCONF", "capa", "eof", "capa", "psync2"), *handshake):
+    for words in (
+        ("PING",),
+        ("REPLCONF", "listening-port", 1),
+        ("REPLCONF", "capa", "eof", "capa", "psync2"),
+        *handshake,
+    ):
         connection.call(*words)
     connection.send(*sync)
     return connection
@@ -165,7 +180,11 @@ def test_offsets_at_the_limits_of_the_backlog(master):
             master.ok("SET", f"k:{n}", n)
         assert first
     info = master.info("replication")
-    id, begin, length = info["master_replid"], int(info["repl_backlog_first_byte_offset"]), int(info["repl_backlog_histlen"])
+    id, begin, length = (
+        info["master_replid"],
+        int(info["repl_backlog_first_byte_offset"]),
+        int(info["repl_backlog_histlen"]),
+    )
     end = begin + length
     for offset in (begin - 1, begin, begin + 1, end - 1, end, end + 1, 1 << 62, (1 << 63) - 1, -5):
         with contextlib.closing(attach(master, sync=("PSYNC", id, offset))) as connection:
@@ -245,7 +264,9 @@ def test_many_that_come_and_go(master):
     wait_until(lambda: master.info("replication")["connected_slaves"] == "0")
 
 
-@pytest.mark.parametrize("words", [("GET", "a"), ("SET", "a", "b"), ("SUBSCRIBE", "c"), ("MULTI",), ("SYNC",), ("QUIT",)])
+@pytest.mark.parametrize(
+    "words", [("GET", "a"), ("SET", "a", "b"), ("SUBSCRIBE", "c"), ("MULTI",), ("SYNC",), ("QUIT",)]
+)
 def test_commands_on_a_replicas_link(master, words):
     connection = attach(master)
     received(connection, 0.2)

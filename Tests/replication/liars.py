@@ -363,7 +363,11 @@ def scenarios():
     for name, (data, end) in STREAMS.items():
         found[f"stream: {name}"] = streams(data), end, True
     found["stream: an endless line"] = endless_stream(b"x" * CHUNK), ENDS, True
-    found["stream: an endless transaction"] = endless_stream(request(b"MULTI") + request(b"SET", b"a", b"x" * CHUNK)), None, True
+    found["stream: an endless transaction"] = (
+        endless_stream(request(b"MULTI") + request(b"SET", b"a", b"x" * CHUNK)),
+        None,
+        True,
+    )
     found["stream: endless PINGs"] = endless_stream(request(b"PING") * 1000, 16 << 20), None, True
     return found
 
