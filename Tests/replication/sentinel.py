@@ -10,6 +10,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -26,22 +27,17 @@ from nodes import SWIFTLET, Nodes
 from oracle import free_port
 from resp import Connection, bulks
 from seed import chosen_seed
+from setups import block
 from waiting import wait_until
 
-DOWN_AFTER = 1.0  # seconds without an answer, then a server is down
-FAILOVER_TIMEOUT = 6.0
+# Seconds, as the page of the documentation has them: without an answer, then a server is down.
+DOWN_AFTER, FAILOVER_TIMEOUT = (
+    int(re.search(rf"{name} swiftlet (\d+)", block("sentinel.conf")).group(1)) / 1000
+    for name in ("down-after-milliseconds", "failover-timeout")
+)
 # What a failover may take: three sentinels agree, one is elected, and promotes; an election that fails is repeated after
 # twice the timeout, which must not be needed here.
 WRITABLE_WITHIN = DOWN_AFTER + FAILOVER_TIMEOUT
-CONFIGURATION = """port {port}
-bind 127.0.0.1
-dir {directory}
-logfile {directory}/log
-sentinel monitor swiftlet 127.0.0.1 {master} 2
-sentinel down-after-milliseconds swiftlet {down}
-sentinel failover-timeout swiftlet {timeout}
-sentinel parallel-syncs swiftlet 2
-"""
 
 
 class Sentinel:
@@ -49,10 +45,8 @@ class Sentinel:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftlet-sentinel-"))
         self.port = free_port()
         file = self.directory / "sentinel.conf"
-        down, timeout = int(DOWN_AFTER * 1000), int(FAILOVER_TIMEOUT * 1000)
-        file.write_text(
-            CONFIGURATION.format(port=self.port, directory=self.directory, master=master, down=down, timeout=timeout)
-        )
+        text = block("sentinel.conf", {26379: self.port, 6379: master, "/var/lib/redis": self.directory})
+        file.write_text(f"{text}logfile {self.directory}/log\n")
         self.process = subprocess.Popen(
             ["redis-server", str(file), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
