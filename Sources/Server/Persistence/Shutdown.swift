@@ -3,15 +3,48 @@ import Storage
 
 /// The end of the process: the log synced, a checkpoint unless told not to, and a non-zero exit code if either fails.
 extension PersistenceControl {
-    /// Ends the process after syncing the log and, unless told not to, a checkpoint. Returns when that is not done yet;
-    /// throws when it is not done at all.
+    /// Ends the process after syncing the log and, unless told not to, a checkpoint. Returns where that is to wait for
+    /// replicas, which get what was written before; throws when it is not done at all.
     func shutdown(_ options: ShutdownOptions) throws(CommandError) {
+        if var pending = pendingShutdown {
+            pending.options.formUnion(options)
+            pendingShutdown = pending
+            if options.contains(.now) { try finishShutdown() }
+            return
+        }
+        server.logger.warning("User requested shutdown...")
+        let timeout = server.config.settings.shutdownTimeout
+        if options.contains(.now) || timeout == 0 || isLoading || !isDelayed { return try end(options) }
+        server.logger.notice("Waiting for replicas before shutting down.")
+        pendingShutdown = PendingShutdown(
+            options: options, deadline: monotonicNanoseconds() &+ UInt64(timeout) &* 1_000_000_000)
+        server.pause.holdWrites(server)
+    }
+
+    private var isDelayed: Bool { server.parts.contains { $0.part.delaysShutdown } }
+
+    /// At a turn's end and regularly: goes on with a shutdown that waits.
+    func continueShutdown() {
+        guard let pending = pendingShutdown, !isDelayed || monotonicNanoseconds() >= pending.deadline else { return }
+        do throws(CommandError) { try finishShutdown() } catch {
+            for waiter in pending.waiters where waiter.session.waiter === waiter { server.abort(waiter, error) }
+        }
+    }
+
+    private func finishShutdown() throws(CommandError) {
+        guard let pending = pendingShutdown else { return }
+        defer { server.pause.releaseWrites(server) }
+        pendingShutdown = nil
+        try end(pending.options)
+    }
+
+    private func end(_ options: ShutdownOptions) throws(CommandError) {
         let settings = server.config.settings
         let saves =
             options.contains(.save)
             || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || log != nil))
-        server.logger.warning("User requested shutdown...")
         if isLoading { endWhileLoading() }
+        for place in server.parts { place.part.shutdownBegins() }
         server.report("STOPPING=1\nSTATUS=Saving the data")
         var isClean = true
         writeTurn()
@@ -21,15 +54,19 @@ extension PersistenceControl {
             isClean = false
             server.logger.warning("\(error)")
         }
-        if saves {
+        // What a master sent is on disk, or what was there before it: there is nothing to save.
+        if saves && !isReplacing {
             server.logger.notice("Saving the final snapshot before exiting.")
             do throws(CommandError) { try save() } catch { isClean = false }
             if isClean { data?.removeOldSegments() }
         }
+        if isClean {
+            do throws(StorageError) { try data?.noteCleanStop() } catch { server.logger.warning("\(error)") }
+        }
         if !isClean && !options.contains(.force) {
             server.logger.warning("Error trying to save the data, can't exit.")
             server.report("STATUS=Cannot save the data, and stays up")
-            throw CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
+            throw .cannotShutDown
         }
         leave(isClean ? 0 : 1)
     }
@@ -47,8 +84,9 @@ extension PersistenceControl {
     func signalled(_ signal: Int32) -> Bool {
         let settings = server.config.settings
         server.logger.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
-        var options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
-        options.remove(.now)
+        let options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
+        // A second signal is no other wish.
+        if pendingShutdown != nil { return true }
         do throws(CommandError) { try shutdown(options) } catch {
             // The data is in memory and the log at best: staying up is what can still help.
             server.logger.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
@@ -58,6 +96,19 @@ extension PersistenceControl {
 
     /// SHUTDOWN ABORT.
     func abortShutdown() throws(CommandError) {
-        throw CommandError("ERR No shutdown in progress.")
+        guard let pending = pendingShutdown else { throw CommandError("ERR No shutdown in progress.") }
+        pendingShutdown = nil
+        server.logger.notice("Shutdown manually aborted.")
+        for waiter in pending.waiters where waiter.session.waiter === waiter { server.abort(waiter, .cannotShutDown) }
+        server.pause.releaseWrites(server)
     }
+}
+
+/// A shutdown that waits until replicas have all.
+struct PendingShutdown {
+    var options: ShutdownOptions
+    /// Monotonic nanoseconds.
+    let deadline: UInt64
+    /// Clients whose SHUTDOWN it is.
+    var waiters: [Waiter] = []
 }

@@ -39,6 +39,7 @@ struct CommandError: Error, Equatable {
     static let waitsForNoLog = CommandError(
         "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     static let saveInProgress = CommandError("ERR Background save already in progress")
+    static let cannotShutDown = CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
     static let rewriteInTheWay = CommandError(
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a "
             + "BGSAVE whenever possible.")

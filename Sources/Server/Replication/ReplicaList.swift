@@ -29,8 +29,7 @@ final class ReplicaList {
     private var lastSecond = 0
     /// Somebody waits for acknowledgements that were not asked for yet.
     var wantsAcks = false
-    /// Follows another server; failing over. The control says so.
-    var isRelay = false
+    /// Writes are held, so that a replica can take this server's place.
     var isFailingOver = false
 
     init(_ router: Router, _ persistence: PersistenceControl) {
@@ -39,11 +38,14 @@ final class ReplicaList {
         sync = FullSync(router, persistence)
         sync.list = self
         router.stream.feed = self
+        updateGood()
     }
 
     var stream: PropagationStream { router.stream }
     var settings: Settings { router.config.settings }
     var logger: Logger { router.logger }
+    /// The stream is another server's, which this one follows.
+    private var isRelay: Bool { stream.isRelayed }
     /// Monotonic seconds.
     var now: Int { Int(monotonicNanoseconds() / 1_000_000_000) }
 
@@ -169,12 +171,12 @@ final class ReplicaList {
 
     func cron() {
         if !waiters.isEmpty { waiters.answer(self) }
-        if attached.isEmpty && stream.backlog == nil { return }
         let now = now
         checkWaiting(now)
         sync.proceed()
         if now == lastSecond { return }
         lastSecond = now
+        updateGood()
         if attached.isEmpty { return freeBacklog(now) }
         // While writes are held for a failover, the offsets of both sides are to become equal.
         if now - lastPing >= settings.pingPeriod && !isFailingOver {
@@ -185,7 +187,6 @@ final class ReplicaList {
             replica.session.send { $0.output.append("\n") }
         }
         checkTimeouts(now)
-        updateGood()
     }
 
     private func checkTimeouts(_ now: Int) {
@@ -210,6 +211,7 @@ final class ReplicaList {
 
     /// What waits in the backlog for replicas that are being given a snapshot counts as their output.
     private func checkWaiting(_ now: Int) {
+        if attached.isEmpty { return }
         let limit = outputLimit
         if limit.hard == 0 && limit.soft == 0 { return }
         for replica in attached where replica.state.needsStream {
@@ -232,6 +234,7 @@ final class ReplicaList {
 
     /// Nobody has come for repl-backlog-ttl: nobody is to be waited for.
     private func freeBacklog(_ now: Int) {
+        if stream.backlog == nil { return }
         if aloneSince == 0 { aloneSince = now }
         let patience = settings.backlogTTL
         if isRelay || patience == 0 || now - aloneSince <= patience || !waiters.isEmpty { return }
@@ -284,6 +287,29 @@ final class ReplicaList {
         } else {
             router.guards.remove(.tooFewReplicas)
         }
+    }
+}
+
+// MARK: - The end of the process
+
+extension ReplicaList {
+    /// Some that are sent the stream have not acknowledged all of it.
+    var hasLagging: Bool { online.contains { !$0.isSilent && $0.acknowledged != stream.offset } }
+
+    func logLagging() {
+        let followers = attached.filter { !$0.isSilent }
+        if followers.isEmpty { return }
+        var inSync = 0
+        for replica in followers {
+            if replica.state == .online && replica.acknowledged == stream.offset {
+                inSync += 1
+                continue
+            }
+            logger.notice(
+                "Lagging replica \(replica.name) reported offset \(stream.offset - replica.acknowledged) behind master, "
+                    + "lag=\(replica.lag(now)), state=\(replica.state.name).")
+        }
+        logger.notice("\(inSync) of \(followers.count) replicas are in sync when shutting down.")
     }
 }
 

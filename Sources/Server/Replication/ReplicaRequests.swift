@@ -85,7 +85,7 @@ extension ReplicationControl {
         // A second request on the same connection is not heard.
         if session.flags.contains(.replica) { return }
         let isPSYNC = args.count > 1
-        if args.count > 3, args[3].equals(ignoringCase: "failover") { throw CommandError("ERR PSYNC FAILOVER can't be sent to a master.") }
+        if args.count > 3, args[3].equals(ignoringCase: "failover") { try takeOver(args[1], session) }
         if failover.state != .none { throw CommandError("NOMASTERLINK Can't SYNC while failing over") }
         if let master, !master.isUp {
             throw CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
@@ -162,5 +162,16 @@ extension ReplicationControl {
             "Partial resynchronization request from \(replica.name) accepted. Sending \(backlog.end - position) bytes of "
                 + "backlog starting from offset \(offset).")
         return true
+    }
+
+    /// PSYNC … FAILOVER: the master, which follows this server from here on, hands over. It must know this history.
+    private func takeOver(_ id: Bytes, _ session: Session) throws(CommandError) {
+        router.logger.warning("Failover request received for replid \(id.string).")
+        if !isReplica { throw CommandError("ERR PSYNC FAILOVER can't be sent to a master.") }
+        if id.string != router.stream.id { throw CommandError("ERR PSYNC FAILOVER replid must match my replid.") }
+        becomeMaster()
+        let client = OutputBuffer()
+        ClientDescription.append(session, router.services, to: client)
+        router.logger.notice("MASTER MODE enabled (failover request from '\(client.bytes.string)')")
     }
 }

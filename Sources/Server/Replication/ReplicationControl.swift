@@ -14,7 +14,7 @@ final class ReplicationControl {
     let localExpiries: LocalExpiries
     /// The stream's id and offset say what the data are: another server may go on from there.
     var hasHistory = false
-    let failover = Failover()
+    private(set) lazy var failover = Failover(self)
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
         self.router = router
@@ -28,14 +28,20 @@ final class ReplicationControl {
 
     /// The data are loaded: what the settings say about a master takes effect. Once.
     func start() {
-        hasHistory = router.stream.offset > 0
-        if let master = router.config.settings.replicaOf { follow(master, isStarting: true) }
+        guard let master = router.config.settings.replicaOf else { return }
+        if let recovery = persistence.recovery, !recovery.isImported {
+            // All that is here is the beginning of that history: a replica does not leave it.
+            hasHistory = recovery.meta != nil || recovery.log?.commands ?? 0 > 0
+            if hasHistory { goOn(with: recovery.stream) }
+        }
+        follow(master, isStarting: true)
     }
 }
 
 extension ReplicationControl: ServerPart {
     func turnEnded() {
         replicas.turnEnded()
+        if replicas.isFailingOver { failover.proceed() }
         master?.turnEnded()
     }
     func woken() {
@@ -44,6 +50,7 @@ extension ReplicationControl: ServerPart {
     }
     func cron() {
         replicas.cron()
+        if replicas.isFailingOver { failover.proceed() }
         master?.cron()
         localExpiries.expire()
     }
@@ -56,5 +63,7 @@ extension ReplicationControl: ServerPart {
         }
     }
     func chunksSent(_ session: Session) { replicas.chunksSent(session) }
+    var delaysShutdown: Bool { replicas.hasLagging }
+    func shutdownBegins() { replicas.logLagging() }
     func sessionEnded(_ session: Session) { replicas.sessionEnded(session) }
 }

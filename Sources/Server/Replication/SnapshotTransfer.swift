@@ -162,7 +162,7 @@ final class SnapshotTransfer {
             buffer = OutputBuffer(capacity: partSize + partSize / 2)
             waker.wake()
         }
-        let summary = try SnapshotSource.stream(from: path, options: options) { (meta) throws(StorageError) in
+        let summary = try RDBExporter.stream(from: path, options: options) { (meta) throws(StorageError) in
             shared.parts.send(.began(meta))
             waker.wake()
         } send: { (bytes) throws(StorageError) in

@@ -17,6 +17,8 @@ protocol ServerPart: AnyObject {
     func chunksSent(_ session: Session)
     /// Whether the end of the process should wait a while for this part.
     var delaysShutdown: Bool { get }
+    /// The process ends.
+    func shutdownBegins()
     /// SIGTERM or SIGINT came. True: this part ends the process, or says why it goes on.
     func signalled(_ signal: Int32) -> Bool
     /// How far the server is, in words and variables that a service manager understands.
@@ -32,6 +34,7 @@ extension ServerPart {
     func sessionEnded(_ session: Session) {}
     func chunksSent(_ session: Session) {}
     var delaysShutdown: Bool { false }
+    func shutdownBegins() {}
     func signalled(_ signal: Int32) -> Bool { false }
     func reported(_ progress: String) {}
 }

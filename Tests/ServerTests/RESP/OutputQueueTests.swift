@@ -49,7 +49,7 @@ import Testing
             }
             while queue.pending > 0 { sent += send(&queue, 1 + random.below(20_000)) }
             #expect(sent == expected)
-            queue.reset(keepingAtMost: 64)
+            _ = queue.reset(keepingAtMost: 64)
             #expect(queue.pending == 0 && queue.chunkCount == 0)
         }
     }

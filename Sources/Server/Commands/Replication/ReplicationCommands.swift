@@ -37,11 +37,47 @@ enum ReplicationCommands {
         try c.services.replication.configure(c.session, c.args)
     }
 
+    /// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds].
     private static func failover(_ c: AdminContext) throws(CommandError) {
-        throw CommandError("ERR FAILOVER requires connected replicas.")
+        let failover = c.services.replication.failover
+        if c.args.count == 2, c.args[1].equals(ignoringCase: "abort") {
+            try failover.abort()
+            return c.reply.ok()
+        }
+        var request = Failover.Request()
+        var i = 1
+        while i < c.args.count {
+            let left = c.args.count - 1 - i
+            if c.args[i].equals(ignoringCase: "timeout"), left >= 1, request.timeout == nil {
+                guard let timeout = c.args[i + 1].integer else { throw .notInteger }
+                if timeout <= 0 { throw CommandError("ERR FAILOVER timeout must be greater than 0") }
+                request.timeout = timeout
+                i += 2
+            } else if c.args[i].equals(ignoringCase: "to"), left >= 2, request.target == nil {
+                guard let port = c.args[i + 2].integer, let small = Int32(exactly: port) else { throw .notInteger }
+                request.target = HostAndPort(host: ByteString(c.args[i + 1].string), port: Int(small))
+                i += 3
+            } else if c.args[i].equals(ignoringCase: "force"), !request.isForced {
+                request.isForced = true
+                i += 1
+            } else {
+                throw .syntax
+            }
+        }
+        try failover.begin(request)
+        c.reply.ok()
     }
 
     private static func role(_ c: ConnectionContext) throws(CommandError) {
+        if let master = c.services.replication.master {
+            c.reply.array(5)
+            c.reply.bulk("slave")
+            c.reply.bulk(master.host)
+            c.reply.integer(master.port)
+            c.reply.bulk(Bytes(master.phaseName))
+            c.reply.integer(master.isUp ? c.services.stream.offset : -1)
+            return
+        }
         let replicas = c.services.replication.replicas.attached.filter { $0.state.isOnline }
         c.reply.array(3)
         c.reply.bulk("master")

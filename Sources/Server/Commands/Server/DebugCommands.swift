@@ -68,12 +68,14 @@ enum DebugCommands {
         Action(
             "check-invariants", "", "Returns an error if a structure in memory contradicts itself.", checkInvariants),
         Action("change-repl-id", "", "Changes the replication id.", changeReplicationID),
+        Action(
+            "replicate", "arg...", "Sends a command to replicas and the log, so that data may diverge.", usesData: false,
+            replicate),
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
-        Action("replicate", "arg...", withoutEffect, accept),
         Action("set-disable-deny-scripts", "enabled(0|1)", withoutEffect, accept),
         Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
-        Action("replybuffer", "attribute value", withoutEffect, accept),
+        Action("replybuffer", "attribute value", withoutEffect, usesData: false, accept),
         Action("dict-resizing", "enabled(0|1)", withoutEffect, accept),
         Action("pause-cron", "enabled(0|1)", withoutEffect, accept),
         Action("client-eviction", "", withoutEffect, accept),
@@ -322,7 +324,18 @@ enum DebugCommands {
     }
 
     @Sendable private static func changeReplicationID(_ c: AdminContext) throws(CommandError) {
+        c.services.logger.notice("Changing replication IDs after receiving change-repl-id")
         c.services.stream.beginHistory()
+        c.reply.ok()
+    }
+
+    /// DEBUG REPLICATE arg…: a command that is not executed here.
+    @Sendable private static func replicate(_ c: AdminContext) throws(CommandError) {
+        let isKnown = c.services.declaredCommands.find(c.args[2]) != nil
+        if !isKnown && c.services.persistence.log != nil {
+            throw CommandError("ERR the log could not be replayed with an unknown command in it: set appendonly to no")
+        }
+        c.services.stream.append(c.db.index, rewritten: (2..<c.args.count).map { c.args[$0] })
         c.reply.ok()
     }
 

@@ -273,7 +273,7 @@ struct Info {
         field("instantaneous_ops_per_sec", statistics.operationsPerSecond)
         field("total_net_input_bytes", statistics.bytesRead)
         field("total_net_output_bytes", statistics.bytesWritten)
-        field("total_net_repl_input_bytes", 0)
+        field("total_net_repl_input_bytes", statistics.replicationBytesRead)
         field("total_net_repl_output_bytes", services.replication.replicas.bytesSent)
         field("instantaneous_input_kbps", Self.fixed(statistics.inputKilobytesPerSecond, 2))
         field("instantaneous_output_kbps", Self.fixed(statistics.outputKilobytesPerSecond, 2))
@@ -301,7 +301,7 @@ struct Info {
         field("latest_fork_usec", 0)
         field("total_forks", 0)
         field("migrate_cached_sockets", services.migrations.connectionCount)
-        field("slave_expires_tracked_keys", 0)
+        field("slave_expires_tracked_keys", services.replication.localExpiries.count)
         field("active_defrag_hits", 0)
         field("active_defrag_misses", 0)
         field("active_defrag_key_hits", 0)
@@ -311,7 +311,7 @@ struct Info {
         field("tracking_total_keys", 0)
         field("tracking_total_items", 0)
         field("tracking_total_prefixes", 0)
-        field("unexpected_error_replies", 0)
+        field("unexpected_error_replies", statistics.unexpectedErrorReplies)
         field("total_error_replies", statistics.errorReplies)
         field("dump_payload_sanitizations", 0)
         field("total_reads_processed", statistics.reads)
@@ -335,6 +335,7 @@ struct Info {
         let attached = replication.replicas.attached
         let settings = services.settings
         field("role", replication.isReplica ? "slave" : "master")
+        for (name, value) in replication.master?.fields ?? [] { field(name, value) }
         field("connected_slaves", attached.count)
         if settings.minReplicasToWrite > 0 && settings.minReplicasMaxLag > 0 {
             field("min_slaves_good_slaves", replication.replicas.goodCount)

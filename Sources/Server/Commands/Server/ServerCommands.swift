@@ -213,7 +213,11 @@ enum ServerCommands {
             return
         }
         // No reply: the connection's end tells the client.
-        try c.services.persistence.shutdown(options)
+        let persistence = c.services.persistence
+        try persistence.shutdown(options)
+        if persistence.pendingShutdown == nil { return }
+        c.wait(for: 0..<0, Wait(timeout: 0, canBeEnded: false))
+        if let waiter = c.session.waiter { persistence.pendingShutdown?.waiters.append(waiter) }
     }
 
     // MARK: - Replication
