@@ -532,6 +532,8 @@ LIES = {
     "odd number": b"*02\r\n$3\r\nGET\r\n$1\r\na\r\n",
     "nested": encode(["MULTI"]) + encode(["MULTI"]),
     "exec": encode(["EXEC"]),
+    "an empty request": encode(["SELECT", "0"]) + b"*0\r\n" + encode(["SET", "a", "b"]),
+    "lines": b"\n\n" + encode(["SET", "a", "b"]),
     "database": encode(["SELECT", "16"]) + encode(["SET", "a", "b"]),
     "database of words": encode(["SELECT", "x"]) + encode(["SET", "a", "b"]),
     "in a transaction": encode(["MULTI"]) + b"SET a b\r\n",
@@ -663,10 +665,92 @@ def test_commands_that_change_the_role(stage):
     replica.call("SET", "a", "b")
     reply = replica.call("EXEC")
     assert b"+OK" in reply and b"role:slave" in reply and b"master_link_status:down" in reply, reply
-    assert b"-READONLY" in reply
+    # What was queued is executed, as in Redis.
+    assert reply.endswith(b"+OK\r\n") and replica.call("SET", "a", "b").startswith(b"-READONLY"), reply
     assert replica.call("SLAVEOF", "127.0.0.1", stage.master.port).startswith(b"+OK Already connected")
     stage.master.sync()
     stage.master.acknowledged(0)
     killed = replica.call("CLIENT", "KILL", "TYPE", "master")
     assert killed == b":1\r\n"
     assert stage.master.greet()[1:] == [ID, "1"]
+
+
+# ---- Restarts
+
+
+def restarted(start, port, directory=None, options=()):
+    """A Swiftlet in a directory that stays."""
+    return start("--enable-debug-command", "yes", "--replicaof", f"127.0.0.1 {port}", *options, directory=directory)
+
+
+@pytest.fixture
+def redis_master():
+    server = start_redis("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+    yield server
+    server.stop()
+
+
+def partials(master):
+    fields = info(master, "stats")
+    return int(fields["sync_full"]), int(fields["sync_partial_ok"])
+
+
+@pytest.mark.parametrize("ending", ["clean", "killed", "killed and cut"])
+def test_a_replica_that_restarts_goes_on_where_it_was(start, redis_master, ending):
+    random = seeded()
+    master = redis_master.connect()
+    master.call("SELECT", "3")
+    for i in range(100):
+        master.call("SET", f"before{i}", i)
+    process = restarted(start, redis_master.port)
+    replica = process.connect()
+    in_step(master, replica)
+    for i in range(random.randrange(50, 100)):
+        master.call("RPUSH", "list", i)
+        master.pipeline([["MULTI"], ["SELECT", i % 16], ["INCR", "count"], ["EXEC"], ["SELECT", "3"]])
+    in_step(master, replica)
+    assert partials(master) == (1, 0)
+    if ending == "clean":
+        assert process.end() == 0
+    else:
+        process.kill()
+    for i in range(30):
+        master.call("INCR", "count")
+    directory = process.directory
+    if ending == "killed and cut":
+        log = max(directory.glob("**/*.aof*"), key=lambda path: path.stat().st_mtime)
+        log.write_bytes(log.read_bytes()[: -random.randrange(1, 200)])
+    process = restarted(start, redis_master.port, directory=directory)
+    replica = process.connect()
+    in_step(master, replica)
+    assert partials(master) == (1, 1), process.text()
+    assert digest(replica) == digest(master)
+    # And promoted, it names the master's history as its second.
+    history = info(master)["master_replid"]
+    replica.call("REPLICAOF", "NO", "ONE")
+    assert info(replica)["master_replid2"] == history
+
+
+def test_without_a_log_what_was_not_saved_comes_again(start, redis_master):
+    master = redis_master.connect()
+    process = restarted(start, redis_master.port, options=("--appendonly", "no", "--save", "3600 1"))
+    replica = process.connect()
+    in_step(master, replica)
+    master.call("SET", "a", "1")
+    in_step(master, replica)
+    process.kill()
+    process = restarted(start, redis_master.port, directory=process.directory, options=("--appendonly", "no"))
+    replica = process.connect()
+    in_step(master, replica)
+    assert digest(replica) == digest(master) != b"+" + b"0" * 40 + b"\r\n"
+    assert partials(master) == (1, 1)
+
+
+def test_a_replica_in_a_directory_that_cannot_be_written(start, redis_master, tmp_path):
+    """It says so, and serves what it has."""
+    directory = tmp_path / "read-only"
+    directory.mkdir()
+    directory.chmod(0o755)
+    process = restarted(start, redis_master.port, options=("--appendonly", "no", "--save", ""))
+    in_step(redis_master.connect(), process.connect())
+    assert process.end() == 0
