@@ -51,6 +51,7 @@ enum Launcher {
                 throw error
             }
             server.persistence.isAttached = true
+            server.replication.start()
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
             router.report("READY=1\nSTATUS=Ready to accept connections")

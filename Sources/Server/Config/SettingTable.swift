@@ -170,18 +170,18 @@ enum SettingTable {
             $0.replicaOf.map { [$0.host, "\($0.port)"] } ?? []
         } write: { (settings, words, _) throws(SettingError) in
             settings.replicaOf = try SettingForms.master(words)
-        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, "\($0.port)"]] } ?? [] }.later(
-            "this server is a master"),
-        .text("masteruser", \.masterUser, .secret).later().valkey("primaryuser"),
-        .text("masterauth", \.masterAuth, .secret).later().valkey("primaryauth"),
-        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only").later(),
-        .bool("replica-serve-stale-data", \.replicaServeStaleData).alias("slave-serve-stale-data").later(),
-        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority").later(),
-        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip").later(),
-        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port").later(),
+        }.alias("slaveof").lines { $0.replicaOf.map { [[$0.host, "\($0.port)"]] } ?? [] },
+        .text("masteruser", \.masterUser, .secret).valkey("primaryuser"),
+        .text("masterauth", \.masterAuth, .secret).valkey("primaryauth"),
+        .bool("replica-read-only", \.replicaReadOnly, [], .replication).alias("slave-read-only"),
+        .bool("replica-serve-stale-data", \.replicaServeStaleData, [], .replication).alias("slave-serve-stale-data"),
+        .integer("replica-priority", \.replicaPriority, int).alias("slave-priority"),
+        .text("replica-announce-ip", \.replicaAnnounceIP).alias("slave-announce-ip"),
+        .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port"),
+        .choice("repl-diskless-load", \.disklessLoad),
         .bool("replica-announced", \.replicaAnnounced),
         .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory").later(),
-        .bool("replica-lazy-flush", \.replicaLazyFlush).alias("slave-lazy-flush").later(),
+        .bool("replica-lazy-flush", \.replicaLazyFlush, .unused).alias("slave-lazy-flush"),
         .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication),
         .integer("repl-backlog-ttl", \.backlogTTL, long),
         .integer("repl-timeout", \.replicationTimeout, 1...Int(Int32.max)),

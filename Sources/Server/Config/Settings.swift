@@ -124,6 +124,7 @@ struct Settings: Sendable {
     var replicaAnnounced = true
     var replicaIgnoreMaxMemory = true
     var replicaLazyFlush = false
+    var disklessLoad = DisklessLoad.disabled
     var backlogSize = 1 << 20
     var backlogTTL = 3600
     var replicationTimeout = 60
@@ -145,6 +146,16 @@ struct Settings: Sendable {
 enum LogLevel: String, SettingChoice { case debug, verbose, notice, warning, nothing }
 
 enum AppendFsync: String, SettingChoice { case everysec, always, no }
+
+/// How a replica takes a full sync, as far as clients can tell: what they get meanwhile.
+enum DisklessLoad: String, SettingChoice {
+    /// The old data until all of the new is here; then -LOADING.
+    case disabled
+    /// -LOADING from the beginning on, where there is nothing yet.
+    case onEmptyDB = "on-empty-db"
+    /// The old data until the new are loaded, where both are of one history; else -LOADING.
+    case swapdb
+}
 
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"

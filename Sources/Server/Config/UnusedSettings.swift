@@ -71,7 +71,6 @@ enum UnusedSettings {
     private static let network: [Setting] = [
         .unusedText("bind-source-addr"),
         .unusedInteger("socket-mark-id", 0, 0...Int(UInt32.max), .startupOnly),
-        .unusedChoice("repl-diskless-load", "disabled", ["disabled", "on-empty-db", "swapdb"]),
         .unusedBool("repl-disable-tcp-nodelay", false),
         .unusedBool("replica-ignore-disk-write-errors", false),
     ]

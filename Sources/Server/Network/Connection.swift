@@ -54,7 +54,7 @@ final class Connection<S: Service>: Transport {
     /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that there is no more, 0 that nothing is
     /// to be expected.
     @inline(__always) func receive(_ scratch: UnsafeMutableRawPointer, _ size: Int) -> Int {
-        if !state.receives { return 0 }
+        if !state.receives || link?.isPaused == true { return 0 }
         switch stream.receive(scratch, size) {
         case .moved(let count):
             let bytes = Bytes(scratch, count)
@@ -191,4 +191,5 @@ final class Connection<S: Service>: Transport {
     override func close() { perform(state.close()) }
 
     override func scheduleResume() { loop.scheduleResume(self) }
+    override func scheduleReceive() { loop.scheduleReceive(self) }
 }

@@ -256,6 +256,7 @@ final class EventLoop<S: Service> {
     func waitForLog(_ connection: Connection<S>) { waiting.append(connection) }
     func scheduleClose(_ connection: Connection<S>) { closing.append(connection) }
     func scheduleResume(_ connection: Connection<S>) { resumes.append(connection) }
+    func scheduleReceive(_ connection: Connection<S>) { unread.append(connection) }
     func watchWritable(_ connection: Connection<S>, _ isWanted: Bool) {
         blocked[connection.stream.socket] = isWanted ? connection : nil
         readiness.rewatch(

@@ -33,7 +33,11 @@ final class Link {
     fileprivate let timeout: UInt64
     fileprivate var addresses: ArraySlice<SocketAddress> = []
     /// The session of the connection that is open or being opened.
-    private var session: Session?
+    private(set) var session: Session?
+    /// Nothing is received: what comes stays with the system, and at last with the other side.
+    var isPaused = false {
+        didSet { if oldValue && !isPaused { session?.transport?.scheduleReceive() } }
+    }
     private unowned let links: Links
     private weak var handler: (any LinkHandler)?
     private var isEnded = false

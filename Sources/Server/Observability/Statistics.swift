@@ -36,6 +36,8 @@ final class Statistics {
     var connectionsRejected = 0
     var commandsProcessed = 0
     var bytesRead = 0
+    /// From a master.
+    var replicationBytesRead = 0
     var bytesWritten = 0
     var reads = 0
     var writes = 0
@@ -59,6 +61,8 @@ final class Statistics {
     private(set) var turns = 0
     private(set) var turnNanoseconds = 0
     private var turnBegan: UInt64 = 0
+    /// Commands of the master that failed here.
+    var unexpectedErrorReplies = 0
     var errorReplies = 0
     /// How often each error code (the first word) was answered. A client can make up codes with scripts: bounded.
     private(set) var errors: [String: Int] = [:]
@@ -109,6 +113,7 @@ final class Statistics {
         connectionsRejected = 0
         commandsProcessed = 0
         bytesRead = 0
+        replicationBytesRead = 0
         bytesWritten = 0
         reads = 0
         writes = 0
@@ -126,6 +131,7 @@ final class Statistics {
         expiredBase = expired
         expiredFieldsBase = expiredFields
         errorReplies = 0
+        unexpectedErrorReplies = 0
         errors = [:]
         for i in commands.indices { commands[i] = CommandStatistics(name: commands[i].name) }
         operations = Rate()

@@ -13,11 +13,13 @@ final class LogReplayer {
         client.flags.insert(.internal)
         server.liftLimits()
         server.clock = monotonicNanoseconds()
+        server.keyspace.dueMode = .kept
     }
 
     /// What was replayed was executed before: it counts as little as in Redis.
     func end() {
         server.settingsChanged()
+        server.updateDueMode()
         if !persistence.isLoading { return }
         server.statistics.reset(expired: server.keyspace.expired, expiredFields: server.keyspace.expiredFields)
     }
@@ -26,12 +28,19 @@ final class LogReplayer {
     func apply(_ arguments: UnsafeBufferPointer<Bytes>) throws(StorageError) {
         guard let base = arguments.baseAddress, !arguments.isEmpty else { return }
         let args = Arguments(base, arguments.count)
+        // It failed where it was first executed.
+        if args[0].isStruckOut { return }
         guard let command = server.services.loggedCommand(args), command.accepts(argumentCount: args.count) else {
             throw failure(args, "this program does not know it")
         }
         // What belongs together was checked to be whole when it was read.
         if !command.flags.isDisjoint(with: [.beginsTransaction, .runsTransaction]) { return }
+        if command.row.name.utf8CodeUnitCount == 8 && args[0].equals(ignoringCase: "replconf") { return }
+        // Masters before Redis 7 send times that count from now.
+        let isRelative = command.flags.contains(.relativeTimes)
+        if isRelative { server.keyspace.now = wallClockMilliseconds() }
         server.call(client, command, args, request: nil)
+        if isRelative { server.keyspace.now = 0 }
         if client.output.count > 0 && client.output.bytes[0] == 45 {
             throw failure(args, client.output.bytes.string)
         }

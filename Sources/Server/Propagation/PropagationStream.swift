@@ -1,7 +1,8 @@
 import Glibc
 import Storage
 
-// Invariant of this file: offsets into `pending` are at most its count; `feed` outlives the stream.
+// Invariant of this file: offsets into `pending` are at most its count, and so is what is overwritten there; `feed` outlives
+// the stream.
 
 /// A reader of the stream: the log, and what feeds the replicas. Called on the loop.
 protocol StreamReader: AnyObject {
@@ -245,14 +246,26 @@ final class PropagationStream {
 
     // MARK: For the link to a master
 
-    /// Says what the master has said, as it came: whole commands, whole transactions. `db` is selected behind it. The
-    /// commands have been executed.
+    /// Says what the master says, as it came: whole commands, whole transactions. `db` is selected behind it. Before it
+    /// is executed, so that what this causes here, and the master does not say, comes behind it.
     func relay(_ bytes: Bytes, db: Int) {
         if isPendingLocal { deliver() }
         if pending.count == 0 { relayedBefore = relayedDB }
         relayedDB = db
         if isRead { pending.append(bytes) }
         offset &+= bytes.count
+    }
+    /// What was relayed last has selected another database. Before anything else is said.
+    func relayedSelects(_ db: Int) { relayedDB = db }
+
+    /// The byte with which the names of commands are overwritten that were relayed and have failed: who reads them passes
+    /// them over.
+    static let struckOut = UInt8(ascii: "#")
+    /// A command that was relayed last, or in the transaction that was, has failed: its name begins `distance` bytes before
+    /// the stream's end and has `length` bytes. Before anything else is said.
+    func strikeOut(_ length: Int, at distance: Int) {
+        guard isRead, !isPendingLocal, distance >= length, distance <= pending.count else { return }
+        memset(pending.base + pending.count - distance, Int32(Self.struckOut), length)
     }
 
     // MARK: For handlers
@@ -348,4 +361,9 @@ final class PropagationStream {
         pending.append(close)
         if !isPendingLocal { offset += open.utf8CodeUnitCount + close.utf8CodeUnitCount }
     }
+}
+
+extension Bytes {
+    /// The name of a command that has failed where it was first executed; see `PropagationStream.strikeOut`.
+    var isStruckOut: Bool { count > 0 && buffer.allSatisfy { $0 == PropagationStream.struckOut } }
 }

@@ -11,6 +11,15 @@ enum RESPEncoder {
         header(args.count, to: output)
         for arg in args { argument(arg, to: output) }
     }
+    static func command(texts: [String], to output: OutputBuffer) {
+        header(texts.count, to: output)
+        for var text in texts {
+            text.withUTF8 { bytes in
+                guard let base = bytes.baseAddress else { return }
+                argument(Bytes(base, bytes.count), to: output)
+            }
+        }
+    }
     /// DEL and the like: no array needed.
     static func command(_ name: StaticString, _ key: Bytes, to output: OutputBuffer) {
         header(2, to: output)

@@ -15,6 +15,9 @@ extension CommandContext {
     var settings: Settings { session.services.config.settings }
     /// The time of this command in ms since 1970.
     var now: Int64 { session.services.keyspace.now }
+    /// What is to expire at `time` expires at once. Never where another server or an earlier life of this one has decided
+    /// that: in what a master sends, and in the log.
+    func isDue(_ time: Int64) -> Bool { time <= session.services.keyspace.horizon }
     /// The client speaks RESP3.
     var resp3: Bool { reply.resp3 }
     /// Bytes of a string, at most.

@@ -15,6 +15,8 @@ struct Transaction {
     /// What the queued commands may be refused for when they are executed.
     private(set) var refusedBy: Guards = []
     var watched: [DatabaseKey] = []
+    /// Those of them whose time had come when they were first watched, and which stay until another server says so.
+    var watchedDue: Set<DatabaseKey> = []
 
     /// Copies the request; `request` holds the arguments, or is nil when it must be put together from them.
     mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?) {

@@ -7,6 +7,8 @@ class Transport {
     func close() {}
     /// Executes the input that was kept while the session was blocked; called at the end of a turn.
     func scheduleResume() {}
+    /// Looks in the next turn for what has come in meanwhile, of which no event will tell any more.
+    func scheduleReceive() {}
     var descriptor: Int { -1 }
     init() {}
 }

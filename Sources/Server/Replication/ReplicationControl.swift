@@ -10,6 +10,10 @@ final class ReplicationControl {
     let replicas: ReplicaList
     /// The link to the server that this one follows; nil: this is a master.
     var master: MasterLink?
+    /// Keys that this replica, and not its master, lets expire.
+    let localExpiries: LocalExpiries
+    /// The stream's id and offset say what the data are: another server may go on from there.
+    var hasHistory = false
     private(set) lazy var failover = Failover(self)
 
     init(_ router: Router, _ persistence: PersistenceControl, _ links: Links) {
@@ -17,9 +21,18 @@ final class ReplicationControl {
         self.persistence = persistence
         self.links = links
         replicas = ReplicaList(router, persistence)
+        localExpiries = LocalExpiries(router)
     }
 
     var isReplica: Bool { master != nil }
+
+    /// The data are loaded: what the settings say about a master takes effect. Once.
+    func start() {
+        hasHistory = router.stream.offset > 0
+        if let master = router.config.settings.replicaOf { return follow(master, isStarting: true) }
+        // Replicas of before the start come back, and find what has been said since.
+        if hasHistory { replicas.keepBacklog() }
+    }
 }
 
 extension ReplicationControl: ServerPart {
@@ -36,10 +49,13 @@ extension ReplicationControl: ServerPart {
         replicas.cron()
         if replicas.isFailingOver { failover.proceed() }
         master?.cron()
+        localExpiries.expire()
     }
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
         switch effect {
-        case .replication, .clients: replicas.settingsChanged(settings)
+        case .replication, .clients:
+            replicas.settingsChanged(settings)
+            linkChanged()
         case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications: break
         }
     }

@@ -33,7 +33,11 @@ extension Router {
         case .expiry: if execution.depth == 1 { execution.isAtomic = false }
         case .job: if execution.depth == 1 { beginBatch() }
         }
-        defer { endUnit(nil, since: began) }
+        defer {
+            endUnit(nil, since: began)
+            // Also where nothing was to be finished: the next unit is one again.
+            if execution.depth == 0 { execution.isAtomic = true }
+        }
         return try body()
     }
 
@@ -87,11 +91,23 @@ extension Router {
                 try handler(ReadCachingContext(args: args, session: session))
             case .write(let handler):
                 statistics.writes &+= 1
-                try handler(WriteContext(args: args, session: session))
+                if keyspace.dueMode != .hidden {
+                    try handler(WriteContext(args: args, session: session))
+                } else {
+                    try withDueKeys(.removed) { () throws(CommandError) in
+                        try handler(WriteContext(args: args, session: session))
+                    }
+                }
             case .connection(let handler):
                 try handler(ConnectionContext(args: args, session: session))
             case .admin(let handler):
-                try handler(AdminContext(args: args, session: session))
+                if keyspace.dueMode != .hidden {
+                    try handler(AdminContext(args: args, session: session))
+                } else {
+                    try withDueKeys(.kept) { () throws(CommandError) in
+                        try handler(AdminContext(args: args, session: session))
+                    }
+                }
             case .help:
                 if let container = command.container { CommandHelp.write(container, session.reply) }
             case .container:
@@ -111,6 +127,14 @@ extension Router {
         if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
     }
 
+    /// Executes what may write where due keys are hidden from those who read.
+    @inline(never)
+    private func withDueKeys<T>(_ mode: DueMode, _ body: () throws(CommandError) -> T) throws(CommandError) -> T {
+        keyspace.dueMode = mode
+        defer { updateDueMode() }
+        return try body()
+    }
+
     /// Tries to execute a command that waits, for `key`, which may have something for it. False: it goes on waiting.
     func serve(_ waiter: Waiter, _ key: Bytes) -> Bool {
         var isServed = false
@@ -123,7 +147,13 @@ extension Router {
             let failed = execute(session, command, args, request: nil) { () throws(CommandError) in
                 switch waiter.wait.attempt {
                 case .read(let attempt): isServed = try attempt(ReadContext(args: args, session: session), key)
-                case .write(let attempt): isServed = try attempt(WriteContext(args: args, session: session), key)
+                case .write(let attempt):
+                    let context = WriteContext(args: args, session: session)
+                    if keyspace.dueMode != .hidden {
+                        isServed = try attempt(context, key)
+                    } else {
+                        isServed = try withDueKeys(.removed) { () throws(CommandError) in try attempt(context, key) }
+                    }
                 case .none: break
                 }
             }

@@ -112,7 +112,7 @@ extension Router {
 
     /// Prefetches the keys of the batch, first their buckets, then their entries; and then likewise the elements of large
     /// collections that they name.
-    private func prefetch(_ session: Session) {
+    func prefetch(_ session: Session) {
         let database = session.database
         for i in 0..<batch.count {
             let args = batch.arguments(of: batch.requests[i])

@@ -46,6 +46,7 @@ struct Pause {
         router.guards.subtract(.paused)
         if end != 0 { router.guards.insert(holdsAll ? .pausedAll : .pausedWrites) }
         if holds > 0 { router.guards.insert(.pausedWrites) }
+        router.updateDueMode()
     }
 
     /// Everybody tries again: whose command is still held up is deferred anew.

@@ -36,6 +36,12 @@ final class Router {
     var misconfiguration = CommandError.misconfigured
 
     // MARK: Time
+    /// Another server says when keys expire.
+    var followsExpiry = false { didSet { updateDueMode() } }
+    /// What becomes of due keys that clients look at: they stay where another server says when they go, and where writes
+    /// are deferred.
+    var dueMode: DueMode { followsExpiry || !guards.isDisjoint(with: .paused) ? .hidden : .removed }
+    func updateDueMode() { keyspace.dueMode = dueMode }
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
     /// Monotonic nanoseconds at the end of the last command.
@@ -143,6 +149,9 @@ final class Router {
         return Session(id: lastSessionID, now: wallClockMilliseconds() / 1000, services: services)
     }
 
+    /// Has the lists of clients show a session that was made without a connection, or is another server's.
+    func list(_ session: Session) { sessions[session.id] = session }
+
     /// The connection is gone.
     func disconnect(_ session: Session) {
         if session.flags.contains(.closed) { return }
@@ -160,6 +169,27 @@ final class Router {
             session.flags.insert(.closeAfterReply)
         } else {
             session.transport?.close()
+        }
+    }
+
+    /// Sets or takes back a state in which some commands are refused.
+    func setGuard(_ guarded: Guards, _ isOn: Bool) {
+        if isOn { guards.insert(guarded) } else { guards.remove(guarded) }
+    }
+
+    /// The stream has other offsets from here on: nobody waits for one of before any more.
+    func forgetOffsets() {
+        for session in sessions.values { session.ackOffset = 0 }
+        recentWrites = RecentWrites()
+    }
+
+    /// The server is another than those who wait took it for: they are told, and their connections end.
+    func unblockAll(_ error: CommandError) {
+        for session in Array(sessions.values) {
+            guard let waiter = session.waiter, waiter.wait.canBeEnded else { continue }
+            abort(waiter, error)
+            session.flags.insert(.closeAfterReply)
+            session.transport?.scheduleFlush()
         }
     }
 

@@ -16,7 +16,10 @@ final class Watchers: KeyspaceObserver {
         let watched = DatabaseKey(session.db, key)
         if session.transaction.watched.contains(watched) { return }
         // A key that has expired already goes now: what EXEC must notice is what happens from here on.
-        if !isLoading { _ = keyspace.databases[session.db].peek(key) }
+        if !isLoading {
+            _ = keyspace.databases[session.db].peek(key)
+            if keyspace.databases[session.db].isDue(key) { session.transaction.watchedDue.insert(watched) }
+        }
         if isEmpty { keyspace.observe([.touched, .replaced], by: self) }
         session.transaction.watched.append(watched)
         sessions[watched, default: []].append(session)
@@ -30,13 +33,16 @@ final class Watchers: KeyspaceObserver {
             if sessions[watched]?.isEmpty ?? false { sessions[watched] = nil }
         }
         session.transaction.watched.removeAll()
+        session.transaction.watchedDue.removeAll()
         if isEmpty { keyspace.observe([], by: self) }
     }
 
-    /// Removes watched keys whose time has come, which counts as a change to them.
+    /// Removes watched keys whose time has come, which counts as a change to them; so it does where they have to stay.
     func expire(_ session: Session) {
         for watched in session.transaction.watched {
             watched.withBytes { _ = keyspace.databases[watched.db].peek($0) }
+            if keyspace.dueMode == .removed || session.transaction.watchedDue.contains(watched) { continue }
+            watched.withBytes { if keyspace.databases[watched.db].isDue($0) { session.flags.insert(.dirtyWatch) } }
         }
     }
 
@@ -51,7 +57,17 @@ final class Watchers: KeyspaceObserver {
 
     func keyTouched(_ db: Int, _ key: Bytes) {
         if ignoresChanges { return }
-        for session in sessions[DatabaseKey(db, key)] ?? [] { session.flags.insert(.dirtyWatch) }
+        for session in sessions[DatabaseKey(db, key)] ?? [] {
+            if !session.transaction.watchedDue.isEmpty && isBelatedRemoval(db, key, session) { continue }
+            session.flags.insert(.dirtyWatch)
+        }
+    }
+
+    /// What was not there any more for the session when it began to watch has gone.
+    private func isBelatedRemoval(_ db: Int, _ key: Bytes, _ session: Session) -> Bool {
+        let database = keyspace.databases[db]
+        if database.holds(key) || database.isDue(key) { return false }
+        return session.transaction.watchedDue.remove(DatabaseKey(db, key)) != nil
     }
 
     /// Watched keys that exist here or there count as touched.

@@ -20,7 +20,7 @@ public final class Database: ChangeRecorder {
 
     // MARK: Look-up
 
-    /// The key's entry; nil when missing or expired (an expired one is removed).
+    /// The key's entry; nil when missing or expired (what becomes of an expired one says `Keyspace.dueMode`).
     @inline(__always) public func find(_ key: Bytes) -> Entry? { locate(key, Hashing.hash(key))?.entry }
 
     /// The key's entry, without counting as a use: what only asks about a key leaves idle time and frequency alone.
@@ -31,13 +31,13 @@ public final class Database: ChangeRecorder {
         return find(key)
     }
 
-    /// Where the live key stands; expired ones are removed. Moves the rehash on by a bucket.
+    /// Where the live key stands; expired ones are removed, or hidden. Moves the rehash on by a bucket.
     @inline(__always) func locate(_ key: Bytes, _ hash: UInt64) -> Slot? {
         stepTable()
         guard let slot = contents.table.find(key, hash: hash) else { return nil }
         let entry = slot.entry
         if entry.flags.contains(.hasExpiry), isExpired(entry) {
-            expire(entry)
+            removeDue(entry)
             return nil
         }
         if keyspace.touchesOnAccess && entry.accessed != keyspace.accessClock { keyspace.touch(entry) }
@@ -46,8 +46,15 @@ public final class Database: ChangeRecorder {
 
     @inline(__always) private func isExpired(_ entry: Entry) -> Bool {
         guard let when = entry.expiry else { return false }
-        return when <= keyspace.now
+        return when <= keyspace.horizon
     }
+    /// Whether the key is there and its time has come; removes none.
+    public func isDue(_ key: Bytes) -> Bool {
+        guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }
+        return isExpired(slot.entry)
+    }
+    /// An entry whose time has come was met.
+    @inline(never) private func removeDue(_ entry: Entry) { if keyspace.dueMode == .removed { expire(entry) } }
 
     /// Prefetches the key's bucket, for a batch of commands; returns the hash to ask for the entry with.
     @inline(__always) public func prefetch(_ key: Bytes) -> UInt64 {
@@ -80,16 +87,24 @@ public final class Database: ChangeRecorder {
         for _ in 0..<100 {
             guard let entry = contents.table.random() else { return nil }
             if !isExpired(entry) { return entry }
-            expire(entry)
+            removeDue(entry)
         }
-        return nil
+        if keyspace.dueMode != .hidden { return nil }
+        // As in Redis: where every key may expire, and maybe all have, any of them is the answer.
+        if contents.expiries.count == count { return contents.table.random() }
+        var found: Entry?
+        forEach {
+            found = $0
+            return false
+        }
+        return found
     }
 
-    /// One call of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed.
+    /// One call of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed or left.
     public func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
         var due: [Entry] = []
         let next = contents.table.scan(cursor, count: count) { if isExpired($0) { due.append($0) } else { body($0) } }
-        for entry in due { expire(entry) }
+        for entry in due { removeDue(entry) }
         return next
     }
     /// Every key: O(n), for KEYS and digests. `body` must not write.

@@ -36,16 +36,16 @@ extension Database {
 
     /// Removes a field of the hash at `key` if its time has come, and the hash with its last one.
     public func expireIfDue(_ field: Bytes, of key: Bytes) {
-        guard let entry = find(key), entry.type == .hash, entry.isLarge, let found = entry.tableValue.find(field),
-            let when = found.expiry, when <= keyspace.now
+        guard keyspace.dueMode == .removed, let entry = find(key), entry.type == .hash, entry.isLarge, let found = entry.tableValue.find(field),
+            let when = found.expiry, when <= keyspace.horizon
         else { return }
         expire(field: found, of: entry)
     }
 
     /// Removes all fields of the hash whose time has come. O(log n) for each that is due.
     public func expireDueFields(of key: Bytes) {
-        while let entry = find(key), entry.type == .hash, entry.isLarge,
-            let first = entry.tableValue.expiring?.heap.first, first.when <= keyspace.now
+        while keyspace.dueMode == .removed, let entry = find(key), entry.type == .hash, entry.isLarge,
+            let first = entry.tableValue.expiring?.heap.first, first.when <= keyspace.horizon
         {
             expire(field: first.entry, of: entry)
         }
@@ -53,7 +53,7 @@ extension Database {
 
     /// Removes the field that has been due the longest in this database. False when none is due.
     func expireSoonestField() -> Bool {
-        guard let soonest = contents.fieldExpiries.first, soonest.when <= keyspace.now else { return false }
+        guard let soonest = contents.fieldExpiries.first, soonest.when <= keyspace.horizon else { return false }
         let key = soonest.entry.key
         guard let entry = contents.table.find(key, hash: Hashing.hash(key))?.entry,
             let field = entry.tableValue.expiring?.heap.first

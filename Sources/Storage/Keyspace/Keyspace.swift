@@ -127,6 +127,7 @@ public final class Keyspace: ValueContext {
     /// Removes keys and hash fields whose time has come, soonest first, for about `budgetNanoseconds`. True when more is
     /// due.
     public func activeExpire(budgetNanoseconds: UInt64) -> Bool {
+        if dueMode != .removed { return false }
         let start = monotonicNanoseconds()
         var removed = 0
         for database in databases {

@@ -30,6 +30,17 @@ extension Limits {
     }
 }
 
+/// What becomes of keys, and of fields of hashes, whose time has come.
+public enum DueMode: Sendable {
+    /// They are removed when they are looked at, and by active expiry.
+    case removed
+    /// They are not there for who looks, and stay: somebody else says when they go, or nothing may change now. New keys
+    /// must not be inserted meanwhile.
+    case hidden
+    /// They are there as if their time had not come: what is executed was executed elsewhere, or before.
+    case kept
+}
+
 /// What the views and editors of all values share: where numbers are rendered, up to which sizes collections stay compact, and
 /// the time by which fields expire. `Keyspace` is one.
 public class ValueContext {
@@ -37,8 +48,17 @@ public class ValueContext {
     /// Wall clock in ms since 1970, by which keys and fields expire: set once a batch of commands, so that one command sees
     /// one time. 0 while a log is replayed: nothing expires then.
     public final var now: Int64 = 0 {
-        didSet { timeHasChanged() }
+        didSet {
+            updateHorizon()
+            timeHasChanged()
+        }
     }
+    public final var dueMode = DueMode.removed {
+        didSet { updateHorizon() }
+    }
+    /// What is to expire at this time, in ms since 1970, or before is due: `now`, but where what is due is kept.
+    public private(set) final var horizon: Int64 = 0
+    private func updateHorizon() { horizon = dueMode == .kept ? .min : now }
 
     /// Where integers are rendered: strings, first and second part of elements.
     final let stringScratch = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 8)

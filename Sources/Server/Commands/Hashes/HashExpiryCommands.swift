@@ -127,7 +127,7 @@ enum HashExpiryCommands {
             for _ in fields { c.reply.integer(Answer.noField) }
             return
         }
-        let isPast = when <= c.now
+        let isPast = c.isDue(when)
         var changed: [Bytes] = []
         var removed = 0
         for i in fields {

@@ -81,7 +81,7 @@ enum DumpCommands {
             expiry = overflow ? .max : sum
         }
         let entry = try read(c, key, expiry)
-        if let expiry, expiry <= c.now {
+        if let expiry, c.isDue(expiry) {
             c.db.discard(entry)
             if c.db.find(key) != nil { c.removeAsExpired(key) }
             return c.reply.ok()

@@ -92,7 +92,7 @@ enum ExpiryCommands {
         guard let entry = c.db.find(key), condition.allows(when, insteadOf: c.db.expiry(of: entry)) else {
             return c.reply.integer(0)
         }
-        if when <= c.now {
+        if c.isDue(when) {
             c.removeAsExpired(key)
         } else {
             c.db.setExpiry(when, of: key)

@@ -69,6 +69,15 @@ enum ReplicationCommands {
     }
 
     private static func role(_ c: ConnectionContext) throws(CommandError) {
+        if let master = c.services.replication.master {
+            c.reply.array(5)
+            c.reply.bulk("slave")
+            c.reply.bulk(master.host)
+            c.reply.integer(master.port)
+            c.reply.bulk(master.phaseName)
+            c.reply.integer(master.isUp ? master.executedOffset : -1)
+            return
+        }
         let replicas = c.services.replication.replicas.attached.filter { $0.state.isOnline }
         c.reply.array(3)
         c.reply.bulk("master")

@@ -335,6 +335,7 @@ struct Info {
         let attached = replication.replicas.attached
         let settings = services.settings
         field("role", replication.isReplica ? "slave" : "master")
+        if let master = replication.master { masterFields(master) }
         field("connected_slaves", attached.count)
         if settings.minReplicasToWrite > 0 && settings.minReplicasMaxLag > 0 {
             field("min_slaves_good_slaves", replication.replicas.goodCount)
@@ -355,6 +356,33 @@ struct Info {
         // Offsets of bytes count from 1.
         field("repl_backlog_first_byte_offset", stream.backlog.map { $0.start + 1 } ?? 0)
         field("repl_backlog_histlen", stream.backlog?.count ?? 0)
+    }
+
+    /// Of the link to the server that this one follows.
+    private func masterFields(_ master: MasterLink) {
+        let settings = services.settings
+        field("master_host", master.host)
+        field("master_port", master.port)
+        field("master_link_status", master.isUp ? "up" : "down")
+        field("master_last_io_seconds_ago", master.secondsSinceHeard)
+        field("master_sync_in_progress", master.isSyncing)
+        field("slave_read_repl_offset", master.readOffset)
+        field("slave_repl_offset", master.executedOffset)
+        if master.isSyncing {
+            let total = master.transfer?.totalBytes ?? 0
+            let received = master.transfer?.receivedBytes ?? 0
+            field("master_sync_total_bytes", total)
+            field("master_sync_read_bytes", received)
+            field("master_sync_left_bytes", total - received)
+            field("master_sync_perc", Self.fixed(Self.share(received, total) * 100, 2))
+            field("master_sync_last_io_seconds_ago", master.secondsSinceTransfer)
+        }
+        if !master.isUp {
+            field("master_link_down_since_seconds", master.downSince.map { services.keyspace.now / 1000 - $0 } ?? -1)
+        }
+        field("slave_priority", settings.replicaPriority)
+        field("slave_read_only", settings.replicaReadOnly)
+        field("replica_announced", settings.replicaAnnounced)
     }
 
     private func cpuSection() {

@@ -224,13 +224,34 @@ enum ServerCommands {
 
     private static func replicaof(_ c: AdminContext) throws(CommandError) {
         if c.args[1].equals(ignoringCase: "no"), c.args[2].equals(ignoringCase: "one") {
-            c.services.config.setMaster(nil)
+            if c.services.replication.isReplica {
+                c.services.replication.becomeMaster()
+                c.services.logger.notice("MASTER MODE enabled (user request from '\(description(of: c.session))')")
+            }
             c.reply.ok()
             return
+        }
+        if c.session.flags.contains(.replica) {
+            throw CommandError("ERR Command is not valid when client is a replica.")
         }
         guard let port = c.args[2].integer, (0...65535).contains(port) else {
             throw CommandError("ERR Invalid master port")
         }
-        throw CommandError("ERR Replication is not supported yet")
+        let master = HostAndPort(host: ByteString(c.args[1]), port: Int(port))
+        if c.services.replication.master.map({ $0.hasAddress(master) }) ?? false {
+            c.services.logger.notice(
+                "REPLICAOF would result into synchronization with the master we are already connected with. No operation "
+                    + "performed.")
+            return c.reply.simple("OK Already connected to specified master")
+        }
+        c.services.replication.follow(master)
+        c.services.logger.notice(
+            "REPLICAOF \(master.host):\(master.port) enabled (user request from '\(description(of: c.session))')")
+        c.reply.ok()
+    }
+    private static func description(of session: Session) -> String {
+        let out = OutputBuffer()
+        ClientDescription.append(session, session.services, to: out)
+        return out.bytes.string
     }
 }

@@ -208,7 +208,7 @@ enum StringCommands {
         let when = try options.expiry(c.args, now: c.now, command: "getex")
         c.reply.bulk(value)
         if let when {
-            if when <= c.now {
+            if c.isDue(when) {
                 c.removeAsExpired(key)
             } else {
                 c.db.setExpiry(when, of: key)

@@ -21,12 +21,12 @@ public struct HashView {
     }
     @inline(__always) private func isDue(_ field: Entry) -> Bool {
         guard field.flags.contains(.hasExpiry), let when = field.expiry else { return false }
-        return when <= values.now
+        return when <= values.horizon
     }
     /// Whether there are fields whose time has come: counted and picked still, but not shown. O(1).
     public var hasDueFields: Bool {
         guard entry.isLarge, let first = entry.withTable({ $0.expiring?.heap.first }) else { return false }
-        return first.when <= values.now
+        return first.when <= values.horizon
     }
     /// nil where there is no such field (or not any more), and where it does not expire.
     public func expiry(of field: Bytes) -> Int64? { entry.isLarge ? live(field)?.expiry : nil }
