@@ -9,7 +9,7 @@ import time
 import pytest
 
 from moved_clock import advance
-from oracle import bulk, integer, start_swiftlet
+from oracle import bulk, integer, seeded, start_swiftlet
 from replicas import RawReplica, info, is_synchronised, redis_replica, wait_for_equal_offsets
 from waiting import wait_until
 
@@ -123,8 +123,8 @@ def test_replicas_that_wait_share_a_snapshot(master, client):
     wait_until(lambda: info(client)["connected_slaves"] == "4")
     assert "state=wait_bgsave" in info(client)["slave0"]
     saves = int(info(client, "persistence")["rdb_saves"])
+    client.call("SET", "before", 1)
     client.call("CONFIG", "SET", "repl-diskless-sync-delay", "0")
-    client.call("SET", "after", 1)
     answers = [raw.line().decode().split(" ") for raw in raws]
     assert len({tuple(answer) for answer in answers}) == 1
     snapshots = {raw.snapshot() for raw in raws}
@@ -153,9 +153,9 @@ def test_the_delay_is_waited_for(master, client):
     raw = RawReplica(master.port)
     raw.send("PSYNC", "?", -1)
     wait_until(lambda: info(client)["connected_slaves"] == "1")
-    advance(client, 2000)
+    advance(client, 2)
     assert "state=wait_bgsave" in info(client)["slave0"]
-    advance(client, 4000)
+    advance(client, 4)
     assert raw.line().startswith(b"+FULLRESYNC")
 
 
@@ -196,8 +196,9 @@ def test_a_replica_that_goes_away_leaves_nothing(master, client, capabilities):
 
 
 def test_the_slowest_replica_governs_and_is_dropped_in_time(master, client):
-    for i in range(400):
-        client.call("SET", f"k{i}", bytes((i * j) % 251 for j in range(251)) * 400)
+    random = seeded()
+    for i in range(300):
+        client.call("SET", f"k{i}", random.randbytes(100_000))
     stuck, reads = RawReplica(master.port), RawReplica(master.port)
     stuck.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.call("CONFIG", "SET", "repl-diskless-sync-max-replicas", "2")
@@ -209,9 +210,9 @@ def test_the_slowest_replica_governs_and_is_dropped_in_time(master, client):
     memory = []
     wait_until(lambda: "state=send_bulk" in info(client)["slave0"])
     before = int(info(client, "memory")["used_memory"])
-    advance(client, 50_000)
+    advance(client, 50)
     memory.append(int(info(client, "memory")["used_memory"]) - before)
-    advance(client, 20_000)
+    advance(client, 20)
     snapshot = reads.snapshot()
     assert snapshot.startswith(b"REDIS")
     assert max(memory) < 8 << 20
@@ -230,7 +231,7 @@ def test_plain_sync(master, client):
     client.call("SET", "a", 2)
     client.pipeline([("MULTI",), ("SET", "a", 3), ("SET", "a", 4), ("EXEC",)])
     raw.stream("SELECT 3", "SET a 2", "MULTI", "SET a 3", "SET a 4", "EXEC")
-    advance(client, 100_000)
+    advance(client, 100)
     client.call("SET", "a", 5)
     raw.stream("SET a 5")
 
@@ -244,16 +245,16 @@ def test_redis_cli_makes_a_copy(master, client, tmp_path):
     wait_until(lambda: info(client)["connected_slaves"] == "0")
 
 
-def test_redis_cli_as_a_replica(master, client):
-    process = subprocess.Popen(
-        ["redis-cli", "-p", str(master.port), "--replica"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+def test_redis_cli_as_a_replica(master, client, tmp_path):
+    output = tmp_path / "output"
+    with open(output, "wb") as file:
+        process = subprocess.Popen(["redis-cli", "-p", str(master.port), "--replica"], stdout=file, stderr=file)
     try:
         wait_until(lambda: "state=online" in info(client).get("slave0", ""))
         client.call("SET", "seen", "by-cli")
-        found = b""
-        while b"by-cli" not in found:
-            found += process.stdout.readline()
+        # Its output is buffered, and it reads on until it has seen enough.
+        client.pipeline([("SET", "filler", "x" * 100) for _ in range(1000)])
+        wait_until(lambda: b"by-cli" in output.read_bytes())
     finally:
         process.kill()
         process.wait()
@@ -274,8 +275,9 @@ def test_parts_of_the_data(master, client, what, has_keys):
 def test_field_expiries_go_to_who_can_have_them(master, client):
     client.call("HSET", "hash", "f", "v")
     client.call("HPEXPIREAT", "hash", 4102444800000, "FIELDS", 1, "f")
-    assert RawReplica(master.port).full_sync("swiftlet")[2].startswith(b"REDIS0012")
-    assert RawReplica(master.port).full_sync()[2].startswith(b"REDIS0010")
+    first, second = RawReplica(master.port), RawReplica(master.port)
+    assert first.full_sync("swiftlet")[2].startswith(b"REDIS0012")
+    assert second.full_sync()[2].startswith(b"REDIS0010")
     wait_until(lambda: "without the expiries of their fields" in log(master))
 
 
@@ -294,7 +296,7 @@ def test_what_was_missed_comes_from_the_backlog(master, client):
     assert raw.psync(history, offset + 1) == ["+CONTINUE"]
     raw.stream("SET a 2", "SET b " + "x" * 1000)
     again = RawReplica(master.port)
-    assert again.psync(history.upper() if False else history, offset + 1, "psync2") == ["+CONTINUE", history]
+    assert again.psync(history, offset + 1, "psync2") == ["+CONTINUE", history]
     again.stream("SET a 2")
     client.call("SET", "c", 3)
     raw.stream("SET c 3")
@@ -345,13 +347,13 @@ def test_a_backlog_that_nobody_wants_goes(master, client):
     client.call("CONFIG", "SET", "repl-backlog-ttl", "100")
     raw = RawReplica(master.port)
     raw.full_sync()
-    advance(client, 200_000)
+    advance(client, 200)
     assert info(client)["repl_backlog_active"] == "1"
     raw.close()
     wait_until(lambda: info(client)["connected_slaves"] == "0")
-    advance(client, 99_000)
+    advance(client, 99)
     assert info(client)["repl_backlog_active"] == "1"
-    advance(client, 3000)
+    advance(client, 3)
     wait_until(lambda: info(client)["repl_backlog_active"] == "0")
     assert "Replication backlog freed after 100 seconds without connected replicas." in log(master)
 
@@ -366,7 +368,7 @@ def test_a_slow_replica_makes_the_backlog_longer(master, client):
     memory = info(client, "memory")
     assert int(memory["mem_total_replication_buffers"]) > 10_000_000
     second = RawReplica(master.port)
-    assert second.psync(history, offset + 1)[0] == "+CONTINUE"
+    assert second.psync(history, info(client)["repl_backlog_first_byte_offset"])[0] == "+CONTINUE"
     raw.close()
     second.close()
     wait_until(lambda: info(client)["connected_slaves"] == "0")
@@ -387,6 +389,7 @@ def test_replicas_of_redis_continue_after_a_cut(master, client):
         stats = info(client, "stats")
         assert (stats["sync_full"], stats["sync_partial_ok"]) == ("1", "3")
         assert client.call("DEBUG", "CHANGE-REPL-ID") == b"+OK\r\n"
+        client.call("CLIENT", "KILL", "TYPE", "replica")
         wait_until(lambda: info(client, "stats")["sync_full"] == "2")
 
 
@@ -414,7 +417,6 @@ def test_acknowledgements_of_any_kind_are_harmless(master, client):
         raw.acknowledge(ack)
     raw.acknowledge(offset, "FACK", "x")
     raw.acknowledge(offset, "FACK", 1 << 62)
-    raw.acknowledge(offset, "FACK")
     raw.socket.sendall(b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n" * 100_000)
     client.call("SET", "a", 1)
     raw.stream("SELECT 0", "SET a 1")
@@ -434,6 +436,7 @@ def test_options_of_replconf(both):
         REPLCONF capa nonsense
         REPLCONF capa eof capa psync2
         REPLCONF rdb-only x
+        REPLCONF rdb-only 2
         REPLCONF rdb-only 0
         REPLCONF rdb-filter-only nonsense
         REPLCONF rdb-filter-only functions
@@ -479,14 +482,14 @@ def test_what_a_replica_announces_is_shown(master, client):
 def test_a_replica_is_pinged_and_timed_out(master, client):
     raw = RawReplica(master.port)
     raw.full_sync()
-    advance(client, 11_000)
+    advance(client, 11)
     raw.stream("PING")
-    advance(client, 30_000)
+    advance(client, 30)
     raw.acknowledge(0)
     raw.stream("PING")
-    advance(client, 40_000)
+    advance(client, 40)
     assert info(client)["connected_slaves"] == "1"
-    advance(client, 25_000)
+    advance(client, 25)
     assert raw.has_ended()
     assert "Disconnecting timedout replica (streaming sync): " in log(master)
 
@@ -589,7 +592,7 @@ def test_writes_need_replicas_that_keep_up(master, client):
     wait_until(lambda: "state=online" in info(client)["slave0"])
     assert client.call("SET", "a", 1) == b"+OK\r\n"
     assert info(client)["min_slaves_good_slaves"] == "1"
-    advance(client, 15_000)
+    advance(client, 15)
     wait_until(lambda: client.call("SET", "a", 2) == refused)
     raw.acknowledge(offset)
     wait_until(lambda: client.call("SET", "a", 2) == b"+OK\r\n")
@@ -668,7 +671,7 @@ def test_a_failover_that_nobody_takes_is_given_up(master, client):
     assert other.reply() == b"+OK\r\n"
     assert info(client)["master_failover_state"] == "no-failover"
     assert client.call("FAILOVER", "TIMEOUT", 5000) == b"+OK\r\n"
-    advance(client, 6000)
+    advance(client, 6)
     wait_until(lambda: info(client)["master_failover_state"] == "no-failover")
     assert "Replica never caught up before timeout" in log(master)
 

@@ -57,7 +57,7 @@ extension PersistenceControl {
     /// `hz` times a second: save points, the log's size, failed attempts.
     func saveIfDue() {
         let settings = server.config.settings
-        if isSaving || monotonicNanoseconds() < retryAfter { return }
+        if isSaving || isReplacing || monotonicNanoseconds() < retryAfter { return }
         if case .failed(_, .some) = lastSave { return requestByItself() }
         let changes = unsaved(server.keyspace.dirty)
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
@@ -91,10 +91,16 @@ extension PersistenceControl: DataDirectoryClient {
         server.stream.closeGap()
         server.stream.forgetSelected()
         data?.stream.id = server.stream.id
+        // What a server says of its own selects its database again; what its master says does not.
+        data?.stream.db = server.stream.isRelayed ? server.stream.db : 0
         saveStarted = wallClockMilliseconds() / 1000
     }
 
     func checkpointEnded(_ outcome: DataDirectory.Outcome) {
+        if outcome.purpose == .replacement {
+            replacementEnded(outcome.result)
+            return server.waker.wake()
+        }
         endedCheckpoints += 1
         lastOutcome = outcome
         switch outcome.result {
@@ -134,5 +140,9 @@ extension PersistenceControl: DataDirectoryClient {
         server.stream.isReplayed = false
     }
 
-    func recovered(_ stream: DataDirectory.Stream) { server.stream.resume(id: stream.id, offset: stream.offset) }
+    func recovered(_ stream: DataDirectory.Stream) {
+        server.stream.resume(
+            id: stream.id, offset: stream.offset, secondID: stream.secondID, secondOffset: stream.secondOffset,
+            db: stream.db)
+    }
 }

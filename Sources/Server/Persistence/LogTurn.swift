@@ -11,8 +11,11 @@ extension PersistenceControl: StreamReader, ServerPart {
     }
 
     func receive(_ bytes: Bytes, upTo offset: Int) {
-        // One that pipelines has its replies under way from an earlier turn, and is not counted again.
-        data?.endTurn(bytes, upTo: offset, waiters: max(1, waitersOfTurn))
+        data?.append(bytes, upTo: offset)
+    }
+    func receiveLocal(_ bytes: Bytes) { data?.appendLocal(bytes) }
+    func historyChanged(_ stream: PropagationStream) {
+        data?.beginHistory(stream.id, second: stream.secondID.map { ($0, stream.secondOffset) })
     }
 
     func turnEnded() {
@@ -42,10 +45,10 @@ extension PersistenceControl: StreamReader, ServerPart {
     func writeTurn() {
         waitersOfTurn = server.clientsWithReplies
         server.clientsWithReplies = 0
-        let isIdle = server.stream.isDelivered
         server.stream.deliver()
         guard let data else { return }
-        if isIdle || !isLogging { data.endTurn(Bytes(), upTo: server.stream.offset) }
+        // One that pipelines has its replies under way from an earlier turn, and is not counted again.
+        data.endTurn(Bytes(), upTo: server.stream.offset, waiters: max(1, waitersOfTurn))
         guard let log = data.log else { return }
         // The state is looked at each turn: a command that could not be logged is not acknowledged.
         switch log.state {

@@ -58,7 +58,12 @@ final class PersistenceControl: KeyspaceObserver {
     /// How many of the keyspace's `dirty` changes no snapshot has, for INFO and the save points.
     func unsaved(_ dirty: Int) -> Int { max(0, dirty - max(changesAtLastSave, changesAtFlush)) }
     /// A checkpoint was asked for and is not done.
-    var isSaving: Bool { data?.checkpoint ?? .idle != .idle }
+    var isSaving: Bool {
+        switch data?.checkpoint {
+        case .requested, .running: true
+        case .idle, .replacing, .replaced, nil: false
+        }
+    }
     /// BGREWRITEAOF waits for the save in progress.
     var isLogRewriteScheduled: Bool { data?.following == .rewriteLog }
     /// Seconds since 1970 at which the save in progress began.
@@ -96,7 +101,19 @@ final class PersistenceControl: KeyspaceObserver {
     /// Milliseconds for which the oldest write that is not on disk has waited; 0: all is.
     var oldestUnsyncedMilliseconds: Int { Int(clamping: (log?.oldestUnsyncedAge ?? 0) / 1_000_000) }
     /// Whether all that was said up to `position` is on disk.
-    func isSynced(_ position: Int) -> Bool { log.map { position <= $0.syncedOffset } ?? false }
+    func isSynced(_ position: Int) -> Bool { log != nil && position <= data?.syncedOffset ?? 0 }
+
+    /// What opening the directory has found.
+    var recovery: DataDirectory.Recovery?
+    /// A full sync's data are in the snapshot, or are not: `data.commitReplacement` and `abandonReplacement` lead to it.
+    var replacementEnded: (Result<SnapshotCommit, StorageError>) -> Void = { _ in }
+    /// Data of a master are received, or loaded: they are saved with that.
+    var isReplacing: Bool {
+        switch data?.checkpoint {
+        case .replacing, .replaced: true
+        case .idle, .requested, .running, nil: false
+        }
+    }
 
     /// SHUTDOWN that waits for replicas.
     var pendingShutdown: PendingShutdown?
@@ -178,6 +195,15 @@ final class PersistenceControl: KeyspaceObserver {
         // Loading counts changes from 0.
         changesAtLastSave = 0
         changesAtFlush = 0
+    }
+
+    /// What a full sync has brought is loaded: nothing of it is unsaved.
+    func replacementLoaded() {
+        changesAtLastSave = server.keyspace.dirty
+        changesAtFlush = 0
+        keysLoaded = server.keyspace.count
+        lastSaveTime = wallClockMilliseconds() / 1000
+        logBytesAtLastSave = logBytes
     }
 
     private func failed(_ error: StorageError) -> CommandError {

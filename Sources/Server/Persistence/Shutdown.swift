@@ -54,10 +54,14 @@ extension PersistenceControl {
             isClean = false
             server.logger.warning("\(error)")
         }
-        if saves {
+        // What a master sent is on disk, or what was there before it: there is nothing to save.
+        if saves && !isReplacing {
             server.logger.notice("Saving the final snapshot before exiting.")
             do throws(CommandError) { try save() } catch { isClean = false }
             if isClean { data?.removeOldSegments() }
+        }
+        if isClean {
+            do throws(StorageError) { try data?.noteCleanStop() } catch { server.logger.warning("\(error)") }
         }
         if !isClean && !options.contains(.force) {
             server.logger.warning("Error trying to save the data, can't exit.")

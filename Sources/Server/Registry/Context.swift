@@ -141,6 +141,8 @@ struct ReadDatabase {
     func set(_ key: Bytes) throws(WrongType) -> SetView? { counted(try database.set(key), key) }
     func zset(_ key: Bytes) throws(WrongType) -> ZSetView? { counted(try database.zset(key), key) }
     func stream(_ key: Bytes) throws(WrongType) -> StreamView? { counted(try database.stream(key), key) }
+    /// As `inspect`, for a key whose time has come, too.
+    func inspectEvenIfDue(_ key: Bytes) -> Entry? { counted(database.findEvenIfDue(key), nil) }
     /// Counts `found`, which a look-up of `key` gave, as a hit or a miss. `key` is nil where a miss is no event.
     @inline(__always) func counted<T>(_ found: T?, _ key: Bytes?) -> T? {
         if countsLookups {

@@ -15,6 +15,8 @@ struct Guards: OptionSet, Sendable {
     static let pausedAll = Guards(rawValue: 1 << 7)
     /// Fewer replicas than `min-replicas-to-write` keep up.
     static let tooFewReplicas = Guards(rawValue: 1 << 8)
+    /// A master's data take the place of those that are here, which still answer.
+    static let replacing = Guards(rawValue: 1 << 9)
 
     static let paused: Guards = [.pausedWrites, .pausedAll]
 
@@ -22,6 +24,7 @@ struct Guards: OptionSet, Sendable {
     init(refusing flags: CommandFlags) {
         var found: Guards = .pausedAll
         if !flags.contains(.loading) { found.insert(.loading) }
+        if flags.contains(.noAsyncLoading) { found.insert(.replacing) }
         if flags.contains(.write) { found.formUnion([.readOnlyReplica, .tooFewReplicas]) }
         if flags.contains(.write) && !flags.contains(.frees) { found.insert(.misconfigured) }
         if flags.contains(.reportsMisconfiguration) { found.insert(.misconfigured) }
@@ -40,7 +43,7 @@ struct Guards: OptionSet, Sendable {
         if contains(.tooFewReplicas) { return .tooFewReplicas }
         if contains(.readOnlyReplica) { return .readOnlyReplica }
         if contains(.staleReplica) { return .masterDown }
-        if contains(.loading) { return .loading }
+        if !isDisjoint(with: [.loading, .replacing]) { return .loading }
         return .busy
     }
 }

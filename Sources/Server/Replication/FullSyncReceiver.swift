@@ -1,7 +1,11 @@
-import Glibc
 import Storage
 
 /// A full sync, from the first byte behind +FULLRESYNC until its data are served. Confined to the loop.
+///
+/// What comes goes through a pipe to a thread, which makes rows of it for a snapshot beside the one that is there, while the
+/// old data are served. Once all has come, one commit puts the new rows, the master's id and offset in the place of the old
+/// ones; only then is the keyspace emptied, and loaded from the snapshot. So a crash at any moment finds the old state whole,
+/// or the new one; and a sync that ends early leaves what was there.
 final class FullSyncReceiver {
     enum Progress {
         case underWay
@@ -9,21 +13,41 @@ final class FullSyncReceiver {
         /// The data are another server's; its stream goes on in this database.
         case loaded(db: Int)
     }
+    private enum Stage {
+        /// A checkpoint is under way, which ends first.
+        case queued
+        /// Rows are made of what comes.
+        case receiving
+        /// All has come, and takes the place of what was there, on disk.
+        case committing
+        /// What is on disk is loaded.
+        case loading(ReplacementLoading)
+        case ended(Progress)
+    }
 
     private unowned(unsafe) let control: ReplicationControl
+    private var router: Router { control.router }
+    private var persistence: PersistenceControl { control.persistence }
     private let id: String
     private let offset: Int
     private var framing = FullSyncFraming()
-    private var bytes: [UInt8] = []
+    private let pipe: BytePipe
+    private var stage = Stage.queued
+    /// What the thread has made of the RDB.
+    private var summary: Result<RDBSummary, StorageError>?
+    private var db: Int { (try? summary?.get()).flatMap { $0.streamDatabase.map(Int.init) } ?? 0 }
 
     init(_ control: ReplicationControl, id: String, offset: Int) {
         self.control = control
         self.id = id
         self.offset = offset
+        pipe = BytePipe(name: "the RDB of the master") { [waker = control.router.waker] in waker.wake() }
     }
 
+    /// The RDB has come, whatever it is worth.
     var hasAll: Bool { framing.isFinished }
-    var isFull: Bool { false }
+    /// The thread does not keep up: the rest is to stay with the master for now.
+    var isFull: Bool { pipe.isFull }
     /// Bytes of the RDB in all, and those that have come; 0: not known before its end.
     var totalBytes: Int { if case .length(let length) = framing.extent { length } else { 0 } }
     var receivedBytes: Int { framing.received }
@@ -34,34 +58,117 @@ final class FullSyncReceiver {
         switch piece {
         case .nothing: break
         case .begun(.length(let length)):
-            control.router.logger.notice("MASTER <-> REPLICA sync: receiving \(length) bytes from master to disk")
+            router.logger.notice("MASTER <-> REPLICA sync: receiving \(length) bytes from master to disk")
         case .begun(.mark):
-            control.router.logger.notice(
-                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk")
-        case .payload(let part): bytes += part.buffer
+            router.logger.notice("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk")
+        case .payload(let part): pipe.send(part)
         }
+        if framing.isFinished { pipe.finish() }
         return used
     }
 
-    func abandon() {}
-
-    func proceed() -> Progress {
-        if !hasAll { return .underWay }
-        let path = "/tmp/w/replica-tmp/stub/temp-sync.rdb"
-        do throws(StorageError) {
-            let file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0o644)
-            write(file, bytes, bytes.count)
-            close(file)
-            let summary = try RDBImporter.run(from: path, to: path + ".sqlite", options: { var o = RDBImporter.Options(); o.overwrite = true; return o }())
-            control.router.keyspace.reset()
-            let now = control.router.keyspace.now
-            control.router.keyspace.now = 0
-            _ = try SnapshotLoading.load(path + ".sqlite", into: control.router.keyspace)
-            control.router.keyspace.now = now
-            control.historyReplaced(id: id, offset: offset, db: Int(summary.streamDatabase ?? 0))
-            return .loaded(db: Int(summary.streamDatabase ?? 0))
-        } catch {
-            return .failed(error)
+    /// No more will come, or it is not wanted any more: what was there stays. Not once all has come.
+    func abandon() {
+        let error = StorageError(file: pipe.name, message: "it did not come to its end")
+        pipe.fail(error)
+        switch stage {
+        case .receiving: end(error)
+        case .queued, .committing, .loading, .ended: break
         }
+        stage = .ended(.failed(error))
+    }
+
+    /// Goes on as far as that does not wait for anything.
+    func proceed() -> Progress {
+        switch stage {
+        case .queued: begin()
+        case .receiving:
+            switch summary {
+            case .success where hasAll: commit()
+            case .success: fail(StorageError(file: pipe.name, message: "the RDB ends before its length"))
+            case .failure(let error): fail(error)
+            case nil: break
+            }
+        case .committing: break
+        case .loading(let loading): load(loading)
+        case .ended: break
+        }
+        if case .ended(let progress) = stage { return progress }
+        return .underWay
+    }
+
+    // MARK: Steps
+
+    private func begin() {
+        guard let data = persistence.data else { return }
+        // One that ends soon; it may not be interrupted.
+        if persistence.isSaving || data.checkpoint == .replacing { return }
+        let rows: ReplacementRows
+        do throws(StorageError) {
+            rows = try data.beginReplacement()
+        } catch {
+            stage = .ended(.failed(error))
+            return
+        }
+        stage = .receiving
+        var options = RDBImporter.Options()
+        options.reading.databases = Int32(clamping: router.config.settings.databases)
+        router.jobs.start("sync") { [pipe, options] (_) throws(StorageError) in
+            try rows.receive(from: pipe, options)
+        } completion: { [weak self] outcome in
+            self?.summary = outcome
+        }
+    }
+
+    private func fail(_ error: StorageError) {
+        end(error)
+        stage = .ended(.failed(error))
+    }
+    private func end(_ error: StorageError) {
+        persistence.replacementEnded = { _ in }
+        persistence.data?.abandonReplacement(error)
+    }
+
+    /// From here on nothing changes until the new data are loaded: what would be written now would be lost.
+    private func commit() {
+        stage = .committing
+        if case .success(let summary) = summary {
+            for line in summary.mendings { router.logger.warning("\(pipe.name): \(line)") }
+        }
+        router.setGuard(.replacing, true)
+        router.pause.holdWrites(router)
+        persistence.replacementEnded = { [weak self] in self?.committed($0) }
+        persistence.data?.commitReplacement(DataDirectory.Stream(id: id, offset: offset, db: db))
+    }
+
+    private func committed(_ result: Result<SnapshotCommit, StorageError>) {
+        persistence.replacementEnded = { _ in }
+        switch result {
+        case .failure(let error):
+            release()
+            stage = .ended(.failed(error))
+        case .success:
+            control.historyReplaced(id: id, offset: offset, db: db)
+            router.logger.notice("MASTER <-> REPLICA sync: Flushing old data")
+            stage = .loading(ReplacementLoading(persistence))
+        }
+    }
+
+    private func load(_ loading: ReplacementLoading) {
+        do throws(StorageError) {
+            if try !loading.step() { return router.waker.wake() }
+            release()
+            stage = .ended(.loaded(db: db))
+        } catch {
+            // The next one begins anew.
+            control.hasHistory = false
+            release()
+            stage = .ended(.failed(error))
+        }
+    }
+
+    private func release() {
+        router.setGuard(.replacing, false)
+        router.pause.releaseWrites(router)
     }
 }

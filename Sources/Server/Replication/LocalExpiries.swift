@@ -25,7 +25,7 @@ final class LocalExpiries: KeyspaceObserver {
 
     /// `hz` times a second: removes what is due, and forgets keys that are gone or have no time. O(keys).
     func expire() {
-        if keys.isEmpty { return }
+        if keys.isEmpty || !router.guards.isDisjoint(with: .paused) { return }
         let keyspace = router.keyspace
         router.unit(.expiry) {
             keyspace.dueMode = .removed

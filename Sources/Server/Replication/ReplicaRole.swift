@@ -72,6 +72,14 @@ extension ReplicationControl {
         replicas.disconnectAll()
     }
 
+    /// The stream was recovered, and goes on under its old name.
+    func goOn(with found: DataDirectory.Stream) {
+        if found.id == router.stream.id { return }
+        router.stream.resume(
+            id: found.id, offset: found.offset, secondID: found.secondID, secondOffset: found.secondOffset, db: found.db)
+        persistence.historyChanged(router.stream)
+    }
+
     /// The data are another server's, as of `offset` of its history: what clients wait for is an offset of this one.
     func historyReplaced(id: String, offset: Int, db: Int) {
         router.stream.resume(id: id, offset: offset, db: db)
@@ -81,9 +89,7 @@ extension ReplicationControl {
     }
 
     /// The server that this one asked to hand over has answered.
-    func failoverAnswered(isAccepted: Bool) {
-        failover.answered(isAccepted: isAccepted)
-    }
+    func failoverAnswered(isAccepted: Bool) { failover.answered(isAccepted: isAccepted) }
 }
 
 extension CommandError {

@@ -3,7 +3,8 @@ import Synchronization
 /// Runs checkpoints: the loop hands over in slices, a thread of its own writes the one SQLite transaction.
 ///
 /// Lives on the loop's thread. A checkpoint is `begin` (after the log's cut), `step` until it says that all is handed
-/// over, then `takeResult` after the wake-up. It never waits for the thread, but in `finishNow`.
+/// over, then `takeResult` after the wake-up. It never waits for the thread, but in `finishNow`. A replacement, whose rows
+/// come from elsewhere, is `beginReplacement`, `endReplacement`, and `takeResult`.
 public final class Checkpointer {
     private let keyspace: Keyspace
     private let threads: any Threads
@@ -18,10 +19,13 @@ public final class Checkpointer {
         case complete(Handover, Meta)
         /// The writer has the last word.
         case committing(Handover, Meta)
+        /// Rows come from elsewhere.
+        case replacing(ReplacementRows)
+        case committingReplacement(Meta)
 
         var handover: Handover? {
             switch self {
-            case .idle: nil
+            case .idle, .replacing, .committingReplacement: nil
             case .handingOver(let handover, _), .complete(let handover, _), .committing(let handover, _): handover
             }
         }
@@ -43,7 +47,9 @@ public final class Checkpointer {
     private enum Message: Sendable {
         case lock
         case begin(SnapshotIdentity?, whole: Bool)
+        case beginReplacement(SnapshotIdentity?, ReplacementRows)
         case batch(RowBatch)
+        case item(ReplacementRows, ReplacementRows.Item)
         case commit(Meta)
         /// In the place of the commit.
         case fail(StorageError)
@@ -135,16 +141,46 @@ public final class Checkpointer {
         return false
     }
 
+    /// From here on the rows that the result is given are written beside the snapshot, which must be `known` (nil: there is
+    /// none). None may be running. The keyspace is not looked at: it changes as it likes.
+    func beginReplacement(_ known: SnapshotIdentity?) -> ReplacementRows {
+        let mailbox = shared.mailbox
+        let rows = ReplacementRows(threads) { mailbox.send(.item($0, $1)) }
+        mailbox.send(.beginReplacement(known, rows))
+        state = .replacing(rows)
+        return rows
+    }
+
+    /// Has what came committed as `meta`, in the place of the snapshot, or thrown away where there was a failure: `takeResult`
+    /// tells. Rows that come after this are thrown away.
+    func endReplacement(_ meta: Meta, failure: StorageError? = nil) {
+        guard case .replacing(let rows) = state else { return }
+        if let failure {
+            rows.fail(failure)
+            shared.mailbox.send(.fail(failure))
+        } else {
+            shared.mailbox.send(.commit(meta))
+        }
+        state = .committingReplacement(meta)
+    }
+
     /// The result of the running checkpoint, once there is one; none is running then any more. After a failure
     /// everything that was handed over counts as changed again, once `mark` has been through with it. After one with the
     /// reason `.replaced` every key does: the next checkpoint writes all of them, into a new file or the emptied one.
     public func takeResult() -> (meta: Meta, result: Result<SnapshotCommit, StorageError>)? {
-        guard case .committing(let handover, let meta) = state else { return nil }
+        let (handover, meta): (Handover?, Meta)
+        switch state {
+        case .committing(let running, let its): (handover, meta) = (running, its)
+        case .committingReplacement(let its): (handover, meta) = (nil, its)
+        case .idle, .handingOver, .complete, .replacing: return nil
+        }
         let taken = shared.result.withLock { result in
             defer { result = nil }
             return result
         }
         guard let taken else { return nil }
+        defer { state = .idle }
+        guard let handover else { return (meta, taken) }
         switch taken {
         case .success(let commit):
             handover.finish(committed: true)
@@ -156,7 +192,6 @@ public final class Checkpointer {
             handover.finish(committed: false)
             if error.reason == .replaced { keyspace.markAll() }
         }
-        state = .idle
         return (meta, taken)
     }
 
@@ -175,6 +210,8 @@ public final class Checkpointer {
 
     private static func writer(_ shared: Shared, _ snapshot: SnapshotGuard) -> (Message) -> Void {
         var failure: StorageError?
+        // Whose rows are written; those of another are what is left of one that has ended.
+        var source: ReplacementRows?
         return { message in
             do throws(StorageError) {
                 switch message {
@@ -183,6 +220,18 @@ public final class Checkpointer {
                     shared.locked.send(nil)
                 case .begin(let known, let whole):
                     try snapshot.begin(known, whole: whole)
+                case .beginReplacement(let known, let rows):
+                    source = rows
+                    try snapshot.begin(known, whole: true, keepsFunctions: false)
+                case .item(let rows, let item):
+                    if rows !== source || failure != nil { return }
+                    switch item {
+                    case .rows(let batch):
+                        try snapshot.apply(batch)
+                        rows.giveBack(batch)
+                    case .function(let name, let code):
+                        try snapshot.put(function: name.buffer.bytes, code.buffer.bytes)
+                    }
                 case .batch(let batch):
                     if failure != nil { return }
                     try snapshot.apply(batch)
@@ -190,6 +239,7 @@ public final class Checkpointer {
                     shared.empty.send(batch)
                     if shared.mailbox.count == maxBacklog / 2 { shared.wake() }
                 case .commit(let meta):
+                    source = nil
                     if let error = failure { throw error }
                     report(.success(try snapshot.commit(meta)), shared)
                 case .fail(let error): throw failure ?? error
@@ -200,14 +250,16 @@ public final class Checkpointer {
             } catch {
                 if failure == nil { snapshot.failed(error) }
                 failure = error
+                source?.fail(error)
                 switch message {
                 case .lock:
                     failure = nil
                     shared.locked.send(error)
                 case .commit, .fail:
                     failure = nil
+                    source = nil
                     report(.failure(error), shared)
-                case .begin, .batch, .release: break
+                case .begin, .beginReplacement, .batch, .item, .release: break
                 }
             }
         }

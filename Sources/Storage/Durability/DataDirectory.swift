@@ -24,10 +24,14 @@ public final class DataDirectory {
         case requested
         /// Behind the cut: rows are handed over, and written by another thread, which then commits.
         case running
+        /// Rows that come from elsewhere are written, and are to take the place of all that is here.
+        case replacing
+        /// They have, on disk; the keyspace does not hold them yet.
+        case replaced
     }
 
-    /// What a checkpoint is asked for. There is one kind of checkpoint; who asked hears of its end.
-    public enum Purpose: Equatable, Sendable { case save, rewriteLog }
+    /// What a checkpoint is asked for; who asked hears of its end. Only a replacement is one of another kind.
+    public enum Purpose: Equatable, Sendable { case save, rewriteLog, replacement }
 
     /// Whether a checkpoint that was asked for has begun, or follows the one that is under way.
     public enum Start: Equatable, Sendable { case started, scheduled }
@@ -65,10 +69,25 @@ public final class DataDirectory {
         public var id: String
         /// Bytes since the history's beginning.
         public var offset: Int
+        /// The history that this one has gone on from, and the offset up to which both hold the same; nil: from none.
+        public var secondID: String?
+        public var secondOffset: Int
+        /// The database that is selected at `offset`, for a stream that does not select its own behind a cut.
+        public var db: Int
 
-        public init(id: String, offset: Int) {
+        public init(id: String, offset: Int, secondID: String? = nil, secondOffset: Int = 0, db: Int = 0) {
             self.id = id
             self.offset = offset
+            self.secondID = secondID
+            self.secondOffset = secondOffset
+            self.db = db
+        }
+
+        var history: LogHistory { LogHistory(id: id, secondID: secondID, secondOffset: secondOffset) }
+        /// The history goes on under another name from here.
+        mutating func beginHistory(id: String = DataDirectory.makeStreamID()) {
+            (secondID, secondOffset) = (self.id, offset)
+            self.id = id
         }
     }
 
@@ -91,8 +110,19 @@ public final class DataDirectory {
     var extent = Extent.changes
     enum Extent { case changes, everything }
 
-    /// What was appended so far. The owner of the stream sets the id.
+    /// What was appended so far. The owner of the stream sets `db` before a cut, and all of it before `open`; for another
+    /// history see `beginHistory`.
     public var stream = Stream(id: DataDirectory.makeStreamID(), offset: 0)
+    /// How much more than the stream's offset was appended in all: local bytes, and what another history did not count. The
+    /// log's positions, which only grow, are the offset and this.
+    var excess = 0
+    var position: Int { stream.offset + excess }
+    /// Of the last commit or of the snapshot that was loaded; nil: there was none.
+    var committed: Stream?
+    /// The one that is under way.
+    var replacement: Replacement?
+    /// What the file holds that the keyspace does not hold yet.
+    var replacedIdentity: SnapshotIdentity?
 
     /// Names snapshot and log as belonging together: a uuid.
     public internal(set) var serverID = ""
@@ -142,15 +172,37 @@ public final class DataDirectory {
     public func endTurn(_ changes: Bytes, upTo offset: Int, waiters: Int = 1) {
         stream.offset = offset
         guard let log else { return }
-        if !changes.isEmpty { log.append(changes, upTo: offset) }
+        if !changes.isEmpty { log.append(changes, upTo: position) }
         log.endTurn(waiters: max(1, waiters))
         if log.durableSegment != noted?.segment { noteDirectory() }
     }
 
-    /// Replies to commands up to this position of the stream may go out; `.max` without a log.
-    public var acknowledgedOffset: Int { log?.acknowledgedOffset ?? .max }
-    /// What stands before this position of the stream is on disk; 0 without a log.
-    public var syncedOffset: Int { log?.syncedOffset ?? 0 }
+    /// In the midst of a turn: as `endTurn`, which is still to come.
+    public func append(_ changes: Bytes, upTo offset: Int) {
+        stream.offset = offset
+        if !changes.isEmpty { log?.append(changes, upTo: position) }
+    }
+
+    /// Logs commands that are not part of the stream and move its offset by nothing: what a replica's own clients write. They
+    /// come behind what was appended so far, select their databases, and in the end that of the stream again.
+    public func appendLocal(_ changes: Bytes) {
+        guard let log, !changes.isEmpty else { return }
+        excess += changes.count
+        log.appendLocal(changes, upTo: position)
+    }
+
+    /// The stream goes on from here under `id`; what came before is known by the old id, too (PSYNC's second id), up to here,
+    /// or by `second` up to its offset; nil: by none. The log records it behind what was appended so far.
+    public func beginHistory(_ id: String, second: (id: String, offset: Int)?) {
+        (stream.id, stream.secondID, stream.secondOffset) = (id, second?.id, second?.offset ?? 0)
+        log?.append(stream.history)
+    }
+
+    /// Replies to commands up to this offset of the stream may go out; `.max` without a log. It lies before the stream's
+    /// offset also where local bytes are not safe yet.
+    public var acknowledgedOffset: Int { log.map { $0.acknowledgedOffset - excess } ?? .max }
+    /// What stands before this offset of the stream is on disk, with all local bytes before it; 0 without a log.
+    public var syncedOffset: Int { log.map { $0.syncedOffset - excess } ?? 0 }
 
     /// Has the directory's record say what is here by now, so that files which go missing are noticed.
     func noteDirectory() {
@@ -182,6 +234,7 @@ public final class DataDirectory {
     /// Begins a log. Waits for a checkpoint that names it: what is acknowledged from here on must not hang on a snapshot
     /// that does not know of the log. Throws when that fails; then there is no log.
     public func startLog() throws(StorageError) {
+        try refuseWhileReplacing()
         try finishCheckpoint()
         LogWriter.waitForRemovals(host)
         // Segments of an earlier log may be all that holds some data, until a checkpoint does.
@@ -214,15 +267,15 @@ public final class DataDirectory {
     func makeLog() -> LogWriter {
         LogWriter(
             directory: options.directory, baseName: options.logName, server: serverID, policy: options.fsync,
-            from: stream.offset, host: host, onProgress: wake)
+            from: position, host: host, onProgress: wake)
     }
 
     func findLog() throws(StorageError) -> (server: String, first: Int64)? {
         try LogReader.owner(directory: options.directory, baseName: options.logName, files: host.files)
     }
 
-    /// Ends the use of the directory: the checkpoint that runs is driven to its end, the log synced, and the locks are let
-    /// go of. Waits for the disk. Throws where the log cannot be synced; it is closed all the same.
+    /// Ends the use of the directory: the checkpoint that runs is driven to its end, the log synced, a clean stop noted where it
+    /// is one, and the locks are let go of. Waits for the disk. Throws where the log cannot be synced; it is closed all the same.
     public func close() throws(StorageError) {
         defer {
             host.background.drain()
@@ -231,8 +284,28 @@ public final class DataDirectory {
             lock = nil
             state = .closed
         }
+        abandonReplacement(StorageError(file: snapshotPath, message: "the directory is closed"))
         try finishCheckpoint()
         try sync()
+        try noteCleanStop()
+    }
+
+    /// Last of all, where all that was done is on disk: notes it, durably, so that the next start goes on with the stream's
+    /// history. Nothing may be appended or saved after it. Waits for the disk. False where not all is on disk: without a log,
+    /// what was changed since the last checkpoint is not.
+    @discardableResult public func noteCleanStop() throws(StorageError) -> Bool {
+        guard let lock, state == .open, checkpoint == .idle, stream.id.utf8.count == 40 else { return false }
+        if log != nil {
+            try sync()
+        } else if committed.map({ $0.id == stream.id && $0.offset == stream.offset }) != true || !keyspace.isSaved {
+            return false
+        }
+        host.background.drain()
+        let stop = DataRecord.CleanStop(id: stream.id, offset: stream.offset)
+        let record = DataRecord(server: serverID, segment: log?.segment ?? noted?.segment ?? 0, stop: stop)
+        try lock.write(record)
+        noted = record
+        return true
     }
 }
 
@@ -254,8 +327,8 @@ public protocol DataDirectoryClient: AnyObject {
     func snapshotLoaded(_ meta: Meta)
     /// Everything was read: the stream goes on from here.
     func recovered(_ stream: DataDirectory.Stream)
-    /// What was changed so far belongs in front of the cut that comes: hands it over with `endTurn`. What follows selects
-    /// its database again.
+    /// What was changed so far belongs in front of the cut that comes: hands it over with `endTurn`, and says in `stream.db`
+    /// what the stream has selected, unless it selects its database again.
     func directoryWillCut()
     /// A checkpoint ended, well or not, or could not begin. One that follows is asked for already.
     func checkpointEnded(_ outcome: DataDirectory.Outcome)

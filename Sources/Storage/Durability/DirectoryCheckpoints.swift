@@ -57,7 +57,8 @@ extension DataDirectory {
                 ended(nextMeta(segment: 0), .failure(error))
             }
             return .more
-        case .idle:
+        case .replacing: return advanceReplacement()
+        case .idle, .replaced:
             return checkpointer.isMarking && checkpointer.mark(budgetNanoseconds: budgetNanoseconds) ? .more : .idle
         }
     }
@@ -66,20 +67,24 @@ extension DataDirectory {
     /// on in it; then there is no checkpoint.
     private func cut() throws(StorageError) {
         client.directoryWillCut()
-        var segment: Int64 = 0
-        if let log {
-            segment = try log.cut()
-            logBytesAtCut = log.appendedBytes
-        }
-        checkpointNumber += 1
-        changesAtCut = keyspace.dirty
+        let segment = try cutLog()
+        if stream.db != 0 { selectStreamDatabase() }
         checkpoint = .running
         checkpointer.begin(nextMeta(segment: segment))
     }
 
+    /// The log goes on in a new segment, whose number is returned; 0: there is no log.
+    func cutLog() throws(StorageError) -> Int64 {
+        let segment = try log?.cut() ?? 0
+        logBytesAtCut = log?.appendedBytes ?? 0
+        checkpointNumber += 1
+        changesAtCut = keyspace.dirty
+        return segment
+    }
+
     /// A commit names the segment that was begun at the cut, which must be on disk with all before it; where only what came
     /// before is in doubt, the commit makes up for that.
-    private var commitPermission: Checkpointer.Permission {
+    var commitPermission: Checkpointer.Permission {
         guard let log else { return .granted }
         if log.isRotating { return .pending }
         guard log.lostSegment == log.segment, case .poisoned(let code) = log.state else { return .granted }
@@ -87,33 +92,44 @@ extension DataDirectory {
     }
 
     private func nextMeta(segment: Int64) -> Meta {
-        Meta(
-            server: serverID, checkpoint: checkpointNumber, savedAtMs: wallClockMilliseconds(), segment: segment,
-            segmentOffset: 0, replicationID: stream.id, replicationOffset: Int64(stream.offset))
+        Meta(server: serverID, checkpoint: checkpointNumber, segment: segment, stream)
     }
 
     private func ended(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {
         switch result {
-        case .success:
-            segmentOfSnapshot = meta.segment
-            logBytesAtCommit = logBytesAtCut
-            truncate(meta)
+        case .success: commitEnded(meta)
         case .failure(let error) where error.reason == .replaced && extent == .changes:
             extent = .everything
             checkpoint = .requested
             return client.checkpointRestarted(error)
         case .failure: break
         }
-        let outcome = Outcome(meta: meta, purpose: purpose ?? .save, changes: changesAtCut, result: result)
         extent = .changes
-        checkpoint = .idle
+        tell(meta, result, next: .idle)
+    }
+
+    /// The commit is durable.
+    func commitEnded(_ meta: Meta) {
+        segmentOfSnapshot = meta.segment
+        logBytesAtCommit = logBytesAtCut
+        committed = meta.stream
+        truncate(meta)
+    }
+
+    /// The checkpoint under way has ended.
+    func tell(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>, next state: Checkpoint) {
+        let outcome = Outcome(meta: meta, purpose: purpose ?? .save, changes: changesAtCut, result: result)
+        checkpoint = state
         purpose = nil
+        if state == .idle { beginFollowing() }
+        lastOutcome = outcome
+        client.checkpointEnded(outcome)
+    }
+    func beginFollowing() {
         if let next = following {
             following = nil
             request(next, mayFollow: false)
         }
-        lastOutcome = outcome
-        client.checkpointEnded(outcome)
     }
 
     /// The commit is durable: what came before the segment that it names is history. With no log (segment 0) all of it is.
@@ -132,12 +148,13 @@ extension DataDirectory {
     /// Drives the checkpoint that runs to its end, waiting as long as it takes. Throws when the log's segment cannot be
     /// written; then it still runs.
     public func finishCheckpoint() throws(StorageError) {
-        while checkpoint == .running || extent == .everything { try advanceWaiting() }
+        while checkpoint == .running || extent == .everything || replacement?.isEnding == true { try advanceWaiting() }
     }
 
     /// A checkpoint from here, complete when this returns; one that runs is driven to its end before.
     @discardableResult public func save() throws(StorageError) -> Result<SnapshotCommit, StorageError> {
         try finishCheckpoint()
+        try refuseWhileReplacing()
         request(.save, mayFollow: false)
         lastOutcome = nil
         while true {
@@ -147,7 +164,7 @@ extension DataDirectory {
     }
 
     private func advanceWaiting() throws(StorageError) {
-        if checkpoint == .running { try log?.waitForSegment() }
+        if checkpoint == .running || replacement?.isCut == true { try log?.waitForSegment() }
         if case .more = advance(budgetNanoseconds: 100_000_000) { return }
         host.threads.pause(microseconds: 200)
     }

@@ -7,6 +7,11 @@ extension DataDirectory {
         /// nil: there was no log that goes with the snapshot.
         public let log: RecoveredLog?
         public let isImported: Bool
+        /// Where the stream stood as far as it was read. The directory's own `stream` has a new id unless `isCleanStop`.
+        public let stream: Stream
+        /// All that the server had done when it ended is here, and nothing else: the history goes on. Else the data is surely
+        /// the same as that of others of the old id up to `stream.offset` only.
+        public let isCleanStop: Bool
     }
 
     /// Takes the directory for this process, until it ends. Throws where another one has it.
@@ -68,13 +73,36 @@ extension DataDirectory {
         } else {
             serverID = DataDirectory.makeServerID()
         }
-        stream.offset += recovered?.propagatedBytes ?? 0
+        if let recovered { take(recovered) }
+        let found = stream
+        let stop = DataRecord.CleanStop(id: found.id, offset: found.offset)
+        let isCleanStop = lock != nil && noted?.stop == stop
+        let isNew = isImported || meta == nil && recovered?.commands ?? 0 == 0
+        if !isCleanStop && !isNew { stream.beginHistory() }
         keyspace.now = wallClockMilliseconds()
         client.recovered(stream)
         if lock != nil { try makeDurable() }
         try openLog(recovered, hasSnapshot: meta != nil)
+        resumeStream(recovered)
+        // From here on the data changes, and the note does not hold any more.
+        if lock != nil, let noted, noted.stop != nil { try noteNow(noted.segment) }
         state = .open
-        return Recovery(meta: meta, log: recovered, isImported: isImported)
+        return Recovery(meta: meta, log: recovered, isImported: isImported, stream: found, isCleanStop: isCleanStop)
+    }
+
+    /// The log goes on as the stream does: under its name, in its database.
+    private func resumeStream(_ recovered: RecoveredLog?) {
+        guard let log else { return }
+        let recorded = recovered?.history ?? committed?.history
+        if recorded != stream.history { log.append(stream.history) }
+        if let recovered, !recovered.isEmpty, recovered.replayedDatabase != stream.db { selectStreamDatabase() }
+        log.endTurn()
+    }
+    /// For a stream that goes on in a segment, which begins in database 0, without a SELECT of its own.
+    func selectStreamDatabase() {
+        let select = OutputBuffer(capacity: 32)
+        LogFormat.appendSelect(stream.db, to: select)
+        appendLocal(select.bytes)
     }
 
     /// From before it is loaded on nobody else writes to the snapshot. False where it is loaded without that.
@@ -113,7 +141,14 @@ extension DataDirectory {
         serverID = meta.server
         checkpointNumber = meta.checkpoint
         segmentOfSnapshot = meta.segment
-        stream = Stream(id: meta.replicationID, offset: Int(clamping: meta.replicationOffset))
+        stream = meta.stream
+        committed = meta.stream
+    }
+    private func take(_ log: RecoveredLog) {
+        stream.offset += log.propagatedBytes
+        if let database = log.database { stream.db = database }
+        guard let history = log.history else { return }
+        (stream.id, stream.secondID, stream.secondOffset) = (history.id, history.secondID, history.secondOffset)
     }
 
     private func replayLog(
@@ -210,5 +245,21 @@ extension DataDirectory {
 
     private static func hexDigits(_ count: Int) -> [String] {
         (0..<count).map { _ in String(UInt8.random(in: 0..<16), radix: 16) }
+    }
+}
+
+extension Meta {
+    /// Where the stream of changes stood at the cut.
+    public var stream: DataDirectory.Stream {
+        DataDirectory.Stream(
+            id: replicationID, offset: Int(clamping: replicationOffset), secondID: secondID,
+            secondOffset: Int(clamping: secondOffset), db: Int(clamping: streamDatabase))
+    }
+
+    init(server: String, checkpoint: Int64, segment: Int64, _ stream: DataDirectory.Stream) {
+        self.init(
+            server: server, checkpoint: checkpoint, savedAtMs: wallClockMilliseconds(), segment: segment,
+            segmentOffset: 0, replicationID: stream.id, replicationOffset: Int64(stream.offset),
+            secondID: stream.secondID, secondOffset: Int64(stream.secondOffset), streamDatabase: Int64(stream.db))
     }
 }

@@ -48,6 +48,8 @@ public final class Database: ChangeRecorder {
         guard let when = entry.expiry else { return false }
         return when <= keyspace.horizon
     }
+    /// The key's entry, whether or not its time has come: for what looks at how it is kept. Counts as no use.
+    public func findEvenIfDue(_ key: Bytes) -> Entry? { contents.table.find(key, hash: Hashing.hash(key))?.entry }
     /// Whether the key is there and its time has come; removes none.
     public func isDue(_ key: Bytes) -> Bool {
         guard let slot = contents.table.find(key, hash: Hashing.hash(key)) else { return false }

@@ -113,6 +113,9 @@ public final class Keyspace: ValueContext {
     /// Keys and elements written or removed, and those that expired: roughly how many rows changed.
     var writes: Int { dirty &+ expired &+ expiredFields }
 
+    /// Nothing was written, removed or expired since the last checkpoint's cut, or since a snapshot was loaded.
+    var isSaved: Bool { snapshot != nil && !isAllMarked && writes == writesAtSnapshot && changeSet.isEmpty }
+
     /// Exchanges two databases in O(1), but for what observers do.
     public func swap(_ a: Int, _ b: Int) {
         if a == b { return }

@@ -3,28 +3,53 @@ public struct DataRecord: Sendable, Equatable {
     public let server: String
     /// The last log segment that was whole on disk, with all before it; 0: there was a snapshot alone.
     public let segment: Int64
+    /// The server has ended with all that it had done on disk, and nothing has begun to change it since; nil: not so.
+    public let stop: CleanStop?
 
-    public init(server: String, segment: Int64) {
-        self.server = server
-        self.segment = segment
+    /// Where the stream of changes stood when the server ended.
+    public struct CleanStop: Sendable, Equatable {
+        public let id: String
+        public let offset: Int
     }
 
-    // One sector, always as long, so that it is replaced as a whole.
-    private static let tag = "swiftlet:d:1:"
-    static let size = 13 + LogFormat.serverSize + 1 + 19 + 1
+    public init(server: String, segment: Int64, stop: CleanStop? = nil) {
+        self.server = server
+        self.segment = segment
+        self.stop = stop
+    }
+
+    // One sector, always as long, so that it is replaced as a whole. Version 1 ends behind the segment.
+    private static let tag = "swiftlet:d:2:"
+    private static let firstTag = "swiftlet:d:1:"
+    private static let firstSize = 13 + LogFormat.serverSize + 1 + 19 + 1
+    private static let idSize = 40
+    static let size = firstSize + idSize + 1 + 19 + 1
+    private static let noID = String(repeating: "-", count: idSize)
 
     var text: OutputBuffer {
         let out = OutputBuffer(capacity: DataRecord.size)
         out.append(text: DataRecord.tag + server + ":")
         LogFormat.appendDigits(segment, width: 19, to: out)
+        out.append(text: ":" + (stop?.id ?? DataRecord.noID) + ":")
+        LogFormat.appendDigits(Int64(stop?.offset ?? 0), width: 19, to: out)
         out.append(byte: 10)
         return out
     }
     init?(text: Bytes) {
-        guard text.count == DataRecord.size, text[0..<13].string == DataRecord.tag, text[49] == 58,
+        let isFirst = text.count == DataRecord.firstSize
+        guard isFirst || text.count == DataRecord.size,
+            text[0..<13].string == (isFirst ? DataRecord.firstTag : DataRecord.tag), text[49] == 58,
             let segment = Int64(text[50..<69].string), segment >= 0
         else { return nil }
-        self.init(server: text[13..<49].string, segment: segment)
+        let server = text[13..<49].string
+        if isFirst || text[70..<110].string == DataRecord.noID {
+            self.init(server: server, segment: segment)
+            return
+        }
+        guard text[69] == 58, text[110] == 58, text[70..<110].isStreamID, let offset = Int(text[111..<130].string),
+            offset >= 0
+        else { return nil }
+        self.init(server: server, segment: segment, stop: CleanStop(id: text[70..<110].string, offset: offset))
     }
 }
 

@@ -6,6 +6,25 @@ struct LogBatch {
     private var counts: [Int] = []
     /// Where each command begins in the file.
     private var offsets: [Int] = []
+    /// Bytes that are not part of the stream: records and what they announce. Where those that are announced end.
+    private(set) var uncounted = 0
+    private(set) var localEnd = 0
+    private(set) var history: LogHistory?
+
+    /// Takes a record of the log's own that stands from `start` to `end`. False for any other command.
+    mutating func take(record tag: Bytes, _ start: Int, _ end: Int) -> Bool {
+        if let count = LogFormat.local(in: tag) {
+            // What cannot be is found at the batch's end.
+            let (bytes, isTooMuch) = count.addingReportingOverflow(end)
+            localEnd = max(localEnd, isTooMuch ? .max : bytes)
+            uncounted += end - start + (isTooMuch ? 0 : count)
+            return true
+        }
+        guard let history = LogFormat.history(in: tag) else { return false }
+        self.history = history
+        uncounted += end - start
+        return true
+    }
 
     mutating func append(_ command: [Bytes], at offset: Int) {
         arguments.append(contentsOf: command)
@@ -16,6 +35,9 @@ struct LogBatch {
         arguments.removeAll(keepingCapacity: true)
         counts.removeAll(keepingCapacity: true)
         offsets.removeAll(keepingCapacity: true)
+        uncounted = 0
+        localEnd = 0
+        history = nil
     }
     func first(argument: Int) -> Bytes? {
         guard let count = counts.first, argument < count else { return nil }

@@ -14,6 +14,10 @@ import Glibc
 ///
 /// A segment's first batch holds its header, `ECHO swiftlet:s:2:UUID:SEGMENT:PREVIOUS_END:PREVIOUS_CHECK`, all of fixed
 /// width, and SELECT 0: where the segment before ended and its last check, so that none can be missing or foreign.
+///
+/// Two more records stand among a batch's commands. `ECHO swiftlet:h:ID:SECOND_ID:SECOND_OFFSET:` says that the stream of
+/// changes has another history from here on (second id: `-` for none). `ECHO swiftlet:l:N` says that the N bytes of
+/// commands behind it are local: executed like all others, and not part of the stream.
 enum LogFormat {
     static let checkPrefix: StaticString = "*2\r\n$4\r\nECHO\r\n$19\r\nswiftlet:b:"
     /// Bytes of a check record.
@@ -63,6 +67,38 @@ enum LogFormat {
         out.append(":")
         appendHex(previous.check, to: out)
         out.append("\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n")
+    }
+
+    static let historyTag: StaticString = "swiftlet:h:"
+    static let localTag: StaticString = "swiftlet:l:"
+
+    static func appendHistory(_ history: LogHistory, to out: OutputBuffer) {
+        appendEcho("\(historyTag)\(history.id):\(history.secondID ?? "-"):\(history.secondOffset):", to: out)
+    }
+    static func appendLocal(_ count: Int, to out: OutputBuffer) { appendEcho("\(localTag)\(count)", to: out) }
+    private static func appendEcho(_ tag: String, to out: OutputBuffer) {
+        out.append(text: "*2\r\n$4\r\nECHO\r\n$\(tag.utf8.count)\r\n\(tag)\r\n")
+    }
+    static func appendSelect(_ database: Int, to out: OutputBuffer) {
+        let digits = String(database)
+        out.append(text: "*2\r\n$6\r\nSELECT\r\n$\(digits.utf8.count)\r\n\(digits)\r\n")
+    }
+
+    /// nil when `tag` is none of a history.
+    static func history(in tag: Bytes) -> LogHistory? {
+        guard tag.count > 11, tag.count < 400, tag[0..<11] == Bytes(historyTag) else { return nil }
+        let parts = tag.string.dropFirst(11).split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 4, !parts[0].isEmpty, !parts[1].isEmpty, parts[3].isEmpty, let offset = Int(parts[2]),
+            offset >= 0
+        else { return nil }
+        return LogHistory(
+            id: String(parts[0]), secondID: parts[1] == "-" ? nil : String(parts[1]), secondOffset: offset)
+    }
+    /// How many local bytes follow; nil when `tag` does not say.
+    static func local(in tag: Bytes) -> Int? {
+        guard tag.count > 11, tag[0..<11] == Bytes(localTag), let count = tag[11..<tag.count].integer, count >= 0
+        else { return nil }
+        return Int(count)
     }
 
     private static func appendHex(_ value: UInt32, to out: OutputBuffer) {
@@ -133,6 +169,19 @@ enum LogFormat {
         } catch {
             throw .system(directory, "cannot read the directory", error)
         }
+    }
+}
+
+/// Names the history that a stream of changes has, and the one before it: see `DataDirectory.Stream`.
+public struct LogHistory: Equatable, Sendable {
+    public var id: String
+    public var secondID: String?
+    public var secondOffset: Int
+
+    public init(id: String, secondID: String?, secondOffset: Int) {
+        self.id = id
+        self.secondID = secondID
+        self.secondOffset = secondOffset
     }
 }
 

@@ -6,8 +6,14 @@ public struct RecoveredLog: Sendable {
     public var commands = 0
     /// The first segment that was read.
     var first: Int64 = 0
-    /// Bytes of what was replayed as it was propagated: the log's own records do not count.
+    /// Bytes of what was replayed as it was propagated: the log's own records and local bytes do not count.
     public var propagatedBytes = 0
+    /// The last history that the stream was given in what was read; nil: none.
+    public var history: LogHistory?
+    /// The database that the stream has selected; nil: it has selected none.
+    public var database: Int?
+    /// The database that whoever replayed it all has selected.
+    var replayedDatabase = 0
     /// No segment at all was there.
     public var isEmpty = false
     /// How the last segment's batches check themselves: it goes on like that.
@@ -201,7 +207,9 @@ public struct LogReader {
                     throw segment.damage(
                         at: start, "another segment's header: two files were put together, or one was repeated")
                 }
-                batch.append(parser.arguments, at: start)
+                if !batch.take(record: parser.arguments[1], start, parser.offset) {
+                    batch.append(parser.arguments, at: start)
+                }
                 continue
             }
             let header = segment.hasHeader ? nil : batch.first(argument: 1).flatMap { LogFormat.header(in: $0) }
@@ -218,7 +226,17 @@ public struct LogReader {
             guard batch.isWhole else {
                 throw segment.damage(at: begin, "a transaction that is not whole, in a batch that is")
             }
+            guard batch.localEnd <= start, batch.uncounted <= start - begin else {
+                throw segment.damage(at: begin, "a record announces more than the batch holds")
+            }
+            if let history = batch.history { result.history = history }
             try batch.forEach { (arguments, offset) throws(StorageError) in
+                if arguments[0].isOverwritten { return }
+                if let database = arguments.selectedDatabase {
+                    result.replayedDatabase = database
+                    // A segment begins like that, whatever the stream has selected.
+                    if !isHeader { result.database = database }
+                }
                 do throws(StorageError) {
                     try apply(arguments)
                 } catch {
@@ -226,8 +244,8 @@ public struct LogReader {
                 }
                 result.commands += 1
             }
+            if !isHeader { result.propagatedBytes += start - begin - batch.uncounted }
             batch.removeAll()
-            if !isHeader { result.propagatedBytes += start - begin }
             segment.end = SegmentEnd(offset: Int64(parser.offset), check: check)
         }
     }
@@ -353,5 +371,23 @@ extension RecoveredLog {
         segment = read.number
         end = read.end
         version = read.version
+    }
+}
+
+extension Bytes {
+    /// A command's name that a replica has overwritten, as it could not execute it: its master's bytes stay as many.
+    fileprivate var isOverwritten: Bool {
+        if isEmpty || self[0] != UInt8(ascii: "#") { return false }
+        return buffer.allSatisfy { $0 == UInt8(ascii: "#") }
+    }
+}
+
+extension UnsafeBufferPointer<Bytes> {
+    /// The database of a SELECT.
+    fileprivate var selectedDatabase: Int? {
+        guard count == 2, self[0].equals(ignoringCase: "select"), let number = self[1].integer, number >= 0 else {
+            return nil
+        }
+        return Int(number)
     }
 }

@@ -8,8 +8,8 @@ public enum FsyncPolicy: Sendable { case always, everysec, no }
 /// `acknowledgedOffset` has reached what `offset` was after its command: under `always` when the batch is on disk, else
 /// when the kernel has it and nothing older has waited for the disk for more than two seconds.
 ///
-/// All offsets are positions in the stream of changes that is logged, in bytes. What the log adds to it, checks and
-/// headers, does not count.
+/// All offsets are positions in what is logged, in bytes, which only grow. What the log adds to it, checks, headers and
+/// other records of its own, does not count.
 public final class LogWriter {
     /// Whether what is appended reaches the file.
     public enum State: Sendable, Equatable {
@@ -251,9 +251,15 @@ public final class LogWriter {
     }
     private func select(_ database: Int32) {
         lastDatabase = database
-        let digits = String(database)
-        buffer.append(text: "*2\r\n$6\r\nSELECT\r\n$\(digits.utf8.count)\r\n\(digits)\r\n")
+        LogFormat.appendSelect(Int(database), to: buffer)
     }
+    /// As `append(_:upTo:)`; but the commands are not part of the stream, whose offset does not count them at recovery.
+    func appendLocal(_ commands: Bytes, upTo offset: Int) {
+        LogFormat.appendLocal(commands.count, to: buffer)
+        append(commands, upTo: offset)
+    }
+    /// The stream has another history from here on.
+    func append(_ history: LogHistory) { LogFormat.appendHistory(history, to: buffer) }
 
     /// Seals what the turn appended and writes it, or hands it to the syncer. Also tries again what failed before:
     /// call it regularly. `waiters`: clients that wait for what the turn appended, at least 1.

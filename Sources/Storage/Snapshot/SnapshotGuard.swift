@@ -65,9 +65,9 @@ final class SnapshotGuard {
 
     /// Before the rows of a checkpoint: the file must hold `known` and nothing else (nil: no checkpoint). With `whole` all
     /// keys follow, and go into a new file; where other programs have the old one open, that is emptied within the
-    /// transaction instead.
-    func begin(_ known: SnapshotIdentity?, whole: Bool) throws(StorageError) {
-        if whole || known == nil { return try beginWhole(known) }
+    /// transaction instead. Libraries of functions stay, unless those come, too.
+    func begin(_ known: SnapshotIdentity?, whole: Bool, keepsFunctions: Bool = true) throws(StorageError) {
+        if whole || known == nil { return try beginWhole(known, keepsFunctions) }
         if writer == nil {
             if files.size(path) ?? 0 == 0 { throw replaced("is missing or empty") }
             do throws(StorageError) {
@@ -87,6 +87,11 @@ final class SnapshotGuard {
     /// Takes over the rows of `batch`.
     func apply(_ batch: RowBatch) throws(StorageError) {
         if let whole { try whole.apply(batch) } else { try writer?.apply(batch) }
+    }
+
+    /// Takes a library of functions.
+    func put(function name: Bytes, _ code: Bytes) throws(StorageError) {
+        if let whole { whole.put(function: name, code) } else { try writer?.put(function: name, code) }
     }
 
     /// Commits what was applied. After it the lock is held again; a warning says where it is not.
@@ -110,17 +115,34 @@ final class SnapshotGuard {
     /// After an error: the open transaction is dropped, and what SQLite holds in memory after an I/O error is not trusted:
     /// the next attempt opens anew. The lock is taken again where that is possible at once.
     func failed(_ error: StorageError) {
-        if whole != nil {
+        // Nothing was done to the snapshot itself.
+        let isUntouched = whole != nil
+        if isUntouched {
             whole = nil
             OutputFile.removeDatabase(newPath, files)
         }
+        let wasOpen = writer != nil
         writer?.rollback()
         // The connection still reads the file that the name does not lead to any more: see `beginWhole`.
         if error.reason == .replaced { return }
+        if isUntouched && takeBack() { return }
         writer = nil
-        guard witness != nil else { return }
+        guard wasOpen else { return }
         try? open(create: false)
         try? hold(SnapshotGuard.relockTimeout)
+    }
+
+    /// The snapshot stays, though it was to be replaced: it gets its WAL again. False where that fails.
+    private func takeBack() -> Bool {
+        guard let writer else { return false }
+        do throws(StorageError) {
+            guard try writer.connection.string(named: "writer.wal") == "wal" else { return false }
+            if witness == nil { witness = try SQLiteConnection(path: path, mode: .read, files) }
+            try hold(SnapshotGuard.relockTimeout)
+            return true
+        } catch {
+            return false
+        }
     }
 }
 
@@ -216,9 +238,9 @@ extension SnapshotGuard {
 // MARK: - Writing everything anew
 
 extension SnapshotGuard {
-    private func beginWhole(_ known: SnapshotIdentity?) throws(StorageError) {
+    private func beginWhole(_ known: SnapshotIdentity?, _ keepsFunctions: Bool) throws(StorageError) {
         // Of a file that the name does not lead to any more, as far as it can still be read.
-        var functions = (try? readFunctions()) ?? []
+        var functions = keepsFunctions ? (try? readFunctions()) ?? [] : []
         let leftWAL = writer?.connection.hasMoved ?? false ? wal : nil
         close()
         try putAsideWAL(leftWAL)
@@ -230,9 +252,10 @@ extension SnapshotGuard {
             try hold(SnapshotGuard.lockTimeout)
             // From here on the lock is held: what others wrote goes with the rest.
             isForeign = false
-            if writer.identity == known { functions = try readFunctions() }
+            if writer.identity == known && keepsFunctions { functions = try readFunctions() }
             if try !leaveWAL() {
                 try writer.clear()
+                if !keepsFunctions { try writer.clearFunctions() }
                 for (name, code) in functions { try writer.put(function: name.bytes, code.bytes) }
                 return
             }

@@ -104,6 +104,12 @@ public final class SnapshotWriter {
         for table in tables { try table.clear() }
     }
 
+    /// Removes all libraries of functions.
+    func clearFunctions() throws(StorageError) {
+        try begin()
+        try connection.execute(named: "functions.clear")
+    }
+
     /// Keeps a library of functions; one of that name is replaced.
     public func put(function name: Bytes, _ code: Bytes) throws(StorageError) {
         try begin()

@@ -13,14 +13,17 @@ import Testing
         let store = SimulatedStore()
         let data: DataDirectory
         private(set) var outcomes: [DataDirectory.Outcome] = []
+        private(set) var recovery: DataDirectory.Recovery?
 
-        init(_ disk: MemoryFileSystem = MemoryFileSystem(), _ fsync: FsyncPolicy = .everysec) throws {
+        init(
+            _ disk: MemoryFileSystem = MemoryFileSystem(), _ fsync: FsyncPolicy = .everysec, keepsLog: Bool = true
+        ) throws {
             self.disk = disk
             data = DataDirectory(
-                DataDirectory.Options(directory: MemoryFileSystem.directory, fsync: fsync), keyspace: store.keyspace,
-                client: store, host: Host(files: disk, threads: threads), wake: {})
+                DataDirectory.Options(directory: MemoryFileSystem.directory, keepsLog: keepsLog, fsync: fsync),
+                keyspace: store.keyspace, client: store, host: Host(files: disk, threads: threads), wake: {})
             store.onEnd = { [unowned self] in outcomes.append($0) }
-            _ = try data.open()
+            recovery = try data.open()
         }
         deinit { disk.onCall = nil }
 
@@ -48,8 +51,10 @@ import Testing
             threads.settle()
         }
         /// The disk that a crash leaves.
-        func crash(_ kind: MemoryFileSystem.Crash, _ fsync: FsyncPolicy = .everysec) throws -> Opened {
-            try Opened(disk.crash(kind, seed: 1), fsync)
+        func crash(
+            _ kind: MemoryFileSystem.Crash, _ fsync: FsyncPolicy = .everysec, keepsLog: Bool = true
+        ) throws -> Opened {
+            try Opened(disk.crash(kind, seed: 1), fsync, keepsLog: keepsLog)
         }
         var segments: [Int64] { (try? LogFormat.segments(directory: "/data", base: "appendonly.aof", disk)) ?? [] }
     }
@@ -88,7 +93,8 @@ import Testing
         }
         first.threads.settle()
         let second = try first.crash(.kill, policy)
-        #expect(second.data.stream == DataDirectory.Stream(id: first.data.stream.id, offset: said))
+        #expect(second.recovery?.stream.id == first.data.stream.id && second.recovery?.stream.offset == said)
+        #expect(second.data.stream.offset == said)
         #expect(second.data.acknowledgedOffset == said)
         #expect(second.data.syncedOffset == said)
         #expect(second.store.digest == first.store.digest)
@@ -275,7 +281,7 @@ import Testing
         try first.data.sync()
         let second = try first.crash(.strict)
         #expect(second.store.digest == first.store.digest)
-        #expect(second.data.stream == first.data.stream)
+        #expect(second.recovery?.stream == first.data.stream)
     }
 
     /// As a program uses the library: the machine's files and threads.

@@ -74,8 +74,8 @@ enum ReplicationCommands {
             c.reply.bulk("slave")
             c.reply.bulk(master.host)
             c.reply.integer(master.port)
-            c.reply.bulk(master.phaseName)
-            c.reply.integer(master.isUp ? master.executedOffset : -1)
+            c.reply.bulk(Bytes(master.phaseName))
+            c.reply.integer(master.isUp ? c.services.stream.offset : -1)
             return
         }
         let replicas = c.services.replication.replicas.attached.filter { $0.state.isOnline }

@@ -153,7 +153,7 @@ enum DiagnosticCommands {
             guard try c.args.integer(i + 1) >= 0 else { throw .syntax }
             i += 2
         }
-        if let entry = c.db.inspect(c.args[2]) { c.reply.integer(entry.memoryUsage) } else { c.reply.null() }
+        if let entry = c.db.inspectEvenIfDue(c.args[2]) { c.reply.integer(entry.memoryUsage) } else { c.reply.null() }
     }
 
     private static func memoryStatistics(_ c: ConnectionContext) throws(CommandError) {

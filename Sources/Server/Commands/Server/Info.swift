@@ -273,17 +273,16 @@ struct Info {
         field("instantaneous_ops_per_sec", statistics.operationsPerSecond)
         field("total_net_input_bytes", statistics.bytesRead)
         field("total_net_output_bytes", statistics.bytesWritten)
-        field("total_net_repl_input_bytes", 0)
-        field("total_net_repl_output_bytes", services.replication.replicas.bytesSent)
+        field("total_net_repl_input_bytes", statistics.replicationBytesRead)
+        field("total_net_repl_output_bytes", statistics.replicationBytesWritten)
         field("instantaneous_input_kbps", Self.fixed(statistics.inputKilobytesPerSecond, 2))
         field("instantaneous_output_kbps", Self.fixed(statistics.outputKilobytesPerSecond, 2))
         field("instantaneous_input_repl_kbps", "0.00")
         field("instantaneous_output_repl_kbps", "0.00")
         field("rejected_connections", statistics.connectionsRejected)
-        let counters = services.replication.replicas.counters
-        field("sync_full", counters.full)
-        field("sync_partial_ok", counters.partial)
-        field("sync_partial_err", counters.partialRefused)
+        field("sync_full", statistics.fullSyncs)
+        field("sync_partial_ok", statistics.partialSyncs)
+        field("sync_partial_err", statistics.partialSyncsRefused)
         field("expired_keys", max(0, services.keyspace.expired - statistics.expiredBase))
         field("expired_subkeys", max(0, services.keyspace.expiredFields - statistics.expiredFieldsBase))
         field("expired_stale_perc", "0.00")
@@ -301,7 +300,7 @@ struct Info {
         field("latest_fork_usec", 0)
         field("total_forks", 0)
         field("migrate_cached_sockets", services.migrations.connectionCount)
-        field("slave_expires_tracked_keys", 0)
+        field("slave_expires_tracked_keys", services.replication.localExpiries.count)
         field("active_defrag_hits", 0)
         field("active_defrag_misses", 0)
         field("active_defrag_key_hits", 0)
@@ -311,7 +310,7 @@ struct Info {
         field("tracking_total_keys", 0)
         field("tracking_total_items", 0)
         field("tracking_total_prefixes", 0)
-        field("unexpected_error_replies", 0)
+        field("unexpected_error_replies", statistics.unexpectedErrorReplies)
         field("total_error_replies", statistics.errorReplies)
         field("dump_payload_sanitizations", 0)
         field("total_reads_processed", statistics.reads)
@@ -335,7 +334,7 @@ struct Info {
         let attached = replication.replicas.attached
         let settings = services.settings
         field("role", replication.isReplica ? "slave" : "master")
-        if let master = replication.master { masterFields(master) }
+        for (name, value) in replication.master?.fields ?? [] { field(name, value) }
         field("connected_slaves", attached.count)
         if settings.minReplicasToWrite > 0 && settings.minReplicasMaxLag > 0 {
             field("min_slaves_good_slaves", replication.replicas.goodCount)
@@ -356,33 +355,6 @@ struct Info {
         // Offsets of bytes count from 1.
         field("repl_backlog_first_byte_offset", stream.backlog.map { $0.start + 1 } ?? 0)
         field("repl_backlog_histlen", stream.backlog?.count ?? 0)
-    }
-
-    /// Of the link to the server that this one follows.
-    private func masterFields(_ master: MasterLink) {
-        let settings = services.settings
-        field("master_host", master.host)
-        field("master_port", master.port)
-        field("master_link_status", master.isUp ? "up" : "down")
-        field("master_last_io_seconds_ago", master.secondsSinceHeard)
-        field("master_sync_in_progress", master.isSyncing)
-        field("slave_read_repl_offset", master.readOffset)
-        field("slave_repl_offset", master.executedOffset)
-        if master.isSyncing {
-            let total = master.transfer?.totalBytes ?? 0
-            let received = master.transfer?.receivedBytes ?? 0
-            field("master_sync_total_bytes", total)
-            field("master_sync_read_bytes", received)
-            field("master_sync_left_bytes", total - received)
-            field("master_sync_perc", Self.fixed(Self.share(received, total) * 100, 2))
-            field("master_sync_last_io_seconds_ago", master.secondsSinceTransfer)
-        }
-        if !master.isUp {
-            field("master_link_down_since_seconds", master.downSince.map { services.keyspace.now / 1000 - $0 } ?? -1)
-        }
-        field("slave_priority", settings.replicaPriority)
-        field("slave_read_only", settings.replicaReadOnly)
-        field("replica_announced", settings.replicaAnnounced)
     }
 
     private func cpuSection() {
