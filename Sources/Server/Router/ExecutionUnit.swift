@@ -33,7 +33,11 @@ extension Router {
         case .expiry: if execution.depth == 1 { execution.isAtomic = false }
         case .job: if execution.depth == 1 { beginBatch() }
         }
-        defer { endUnit(nil, since: began) }
+        defer {
+            endUnit(nil, since: began)
+            // Also where nothing was to be finished: the next unit is one again.
+            if execution.depth == 0 { execution.isAtomic = true }
+        }
         return try body()
     }
 

@@ -153,6 +153,7 @@ extension Router {
     private func runContained(_ session: Session, _ args: Arguments, request: Bytes?, _ start: Int) {
         guard let command = commands.find(args[0]) else {
             if isHTTP(args[0]) { return closeHTTP(session) }
+            session.lastCommand = nil
             reject(session, nil, .unknownCommand(args))
             return finish(session, start)
         }
@@ -285,7 +286,7 @@ extension Router {
 
     /// A reply would stand in the middle of the stream that the replica reads: the connection ends.
     private func checkSilent(_ session: Session, _ start: Int) {
-        if session.output.count <= start || session.lastCommand?.flags.contains(.beginsReplication) ?? true { return }
+        if session.output.count <= start || session.lastCommand?.flags.contains(.beginsReplication) ?? false { return }
         session.output.truncate(to: start)
         let out = OutputBuffer()
         ClientDescription.append(session, services, to: out)
