@@ -21,7 +21,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas replication replication-chaos sentinel setups fuzz lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -75,6 +75,23 @@ simulate: deps
 differential: test-deps build
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/differential/run.py \
 	--commands $${COMMANDS:-20000000} $${SEED:+--seed $$SEED}
+
+# With replicas, of either server, which must have what their masters have.
+differential-replicas: test-deps build
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/differential/run.py \
+	--replicas --commands $${COMMANDS:-5000000} $${SEED:+--seed $$SEED}
+
+# Chains of Swiftlet and redis-server under load, a million keys each; the seed is printed.
+replication: test-deps build
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) Tests/replication/matrix.py --keys $${KEYS:-1000000} $${SEED:+--seed $$SEED}
+
+# Cut, slow and half-open links, stopped and killed servers; the seed is printed.
+replication-chaos: test-deps build
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) Tests/replication/chaos.py --rounds $${ROUNDS:-500} $${SEED:+--seed $$SEED}
+
+# Three sentinels, and a master that is killed under load.
+sentinel: test-deps build
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) Tests/replication/sentinel.py --failovers $${FAILOVERS:-20} $${SEED:+--seed $$SEED}
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

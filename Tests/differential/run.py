@@ -1,6 +1,6 @@
 """The differential test: random commands over all data types to Swiftlet and to redis-server, whose replies must be the
 same, and so must what is stored: at the end, after kill -9 with a log alone, with a snapshot and a log, with a snapshot
-alone, and in redis-server after redis-migrate to-rdb.
+alone, and in redis-server after redis-migrate to-rdb. With --replicas so must what replicas of both have.
 
 The seed is printed; with it the same commands come again. On a difference the history is shortened to few commands.
 """
@@ -16,6 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "replication"))
 os.environ["LC_ALL"] = "C"
 
 from compare import without_times
@@ -23,6 +24,7 @@ from generator import Generator
 from life import Life, loaded
 from migrate import migrate, migrate_binary
 from oracle import Server, start_redis, swiftlet_binary
+from replicas import Replicas
 from resp import bulks, parsed
 from seed import chosen_seed
 from session import Difference, Session
@@ -56,8 +58,9 @@ class Settled(Life):
 class Round:
     """Servers that are new, commands in four parts, a restart after each of three."""
 
-    def __init__(self, seed, commands, number):
+    def __init__(self, seed, commands, number, with_replicas=False):
         self.seed, self.commands = seed, commands
+        self.with_replicas, self.replicas = with_replicas, None
         self.settings = SETTINGS[number % len(SETTINGS)]
         self.generator = Generator(f"{seed} {number}")
         self.chance = random.Random(f"{seed} {number} of the driver")
@@ -71,6 +74,8 @@ class Round:
     def stop(self):
         if self.session:
             self.session.close()
+        if self.replicas:
+            self.replicas.stop()
         self.life.kill()
         if self.redis:
             self.redis.stop()
@@ -81,6 +86,9 @@ class Round:
         self.redis = start_redis()
         self.session = Session(self.life.server.port, self.redis.port)
         self.configure()
+        if self.with_replicas:
+            self.generator.is_replicated = True
+            self.replicas = Replicas(self.life.server, self.redis, self.settings)
         part = self.commands // 4
         self.execute(part, saving=False)
         self.restart("kill -9, a log alone")
@@ -111,10 +119,15 @@ class Round:
                 self.bgsaves += 1
             if turn % 2000 == 500:
                 self.check_invariants()
+            if self.replicas and turn % 10_000 == 0:
+                session.flush()
+                self.replicas.compare()
             session.put(generator.unit())
         session.both("HELLO", 2)
         session.both("SELECT", 0)
         session.digests()
+        if self.replicas:
+            self.replicas.compare()
 
     def check_invariants(self):
         reply = self.life.call("DEBUG", "CHECK-INVARIANTS")
@@ -134,6 +147,8 @@ class Round:
         self.life.restart()
         self.check_invariants()
         self.session.reconnect(self.life.server.port)
+        if self.replicas:
+            self.replicas.moved(self.life.server)
         self.generator.restarted()
         after = state(self.session.swiftlet)
         check(how, after, before)
@@ -224,6 +239,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--commands", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--replicas", action="store_true", help="replicas of both, of Swiftlet's also redis-server")
     parser.add_argument("--first-round", type=int, default=0, help="to repeat a round of a long run")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else chosen_seed()
@@ -231,13 +247,14 @@ def main():
     begun, executed, number = time.monotonic(), 0, options.first_round
     print(f"seed {seed}", flush=True)
     while executed < options.commands:
-        round = Round(seed, size, number)
+        round = Round(seed, size, number, options.replicas)
         try:
             round.run()
             executed += round.session.executed
         except Difference as difference:
             print(
-                f"DIFFERENCE with --commands {options.commands} --seed {seed} --first-round {number} after {round.session.executed} commands:"
+                f"DIFFERENCE with --commands {options.commands} --seed {seed} --first-round {number}"
+                f"{' --replicas' if options.replicas else ''} after {round.session.executed} commands:"
             )
             print(round.explained(difference), flush=True)
             return 1

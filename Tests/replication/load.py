@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from generator import Generator, Plain, Spop
+from generator import Generator, Plain, Spop, is_forgotten
 from resp import Connection, encode
 from session import END_REPLY, END_REQUEST
 
@@ -14,12 +14,6 @@ BATCH = 20
 NEVER = {"HELLO", "DEBUG", "CONFIG"}
 UPHEAVALS = {"FLUSHALL", "FLUSHDB", "SWAPDB"}
 DATABASES = (0, 1, 2)
-
-
-def is_forgotten(args):
-    """What redis-server, as a master, does and does not replicate: a BITFIELD that fails has made the string longer."""
-    words = [str(word).upper() for word in args]
-    return words[0] == "BITFIELD" and "FAIL" in words
 
 
 PAIRS = 8

@@ -36,13 +36,88 @@ class Gone(Exception):
     """A server that did not start, or ended by itself."""
 
 
-class Node:
-    """`options`: pairs of setting and value; the later of two settings wins."""
+class Peer:
+    """A server that somebody started, as another one's master or replica."""
 
-    def __init__(self, kind=SWIFTLET, **options):
-        self.kind = kind
+    def __init__(self, kind, port):
+        self.kind, self.port = kind, port
+        self.connection = None
+
+    def __str__(self):
+        return f"{self.kind} on port {self.port}"
+
+    # What is asked.
+
+    def connect(self):
+        return Connection(self.port)
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+    def call(self, *args):
+        """The reply's bytes, on a connection of the node's own, which is made anew when it was cut."""
+        if self.connection is None:
+            self.connection = self.connect()
+        try:
+            return self.connection.call(*args)
+        except OSError:
+            self.close()
+            raise
+
+    def ok(self, *args):
+        """As `call`, without an error."""
+        reply = self.call(*args)
+        assert reply[:1] not in b"-!", (str(self), args, reply)
+        return reply
+
+    def info(self, section="everything"):
+        """The fields of INFO."""
+        return dict(re.findall(r"^(\w+):([^\r\n]*)", self.ok("INFO", section).decode(errors="replace"), re.M))
+
+    def number(self, field):
+        return int(self.info()[field])
+
+    def digest(self):
+        return self.ok("DEBUG", "DIGEST")
+
+    @property
+    def offset(self):
+        return self.number("master_repl_offset")
+
+    def has(self, command):
+        return self.call("COMMAND", "INFO", command) not in (b"*1\r\n*-1\r\n", b"*1\r\n$-1\r\n", b"*1\r\n_\r\n")
+
+    # Replication.
+
+    def follow(self, port):
+        self.ok("REPLICAOF", "127.0.0.1", port)
+
+    def lead(self):
+        self.ok("REPLICAOF", "NO", "ONE")
+
+    def is_linked(self):
+        try:
+            return self.info("replication").get("master_link_status") == "up"
+        except (OSError, AssertionError):
+            return False
+
+    def wait_linked(self, timeout=30):
+        wait_until(self.is_linked, timeout)
+
+    def syncs(self):
+        """(full, partial, refused partial) as a master counts them since it started."""
+        info = self.info("stats")
+        return tuple(int(info[name]) for name in ("sync_full", "sync_partial_ok", "sync_partial_err"))
+
+
+class Node(Peer):
+    """A server of the test's own. `options`: pairs of setting and value; `with_file`: they go to a file, which the server may rewrite."""
+
+    def __init__(self, kind=SWIFTLET, with_file=False, **options):
+        super().__init__(kind, free_port())
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftlet-replication-"))
-        self.port = free_port()
         # Values of half a gigabyte, as SETBIT may make at random, would only take time.
         self.options = {
             "save": "", "appendonly": "no", "repl-diskless-sync-delay": "0", "proto-max-bulk-len": str(1 << 20),
@@ -50,7 +125,16 @@ class Node:
         self.set(**options)
         self.process = None
         self.is_paused = False
-        self.connection = None
+        self.file = self.directory / "server.conf" if with_file else None
+        if with_file:
+            self.file.write_text(
+                "".join(f'{name} "{value}"\n' for name, value in self.fixed() + list(self.options.items()))
+            )
+
+    def fixed(self):
+        return [
+            ("port", self.port), ("bind", "127.0.0.1"), ("dir", self.directory), ("enable-debug-command", "yes"),
+        ]  # fmt: skip
 
     def set(self, **options):
         """Settings for the next start: `repl_timeout=5` is `--repl-timeout 5`."""
@@ -60,15 +144,16 @@ class Node:
 
     def launch(self):
         """Starts it; does not wait."""
-        words = [word for name, value in self.options.items() for word in (f"--{name}", value)]
+        words = [
+            word for name, value in self.fixed() + list(self.options.items()) for word in (f"--{name}", str(value))
+        ]
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [
-                    binary_of(self.kind), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory),
-                    "--enable-debug-command", "yes", *words,
-                ],
-                stdout=log, stderr=log, cwd=self.directory,
-            )  # fmt: skip
+                [binary_of(self.kind), *([self.file] if self.file else words)],
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+            )
         self.is_paused = False
         return self
 
@@ -139,78 +224,10 @@ class Node:
         """Its log, of all its lives."""
         return (self.directory / "log").read_text(errors="replace")
 
-    def __str__(self):
-        return f"{self.kind} on port {self.port}"
-
-    # What is asked.
-
-    def connect(self):
-        return Connection(self.port)
-
-    def close(self):
-        if self.connection:
-            self.connection.close()
-        self.connection = None
-
-    def call(self, *args):
-        """The reply's bytes, on a connection of the node's own, which is made anew when it was cut."""
-        if self.connection is None:
-            self.connection = self.connect()
-        try:
-            return self.connection.call(*args)
-        except OSError:
-            self.close()
-            raise
-
-    def ok(self, *args):
-        """As `call`, without an error."""
-        reply = self.call(*args)
-        assert reply[:1] not in b"-!", (str(self), args, reply)
-        return reply
-
-    def info(self, section="everything"):
-        """The fields of INFO."""
-        return dict(re.findall(r"^(\w+):([^\r\n]*)", self.ok("INFO", section).decode(errors="replace"), re.M))
-
-    def number(self, field):
-        return int(self.info()[field])
-
-    def digest(self):
-        return self.ok("DEBUG", "DIGEST")
-
-    @property
-    def offset(self):
-        return self.number("master_repl_offset")
-
     def peak_memory(self):
         """Bytes that were resident at most."""
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", text).group(1)) << 10
-
-    def has(self, command):
-        return self.call("COMMAND", "INFO", command) not in (b"*1\r\n*-1\r\n", b"*1\r\n$-1\r\n", b"*1\r\n_\r\n")
-
-    # Replication.
-
-    def follow(self, port):
-        self.ok("REPLICAOF", "127.0.0.1", port)
-
-    def lead(self):
-        self.ok("REPLICAOF", "NO", "ONE")
-
-    def is_linked(self):
-        try:
-            return self.info("replication").get("master_link_status") == "up"
-        except (OSError, AssertionError):
-            return False
-
-    def wait_linked(self, timeout=30):
-        wait_until(self.is_linked, timeout)
-
-    def syncs(self):
-        """(full, partial, refused partial) as a master counts them since it started."""
-        info = self.info("stats")
-        return tuple(int(info[name]) for name in ("sync_full", "sync_partial_ok", "sync_partial_err"))
 
 
 class Nodes:
@@ -219,8 +236,8 @@ class Nodes:
     def __init__(self):
         self.started = []
 
-    def __call__(self, kind=SWIFTLET, **options):
-        node = Node(kind, **options)
+    def __call__(self, kind=SWIFTLET, with_file=False, **options):
+        node = Node(kind, with_file, **options)
         self.started.append(node)
         return node.start()
 

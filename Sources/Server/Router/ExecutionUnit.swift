@@ -143,6 +143,9 @@ extension Router {
             let began = clock
             let offset = stream.offset
             let start = session.output.count
+            let wasExecuting = session.flags.contains(.executing)
+            session.flags.insert(.executing)
+            defer { if !wasExecuting { session.flags.remove(.executing) } }
             beginUnit()
             let failed = execute(session, command, args, request: nil) { () throws(CommandError) in
                 switch waiter.wait.attempt {
@@ -161,11 +164,18 @@ extension Router {
             clock = monotonicNanoseconds()
             waiter.nanoseconds &+= clock &- began
             endUnit(isServed ? session : nil, since: offset)
-            if !isServed { return }
+            if !isServed { return stillWaits(session) }
             if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
             finishWaiting(waiter, start, failed: failed)
         }
         return isServed
+    }
+
+    /// Nothing was there for a client that waits. What it is told meanwhile has no reply to wait for.
+    private func stillWaits(_ session: Session) {
+        if !session.flags.contains(.hasPushes) { return }
+        session.releasePushes()
+        session.transport?.scheduleFlush()
     }
 
     /// Executes `body`, answers the error that it throws, and propagates the command where data changed. True: it failed.

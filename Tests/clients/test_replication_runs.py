@@ -1,0 +1,47 @@
+"""Short runs of what stands in Tests/replication; `make replication`, `make replication-chaos` and `make sentinel` run long."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from migrate import migrate_binary
+from oracle import swiftlet_binary
+from seed import new_seed
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+CHAINS = ["swiftlet,swiftlet,swiftlet", "swiftlet,redis,redis", "redis,swiftlet,redis", "redis,redis,swiftlet"]
+
+
+def run(script, *options, timeout=240):
+    """The output of a script, which must succeed."""
+    if swiftlet_binary() is None:
+        pytest.skip("swiftlet-server is not built")
+    done = subprocess.run(
+        [sys.executable, TESTS / script, *map(str, options), "--seed", str(new_seed())],
+        env={**os.environ, "SWIFTLET_SERVER": swiftlet_binary()},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_chain(chain):
+    """A full sync under load, partial ones after cuts, and all that is hard to replicate."""
+    run("replication/matrix.py", "--keys", 1500, "--chain", chain)
+
+
+def test_chaos():
+    run("replication/chaos.py", "--rounds", 10)
+
+
+def test_failover_by_sentinels():
+    run("replication/sentinel.py", "--failovers", 1)
+
+
+def test_replicas_of_random_commands(monkeypatch):
+    monkeypatch.setenv("SWIFTLET_MIGRATE", migrate_binary())
+    run("differential/run.py", "--commands", 30_000, "--replicas")
