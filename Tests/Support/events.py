@@ -1,4 +1,4 @@
-"""What happens to keys, as each server tells it: redis-server by its keyspace notifications, Swiftlet by DEBUG EVENTS."""
+"""What happens to keys, as each server tells it: both by keyspace notifications, Swiftlet by DEBUG EVENTS too."""
 
 import re
 
@@ -8,7 +8,7 @@ from resp import decoded
 
 
 class Notifications:
-    """Those of redis-server, for which somebody subscribes."""
+    """Those that a server publishes, for which somebody subscribes."""
 
     CHANNEL = re.compile(rb"__keyevent@(\d+)__:(.*)", re.DOTALL)
 
@@ -21,6 +21,9 @@ class Notifications:
     def take(self):
         """What happened since the last call."""
         self.admin.call("PUBLISH", "until now", "")
+        return self.heard()
+
+    def heard(self):
         found = []
         while True:
             words = decoded(self.subscriber.reply())
@@ -35,20 +38,24 @@ class Notifications:
         self.subscriber.close()
 
 
-class Recorded:
-    """Those of Swiftlet."""
+class Recorded(Notifications):
+    """Those of Swiftlet, which must be the same as what it has recorded."""
 
     def __init__(self, server):
-        self.admin = server.connect()
+        super().__init__(server)
         self.admin.call("DEBUG", "EVENTS", "ON")
 
     def take(self):
-        events = decoded(self.admin.call("DEBUG", "EVENTS", "TAKE"))
-        return [(name.decode(), database, key) for name, database, key in events]
+        # At once, as keys that expire do not wait.
+        requests = [["MULTI"], ["DEBUG", "EVENTS", "TAKE"], ["PUBLISH", "until now", ""], ["EXEC"]]
+        recorded = decoded(self.admin.pipeline(requests)[-1])[0]
+        published = self.heard()
+        assert published == [(name.decode(), database, key) for name, database, key in recorded]
+        return published
 
     def close(self):
         self.admin.call("DEBUG", "EVENTS", "OFF")
-        self.admin.close()
+        super().close()
 
 
 class Witness:

@@ -528,6 +528,8 @@ LIES = {
     "odd number": b"*02\r\n$3\r\nGET\r\n$1\r\na\r\n",
     "nested": encode(["MULTI"]) + encode(["MULTI"]),
     "exec": encode(["EXEC"]),
+    "an empty request": encode(["SELECT", "0"]) + b"*0\r\n" + encode(["SET", "a", "b"]),
+    "lines": b"\n\n" + encode(["SET", "a", "b"]),
     "database": encode(["SELECT", "16"]) + encode(["SET", "a", "b"]),
     "database of words": encode(["SELECT", "x"]) + encode(["SET", "a", "b"]),
     "in a transaction": encode(["MULTI"]) + b"SET a b\r\n",
@@ -659,10 +661,178 @@ def test_commands_that_change_the_role(stage):
     replica.call("SET", "a", "b")
     reply = replica.call("EXEC")
     assert b"+OK" in reply and b"role:slave" in reply and b"master_link_status:down" in reply, reply
-    assert b"-READONLY" in reply
+    # What was queued is executed, as in Redis.
+    assert reply.endswith(b"+OK\r\n") and replica.call("SET", "a", "b").startswith(b"-READONLY"), reply
     assert replica.call("SLAVEOF", "127.0.0.1", stage.master.port).startswith(b"+OK Already connected")
     stage.master.sync()
     stage.master.acknowledged(0)
     killed = replica.call("CLIENT", "KILL", "TYPE", "master")
     assert killed == b":1\r\n"
     assert stage.master.greet()[1:] == [ID, "1"]
+
+
+# ---- Restarts
+
+
+def restarted(start, port, directory=None, options=()):
+    """A Swiftlet in a directory that stays."""
+    return start("--enable-debug-command", "yes", "--replicaof", f"127.0.0.1 {port}", *options, directory=directory)
+
+
+@pytest.fixture
+def redis_master():
+    server = start_redis("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+    yield server
+    server.stop()
+
+
+def partials(master):
+    fields = info(master, "stats")
+    return int(fields["sync_full"]), int(fields["sync_partial_ok"])
+
+
+@pytest.mark.parametrize("ending", ["clean", "killed", "killed and cut"])
+def test_a_replica_that_restarts_goes_on_where_it_was(start, redis_master, ending):
+    random = seeded()
+    master = redis_master.connect()
+    master.call("SELECT", "3")
+    for i in range(100):
+        master.call("SET", f"before{i}", i)
+    process = restarted(start, redis_master.port)
+    replica = process.connect()
+    in_step(master, replica)
+    for i in range(random.randrange(50, 100)):
+        master.call("RPUSH", "list", i)
+        master.pipeline([["MULTI"], ["SELECT", i % 16], ["INCR", "count"], ["EXEC"], ["SELECT", "3"]])
+    in_step(master, replica)
+    assert partials(master) == (1, 0)
+    if ending == "clean":
+        assert process.end() == 0
+    else:
+        process.kill()
+    for i in range(30):
+        master.call("INCR", "count")
+    directory = process.directory
+    if ending == "killed and cut":
+        log = max(directory.glob("**/*.aof*"), key=lambda path: path.stat().st_mtime)
+        log.write_bytes(log.read_bytes()[: -random.randrange(1, 200)])
+    process = restarted(start, redis_master.port, directory=directory)
+    replica = process.connect()
+    in_step(master, replica)
+    assert partials(master) == (1, 1), process.text()
+    assert digest(replica) == digest(master)
+    # And promoted, it names the master's history as its second.
+    history = info(master)["master_replid"]
+    replica.call("REPLICAOF", "NO", "ONE")
+    assert info(replica)["master_replid2"] == history
+
+
+def test_without_a_log_what_was_not_saved_comes_again(start, redis_master):
+    master = redis_master.connect()
+    process = restarted(start, redis_master.port, options=("--appendonly", "no", "--save", "3600 1"))
+    replica = process.connect()
+    in_step(master, replica)
+    master.call("SET", "a", "1")
+    in_step(master, replica)
+    process.kill()
+    process = restarted(start, redis_master.port, directory=process.directory, options=("--appendonly", "no"))
+    replica = process.connect()
+    in_step(master, replica)
+    assert digest(replica) == digest(master) != b"+" + b"0" * 40 + b"\r\n"
+    assert partials(master) == (1, 1)
+
+
+def test_a_replica_that_keeps_nothing(start, redis_master):
+    master = redis_master.connect()
+    master.call("RPUSH", "list", *range(1000))
+    process = restarted(start, redis_master.port, options=("--appendonly", "no", "--save", ""))
+    replica = process.connect()
+    in_step(master, replica)
+    assert digest(replica) == digest(master)
+    # A second full sync, over what is there.
+    master.call("DEBUG", "CHANGE-REPL-ID")
+    master.call("CLIENT", "KILL", "TYPE", "replica")
+    master.call("SET", "a", "1")
+    wait_until(lambda: partials(master)[0] == 2)
+    in_step(master, replica)
+    assert digest(replica) == digest(master)
+    assert [path.name for path in process.directory.iterdir() if path.name != "swiftlet.lock"] == []
+    assert process.end() == 0
+
+
+# ---- What clients get during a full sync
+
+
+@pytest.mark.parametrize("mode", ["disabled", "on-empty-db", "swapdb", "swapdb of the same history"])
+@pytest.mark.parametrize("had", [True, False], ids=["data", "empty"])
+def test_what_clients_get_during_a_full_sync(stages, mode, had):
+    if "same" in mode and not had:
+        pytest.skip("without data there is no history")
+    stage = stages("--repl-diskless-load", mode.split()[0])
+    replica = stage.replica
+    if had:
+        replica.call("SET", "old", "data")
+    old = info(replica)["master_replid"]
+    stage.begin()
+    stage.master.greet()
+    history = old if "same" in mode else ID
+    payload = rdb((b"old", b"new"), (b"k", b"v"))
+    stage.master.send(b"+FULLRESYNC %s 1000\r\n$%d\r\n" % (history.encode(), len(payload)), payload[:12])
+    wait_until(lambda: info(replica).get("master_sync_read_bytes") == "12")
+    assert info(replica)["master_sync_total_bytes"] == str(len(payload))
+    fields = info(replica, "persistence")
+    is_aside = "same" in mode
+    refuses = mode == "swapdb" or mode == "on-empty-db" and not had
+    assert fields["loading"] == ("1" if refuses else "0")
+    assert fields["async_loading"] == ("1" if is_aside else "0")
+    reply = replica.call("GET", "old")
+    assert reply.startswith(b"-LOADING") if refuses else reply == (b"$4\r\ndata\r\n" if had else b"$-1\r\n")
+    if is_aside or refuses:
+        assert replica.call("REPLICAOF", "NO", "ONE").startswith(b"-LOADING")
+    # A cut leaves what was there.
+    stage.master.peer.close()
+    wait_until(lambda: info(replica)["master_sync_in_progress"] == "0")
+    assert replica.call("GET", "old") == (b"$4\r\ndata\r\n" if had else b"$-1\r\n")
+    stage.master.greet()
+    replica.call("CONFIG", "SET", "key-load-delay", "300000")
+    stage.master.send(b"+FULLRESYNC %s 1000\r\n$%d\r\n" % (history.encode(), len(payload)), payload)
+    if is_aside:
+        wait_until(lambda: info(replica, "persistence")["async_loading"] == "1")
+        assert replica.call("GET", "old") == b"$4\r\ndata\r\n"
+        assert replica.call("REPLICAOF", "NO", "ONE").startswith(b"-LOADING")
+    else:
+        wait_until(lambda: info(replica, "persistence")["loading"] == "1")
+        wait_until(lambda: replica.call("GET", "old").startswith(b"-LOADING"))
+        assert replica.call("SAVE").startswith(b"-LOADING")
+    replica.call("CONFIG", "SET", "key-load-delay", "0")
+    stage.master.acknowledged(1000)
+    assert replica.call("GET", "old") == b"$3\r\nnew\r\n"
+    assert info(replica, "persistence")["loading"] == info(replica, "persistence")["async_loading"] == "0"
+    assert replica.call("DEBUG", "CHECK-INVARIANTS") == b"+OK\r\n"
+
+
+def test_a_replica_of_much_data(redis_master, start):
+    """More than fits into the pipe and the buffers of sockets, while the master writes on."""
+    random = seeded()
+    master = redis_master.connect()
+    for i in range(200):
+        master.call("SET", f"large{i}", random.randbytes(100_000))
+    for i in range(2000):
+        master.call("HSET", f"hash{i}", *[x for j in range(20) for x in (f"f{j}", i * j)])
+    process = restarted(start, redis_master.port)
+    replica = process.connect()
+    for i in range(3000):
+        master.call("SET", f"key{random.randrange(1000)}", i)
+        master.call("LPUSH", f"list{i % 7}", i)
+    in_step(master, replica)
+    assert digest(replica) == digest(master)
+    assert replica.call("DEBUG", "CHECK-INVARIANTS") == b"+OK\r\n"
+    # The log goes on behind the full sync, with no other history in it.
+    for i in range(1000):
+        master.call("INCR", f"n{i % 10}")
+    in_step(master, replica)
+    process.kill()
+    process = restarted(start, redis_master.port, directory=process.directory)
+    replica = process.connect()
+    in_step(master, replica)
+    assert digest(replica) == digest(master) and partials(master) == (1, 1)

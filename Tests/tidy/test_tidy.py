@@ -73,6 +73,7 @@ ORDER = {
         "Transfer",
         "Network",
         "Router",
+        "PubSub",
         "Jobs",
         "Clients",
         "Registry",

@@ -152,15 +152,14 @@ enum SettingTable {
         } write: { (settings, words, _) throws(SettingError) in
             settings.latencyPercentiles = try SettingForms.percentiles(words)
         },
-        .several("notify-keyspace-events", [], .notifications) {
-            [$0.notifyKeyspaceEvents.text]
-        } write: { (settings, words, _) throws(SettingError) in
-            guard words.count <= 1 else { throw .wrongArgumentCount }
-            guard let classes = NotificationClasses(letters: words.first ?? "") else {
+        .word("notify-keyspace-events", .notifications) {
+            $0.notifyKeyspaceEvents.text
+        } write: { (settings, word) throws(SettingError) in
+            guard let classes = NotificationClasses(letters: word) else {
                 throw SettingError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
             }
             settings.notifyKeyspaceEvents = classes
-        }.later("nobody is notified"),
+        },
         .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long).later(),
         .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit").later(),
     ]

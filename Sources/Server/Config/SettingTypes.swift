@@ -225,6 +225,17 @@ extension Setting {
     ) -> Setting {
         Setting(name, flags.union(.severalWords), effect, words: words, write: write)
     }
+    /// One word that has a form of its own.
+    static func word(
+        _ name: ByteString, _ effect: SettingEffect, read: @escaping @Sendable (Settings) -> ByteString,
+        write: @escaping @Sendable (inout Settings, ByteString) throws(SettingError) -> Void
+    ) -> Setting {
+        Setting(name, [], effect) {
+            [read($0)]
+        } write: { (settings, words, _) throws(SettingError) in
+            try write(&settings, words[0])
+        }
+    }
 }
 
 extension Setting {

@@ -234,9 +234,9 @@ struct NotificationClasses: OptionSet, Sendable, Equatable {
     let rawValue: UInt32
     /// Letter and bit. `A` stands for all that are `inAll`.
     static let letters: [(letter: UnicodeScalar, bit: UInt32, inAll: Bool)] = [
-        ("K", 1 << 0, false), ("E", 1 << 1, false), ("g", 1 << 2, true), ("$", 1 << 3, true), ("l", 1 << 4, true),
-        ("s", 1 << 5, true), ("h", 1 << 6, true), ("z", 1 << 7, true), ("x", 1 << 8, true), ("e", 1 << 9, true),
-        ("t", 1 << 10, true), ("m", 1 << 11, false), ("d", 1 << 13, true), ("n", 1 << 14, false),
+        ("n", 1 << 14, false), ("K", 1 << 0, false), ("E", 1 << 1, false), ("g", 1 << 2, true), ("$", 1 << 3, true),
+        ("l", 1 << 4, true), ("s", 1 << 5, true), ("h", 1 << 6, true), ("z", 1 << 7, true), ("x", 1 << 8, true),
+        ("e", 1 << 9, true), ("t", 1 << 10, true), ("m", 1 << 11, false), ("d", 1 << 13, true),
     ]
     static let keyspace = NotificationClasses(rawValue: 1 << 0)
     static let keyevent = NotificationClasses(rawValue: 1 << 1)
@@ -270,7 +270,8 @@ struct NotificationClasses: OptionSet, Sendable, Equatable {
     }
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// The letters, `A` first when it can stand for its classes; K and E come after, as Redis answers.
+    /// The letters, `A` first when it can stand for its classes, as Redis answers. `n`, which redis-server 7.0 leaves out behind
+    /// `A`, is there: CONFIG REWRITE would lose it.
     var text: ByteString {
         var text = String.UnicodeScalarView()
         if isSuperset(of: .all) {

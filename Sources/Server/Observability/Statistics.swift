@@ -48,6 +48,12 @@ final class Statistics {
     /// Connections that were closed by `client-query-buffer-limit` and `client-output-buffer-limit`.
     var queryBufferDisconnections = 0
     var outputBufferDisconnections = 0
+    /// What replicas asked for: all data, what they had missed, and that in vain.
+    var fullSyncs = 0
+    var partialSyncs = 0
+    var partialSyncsRefused = 0
+    /// Of the stream and of snapshots, to replicas.
+    var replicationBytesWritten = 0
     /// The most that waited of one connection's requests and of its replies, in bytes.
     var inputMaximum = RecentMaximum()
     var outputMaximum = RecentMaximum()
@@ -123,6 +129,10 @@ final class Statistics {
         evictedClients = 0
         queryBufferDisconnections = 0
         outputBufferDisconnections = 0
+        fullSyncs = 0
+        partialSyncs = 0
+        partialSyncsRefused = 0
+        replicationBytesWritten = 0
         freedBase = Reaper.shared.freed
         turns = 0
         turnNanoseconds = 0

@@ -107,11 +107,16 @@ final class PersistenceControl: KeyspaceObserver {
     var recovery: DataDirectory.Recovery?
     /// A full sync's data are in the snapshot, or are not: `data.commitReplacement` and `abandonReplacement` lead to it.
     var replacementEnded: (Result<SnapshotCommit, StorageError>) -> Void = { _ in }
-    /// Data of a master are received, or loaded: they are saved with that.
+    /// Data of a master take the place of those that are here, in memory.
+    var isReceiving = false
+    /// INFO shows a full sync as loading, which refuses commands; or as loading aside of the old data, which answer.
+    var showsLoading = false
+    var showsLoadingAside = false
+    /// Data of a master are received or loaded: they are saved with that.
     var isReplacing: Bool {
         switch data?.checkpoint {
         case .replacing, .replaced: true
-        case .idle, .requested, .running, nil: false
+        case .idle, .requested, .running, nil: isReceiving
         }
     }
 

@@ -9,7 +9,8 @@ final class SharedChunk {
     private let buffer: OutputBuffer
     var bytes: Bytes { buffer.bytes }
     var count: Int { buffer.count }
-    /// A shorter chunk is copied: a reference takes a count, a place in the queue and a vector of its own.
+
+    /// A chunk up to this length is copied: a reference takes a count, a place in the queue and a vector of its own.
     static let copiedLength = 256
 
     /// Takes over `buffer`, which nobody else may write to from here on.

@@ -38,7 +38,14 @@ enum RESPEncoder {
         output.append(decimal: Int64(count))
         output.appendLineEnd()
     }
-    @discardableResult private static func argument(_ bytes: Bytes, to output: OutputBuffer) -> Range<Int> {
+    /// The header of a push message of `count` parts; RESP2 has arrays.
+    static func pushHeader(_ count: Int, resp3: Bool, to output: OutputBuffer) {
+        output.append(byte: UInt8(ascii: resp3 ? ">" : "*"))
+        output.append(decimal: Int64(count))
+        output.appendLineEnd()
+    }
+    /// A bulk string; returns the place of its bytes.
+    @discardableResult static func argument(_ bytes: Bytes, to output: OutputBuffer) -> Range<Int> {
         output.append(byte: UInt8(ascii: "$"))
         output.append(decimal: Int64(bytes.count))
         output.appendLineEnd()

@@ -79,6 +79,9 @@ final class RequestBatch {
         count &+= 1
     }
 
+    /// Bytes of the requests.
+    var length: Int { requests[..<count].reduce(0) { $0 + $1.length } }
+
     @inline(__always) func arguments(of request: Request) -> Arguments {
         Arguments(arguments + request.firstArgument, request.argumentCount)
     }

@@ -45,6 +45,8 @@ final class EventQueue {
         record(db, key, kind, name)
     }
 
+    var hasUndelivered: Bool { !recorded.isEmpty }
+
     /// Tells the listeners, each event in the order in which it happened. Called when what caused them was propagated.
     @inline(never) func deliver() {
         for i in recorded.indices {

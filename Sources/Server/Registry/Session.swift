@@ -35,6 +35,10 @@ struct ClientFlags: OptionSet, Sendable {
     static let denyBlocking = ClientFlags(rawValue: 1 << 19)
     /// The connection is gone.
     static let closed = ClientFlags(rawValue: 1 << 18)
+    /// Commands of it are executed: pushes wait until the reply is whole.
+    static let executing = ClientFlags(rawValue: 1 << 20)
+    /// Some do.
+    static let hasPushes = ClientFlags(rawValue: 1 << 21)
 
     /// The letters of CLIENT LIST; a client with none is "N".
     static let letters: [(ClientFlags, Character)] = [
@@ -90,6 +94,9 @@ final class Session {
     var channelSubscriptions = 0
     var patternSubscriptions = 0
     var shardSubscriptions = 0
+
+    /// Pushes that came while a command was executed.
+    private var pushes: OutputBuffer?
 
     init(id: UInt64, now: Int64, services: Services) {
         self.id = id
@@ -151,6 +158,55 @@ final class Session {
         if !flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
         queue.append(chunk)
         transport?.scheduleFlush()
+    }
+
+    // MARK: Pushes
+
+    /// Sends a message that no command of this client asked for. In the middle of one it waits until the reply is whole,
+    /// as a transaction's reply must not have it among its parts. It leaves when the stream is safe up to `offset`, as it may
+    /// show what was written.
+    @inline(__always) func push(_ message: Bytes, after offset: Int) {
+        if !flags.isDisjoint(with: Self.notPushedTo) { return pushLater(message, after: offset) }
+        if ackOffset < offset { ackOffset = offset }
+        output.append(message)
+        transport?.schedulePushes()
+    }
+    func push(_ message: SharedChunk, after offset: Int) {
+        if !flags.isDisjoint(with: Self.notPushedTo) { return pushLater(message.bytes, after: offset) }
+        if ackOffset < offset { ackOffset = offset }
+        queue.append(message)
+        transport?.schedulePushes()
+    }
+    private static let notPushedTo: ClientFlags = [.executing, .closed, .closeAfterReply]
+
+    @inline(never) private func pushLater(_ message: Bytes, after offset: Int) {
+        if !flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
+        ackOffset = max(ackOffset, offset)
+        heldPushes.append(message)
+    }
+    private var heldPushes: OutputBuffer {
+        flags.insert(.hasPushes)
+        if let pushes { return pushes }
+        let made = OutputBuffer(capacity: 256)
+        made.limit = queue.limit
+        pushes = made
+        return made
+    }
+
+    /// Where a command writes a reply that is a push: it is sent also where replies are not.
+    var pushReply: ReplyWriter {
+        if flags.isDisjoint(with: [.replyOff, .replySkip]) { return reply }
+        let writer = ReplyWriter(heldPushes)
+        writer.resp3 = reply.resp3
+        return writer
+    }
+
+    /// The reply is whole, and what is not to be sent was taken back: the pushes follow.
+    func releasePushes() {
+        flags.remove(.hasPushes)
+        guard let held = pushes else { return }
+        if held.isOverflowed { output.overflow() } else { output.append(held.bytes) }
+        pushes = nil
     }
 }
 

@@ -33,6 +33,9 @@ final class FullSyncReceiver {
     private var framing = FullSyncFraming()
     private let pipe: BytePipe
     private var stage = Stage.queued
+    /// Where rows go on a server that keeps nothing.
+    private var temporary: TemporarySnapshot?
+    private var shown = Shown.nothing
     /// What the thread has made of the RDB.
     private var summary: Result<RDBSummary, StorageError>?
     private var db: Int { (try? summary?.get()).flatMap { $0.streamDatabase.map(Int.init) } ?? 0 }
@@ -61,13 +64,16 @@ final class FullSyncReceiver {
             router.logger.notice("MASTER <-> REPLICA sync: receiving \(length) bytes from master to disk")
         case .begun(.mark):
             router.logger.notice("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk")
-        case .payload(let part): pipe.send(part)
+        case .payload(let part):
+            pipe.send(part)
+            persistence.loadingLoadedBytes = framing.received
         }
+        if case .begun = piece { showBeginning() }
         if framing.isFinished { pipe.finish() }
         return used
     }
 
-    /// No more will come, or it is not wanted any more: what was there stays. Not once all has come.
+    /// No more will come, or it is not wanted any more: what was there stays. Not once it is committed.
     func abandon() {
         let error = StorageError(file: pipe.name, message: "it did not come to its end")
         pipe.fail(error)
@@ -75,6 +81,7 @@ final class FullSyncReceiver {
         case .receiving: end(error)
         case .queued, .committing, .loading, .ended: break
         }
+        show(.nothing)
         stage = .ended(.failed(error))
     }
 
@@ -90,7 +97,7 @@ final class FullSyncReceiver {
             case nil: break
             }
         case .committing: break
-        case .loading(let loading): load(loading)
+        case .loading(let loading): proceed(loading)
         case .ended: break
         }
         if case .ended(let progress) = stage { return progress }
@@ -103,40 +110,59 @@ final class FullSyncReceiver {
         guard let data = persistence.data else { return }
         // One that ends soon; it may not be interrupted.
         if persistence.isSaving || data.checkpoint == .replacing { return }
-        let rows: ReplacementRows
+        var options = RDBImporter.Options()
+        options.reading.databases = Int32(clamping: router.config.settings.databases)
+        let receive: @Sendable (BytePipe) throws(StorageError) -> RDBSummary
         do throws(StorageError) {
-            rows = try data.beginReplacement()
+            if router.config.settings.isPureCache {
+                let snapshot = try data.makeTemporarySnapshot()
+                temporary = snapshot
+                receive = { [options] (pipe) throws(StorageError) in try snapshot.receive(from: pipe, options) }
+            } else {
+                let rows = try data.beginReplacement()
+                receive = { [options] (pipe) throws(StorageError) in try rows.receive(from: pipe, options) }
+            }
         } catch {
+            pipe.fail(error)
             stage = .ended(.failed(error))
             return
         }
         stage = .receiving
-        var options = RDBImporter.Options()
-        options.reading.databases = Int32(clamping: router.config.settings.databases)
-        router.jobs.start("sync") { [pipe, options] (_) throws(StorageError) in
-            try rows.receive(from: pipe, options)
-        } completion: { [weak self] outcome in
-            self?.summary = outcome
+        router.jobs.start("sync") { [pipe] (_) throws(StorageError) in
+            try receive(pipe)
+        } completion: { [self] outcome in
+            summary = outcome
+            // It was not wanted any more while the thread was at it.
+            if case .ended = stage { removeTemporary() }
         }
     }
 
     private func fail(_ error: StorageError) {
         end(error)
+        show(.nothing)
         stage = .ended(.failed(error))
     }
     private func end(_ error: StorageError) {
         persistence.replacementEnded = { _ in }
-        persistence.data?.abandonReplacement(error)
+        if temporary == nil { persistence.data?.abandonReplacement(error) } else if summary != nil { removeTemporary() }
+    }
+    private func removeTemporary() {
+        temporary?.remove()
+        temporary = nil
     }
 
     /// From here on nothing changes until the new data are loaded: what would be written now would be lost.
     private func commit() {
+        // Of what goes now.
+        if temporary != nil && persistence.isSaving { return }
         stage = .committing
         if case .success(let summary) = summary {
             for line in summary.mendings { router.logger.warning("\(pipe.name): \(line)") }
         }
-        router.setGuard(.replacing, true)
+        persistence.isReceiving = true
+        if case .nothing = shown { show(.aside) }
         router.pause.holdWrites(router)
+        if let temporary { return load(from: temporary.path) }
         persistence.replacementEnded = { [weak self] in self?.committed($0) }
         persistence.data?.commitReplacement(DataDirectory.Stream(id: id, offset: offset, db: db))
     }
@@ -147,16 +173,29 @@ final class FullSyncReceiver {
         case .failure(let error):
             release()
             stage = .ended(.failed(error))
-        case .success:
-            control.historyReplaced(id: id, offset: offset, db: db)
-            router.logger.notice("MASTER <-> REPLICA sync: Flushing old data")
-            stage = .loading(ReplacementLoading(persistence))
+        case .success: load(from: persistence.data?.snapshotPath ?? "")
         }
     }
 
-    private func load(_ loading: ReplacementLoading) {
+    private func load(from path: String) {
+        let isBeside = isOfOneHistory && router.config.settings.disklessLoad == .swapdb
+        control.historyReplaced(id: id, offset: offset, db: db)
+        if temporary != nil { persistence.historyChanged(router.stream) }
+        persistence.loadingStarted = wallClockMilliseconds() / 1000
+        persistence.expectLoading(bytes: framing.received)
+        if !isBeside {
+            router.logger.notice("MASTER <-> REPLICA sync: Flushing old data")
+            show(.refusing)
+        }
+        router.logger.notice("MASTER <-> REPLICA sync: Loading DB in memory")
+        stage = .loading(ReplacementLoading(persistence, path, isBeside: isBeside))
+    }
+
+    private func proceed(_ loading: ReplacementLoading) {
         do throws(StorageError) {
-            if try !loading.step() { return router.waker.wake() }
+            if try !loading.step() { return }
+            if temporary == nil { persistence.data?.replacementLoaded() }
+            persistence.replacementLoaded()
             release()
             stage = .ended(.loaded(db: db))
         } catch {
@@ -168,7 +207,43 @@ final class FullSyncReceiver {
     }
 
     private func release() {
-        router.setGuard(.replacing, false)
+        persistence.isReceiving = false
+        removeTemporary()
+        show(.nothing)
         router.pause.releaseWrites(router)
+    }
+
+    // MARK: What clients get meanwhile
+
+    private enum Shown {
+        case nothing
+        /// The old data, but for commands that would change what the server is.
+        case aside
+        /// -LOADING.
+        case refusing
+    }
+
+    /// The RDB begins to come: `repl-diskless-load` says what clients get from here on. The old data are there in any case.
+    private func showBeginning() {
+        persistence.loadingStarted = wallClockMilliseconds() / 1000
+        persistence.expectLoading(bytes: totalBytes)
+        switch router.config.settings.disklessLoad {
+        case .disabled: break
+        case .onEmptyDB: if router.keyspace.count == 0 { show(.refusing) }
+        case .swapdb: show(isOfOneHistory ? .aside : .refusing)
+        }
+    }
+    /// The old data and the new are states of one history.
+    private var isOfOneHistory: Bool { id == router.stream.id }
+
+    private func show(_ new: Shown) {
+        shown = new
+        switch new {
+        case .nothing: (persistence.showsLoading, persistence.showsLoadingAside) = (false, false)
+        case .aside: (persistence.showsLoading, persistence.showsLoadingAside) = (false, true)
+        case .refusing: (persistence.showsLoading, persistence.showsLoadingAside) = (true, false)
+        }
+        router.setGuard(.loading, persistence.showsLoading)
+        router.setGuard(.replacing, persistence.showsLoadingAside)
     }
 }

@@ -308,7 +308,6 @@ final class MasterLink {
     private func proceedWithTransfer() {
         guard let transfer else { return }
         if phase == .transfer && transfer.hasAll {
-            logger.notice("MASTER <-> REPLICA sync: Loading DB in memory")
             phase = .loading
             lastHeard = monotonicNanoseconds()
         }
@@ -319,6 +318,7 @@ final class MasterLink {
             self.transfer = nil
             if phase == .loading { phase = .transfer }
             drop()
+            return
         case .loaded(let db):
             self.transfer = nil
             logger.notice("MASTER <-> REPLICA sync: Finished with success")

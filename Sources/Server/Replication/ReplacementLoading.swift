@@ -1,34 +1,58 @@
 import Storage
 
-/// Loads a snapshot that has taken the place of another one into the keyspace, which is emptied for it. Confined to the loop.
+/// Loads the snapshot that a full sync has made, a slice at a time: into the keyspace, which is emptied for it, or into one
+/// beside, which takes its place in a moment. Confined to the loop.
 final class ReplacementLoading {
-    private let persistence: PersistenceControl
+    private unowned(unsafe) let persistence: PersistenceControl
+    private let keyspace: Keyspace
+    private let target: Keyspace
+    private let loading: SnapshotLoading
+    private let began = monotonicNanoseconds()
+    private var isLoaded = false
 
-    init(_ persistence: PersistenceControl) {
+    /// Of a turn, in nanoseconds: where nobody is answered meanwhile, and where clients are.
+    private static let slice: UInt64 = 5_000_000
+    private static let sliceBeside: UInt64 = 300_000
+
+    private var isBeside: Bool { target !== keyspace }
+
+    /// `isBeside`: the old data stay until the new are loaded.
+    init(_ persistence: PersistenceControl, _ path: String, isBeside: Bool) {
         self.persistence = persistence
-        persistence.beginLoading()
-        persistence.nextTurn = .max
+        keyspace = persistence.server.keyspace
+        target = isBeside ? keyspace.makeSibling() : keyspace
+        if !isBeside { keyspace.emptyForLoading() }
+        loading = SnapshotLoading(path, into: target) { [waker = persistence.server.waker] in waker.wake() }
     }
 
-    /// Goes on for a while. True when all is loaded. Throws where the snapshot cannot be loaded: then the keyspace is empty.
+    /// Goes on for a while. True when all is loaded and served. Throws where the snapshot cannot be loaded: then the keyspace is
+    /// empty, or what it was.
     func step() throws(StorageError) -> Bool {
-        guard let data = persistence.data else { return true }
-        let keyspace = persistence.server.keyspace
-        keyspace.reset()
-        let now = keyspace.now
-        keyspace.now = 0
-        defer {
-            keyspace.now = now
-            persistence.endLoading()
+        if isDelayed { return false }
+        if !isLoaded {
+            do throws(StorageError) {
+                switch try loading.step(budgetNanoseconds: isBeside ? Self.sliceBeside : Self.slice) {
+                case .waiting: break
+                case .more: persistence.server.waker.wake()
+                case .done: isLoaded = true
+                }
+            } catch {
+                if !isBeside { keyspace.emptyForLoading() }
+                throw error
+            }
+            persistence.loadingLoadedBytes = min(persistence.loadingTotalBytes, loading.bytesLoaded)
         }
-        do throws(StorageError) {
-            _ = try SnapshotLoading.load(data.snapshotPath, into: keyspace)
-        } catch {
-            keyspace.reset()
-            throw error
-        }
-        data.replacementLoaded()
-        persistence.replacementLoaded()
+        if !isLoaded || isDelayed { return false }
+        if isBeside { keyspace.adopt(target) }
         return true
+    }
+
+    /// `key-load-delay`, with which tests have loading take its time: microseconds a key, or keys a microsecond.
+    private var isDelayed: Bool {
+        let delay = persistence.server.config.settings.loadDelayPerKey
+        if delay == 0 { return false }
+        let keys = UInt64(loading.keysLoaded)
+        let nanoseconds = delay > 0 ? keys * UInt64(delay) * 1000 : keys * 1000 / UInt64(delay.magnitude)
+        return monotonicNanoseconds() - began < nanoseconds
     }
 }

@@ -13,14 +13,6 @@ final class ReplicaList {
     private var online: [Replica] = []
     let sync: FullSync
     var waiters = AckWaiters()
-    /// Bytes of the stream and of snapshots that were handed to replicas.
-    var bytesSent = 0
-    var counters = Counters()
-    struct Counters {
-        var full = 0
-        var partial = 0
-        var partialRefused = 0
-    }
     /// Those that acknowledge often enough for min-replicas-max-lag.
     private(set) var goodCount = 0
     /// Monotonic seconds since when there has been no replica, and of the last PING and newline.
@@ -68,6 +60,7 @@ final class ReplicaList {
         // Its replies end; the stream does not wait for the log: see docs/durability.md.
         session.ackOffset = 0
         replica.acknowledgedAt = now
+        if attached.isEmpty { lastPing = now }
         attached.append(replica)
         updateLimits(replica)
         updateGood()
@@ -124,7 +117,7 @@ final class ReplicaList {
         replica.acknowledged = max(replica.acknowledged, replica.start)
         replica.acknowledgedAt = now
         backlog.forEach(from: replica.start) { bytes, chunk in
-            bytesSent += bytes.count
+            router.statistics.replicationBytesWritten += bytes.count
             if let chunk { replica.session.queue.append(chunk) } else { replica.session.output.append(bytes) }
         }
         replica.session.transport?.scheduleFlush()
@@ -315,8 +308,8 @@ extension ReplicaList {
 
 extension ReplicaList: BacklogFeed {
     func said(_ bytes: Bytes, _ chunks: [SharedChunk]) {
+        router.statistics.replicationBytesWritten &+= bytes.count &* online.count
         for replica in online {
-            bytesSent &+= bytes.count
             let session = replica.session
             if chunks.isEmpty { session.output.append(bytes) }
             for chunk in chunks { session.queue.append(chunk) }

@@ -22,7 +22,8 @@ extension ReplicationControl {
 
     private func configure(_ session: Session, _ option: Bytes, _ value: Bytes) throws(CommandError) {
         if option.equals(ignoringCase: "listening-port") {
-            replicas.replica(session).listeningPort = try number(value)
+            guard let port = value.integer else { throw .notInteger }
+            replicas.replica(session).listeningPort = Int(Int32(truncatingIfNeeded: port))
         } else if option.equals(ignoringCase: "ip-address") {
             guard value.count < Self.longestAddress else {
                 throw CommandError("ERR REPLCONF ip-address provided by replica instance is too long: \(value.count) bytes")
@@ -34,7 +35,11 @@ extension ReplicationControl {
             if value.equals(ignoringCase: "psync2") { replica.capabilities.insert(.newHistory) }
             if value.equals(ignoringCase: "swiftlet") { replica.capabilities.insert(.fieldExpiries) }
         } else if option.equals(ignoringCase: "rdb-only") {
-            replicas.replica(session).wantsStream = try number(value) != 1
+            guard let choice = value.integer else { throw .notInteger }
+            guard 0...1 ~= choice else {
+                throw CommandError("ERR value is out of range, value must between 0 and 1")
+            }
+            replicas.replica(session).wantsStream = choice == 0
         } else if option.equals(ignoringCase: "rdb-filter-only") {
             try filter(replicas.replica(session), value)
         } else if option.equals(ignoringCase: "version") {
@@ -44,11 +49,6 @@ extension ReplicationControl {
         }
     }
     private static let longestAddress = 256
-
-    private func number(_ value: Bytes) throws(CommandError) -> Int {
-        guard let number = value.integer, let small = Int32(exactly: number) else { throw .notInteger }
-        return Int(small)
-    }
 
     /// The parts of the data that are wanted, in one word, separated by spaces.
     private func filter(_ replica: Replica, _ value: Bytes) throws(CommandError) {
@@ -100,15 +100,15 @@ extension ReplicationControl {
             }
             replicas.keepBacklog()
             if resume(replica, args[1], Int(offset)) {
-                replicas.counters.partial += 1
+                router.statistics.partialSyncs += 1
                 return
             }
-            if args[1] != Bytes("?") { replicas.counters.partialRefused += 1 }
+            if args[1] != Bytes("?") { router.statistics.partialSyncsRefused += 1 }
         } else {
             replica.isSilent = true
             replicas.keepBacklog()
         }
-        replicas.counters.full += 1
+        router.statistics.fullSyncs += 1
         replicas.attach(replica)
         replicas.sync.add(replica)
     }

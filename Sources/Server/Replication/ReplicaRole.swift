@@ -66,6 +66,7 @@ extension ReplicationControl {
 
     /// The stream goes on where it was; the master calls its history by another name where it was promoted meanwhile.
     func resumed(_ id: String, newID: String?) {
+        replicas.keepBacklog()
         guard let newID, newID != router.stream.id else { return }
         router.logger.notice("Master replication ID changed to \(newID)")
         router.stream.branchHistory(to: newID)
@@ -83,6 +84,8 @@ extension ReplicationControl {
     /// The data are another server's, as of `offset` of its history: what clients wait for is an offset of this one.
     func historyReplaced(id: String, offset: Int, db: Int) {
         router.stream.resume(id: id, offset: offset, db: db)
+        // This server may be the next master, and the others go on from here then.
+        replicas.keepBacklog()
         hasHistory = true
         router.forgetOffsets()
         replicas.disconnectAll()

@@ -28,7 +28,11 @@ final class ReplicationControl {
 
     /// The data are loaded: what the settings say about a master takes effect. Once.
     func start() {
-        guard let master = router.config.settings.replicaOf else { return }
+        guard let master = router.config.settings.replicaOf else {
+            // Replicas of before the start come back, and find what has been said since.
+            if router.stream.offset > 0 { replicas.keepBacklog() }
+            return
+        }
         if let recovery = persistence.recovery, !recovery.isImported {
             // All that is here is the beginning of that history: a replica does not leave it.
             hasHistory = recovery.meta != nil || recovery.log?.commands ?? 0 > 0

@@ -61,6 +61,8 @@ final class SnapshotTransfer {
         options.version = form.hasFieldExpiries ? Self.ownVersion : Self.anyVersion
         options.compresses = compresses
         options.dropFieldExpiries = true
+        options.hasKeys = form.hasKeys
+        options.hasFunctions = form.hasFunctions
         let (form, shared, exported) = (form, shared, options)
         job = jobs.start("sync") { (job) throws(StorageError) in
             try Self.read(path, directory, exported, form, shared, job, waker)
@@ -135,7 +137,7 @@ final class SnapshotTransfer {
     }
     private func give(_ chunk: SharedChunk, to replica: Replica) {
         replica.given += chunk.count
-        list.bytesSent += chunk.count
+        list.router.statistics.replicationBytesWritten += chunk.count
         replica.session.send(shared: chunk)
     }
 

@@ -33,7 +33,11 @@ extension Router {
         case .expiry: if execution.depth == 1 { execution.isAtomic = false }
         case .job: if execution.depth == 1 { beginBatch() }
         }
-        defer { endUnit(nil, since: began) }
+        defer {
+            endUnit(nil, since: began)
+            // Also where nothing was to be finished: the next unit is one again.
+            if execution.depth == 0 { execution.isAtomic = true }
+        }
         return try body()
     }
 
@@ -139,6 +143,9 @@ extension Router {
             let began = clock
             let offset = stream.offset
             let start = session.output.count
+            let wasExecuting = session.flags.contains(.executing)
+            session.flags.insert(.executing)
+            defer { if !wasExecuting { session.flags.remove(.executing) } }
             beginUnit()
             let failed = execute(session, command, args, request: nil) { () throws(CommandError) in
                 switch waiter.wait.attempt {
@@ -157,11 +164,18 @@ extension Router {
             clock = monotonicNanoseconds()
             waiter.nanoseconds &+= clock &- began
             endUnit(isServed ? session : nil, since: offset)
-            if !isServed { return }
+            if !isServed { return stillWaits(session) }
             if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
             finishWaiting(waiter, start, failed: failed)
         }
         return isServed
+    }
+
+    /// Nothing was there for a client that waits. What it is told meanwhile has no reply to wait for.
+    private func stillWaits(_ session: Session) {
+        if !session.flags.contains(.hasPushes) { return }
+        session.releasePushes()
+        session.transport?.scheduleFlush()
     }
 
     /// Executes `body`, answers the error that it throws, and propagates the command where data changed. True: it failed.

@@ -46,6 +46,8 @@ extension Router {
 
     /// Executes the requests at the start of `input`; returns how many bytes were used up.
     private func execute(_ session: Session, _ input: Bytes) -> Int {
+        session.flags.insert(.executing)
+        defer { session.flags.remove(.executing) }
         session.lastInteraction = keyspace.now / 1000
         keyspace.touchesOnAccess = !session.flags.contains(.noTouch)
         var position = 0
@@ -151,6 +153,7 @@ extension Router {
     private func runContained(_ session: Session, _ args: Arguments, request: Bytes?, _ start: Int) {
         guard let command = commands.find(args[0]) else {
             if isHTTP(args[0]) { return closeHTTP(session) }
+            session.lastCommand = nil
             reject(session, nil, .unknownCommand(args))
             return finish(session, start)
         }
@@ -250,8 +253,9 @@ extension Router {
         if let command { statistics.reject(command.statistics) }
         var error = error
         if let command, command.flags.contains(.runsTransaction) {
-            // Redis takes the code off: the transaction is what failed.
-            error = CommandError("EXECABORT Transaction discarded because of: \(error.text)")
+            // The transaction is what failed. Redis leaves the general code out, and keeps others.
+            let reason = error.text.hasPrefix("ERR ") ? String(error.text.dropFirst(4)) : error.text
+            error = CommandError("EXECABORT Transaction discarded because of: \(reason)")
             watchers.discardTransaction(session)
         } else if session.flags.contains(.multi) {
             session.flags.insert(.dirtyQueue)
@@ -260,14 +264,16 @@ extension Router {
         statistics.count(error: error.text)
     }
 
-    /// Drops the reply that the client does not want. Not yet when the command is blocked: there is none.
+    /// Drops the reply that the client does not want; pushes that came meanwhile follow. Not yet when the command is blocked:
+    /// there is none.
     @inline(__always)
     func finish(_ session: Session, _ start: Int) {
-        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext, .replica]) { return }
+        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext, .replica, .hasPushes]) { return }
         finishSilently(session, start)
     }
     @inline(never)
     private func finishSilently(_ session: Session, _ start: Int) {
+        defer { if session.flags.contains(.hasPushes) { session.releasePushes() } }
         if session.flags.contains(.blocked) { return }
         if session.flags.contains(.replica) { return checkSilent(session, start) }
         if !session.flags.isDisjoint(with: [.replyOff, .replySkip]) { session.output.truncate(to: start) }
@@ -280,7 +286,7 @@ extension Router {
 
     /// A reply would stand in the middle of the stream that the replica reads: the connection ends.
     private func checkSilent(_ session: Session, _ start: Int) {
-        if session.output.count <= start || session.lastCommand?.flags.contains(.beginsReplication) ?? true { return }
+        if session.output.count <= start || session.lastCommand?.flags.contains(.beginsReplication) ?? false { return }
         session.output.truncate(to: start)
         let out = OutputBuffer()
         ClientDescription.append(session, services, to: out)

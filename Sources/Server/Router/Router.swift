@@ -21,6 +21,7 @@ final class Router {
     private var lastSessionID: UInt64 = 0
     /// Who watches what; empty most of the time.
     let watchers: Watchers
+    let pubsub: PubSub
     var pause = Pause()
     var sessionCount: Int { sessions.count }
     /// The clients that wait for keys; empty most of the time.
@@ -88,9 +89,11 @@ final class Router {
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
             events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
+        pubsub = PubSub(services)
         blocked = BlockedClients(keyspace, work)
         watchers = Watchers(keyspace)
         services.install(self)
+        services.install(pubsub)
         keyspace.observe(.expired, by: self)
         jobs.run = { [unowned self] completion in unit(.job, completion) }
         settingsChanged()
@@ -119,6 +122,7 @@ final class Router {
             services.outputLimits = settings.outputBufferLimits
             for session in sessions.values { session.updateOutputLimit() }
         }
+        pubsub.notifications.settingsChanged(settings)
         keyspace.limits = Limits(settings)
         keyspace.accessTracking =
             switch settings.maxMemoryPolicy {
@@ -158,6 +162,7 @@ final class Router {
         session.flags.insert(.closed)
         sessions[session.id] = nil
         watchers.unwatchAll(session)
+        pubsub.end(session)
         session.transaction.removeQueue()
         stopWaiting(session)
         for place in parts { place.part.sessionEnded(session) }

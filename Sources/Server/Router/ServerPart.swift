@@ -9,7 +9,7 @@ protocol ServerPart: AnyObject {
     func cron()
     /// A setting changed, and `settings` has the new value. Throwing refuses the change, which is undone.
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError)
-    /// RESET: what the part holds for the client goes, such as subscriptions.
+    /// RESET: what the part holds for the client goes.
     func sessionReset(_ session: Session)
     /// A connection is gone.
     func sessionEnded(_ session: Session)

@@ -5,11 +5,13 @@
 /// for itself. Bytes, not characters; `ignoringCase` folds ASCII only. As KEYS, SCAN, PSUBSCRIBE and CONFIG GET read
 /// their patterns, with their leniency: a class that is never closed ends with the pattern, a range may be reversed.
 ///
+/// An empty text matches the empty pattern alone, as in Redis: commands that let `*` stand for all do so themselves.
 /// A pattern with more than `maxStars` runs of `*` before its end matches nothing, as in Redis.
 ///
 /// O(pattern × text) at worst and no recursion: only the last `*` is ever retried, since what an earlier one could take
 /// instead, the last one can take as well.
 public func stringmatch(_ pattern: Bytes, _ text: Bytes, ignoringCase: Bool = false) -> Bool {
+    if text.count == 0 { return pattern.count == 0 }
     var p = 0
     var t = 0
     var starPattern = -1

@@ -45,6 +45,7 @@ extension DataDirectory {
         state = .loading
         keyspace.now = 0
         NewSnapshot.removeLeftovers(of: snapshotPath, isOurs: true, files: host.files)
+        TemporarySnapshot.removeLeftovers(of: snapshotPath, host.files)
         let owner = try findLog()
         var meta: Meta?
         var recovered: RecoveredLog?

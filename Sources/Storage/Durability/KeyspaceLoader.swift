@@ -33,56 +33,72 @@ public final class KeyspaceLoader {
     /// Adds the rows of a batch. Throws where they contradict each other: a row for a database that does not exist, a
     /// key twice, an element without its key.
     public func load(_ batch: RowBatch) throws(SnapshotDamage) {
-        try batch.forEach { (row: Row) throws(SnapshotDamage) in
-            switch row {
-            case .string(let id, let db, let key, let value, let expiresMs):
-                try finishOwner()
-                if value.count <= 20, let integer = value.integer {
-                    try insert(.makeInteger(key, integer, expiry: expiresMs), db, id)
-                } else {
-                    try insert(.makeString(key, value, expiry: expiresMs), db, id)
-                }
-            case .owner(let type, let id, let db, let key, let expiresMs):
-                try finishOwner()
-                let entry = Entry.make(key, type: type, encoding: .listpack, expiry: expiresMs, room: 8)
-                try insert(entry, db, id)
-                owner = entry
-                mustRewrite = false
-                if type == .stream {
-                    stream = StreamLoader(limits: keyspace.limits)
-                    return
-                }
-                builder.begin(type)
-                nextSlot = 0
-            case .element(let type, let ownerID, let slot, let first, let second, let score, let expiresMs):
-                guard let owner, owner.id == ownerID, owner.type == type else {
-                    throw SnapshotDamage("an element of \(type.name) \(ownerID) has no key")
-                }
-                if let stream {
-                    guard let id = StreamID(bytes: first), stream.addEntry(id, second, slot: slot) else {
-                        throw SnapshotDamage("the entries of the stream '\(owner.key.string)' are not in order")
-                    }
-                    return
-                }
-                if type == .list {
-                    builder.addItem(first, slot: Int64(slot))
-                    return
-                }
-                if Int64(slot) != nextSlot { mustRewrite = true }
-                nextSlot = Int64(slot) + 1
-                if !builder.add(first, second, score: score, expiresMs: expiresMs) {
-                    throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice")
-                }
-            case .stream(let ownerID, let row):
-                guard let owner, owner.id == ownerID, let stream else {
-                    throw SnapshotDamage("a row of stream \(ownerID) has no key")
-                }
-                if !stream.add(row) {
-                    throw SnapshotDamage("the groups of the stream '\(owner.key.string)' contradict each other")
-                }
-            case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
-                throw SnapshotDamage("a snapshot holds rows only")
+        var offset = 0
+        while try !load(batch, from: &offset, until: .max) {}
+    }
+
+    /// Adds rows from `offset` on, which moves, until the monotonic clock shows `deadline`, and some in any case. True when
+    /// all of the batch is added.
+    func load(_ batch: RowBatch, from offset: inout Int, until deadline: UInt64) throws(SnapshotDamage) -> Bool {
+        var rows = 0
+        while offset < batch.byteCount {
+            try load(batch.decode(at: &offset))
+            rows &+= 1
+            if rows & 63 == 0 && monotonicNanoseconds() >= deadline { return offset >= batch.byteCount }
+        }
+        return true
+    }
+
+    @inline(__always)
+    private func load(_ row: Row) throws(SnapshotDamage) {
+        switch row {
+        case .string(let id, let db, let key, let value, let expiresMs):
+            try finishOwner()
+            if value.count <= 20, let integer = value.integer {
+                try insert(.makeInteger(key, integer, expiry: expiresMs), db, id)
+            } else {
+                try insert(.makeString(key, value, expiry: expiresMs), db, id)
             }
+        case .owner(let type, let id, let db, let key, let expiresMs):
+            try finishOwner()
+            let entry = Entry.make(key, type: type, encoding: .listpack, expiry: expiresMs, room: 8)
+            try insert(entry, db, id)
+            owner = entry
+            mustRewrite = false
+            if type == .stream {
+                stream = StreamLoader(limits: keyspace.limits)
+                return
+            }
+            builder.begin(type)
+            nextSlot = 0
+        case .element(let type, let ownerID, let slot, let first, let second, let score, let expiresMs):
+            guard let owner, owner.id == ownerID, owner.type == type else {
+                throw SnapshotDamage("an element of \(type.name) \(ownerID) has no key")
+            }
+            if let stream {
+                guard let id = StreamID(bytes: first), stream.addEntry(id, second, slot: slot) else {
+                    throw SnapshotDamage("the entries of the stream '\(owner.key.string)' are not in order")
+                }
+                return
+            }
+            if type == .list {
+                builder.addItem(first, slot: Int64(slot))
+                return
+            }
+            if Int64(slot) != nextSlot { mustRewrite = true }
+            nextSlot = Int64(slot) + 1
+            if !builder.add(first, second, score: score, expiresMs: expiresMs) {
+                throw SnapshotDamage("'\(owner.key.string)' holds '\(first.string)' twice")
+            }
+        case .stream(let ownerID, let row):
+            guard let owner, owner.id == ownerID, let stream else {
+                throw SnapshotDamage("a row of stream \(ownerID) has no key")
+            }
+            if !stream.add(row) {
+                throw SnapshotDamage("the groups of the stream '\(owner.key.string)' contradict each other")
+            }
+        case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
+            throw SnapshotDamage("a snapshot holds rows only")
         }
     }
 

@@ -26,11 +26,7 @@ extension DataDirectory {
         guard state == .open, checkpoint == .idle || checkpoint == .replaced else {
             throw StorageError(file: snapshotPath, message: "a checkpoint is under way", reason: .busy)
         }
-        if lock == nil {
-            throw StorageError(
-                file: options.directory,
-                message: "the directory cannot be written, where the data of a master is to be kept: make it writable")
-        }
+        try refuseUnwritable()
         let rows = checkpointer.beginReplacement(checkpoint == .replaced ? replacedIdentity : keyspace.snapshot)
         replacement = Replacement(rows: rows)
         checkpoint = .replacing

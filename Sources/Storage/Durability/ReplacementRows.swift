@@ -31,14 +31,17 @@ public final class ReplacementRows: RowReceiver {
     }
 
     func next() throws(StorageError) -> RowBatch {
-        if let error = failure.withLock({ $0 }) { throw error }
+        if let failed { throw failed }
         if let batch = threads.receive(empty) { return batch }
-        throw failure.withLock { $0 } ?? StorageError(file: "", message: "nobody takes the rows any more")
+        throw failed ?? StorageError(file: "", message: "nobody takes the rows any more")
     }
     func write(_ batch: RowBatch) { deliver(self, .rows(batch)) }
     func put(function name: Bytes, _ code: Bytes) {
         deliver(self, .function(name: Parcel(OutputBuffer(copying: name)), code: Parcel(OutputBuffer(copying: code))))
     }
+
+    /// What keeps the rows from being written; nil: nothing so far.
+    var failed: StorageError? { failure.withLock { $0 } }
 
     // MARK: The writer's side
 

@@ -110,6 +110,53 @@ public final class Keyspace: ValueContext {
         marking = nil
     }
 
+    /// As `reset`, in O(databases), and tells observers that the contents are gone: what a master sends takes their place.
+    public func emptyForLoading() {
+        reset()
+        for database in databases { database.tellReplaced() }
+    }
+
+    /// An empty keyspace of as many databases with the settings of this one, to load a snapshot into while this one is in use.
+    public func makeSibling() -> Keyspace {
+        let sibling = Keyspace(databases: databases.count)
+        sibling.limits = limits
+        sibling.accessTracking = accessTracking
+        sibling.now = now
+        return sibling
+    }
+
+    /// Takes over all that `other`, a sibling, holds, and what it knows of the snapshot that it was loaded from; what was here
+    /// is freed on another thread. Observers are told as of SWAPDB. No checkpoint may be running. O(databases), but for what
+    /// observers do.
+    public func adopt(_ other: Keyspace) {
+        precondition(handover == nil && other.handover == nil && other.databases.count == databases.count)
+        other.now = now
+        for (database, new) in zip(databases, other.databases) { database.tellWillBeReplaced(by: new) }
+        for (database, new) in zip(databases, other.databases) {
+            database.contents.isOrphan = true
+            Reaper.shared.free(all: database.contents)
+            database.contents = new.contents
+            new.contents = Contents()
+        }
+        // Entries are marked by the flags of where they were loaded.
+        (currentFlag, pendingFlag) = (other.currentFlag, other.pendingFlag)
+        (changeSet, ids) = (other.changeSet, other.ids)
+        lastCheckpointFailed = false
+        isAllMarked = other.isAllMarked
+        marking = other.marking
+        (snapshot, snapshotRows) = (other.snapshot, other.snapshotRows)
+        writesAtSnapshot = writes
+        for database in databases { database.tellReplaced() }
+    }
+
+    /// All was loaded from the snapshot `identity`, and counts as unchanged.
+    func loaded(_ identity: SnapshotIdentity, rows: Int64) {
+        snapshot = identity
+        snapshotRows = rows
+        writesAtSnapshot = writes
+        for database in databases { database.tellReplaced() }
+    }
+
     /// Keys and elements written or removed, and those that expired: roughly how many rows changed.
     var writes: Int { dirty &+ expired &+ expiredFields }
 

@@ -9,6 +9,9 @@ public enum RDBExporter {
         public var overwrite = false
         /// Write hashes without their fields' expiries where the version cannot hold them.
         public var dropFieldExpiries = false
+        /// What is written of the data.
+        public var hasKeys = true
+        public var hasFunctions = true
         /// Called now and then; false stops the export.
         public var progress: (@Sendable (Progress) -> Bool)?
 
@@ -90,6 +93,7 @@ public enum RDBExporter {
         writeHeader(writer, position)
         var functions = 0
         try reader.forEachFunction { (name, code) throws(StorageError) in
+            if !options.hasFunctions { return }
             guard writer.hasFunctions else {
                 throw StorageError(
                     file: reader.path,
@@ -108,6 +112,7 @@ public enum RDBExporter {
         var done: Int64 = 0
         let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
         try storageErrors(reader.path) {
+            if !options.hasKeys { return }
             try reader.read { batch in
                 try rows.write(batch)
                 done += Int64(batch.count)

@@ -6,7 +6,7 @@ final class BackgroundWriter: RowReceiver {
     private enum Message: Sendable {
         case rows(RowBatch)
         case function(name: Parcel, code: Parcel)
-        case finish(Meta)
+        case finish(Meta, isDurable: Bool)
     }
 
     /// Batches that are under way at most, of about `RowBatch.targetSize` bytes.
@@ -45,8 +45,8 @@ final class BackgroundWriter: RowReceiver {
                 empty.send(batch)
             case .function(let name, let code):
                 writer.put(function: name.buffer.bytes, code.buffer.bytes)
-            case .finish(let meta):
-                try writer.finish(meta)
+            case .finish(let meta, let isDurable):
+                try writer.finish(meta, isDurable: isDurable)
                 return
             }
         }
@@ -67,8 +67,8 @@ final class BackgroundWriter: RowReceiver {
     }
 
     /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name.
-    func finish(_ meta: Meta) throws(StorageError) {
-        filled.send(.finish(meta))
+    func finish(_ meta: Meta, isDurable: Bool = true) throws(StorageError) {
+        filled.send(.finish(meta, isDurable: isDurable))
         try join()
     }
     /// Gives up: when this returns the database is closed.

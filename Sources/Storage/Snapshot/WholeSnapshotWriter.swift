@@ -103,11 +103,11 @@ final class WholeSnapshotWriter {
         try table.append(owner.id, record)
     }
 
-    /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name. Returns the number of
-    /// rows.
-    @discardableResult func finish(_ meta: Meta) throws(StorageError) -> Int64 {
+    /// Writes the rest and `meta`, and closes the database, which is durable then, but for its name, unless nobody wants it to
+    /// be. Returns the number of rows.
+    @discardableResult func finish(_ meta: Meta, isDurable: Bool = true) throws(StorageError) -> Int64 {
         let rows = try finishWithSQLite(meta)
-        try OutputFile.sync(path, files)
+        if isDurable { try OutputFile.sync(path, files) }
         return rows
     }
 

@@ -124,10 +124,14 @@ import Testing
         #expect(names(.unqueued) == ["multi", "exec", "discard", "watch", "quit", "reset"])
         #expect(names(.beginsTransaction) == ["multi"])
         #expect(names(.runsTransaction) == ["exec"])
-        #expect(names(.whileSubscribed) == ["ping", "quit", "reset"])
+        #expect(
+            names(.whileSubscribed) == [
+                "ping", "quit", "reset", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe",
+                "sunsubscribe",
+            ])
         #expect(names(.reportsMisconfiguration) == ["ping"])
         #expect(names(.showsData) == ["debug"])
-        #expect(names(.mayReplicate) == ["pfcount"])
+        #expect(names(.mayReplicate) == ["pfcount", "publish", "spublish"])
         #expect(
             names(.relativeTimes) == [
                 "expire", "pexpire", "setex", "psetex", "set", "getex", "restore", "hexpire", "hpexpire",

@@ -7,7 +7,7 @@ import Testing
 /// The promises of a data directory, one by one, each on a disk in memory that keeps what was synced.
 @Suite struct DataDirectoryTests {
     /// A directory, its disk and its threads, which work when told to.
-    private final class Opened {
+    final class Opened {
         let disk: MemoryFileSystem
         let threads = SteppedThreads(seed: 1)
         let store = SimulatedStore()
@@ -36,7 +36,7 @@ import Testing
             store.set(key, value)
             endTurn()
         }
-        private func endTurn() {
+        func endTurn() {
             data.endTurn(store.output.bytes, upTo: data.stream.offset + store.output.count)
             store.output.removeAll(keepingAtMost: 1 << 16)
         }

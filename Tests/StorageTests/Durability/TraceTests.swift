@@ -156,6 +156,30 @@ import Testing
         try compare("cut-commit-truncate", traced)
     }
 
+    @Test func replacement() throws {
+        let traced = try settled()
+        traced.note("rows come")
+        let rows = try traced.data.beginReplacement()
+        let pipe = BytePipe(name: "the master")
+        RDBBuilder.manyStrings(1).withBytes { _ = pipe.send($0) }
+        pipe.finish()
+        _ = try rows.receive(from: pipe)
+        traced.set(3)
+        traced.note("all have come: the next segment is made")
+        traced.data.commitReplacement(DataDirectory.Stream(id: DataDirectory.makeStreamID(), offset: 5, db: 1))
+        _ = traced.data.advance(budgetNanoseconds: 1 << 40)
+        traced.note("cut")
+        _ = traced.data.advance(budgetNanoseconds: 1 << 40)
+        traced.note("commit")
+        for _ in 0..<3 {
+            traced.idle()
+            _ = traced.data.advance(budgetNanoseconds: 1 << 40)
+            traced.threads.settle()
+        }
+        #expect(traced.data.checkpoint == .replaced)
+        try compare("replacement", traced)
+    }
+
     @Test func firstCheckpoint() throws {
         let traced = Traced()
         try traced.open()

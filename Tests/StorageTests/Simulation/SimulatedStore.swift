@@ -9,7 +9,9 @@ final class SimulatedStore: DataDirectoryClient {
     private var database = 0
     /// The turn's commands as RESP.
     let output = OutputBuffer()
-    private var selected = -1
+    private(set) var selected = -1
+    /// Hands on a stream of somebody else's, as a replica does: no SELECT of its own stands in it behind a cut.
+    private weak var relayed: DataDirectory?
 
     init() {
         // So small that values leave their flat forms.
@@ -54,7 +56,21 @@ final class SimulatedStore: DataDirectoryClient {
         }
     }
 
-    fileprivate func execute(_ words: [String], in index: Int) {
+    /// Executes a random command of a client's that is not part of the relayed stream. nil where it does nothing.
+    func executeLocal(_ random: inout SplitMix64) -> OutputBuffer? {
+        let (start, was) = (output.count, selected)
+        defer {
+            selected = was
+            output.truncate(to: start)
+        }
+        selected = -1
+        execute(SimulatedStore.command(&random), in: Int(random.next() % 2))
+        if output.count == start { return nil }
+        say(["SELECT", "\(was)"])
+        return OutputBuffer(copying: output.bytes[start..<output.count])
+    }
+
+    func execute(_ words: [String], in index: Int) {
         let before = keyspace.writes
         apply(words, index)
         if keyspace.writes == before { return }
@@ -121,7 +137,15 @@ final class SimulatedStore: DataDirectoryClient {
             }
         }
     }
-    func directoryWillCut() { selected = -1 }
+    func directoryWillCut() {
+        if let relayed { relayed.stream.db = selected } else { selected = -1 }
+    }
+    /// From here on the stream is a relayed one, which goes on where it is.
+    func relay(into data: DataDirectory) {
+        relayed = data
+        selected = data.stream.db
+    }
+    var isRelaying: Bool { relayed != nil }
     func checkpointEnded(_ outcome: DataDirectory.Outcome) { onEnd?(outcome) }
     func warn(_ message: String) { warnings.append(message) }
     var warnFromAnyThread: @Sendable (String) -> Void { { _ in } }

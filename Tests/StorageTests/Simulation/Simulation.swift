@@ -22,8 +22,12 @@ struct Simulation {
 
     /// What was said to have happened, and how much of it a crash may take.
     fileprivate struct Promise {
-        /// By the stream's offset after each turn: a digest of all keys, and when the turn was written, in nanoseconds.
+        /// By the place in the stream after each turn: a digest of all keys, and when the turn was written, in nanoseconds.
         var turns: [Int: (digest: String, written: UInt64)] = [:]
+        /// Where each history begins: places are numbered through all of them, by offset.
+        var bases: [String: Int] = [:]
+        func place(_ id: String, _ offset: Int) -> Int { (bases[id] ?? 0) + offset }
+        func place(_ stream: DataDirectory.Stream) -> Int { place(stream.id, stream.offset) }
         /// Clients were told of what is up to here; on disk is what is up to here.
         var acknowledged = 0
         var acknowledgedAt: UInt64 = 0
@@ -103,6 +107,8 @@ private final class SimulatedServer {
     private let found: Simulation.Promise
     private let kind: MemoryFileSystem.Crash
     private var crashes: [Simulation.State] = []
+    /// A replacement under way: its rows come out of another store.
+    private var incoming: (rows: ReplacementRows, store: SimulatedStore, handover: Handover, isAsked: Bool)?
     private var calls = 0
     private var nextCrash = Int.max
     private var chance = SplitMix64(seed: 0)
@@ -161,18 +167,29 @@ private final class SimulatedServer {
         let data = DataDirectory(options, keyspace: store.keyspace, client: store, host: host, wake: {})
         self.store = store
         self.data = data
+        let recovery: DataDirectory.Recovery
         do throws(StorageError) {
-            _ = try data.open()
+            recovery = try data.open()
         } catch {
             throw SimulationFailure(description: "\(context): refuses to start: \(error); there are \(disk.summary)")
         }
-        try compare(data.stream.offset, store.digest, context)
+        let old = recovery.stream
+        if found.bases[old.id] == nil && old.offset > 0 {
+            throw SimulationFailure(description: "\(context): recovered a history that nobody began")
+        }
+        let place = found.place(old)
+        try compare(place, store.digest, context)
+        if data.stream.id != old.id && (data.stream.secondID != old.id || data.stream.secondOffset != old.offset) {
+            throw SimulationFailure(description: "\(context): the old history is not the second one")
+        }
+        if data.stream.id.utf8.first.map({ $0 < 0x37 }) ?? false { store.relay(into: data) }
         // What can be read now was promised again.
-        promise.turns = promise.turns.filter { $0.key <= data.stream.offset }
-        promise.turns[data.stream.offset] = (store.digest, threads.now)
-        promise.acknowledged = data.stream.offset
+        promise.bases[data.stream.id] = place - old.offset
+        promise.turns = promise.turns.filter { $0.key <= place }
+        promise.turns[place] = (store.digest, threads.now)
+        promise.acknowledged = place
         promise.acknowledgedAt = threads.now
-        promise.durable = data.stream.offset
+        promise.durable = place
     }
 
     private func compare(_ offset: Int, _ digest: String, _ context: String) throws {
@@ -213,7 +230,8 @@ private final class SimulatedServer {
         case 0..<45: turn(data, store, &random)
         case 45..<65: threads.step()
         case 65..<80: _ = data.advance(budgetNanoseconds: random.next() % 2 == 0 ? 0 : 1 << 40)
-        case 80..<85: threads.advance(milliseconds: random.next() % 900)
+        case 80, 81: threads.advance(milliseconds: random.next() % 900)
+        case 82, 83, 84: try replace(data, store, &random)
         case 85..<89: data.request(.save, mayFollow: true)
         case 89: _ = try? data.save()
         case 90: try? data.sync()
@@ -222,6 +240,7 @@ private final class SimulatedServer {
         case 94: fault = nil
         default: data.endTurn(Bytes(), upTo: data.stream.offset)
         }
+        if data.checkpoint == .replaced { try load(data, store) }
         note(data)
         if case .poisoned = data.log?.state ?? .ok {
             // A server exits under `always`, and else refuses writes until a checkpoint has made up for it.
@@ -232,31 +251,81 @@ private final class SimulatedServer {
     }
 
     private func turn(_ data: DataDirectory, _ store: SimulatedStore, _ random: inout SplitMix64) {
+        // Between the cut of a replacement and its end nothing is written.
+        if incoming?.isAsked == true { return data.endTurn(Bytes(), upTo: data.stream.offset) }
         // Writes are refused while the log is in trouble.
         if let state = data.log?.state, state != .ok { return data.endTurn(Bytes(), upTo: data.stream.offset) }
+        let local = store.isRelaying && random.next() % 4 == 0 ? store.executeLocal(&random) : nil
+        if let local { data.appendLocal(local.bytes) }
         for _ in 0..<1 + random.next() % 3 { store.executeRandom(&random) }
+        // What is local has no place of its own.
+        while local != nil && store.output.count == 0 { store.executeRandom(&random) }
         let offset = data.stream.offset + store.output.count
-        promise.turns[offset] = (store.digest, threads.now)
+        promise.turns[promise.place(data.stream.id, offset)] = (store.digest, threads.now)
         data.endTurn(store.output.bytes, upTo: offset)
         store.output.removeAll(keepingAtMost: 1 << 16)
     }
 
+    /// A full synchronisation: begins one, goes on with it, ends it one way or the other.
+    private func replace(
+        _ data: DataDirectory, _ store: SimulatedStore, _ random: inout SplitMix64
+    ) throws {
+        guard let current = incoming else {
+            guard let rows = try? data.beginReplacement() else { return }
+            let other = SimulatedStore()
+            for _ in 0..<random.next() % 40 { other.executeRandom(&random) }
+            other.keyspace.markAll()
+            while other.keyspace.mark(budgetNanoseconds: .max) {}
+            let sink = RowSink(send: { rows.write($0) }, empty: { try? rows.next() })
+            incoming = (rows, other, Handover(other.keyspace, isWhole: true, sink: sink), false)
+            return
+        }
+        if current.isAsked { return }
+        let isWhole = current.handover.step(budgetNanoseconds: random.next() % 2 == 0 ? 0 : 1 << 40)
+        if random.next() % 6 == 0 {
+            return data.abandonReplacement(StorageError(file: "", message: "the link is down"))
+        }
+        if let error = current.rows.failed { return data.abandonReplacement(error) }
+        if !isWhole { return }
+        let stream = DataDirectory.Stream(
+            id: DataDirectory.makeStreamID(), offset: Int(random.next() % 5000), db: Int(random.next() % 2))
+        promise.bases[stream.id] = promise.place(data.stream) + 1 - stream.offset
+        promise.turns[promise.place(stream)] = (current.store.digest, threads.now)
+        incoming?.isAsked = true
+        data.commitReplacement(stream)
+    }
+
+    /// The keyspace takes over what a replacement has put on disk.
+    private func load(_ data: DataDirectory, _ store: SimulatedStore) throws {
+        store.keyspace.emptyForLoading()
+        _ = try SnapshotLoading.load(data.snapshotPath, into: store.keyspace, files: disk)
+        data.replacementLoaded()
+        store.relay(into: data)
+        if promise.turns[promise.place(data.stream)]?.digest != store.digest {
+            throw SimulationFailure(description: "a replacement holds other keys than its rows")
+        }
+    }
+
     /// Without a log, a checkpoint that has succeeded is what is promised.
     private func ended(_ outcome: DataDirectory.Outcome) {
-        guard case .success = outcome.result, !promise.keepsLog else { return }
-        promise.acknowledged = max(promise.acknowledged, Int(outcome.meta.replicationOffset))
-        promise.durable = promise.acknowledged
+        if outcome.purpose == .replacement {
+            incoming?.handover.finish(committed: true)
+            incoming = nil
+        }
+        guard case .success = outcome.result, !promise.keepsLog || outcome.purpose == .replacement else { return }
+        promise.acknowledged = max(promise.acknowledged, promise.place(outcome.meta.stream))
+        promise.durable = max(promise.durable, promise.place(outcome.meta.stream))
     }
 
     /// What clients hear by now.
     private func note(_ data: DataDirectory) {
         guard promise.keepsLog else { return }
-        let acknowledged = data.acknowledgedOffset
+        let acknowledged = promise.place(data.stream.id, data.acknowledgedOffset)
         if acknowledged > promise.acknowledged {
             promise.acknowledged = acknowledged
             promise.acknowledgedAt = threads.now
         }
-        promise.durable = max(promise.durable, data.syncedOffset)
+        promise.durable = max(promise.durable, promise.place(data.stream.id, data.syncedOffset))
         if promise.policy == .always { promise.durable = max(promise.durable, promise.acknowledged) }
     }
 
@@ -273,8 +342,8 @@ private final class SimulatedServer {
         fault = nil
         guard case .success? = try? data.save() else { return }
         do { try data.close() } catch { return }
-        promise.acknowledged = data.stream.offset
-        promise.durable = data.stream.offset
+        promise.acknowledged = promise.place(data.stream)
+        promise.durable = promise.acknowledged
     }
 
     /// The process ends here, at the latest; the last of the disks is the one that it leaves.
@@ -282,6 +351,8 @@ private final class SimulatedServer {
         if nextCrash != .max { keepCrash() }
         disk.onCall = nil
         fault = nil
+        incoming?.handover.finish(committed: true)
+        incoming = nil
         data = nil
         store = nil
         threads.abandon()

@@ -64,6 +64,7 @@ enum ConnectionCommands {
     private static func reset(_ c: ConnectionContext) throws(CommandError) {
         let session = c.session
         c.services.router.watchers.discardTransaction(session)
+        c.services.pubsub.end(session)
         for place in c.services.router.parts { place.part.sessionReset(session) }
         session.flags.subtract([.replyOff, .replySkip, .replySkipNext, .noEvict, .noTouch])
         session.db = 0

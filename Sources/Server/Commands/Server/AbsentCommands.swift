@@ -3,48 +3,7 @@ import Storage
 /// What clients ask of features that are not there: how much there is of them, which is nothing.
 enum AbsentCommands {
     static var table: [Command] {
-        CommandGroup.pubsub.rows([pubsub]) + CommandGroup.scripting.rows([script, function])
-            + CommandGroup.server.rows([module])
-    }
-
-    // MARK: - PUBSUB
-
-    private static var pubsub: Command {
-        .container(
-            "pubsub", "2.8.0", "Inspects channels and subscribers.", [.pubsub, .loading, .stale],
-            [
-                .connection(
-                    "channels", -2, [], "2.8.0", "[pattern:p]", "Lists the channels that have subscribers.", channels
-                ).complexity("O(N) for N channels"),
-                .connection(
-                    "numsub", -2, [], "2.8.0", "[channel...]", "Counts the subscribers of channels.", subscribers
-                ).complexity("O(N) for N channels"),
-                .connection(
-                    "numpat", 2, [], "2.8.0", "", "Counts the patterns that are subscribed to.",
-                    { c in c.reply.integer(0) }),
-                .connection(
-                    "shardchannels", -2, [], "7.0.0", "[pattern:p]", "Lists the shard channels that have subscribers.",
-                    channels
-                ).complexity("O(N) for N channels"),
-                .connection(
-                    "shardnumsub", -2, [], "7.0.0", "[shardchannel...]", "Counts the subscribers of shard channels.",
-                    subscribers
-                ).complexity("O(N) for N channels"),
-                .help("6.2.0"),
-            ])
-    }
-
-    @Sendable private static func channels(_ c: ConnectionContext) throws(CommandError) {
-        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
-        c.reply.array(0)
-    }
-
-    @Sendable private static func subscribers(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.array(2 * (c.args.count - 2))
-        for i in 2..<c.args.count {
-            c.reply.bulk(c.args[i])
-            c.reply.integer(0)
-        }
+        CommandGroup.scripting.rows([script, function]) + CommandGroup.server.rows([module])
     }
 
     // MARK: - SCRIPT and FUNCTION

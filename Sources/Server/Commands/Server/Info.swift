@@ -141,7 +141,7 @@ struct Info {
         field("client_recent_max_output_buffer", output.value)
         field("blocked_clients", services.router.blockedClientCount)
         field("tracking_clients", 0)
-        field("pubsub_clients", 0)
+        field("pubsub_clients", services.pubsub.subscriberCount)
         field("clients_in_timeout_table", services.router.blocked.deadlineCount)
         field("total_blocking_keys", services.router.blocked.keyCount)
         field("total_blocking_keys_on_nokey", services.router.blocked.removalKeyCount)
@@ -211,8 +211,8 @@ struct Info {
         let persistence = services.persistence
         let seconds = services.keyspace.now / 1000
         let isLogging = services.config.settings.appendOnly
-        field("loading", persistence.isLoading)
-        field("async_loading", 0)
+        field("loading", persistence.isLoading || persistence.showsLoading)
+        field("async_loading", persistence.showsLoadingAside)
         field("current_cow_peak", 0)
         field("current_cow_size", 0)
         field("current_fork_perc", "0.00")
@@ -253,7 +253,7 @@ struct Info {
         }
         field("swiftlet_oldest_unsynced_ms", persistence.oldestUnsyncedMilliseconds)
         field("swiftlet_log_poisoned", persistence.isLogPoisoned)
-        if persistence.isLoading {
+        if persistence.isLoading || persistence.showsLoading || persistence.showsLoadingAside {
             let loaded = persistence.loadingLoadedBytes
             let total = persistence.loadingTotalBytes
             let elapsed = max(0, wallClockMilliseconds() / 1000 - persistence.loadingStarted)
@@ -274,16 +274,15 @@ struct Info {
         field("total_net_input_bytes", statistics.bytesRead)
         field("total_net_output_bytes", statistics.bytesWritten)
         field("total_net_repl_input_bytes", statistics.replicationBytesRead)
-        field("total_net_repl_output_bytes", services.replication.replicas.bytesSent)
+        field("total_net_repl_output_bytes", statistics.replicationBytesWritten)
         field("instantaneous_input_kbps", Self.fixed(statistics.inputKilobytesPerSecond, 2))
         field("instantaneous_output_kbps", Self.fixed(statistics.outputKilobytesPerSecond, 2))
         field("instantaneous_input_repl_kbps", "0.00")
         field("instantaneous_output_repl_kbps", "0.00")
         field("rejected_connections", statistics.connectionsRejected)
-        let counters = services.replication.replicas.counters
-        field("sync_full", counters.full)
-        field("sync_partial_ok", counters.partial)
-        field("sync_partial_err", counters.partialRefused)
+        field("sync_full", statistics.fullSyncs)
+        field("sync_partial_ok", statistics.partialSyncs)
+        field("sync_partial_err", statistics.partialSyncsRefused)
         field("expired_keys", max(0, services.keyspace.expired - statistics.expiredBase))
         field("expired_subkeys", max(0, services.keyspace.expiredFields - statistics.expiredFieldsBase))
         field("expired_stale_perc", "0.00")
@@ -295,9 +294,9 @@ struct Info {
         field("current_eviction_exceeded_time", 0)
         field("keyspace_hits", statistics.keyspaceHits)
         field("keyspace_misses", statistics.keyspaceMisses)
-        field("pubsub_channels", 0)
-        field("pubsub_patterns", 0)
-        field("pubsubshard_channels", 0)
+        field("pubsub_channels", services.pubsub.count(of: .channel))
+        field("pubsub_patterns", services.pubsub.count(of: .pattern))
+        field("pubsubshard_channels", services.pubsub.count(of: .shardChannel))
         field("latest_fork_usec", 0)
         field("total_forks", 0)
         field("migrate_cached_sockets", services.migrations.connectionCount)
@@ -409,7 +408,7 @@ struct Info {
 
     private func keyspaceSection() {
         // Half of the data says nothing.
-        if services.persistence.isLoading { return }
+        if services.guards.contains(.loading) { return }
         for database in services.keyspace.databases where database.count > 0 {
             out?.append(
                 text:

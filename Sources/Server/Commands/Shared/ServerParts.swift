@@ -1,6 +1,7 @@
 /// The parts of the server that commands ask, by name.
 extension Services {
     var router: Router { part() }
+    var pubsub: PubSub { part() }
     var persistence: PersistenceControl { part() }
     var migrations: Migrations { part() }
     var replication: ReplicationControl { part() }
