@@ -154,7 +154,9 @@ final class MasterLink {
         guard let session = link?.session, isUp else { return }
         session.ackOffset = max(session.ackOffset, offset)
         var words = ["REPLCONF", "ACK", "\(offset)"]
-        if let data = control.persistence.data, data.log != nil { words += ["FACK", "\(min(data.syncedOffset, offset))"] }
+        if let data = control.persistence.data, data.log != nil {
+            words += ["FACK", "\(min(data.syncedOffset, offset))"]
+        }
         let request = OutputBuffer(capacity: 128)
         RESPEncoder.command(texts: words, to: request)
         link?.send(request.bytes)

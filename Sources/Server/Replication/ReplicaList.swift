@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the router outlives it.
+
 /// The servers that follow this one: who they are, and the stream that they are sent. What they ask for, and how they come
 /// to all data, stands in `FullSync`. Confined to the loop.
 final class ReplicaList {
