@@ -38,6 +38,7 @@ enum Launcher {
             router.loop = loop
             router.add(loop)
             log.setRole(.master)
+            server.replication.prepare()
             // Redis's banner; its test suite waits for this form.
             log.notice("Port: \(settings.port), PID: \(getpid())")
             log.notice("Server initialized")

@@ -46,21 +46,28 @@ final class MasterLink {
     /// Seconds since 1970 since which the link is down; nil: it was not up yet.
     private(set) var downSince: Int64?
     private var upSince: UInt64 = 0
-    private var nextSecond: UInt64 = 0
+    /// Monotonic nanoseconds from which on `cron` has something to do.
+    private var nextSecond = UInt64.max
 
     private static let second: UInt64 = 1_000_000_000
     /// A line of the handshake that is longer is none.
     private static let longestLine = 4096
 
-    init(_ control: ReplicationControl, host: String, port: Int) {
+    /// Nothing is connected before `start`.
+    init(_ control: ReplicationControl, _ master: HostAndPort) {
         self.control = control
-        self.host = host
-        self.port = port
+        host = "\(master.host)"
+        port = master.port
         // It speaks only while a link is there, which belongs to the link's owner.
         var acknowledge: (Int) -> Void = { _ in }
-        commands = RelayedCommands(control.router, address: "\(host):\(port)") { acknowledge($0) }
+        commands = RelayedCommands(control.router, address: "\(master.host):\(master.port)") { acknowledge($0) }
         acknowledge = { [unowned self] in sendAcknowledgement($0) }
-        commands.session.db = control.router.stream.db
+    }
+
+    /// Connects, now and whenever the link has ended. `failover`: asks the master to let this server take its place.
+    func start(failover: Bool = false) {
+        commands.session.db = stream.db
+        connect(failover: failover)
     }
 
     func hasAddress(_ master: HostAndPort) -> Bool { "\(master.host)" == host && master.port == port }
@@ -90,8 +97,7 @@ final class MasterLink {
 
     // MARK: Connecting
 
-    /// Opens a connection. `failover`: asks the master to let this server take its place.
-    func connect(failover: Bool = false) {
+    private func connect(failover: Bool = false) {
         asksForFailover = failover
         nextSecond = monotonicNanoseconds() + Self.second
         logger.notice("Connecting to MASTER \(host):\(port)")

@@ -3,8 +3,8 @@ import Storage
 /// Becoming a replica and a master, and what this refuses to clients.
 extension ReplicationControl {
     /// REPLICAOF host port: from here on this server is a replica. What it has goes on where the other server has the same
-    /// history. `isStarting`: by the settings, with what was recovered.
-    func follow(_ master: HostAndPort, isStarting: Bool = false, failover: Bool = false) {
+    /// history. `failover`: the other server is to leave its place to this one.
+    func follow(_ master: HostAndPort, failover: Bool = false) {
         let wasReplica = isReplica
         self.master?.end()
         router.config.setMaster(master)
@@ -12,18 +12,16 @@ extension ReplicationControl {
             // Nobody learns of what changed unread.
             router.stream.closeGap()
             router.stream.isRelayed = true
-            if !isStarting {
-                router.unblockAll(CommandError.roleChanged)
-                router.logger.notice(
-                    "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be "
-                        + "able to synchronize with the new master with just a partial transfer.")
-                hasHistory = true
-            }
+            router.unblockAll(CommandError.roleChanged)
+            router.logger.notice(
+                "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able "
+                    + "to synchronize with the new master with just a partial transfer.")
+            hasHistory = true
         }
-        let link = MasterLink(self, host: "\(master.host)", port: master.port)
+        let link = MasterLink(self, master)
         self.master = link
         roleChanged()
-        link.connect(failover: failover)
+        link.start(failover: failover)
     }
 
     /// REPLICAOF NO ONE: from here on this server is a master. The history branches, so that those who follow the old master
@@ -51,7 +49,7 @@ extension ReplicationControl {
         localExpiries.isOn = isReplica && !settings.replicaReadOnly
     }
 
-    private func roleChanged() {
+    func roleChanged() {
         router.followsExpiry = isReplica
         router.logger.setRole(isReplica ? .replica : .master)
         linkChanged()
@@ -66,6 +64,7 @@ extension ReplicationControl {
 
     /// The stream goes on where it was; the master calls its history by another name where it was promoted meanwhile.
     func resumed(_ id: String, newID: String?) {
+        // Siblings go on here, should this server become their master.
         replicas.keepBacklog()
         guard let newID, newID != router.stream.id else { return }
         router.logger.notice("Master replication ID changed to \(newID)")
@@ -85,9 +84,8 @@ extension ReplicationControl {
     /// The data are another server's, as of `offset` of its history: what clients wait for is an offset of this one.
     func historyReplaced(id: String, offset: Int, db: Int) {
         router.stream.resume(id: id, offset: offset, db: db)
-        // This server may be the next master, and the others go on from here then.
-        replicas.keepBacklog()
         hasHistory = true
+        replicas.keepBacklog()
         router.forgetOffsets()
         replicas.disconnectAll()
     }

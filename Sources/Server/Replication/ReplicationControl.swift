@@ -26,9 +26,15 @@ final class ReplicationControl {
 
     var isReplica: Bool { master != nil }
 
-    /// The data are loaded: what the settings say about a master takes effect. Once.
+    /// Before data are loaded: the settings make this server a replica from the beginning on, which connects later.
+    func prepare() {
+        guard let master = router.config.settings.replicaOf else { return }
+        self.master = MasterLink(self, master)
+        roleChanged()
+    }
+    /// The data are loaded: connects to the master, if there is one. Once.
     func start() {
-        guard let master = router.config.settings.replicaOf else {
+        guard let master else {
             // Replicas of before the start come back, and find what has been said since.
             if router.stream.offset > 0 { replicas.keepBacklog() }
             return
@@ -38,7 +44,8 @@ final class ReplicationControl {
             hasHistory = recovery.meta != nil || recovery.log?.commands ?? 0 > 0
             if hasHistory { goOn(with: recovery.stream) }
         }
-        follow(master, isStarting: true)
+        router.stream.isRelayed = true
+        master.start()
     }
 }
 
