@@ -459,7 +459,7 @@ extension MasterLink: LinkHandler {
         case .loading: break
         case .up: logger.notice("Connection with master lost.")
         }
-        let mayReconnect = phase == .up && monotonicNanoseconds() - upSince > Self.second
+        let mayReconnect = phase == .up && monotonicNanoseconds() - upSince > Self.second / 10
         drop()
         if mayReconnect {
             logger.notice("Reconnecting to MASTER \(host):\(port)")

@@ -74,7 +74,7 @@ extension ReplicationControl {
         replica.acknowledge(Int(offset), synced: synced, end: router.stream.offset, now: replicas.now)
         if replica.state.acknowledged() == .startStream {
             router.logger.notice("Synchronization with replica \(replica.name) succeeded")
-            replicas.startStream(replica)
+            replicas.startStreamLater(replica)
         }
     }
 
@@ -157,7 +157,7 @@ extension ReplicationControl {
         }
         replicas.attach(replica)
         replica.start = position
-        if replica.state.askedForRest() == .startStream { replicas.startStream(replica) }
+        if replica.state.askedForRest() == .startStream { replicas.startStreamLater(replica) }
         logger.notice(
             "Partial resynchronization request from \(replica.name) accepted. Sending \(backlog.end - position) bytes of "
                 + "backlog starting from offset \(offset).")
