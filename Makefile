@@ -17,6 +17,7 @@ TESTS ?= Tests/tidy Tests/clients
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv strace
+SETUP_PACKAGES = nutcracker haproxy
 PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -92,6 +93,13 @@ replication-chaos: test-deps build
 # Three sentinels, and a master that is killed under load.
 sentinel: test-deps build
 	SWIFTLET_SERVER=$(SERVER) $(PYTHON) Tests/replication/sentinel.py --failovers $${FAILOVERS:-20} $${SEED:+--seed $$SEED}
+
+# docs/high-availability.md, as it stands there, with HAProxy, twemproxy and a cluster.
+setups: test-deps build
+	@missing=""; for p in $(SETUP_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
+	$(SUDO) env RUNLEVEL=1 apt-get install -qy $$missing; fi
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/replication/test_setups.py
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

@@ -68,7 +68,9 @@ class RawReplica(Connection):
         if head.startswith(b"$EOF:"):
             mark = head[5:]
             assert len(mark) == 40
-            while (end := self.buffer.find(mark, self.start)) < 0:
+            looked = self.start
+            while (end := self.buffer.find(mark, looked)) < 0:
+                looked = max(self.start, len(self.buffer) - 40)
                 self._fill()
             data = bytes(self.buffer[self.start : end])
             self.start = end + 40

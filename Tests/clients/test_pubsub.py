@@ -2,19 +2,16 @@
 message to the client that causes it follows the whole reply there, of EXEC too."""
 
 import re
-import time
 
 import pytest
 
-from oracle import Connection, start_swiftlet
+from oracle import start_redis, start_swiftlet
 from resp import bulk, bulks, connect_slow_reader, decoded, encode, integer
 from seed import seeded
 from waiting import wait_until
 
 LINE = rb"\$\d+\r\n[^\r]*\r\n"
-MESSAGES = re.compile(
-    rb"[*>]3\r\n\$[78]\r\ns?message\r\n" + LINE * 2 + rb"|[*>]4\r\n\$8\r\npmessage\r\n" + LINE * 3
-)
+MESSAGES = re.compile(rb"[*>]3\r\n\$[78]\r\ns?message\r\n" + LINE * 2 + rb"|[*>]4\r\n\$8\r\npmessage\r\n" + LINE * 3)
 ENDS = re.compile(rb"[*>]3\r\n\$1[12]\r\n[ps]?unsubscribe\r\n" + LINE + rb":\d+\r\n")
 
 
@@ -180,11 +177,16 @@ def test_own_messages_follow_the_reply(swiftlet_server):
     connection.call("SUBSCRIBE", "a")
     assert connection.call("PUBLISH", "a", 1) == b":1\r\n"
     assert connection.reply() == message("message", "a", "1")
-    replies = connection.pipeline([["MULTI"], ["PUBLISH", "a", 1], ["SUBSCRIBE", "b"], ["PUBLISH", "b", "2" * 300], ["PING"]])
+    replies = connection.pipeline(
+        [["MULTI"], ["PUBLISH", "a", 1], ["SUBSCRIBE", "b"], ["PUBLISH", "b", "2" * 300], ["PING"]]
+    )
     assert replies[-1] == b"+QUEUED\r\n"
     subscribed = b">3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n"
     assert connection.call("EXEC") == b"*4\r\n:1\r\n" + subscribed + b":1\r\n+PONG\r\n"
-    assert [connection.reply(), connection.reply()] == [message("message", "a", "1"), message("message", "b", "2" * 300)]
+    assert [connection.reply(), connection.reply()] == [
+        message("message", "a", "1"),
+        message("message", "b", "2" * 300),
+    ]
     # Each is behind its own command of a batch.
     assert connection.pipeline([["PUBLISH", "a", 1], ["PING"], ["PUBLISH", "a", 2]]) == [
         b":1\r\n", message("message", "a", "1"), b"+PONG\r\n",
@@ -199,7 +201,11 @@ def test_own_messages_follow_the_reply(swiftlet_server):
     connection.send("CLIENT", "REPLY", "SKIP")
     connection.send("PUBLISH", "a", 4)
     connection.send("PUBLISH", "a", 5)
-    assert [connection.reply() for _ in range(3)] == [message("message", "a", "4"), b":1\r\n", message("message", "a", "5")]
+    assert [connection.reply() for _ in range(3)] == [
+        message("message", "a", "4"),
+        b":1\r\n",
+        message("message", "a", "5"),
+    ]
     connection.close()
 
 
@@ -255,7 +261,9 @@ def test_what_the_server_tells_of_subscribers(swiftlet_server):
     with pytest.raises(ConnectionError):
         subscriber.reply()
     wait_until(lambda: decoded(admin.call("PUBSUB", "NUMSUB", "a")) == [b"a", 0])
-    assert [info(swiftlet_server, name) for name in ("pubsub_channels", "pubsub_patterns", "pubsubshard_channels")] == [0] * 3
+    assert [info(swiftlet_server, name) for name in ("pubsub_channels", "pubsub_patterns", "pubsubshard_channels")] == [
+        0
+    ] * 3
     admin.close()
 
 
@@ -353,7 +361,10 @@ def test_a_hello_of_sentinel(swiftlet_server):
     """As redis-sentinel does it: one connection to subscribe on, another to publish and ask."""
     listening, asking = swiftlet_server.connect(), swiftlet_server.connect()
     listening.call("CLIENT", "SETNAME", "sentinel-12345678-pubsub")
-    assert listening.call("SUBSCRIBE", "__sentinel__:hello") == b"*3\r\n$9\r\nsubscribe\r\n$18\r\n__sentinel__:hello\r\n:1\r\n"
+    assert (
+        listening.call("SUBSCRIBE", "__sentinel__:hello")
+        == b"*3\r\n$9\r\nsubscribe\r\n$18\r\n__sentinel__:hello\r\n:1\r\n"
+    )
     hello = "127.0.0.1,26379,0123456789,0,mymaster,127.0.0.1,6379,0"
     assert asking.call("PUBLISH", "__sentinel__:hello", hello) == b":1\r\n"
     assert decoded(listening.reply()) == [b"message", b"__sentinel__:hello", hello.encode()]
@@ -373,3 +384,44 @@ def test_publishing_waits_for_a_pause_of_writes(swiftlet_server):
     assert decoded(subscriber.reply()) == [b"message", b"c", b"later"]
     for each in (subscriber, publisher, admin):
         each.close()
+
+
+@pytest.mark.parametrize("masters, replicas", [("ours", "theirs"), ("theirs", "ours"), ("ours", "ours")])
+def test_messages_reach_subscribers_of_replicas(masters, replicas):
+    """In their order among the data, also after SELECT and within a transaction; none is heard twice."""
+    starts = {"ours": start_swiftlet, "theirs": start_redis}
+    master = starts[masters]("--repl-diskless-sync-delay", "0")
+    replica = starts[replicas]("--replicaof", f"127.0.0.1 {master.port}")
+    try:
+        client, subscriber = master.connect(), replica.connect()
+        wait_until(lambda: b"master_link_status:up" in subscriber.call("INFO", "replication"))
+        for request in ["SUBSCRIBE c", "SSUBSCRIBE s", "PSUBSCRIBE c*"]:
+            subscriber.call(*request.split())
+        assert client.call("PUBLISH", "c", "one") == b":0\r\n"
+        client.call("SELECT", 3)
+        client.call("SPUBLISH", "s", "two")
+        client.pipeline([["MULTI"], ["SET", "k", "v"], ["PUBLISH", "c", "three"], ["EXEC"]])
+        heard = [decoded(subscriber.reply()) for _ in range(5)]
+        assert heard == [
+            [b"message", b"c", b"one"],
+            [b"pmessage", b"c*", b"c", b"one"],
+            [b"smessage", b"s", b"two"],
+            [b"message", b"c", b"three"],
+            [b"pmessage", b"c*", b"c", b"three"],
+        ]
+        subscriber.send("PING", "end")
+        assert decoded(subscriber.reply()) == [b"pong", b"end"]
+        # A replica's own messages stay there.
+        other = replica.connect()
+        assert other.call("PUBLISH", "c", "here") == b":2\r\n"
+        assert decoded(subscriber.reply())[-1] == b"here"
+        wait_until(lambda: offset(client, "master_repl_offset") == offset(other, "slave_repl_offset"))
+        other.call("SELECT", 3)
+        assert other.call("GET", "k") == b"$1\r\nv\r\n"
+    finally:
+        replica.stop()
+        master.stop()
+
+
+def offset(connection, name):
+    return int(re.search(rf"{name}:(\d+)".encode(), connection.call("INFO", "replication")).group(1))

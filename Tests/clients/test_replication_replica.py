@@ -36,9 +36,7 @@ def in_step(master, *replicas):
 
     def is_there():
         offset = info(master)["master_repl_offset"]
-        return all(
-            info(r)["master_link_status"] == "up" and info(r)["slave_repl_offset"] == offset for r in replicas
-        )
+        return all(info(r)["master_link_status"] == "up" and info(r)["slave_repl_offset"] == offset for r in replicas)
 
     wait_until(is_there)
 
@@ -268,9 +266,7 @@ MARK = b"abcdefghijklmnopqrstuvwxyz0123456789ABCD"
 
 def rdb(*strings, db=0):
     """An RDB file with these keys and values, without a checksum."""
-    body = b"".join(
-        b"\x00" + bytes([len(part)]) + part + bytes([len(value)]) + value for part, value in strings
-    )
+    body = b"".join(b"\x00" + bytes([len(part)]) + part + bytes([len(value)]) + value for part, value in strings)
     return b"REDIS0010" + (b"\xfe" + bytes([db]) + body if strings else b"") + b"\xff" + bytes(8)
 
 

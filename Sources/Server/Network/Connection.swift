@@ -17,6 +17,9 @@ final class Connection<S: Service>: Transport {
     /// Since when the output has been above the soft limit, in seconds since 1970; 0: it is not.
     private var overSoftLimitSince: Int64 = 0
 
+    /// The output has only messages that nobody asked for, and leaves with others of that kind.
+    private var hasOnlyPushes = false
+
     /// Output capacity that an idle connection keeps.
     private static var keptOutput: Int { 64 << 10 }
 
@@ -85,7 +88,25 @@ final class Connection<S: Service>: Transport {
 
     override func scheduleFlush() {
         if session.output.isOverflowed && state != .closing { return closeOverLimit() }
+        if hasOnlyPushes {
+            hasOnlyPushes = false
+            loop.scheduleFlush(self)
+        }
         perform(state.outputAdded(isLast: session.flags.contains(.closeAfterReply)))
+    }
+
+    override func schedulePushes() {
+        if session.output.isOverflowed && state != .closing { return closeOverLimit() }
+        let action = state.outputAdded(isLast: false)
+        if action != .scheduleFlush { return perform(action) }
+        hasOnlyPushes = true
+        loop.schedulePushes(self)
+    }
+
+    /// Messages leave, unless they have left with a reply.
+    func flushPushes() {
+        hasOnlyPushes = false
+        flush()
     }
 
     /// The socket can be written.

@@ -4,7 +4,7 @@ import Storage
 
 // Invariant of this file: descriptors belong to the loop and are open until it ends. `connections` is indexed by
 // descriptor and holds each connection until it is closed at the end of a turn, so that until then events may name it by
-// its address and `flushes` hold it unmanaged; neither does beyond. Turns do not nest in the execution of a command.
+// its address and `flushes` and `pushes` hold it unmanaged; none does beyond. Turns do not nest in the execution of a command.
 
 /// The loop that everything runs on: readiness by epoll, one turn after the other. A turn receives and executes what came
 /// in on every ready connection; then the service ends it (the log is written), and the replies leave.
@@ -23,6 +23,10 @@ final class EventLoop<S: Service> {
     /// Connections with output that may leave at the end of this turn; those whose output waits for the log.
     private var flushes: [Unmanaged<Connection<S>>] = []
     private var waiting: [Connection<S>] = []
+    /// Connections that have got only messages that they did not ask for: they leave once there is nothing else to do.
+    private var pushes: [Unmanaged<Connection<S>>] = []
+    /// Since when there are any, in monotonic nanoseconds; 0: there are none.
+    private var pushesSince: UInt64 = 0
     /// What had been acknowledged when `waiting` was last walked.
     private var lastAcknowledged = Int.min
     private var closing: [Connection<S>] = []
@@ -109,7 +113,8 @@ final class EventLoop<S: Service> {
             runTimers(now)
             var began = now
             var events = UnsafeBufferPointer<epoll_event>(start: nil, count: 0)
-            let wait = milliseconds(from: now)
+            if !pushes.isEmpty { events = eventsBeforePushes(now) }
+            let wait = events.isEmpty ? milliseconds(from: now) : 0
             if wait > 0 && hadEvents && busyPoll.isWorthIt() { events = poll(until: now &+ BusyPoll.nanoseconds) }
             if events.isEmpty {
                 events = readiness.wait(wait)
@@ -129,6 +134,32 @@ final class EventLoop<S: Service> {
         runTimers(now)
         handle(readiness.wait(min(milliseconds, self.milliseconds(from: now))))
         endTurn()
+        flushPushes()
+    }
+
+    // MARK: Pushes
+
+    /// Events that came meanwhile, which are dealt with before messages are sent: who publishes has an answer before others
+    /// have the messages, and what several publish to one client is sent in one piece, a system call being most of what
+    /// sending costs. Without events, or after `longestPushDelay`, messages are sent.
+    @inline(never) private func eventsBeforePushes(_ now: UInt64) -> UnsafeBufferPointer<epoll_event> {
+        if pushesSince == 0 { pushesSince = now }
+        if now &- pushesSince < Self.longestPushDelay {
+            let events = readiness.wait(0)
+            if !(events.isEmpty && unread.isEmpty && resumes.isEmpty) { return events }
+        }
+        flushPushes()
+        return UnsafeBufferPointer(start: nil, count: 0)
+    }
+    private static var longestPushDelay: UInt64 { 500_000 }
+
+    private func flushPushes() {
+        pushesSince = 0
+        if pushes.isEmpty { return }
+        swap(&pushes, &spareFlushes)
+        for connection in spareFlushes { connection._withUnsafeGuaranteedRef { $0.flushPushes() } }
+        spareFlushes.removeAll(keepingCapacity: true)
+        if !closing.isEmpty { closeConnections() }
     }
 
     /// How long the loop may wait for events.
@@ -253,6 +284,7 @@ final class EventLoop<S: Service> {
     @inline(__always) func scheduleFlush(_ connection: Connection<S>) {
         flushes.append(Unmanaged.passUnretained(connection))
     }
+    func schedulePushes(_ connection: Connection<S>) { pushes.append(Unmanaged.passUnretained(connection)) }
     func waitForLog(_ connection: Connection<S>) { waiting.append(connection) }
     func scheduleClose(_ connection: Connection<S>) { closing.append(connection) }
     func scheduleResume(_ connection: Connection<S>) { resumes.append(connection) }
@@ -265,6 +297,7 @@ final class EventLoop<S: Service> {
 
     private func closeConnections() {
         flushes.removeAll { $0._withUnsafeGuaranteedRef { $0.state == .closing } }
+        pushes.removeAll { $0._withUnsafeGuaranteedRef { $0.state == .closing } }
         for connection in closing {
             let index = Int(connection.stream.socket)
             guard index < connections.count, connections[index] === connection else { continue }

@@ -149,7 +149,10 @@ final class PubSub {
             scratch.removeAll()
             message.encode(resp3: false, to: scratch)
             let length = scratch.count
-            message.encode(resp3: true, to: scratch)
+            // The other form begins with another byte.
+            scratch.reserve(length)
+            scratch.append(scratch.bytes)
+            scratch.overwrite(at: length, with: Bytes(">"))
             let forms = scratch.bytes
             for place in topic.places {
                 let isRESP3 = place.session.reply.resp3

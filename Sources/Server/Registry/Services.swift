@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: a room stands under its own type, and outlives the services.
+
 /// What the handlers of `.connection` and `.admin` commands, and the rooms above, share. Confined to the loop.
 final class Services {
     let keyspace: Keyspace
@@ -22,8 +24,12 @@ final class Services {
     /// Bytes of an argument, at most.
     var maximumBulkLength = 512 << 20
 
-    private struct Room { unowned let room: AnyObject }
-    private var rooms: [ObjectIdentifier: Room] = [:]
+    private struct Room {
+        let type: ObjectIdentifier
+        unowned(unsafe) let room: AnyObject
+    }
+    /// So few that looking through them takes less than hashing would.
+    private var rooms: [Room] = []
 
     init(
         keyspace: Keyspace, config: Config, logger: Logger, statistics: Statistics, stream: PropagationStream,
@@ -42,13 +48,14 @@ final class Services {
     var settings: Settings { config.settings }
 
     /// Makes a part of the server that stands above this room known to handlers, by its type. It must outlive this.
-    func install<Part: AnyObject>(_ part: Part) { rooms[ObjectIdentifier(Part.self)] = Room(room: part) }
+    func install<Part: AnyObject>(_ part: Part) {
+        rooms.append(Room(type: ObjectIdentifier(Part.self), room: part))
+    }
     /// The part of this type, which the server was put together with.
     func part<Part: AnyObject>(_ type: Part.Type = Part.self) -> Part {
-        guard let part = rooms[ObjectIdentifier(type)]?.room as? Part else {
-            preconditionFailure("the server has no \(type)")
-        }
-        return part
+        let wanted = ObjectIdentifier(type)
+        for room in rooms where room.type == wanted { return unsafeDowncast(room.room, to: type) }
+        preconditionFailure("the server has no \(type)")
     }
 
     /// Finds the command that `args` name, a subcommand too; nil when there is none.

@@ -169,13 +169,13 @@ final class Session {
         if !flags.isDisjoint(with: Self.notPushedTo) { return pushLater(message, after: offset) }
         if ackOffset < offset { ackOffset = offset }
         output.append(message)
-        transport?.scheduleFlush()
+        transport?.schedulePushes()
     }
     func push(_ message: SharedChunk, after offset: Int) {
         if !flags.isDisjoint(with: Self.notPushedTo) { return pushLater(message.bytes, after: offset) }
         if ackOffset < offset { ackOffset = offset }
         queue.append(message)
-        transport?.scheduleFlush()
+        transport?.schedulePushes()
     }
     private static let notPushedTo: ClientFlags = [.executing, .closed, .closeAfterReply]
 

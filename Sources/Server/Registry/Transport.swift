@@ -3,6 +3,8 @@
 class Transport {
     /// Has what was written to the session's output sent at the end of this turn.
     func scheduleFlush() {}
+    /// As `scheduleFlush`, for messages that the client did not ask for: they may wait for other work, though not for long.
+    func schedulePushes() {}
     /// Ends the connection without sending what is left.
     func close() {}
     /// Executes the input that was kept while the session was blocked; called at the end of a turn.

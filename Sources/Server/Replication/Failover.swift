@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the control that it belongs to outlives it.
+
 /// FAILOVER: a replica takes this server's place, and this one follows it. Writes wait meanwhile, so that none is lost: first
 /// until the replica has all, then until it has answered. Confined to the loop.
 final class Failover {

@@ -27,8 +27,7 @@ final class FullSync {
         self.persistence = persistence
     }
 
-    /// A snapshot is being made for replicas, or sent.
-    var isActive: Bool { !transfers.isEmpty || phase != .idle }
+    /// A snapshot is being sent.
     var isSending: Bool { !transfers.isEmpty }
 
     /// From where on the stream is needed by those that have no place in it yet.
@@ -99,8 +98,8 @@ final class FullSync {
     }
 
     private func save() {
-        router.logger.notice(
-            "Starting BGSAVE for SYNC with target: \(router.config.settings.disklessSync ? "replicas sockets" : "disk")")
+        let target = router.config.settings.disklessSync ? "replicas sockets" : "disk"
+        router.logger.notice("Starting BGSAVE for SYNC with target: \(target)")
         phase = .saving(ended: persistence.endedCheckpoints, offset: router.stream.offset)
         list.updatePin()
         persistence.request(.save)

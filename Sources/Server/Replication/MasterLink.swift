@@ -160,7 +160,9 @@ final class MasterLink {
         guard let session = link?.session, isUp else { return }
         session.ackOffset = max(session.ackOffset, offset)
         var words = ["REPLCONF", "ACK", "\(offset)"]
-        if let data = control.persistence.data, data.log != nil { words += ["FACK", "\(min(data.syncedOffset, offset))"] }
+        if let data = control.persistence.data, data.log != nil {
+            words += ["FACK", "\(min(data.syncedOffset, offset))"]
+        }
         let request = OutputBuffer(capacity: 128)
         RESPEncoder.command(texts: words, to: request)
         link?.send(request.bytes)
@@ -465,7 +467,7 @@ extension MasterLink: LinkHandler {
         case .loading: break
         case .up: logger.notice("Connection with master lost.")
         }
-        let mayReconnect = phase == .up && monotonicNanoseconds() - upSince > Self.second
+        let mayReconnect = phase == .up && monotonicNanoseconds() - upSince > Self.second / 10
         drop()
         if mayReconnect {
             logger.notice("Reconnecting to MASTER \(host):\(port)")

@@ -99,7 +99,9 @@ final class RelayedCommands {
         while true {
             batch.removeAll()
             let start = position
-            if start < input.count && input[start] != UInt8(ascii: "*") { throw Self.notCanonical(input[start..<input.count]) }
+            if start < input.count && input[start] != UInt8(ascii: "*") {
+                throw Self.notCanonical(input[start..<input.count])
+            }
             let failure = Self.parse(input, &position, batch, &parser)
             if batch.length != position - start { throw Refusal("there are requests without a command in it") }
             if batch.count > 1 { router.prefetch(session) }

@@ -27,7 +27,8 @@ extension MasterLink {
             fields.append(("master_link_down_since_seconds", "\(since)"))
         }
         fields += [
-            ("slave_priority", "\(settings.replicaPriority)"), ("slave_read_only", settings.replicaReadOnly ? "1" : "0"),
+            ("slave_priority", "\(settings.replicaPriority)"),
+            ("slave_read_only", settings.replicaReadOnly ? "1" : "0"),
             ("replica_announced", settings.replicaAnnounced ? "1" : "0"),
         ]
         return fields

@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the router outlives it.
+
 /// The servers that follow this one: who they are, and the stream that they are sent. What they ask for, and how they come
 /// to all data, stands in `FullSync`. Confined to the loop.
 final class ReplicaList {
@@ -9,8 +11,9 @@ final class ReplicaList {
     private(set) var attached: [Replica] = []
     /// All of whom something is known, by session; those that are no replicas yet among them.
     private var known: [UInt64: Replica] = [:]
-    /// Those that are sent the stream, turn by turn.
+    /// Those that are sent the stream, turn by turn, and those that will be from the end of this turn on.
     private var online: [Replica] = []
+    private var starting: [Replica] = []
     let sync: FullSync
     var waiters = AckWaiters()
     /// Those that acknowledge often enough for min-replicas-max-lag.
@@ -77,6 +80,7 @@ final class ReplicaList {
         let wasAttached = attached.contains { $0 === replica }
         attached.removeAll { $0 === replica }
         online.removeAll { $0 === replica }
+        starting.removeAll { $0 === replica }
         replica.state.end()
         sync.removed(replica)
         if !wasAttached { return }
@@ -109,7 +113,14 @@ final class ReplicaList {
 
     // MARK: The stream
 
-    /// The stream goes to it from its `start` on, which the backlog has.
+    /// The stream goes to it from its `start` on, from the end of the turn on: not while its command is executed, which
+    /// says nothing.
+    func startStreamLater(_ replica: Replica) {
+        starting.append(replica)
+        updatePin()
+    }
+
+    /// As `startStreamLater`, at once. The backlog has what it needs.
     func startStream(_ replica: Replica) {
         guard let backlog = stream.backlog, backlog.holds(replica.start) else {
             return drop(replica, "The backlog has lost what replica \(replica.name) needs: connection closed")
@@ -130,7 +141,7 @@ final class ReplicaList {
     /// What replicas need that are not sent the stream yet stays in the backlog.
     func updatePin() {
         var first = sync.pinned
-        for replica in attached where replica.state.needsStream {
+        for replica in attached where replica.state.needsStream || starting.contains(where: { $0 === replica }) {
             first = min(first ?? .max, replica.start)
         }
         stream.pinBacklog(from: first)
@@ -145,6 +156,11 @@ final class ReplicaList {
 
     func turnEnded() {
         if attached.isEmpty && waiters.isEmpty { return }
+        if !starting.isEmpty {
+            let replicas = starting
+            starting = []
+            for replica in replicas where replica.state == .online { startStream(replica) }
+        }
         sync.proceed()
         if wantsAcks { requestAcks() }
         if !waiters.isEmpty { waiters.answer(self) }

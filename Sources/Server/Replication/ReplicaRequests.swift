@@ -26,7 +26,8 @@ extension ReplicationControl {
             replicas.replica(session).listeningPort = Int(Int32(truncatingIfNeeded: port))
         } else if option.equals(ignoringCase: "ip-address") {
             guard value.count < Self.longestAddress else {
-                throw CommandError("ERR REPLCONF ip-address provided by replica instance is too long: \(value.count) bytes")
+                throw CommandError(
+                    "ERR REPLCONF ip-address provided by replica instance is too long: \(value.count) bytes")
             }
             replicas.replica(session).announcedIP = value.string
         } else if option.equals(ignoringCase: "capa") {
@@ -65,7 +66,8 @@ extension ReplicationControl {
 
     /// REPLCONF ACK offset [FACK offset]: has no reply. Of anybody but a replica it is not heard.
     private func acknowledge(_ session: Session, _ args: Arguments, _ index: Int) {
-        guard let replica = replicas.knownReplica(session), replica.state.isAttached, let offset = args[index + 1].integer
+        guard let replica = replicas.knownReplica(session), replica.state.isAttached,
+            let offset = args[index + 1].integer
         else { return }
         var synced: Int?
         if args.count > index + 3, args[index + 2].equals(ignoringCase: "fack") {
@@ -74,7 +76,7 @@ extension ReplicationControl {
         replica.acknowledge(Int(offset), synced: synced, end: router.stream.offset, now: replicas.now)
         if replica.state.acknowledged() == .startStream {
             router.logger.notice("Synchronization with replica \(replica.name) succeeded")
-            replicas.startStream(replica)
+            replicas.startStreamLater(replica)
         }
     }
 
@@ -157,7 +159,7 @@ extension ReplicationControl {
         }
         replicas.attach(replica)
         replica.start = position
-        if replica.state.askedForRest() == .startStream { replicas.startStream(replica) }
+        if replica.state.askedForRest() == .startStream { replicas.startStreamLater(replica) }
         logger.notice(
             "Partial resynchronization request from \(replica.name) accepted. Sending \(backlog.end - position) bytes of "
                 + "backlog starting from offset \(offset).")

@@ -76,7 +76,8 @@ extension ReplicationControl {
     func goOn(with found: DataDirectory.Stream) {
         if found.id == router.stream.id { return }
         router.stream.resume(
-            id: found.id, offset: found.offset, secondID: found.secondID, secondOffset: found.secondOffset, db: found.db)
+            id: found.id, offset: found.offset, secondID: found.secondID, secondOffset: found.secondOffset, db: found.db
+        )
         persistence.historyChanged(router.stream)
     }
 

@@ -113,8 +113,8 @@ public final class DataDirectory {
     /// What was appended so far. The owner of the stream sets `db` before a cut, and all of it before `open`; for another
     /// history see `beginHistory`.
     public var stream = Stream(id: DataDirectory.makeStreamID(), offset: 0)
-    /// How much more than the stream's offset was appended in all: local bytes, and what another history did not count. The
-    /// log's positions, which only grow, are the offset and this.
+    /// How much more than the stream's offset was appended in all: local bytes, what another history did not count, and one
+    /// for each record of a history. The log's positions, which only grow, are the offset and this.
     var excess = 0
     var position: Int { stream.offset + excess }
     /// Of the last commit or of the snapshot that was loaded; nil: there was none.
@@ -195,7 +195,13 @@ public final class DataDirectory {
     /// or by `second` up to its offset; nil: by none. The log records it behind what was appended so far.
     public func beginHistory(_ id: String, second: (id: String, offset: Int)?) {
         (stream.id, stream.secondID, stream.secondOffset) = (id, second?.id, second?.offset ?? 0)
-        log?.append(stream.history)
+        recordHistory()
+    }
+    func recordHistory() {
+        guard let log else { return }
+        // A position of its own, so that it is known whether the record is on disk.
+        excess += 1
+        log.append(stream.history, upTo: position)
     }
 
     /// Replies to commands up to this offset of the stream may go out; `.max` without a log. It lies before the stream's

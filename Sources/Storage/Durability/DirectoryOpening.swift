@@ -84,20 +84,21 @@ extension DataDirectory {
         client.recovered(stream)
         if lock != nil { try makeDurable() }
         try openLog(recovered, hasSnapshot: meta != nil)
-        resumeStream(recovered)
+        try resumeStream(recovered)
         // From here on the data changes, and the note does not hold any more.
         if lock != nil, let noted, noted.stop != nil { try noteNow(noted.segment) }
         state = .open
         return Recovery(meta: meta, log: recovered, isImported: isImported, stream: found, isCleanStop: isCleanStop)
     }
 
-    /// The log goes on as the stream does: under its name, in its database.
-    private func resumeStream(_ recovered: RecoveredLog?) {
+    /// The log goes on as the stream does: under its name, in its database. Others may hear of either once this returns.
+    private func resumeStream(_ recovered: RecoveredLog?) throws(StorageError) {
         guard let log else { return }
         let recorded = recovered?.history ?? committed?.history
-        if recorded != stream.history { log.append(stream.history) }
+        let before = position
+        if recorded != stream.history { recordHistory() }
         if let recovered, !recovered.isEmpty, recovered.replayedDatabase != stream.db { selectStreamDatabase() }
-        log.endTurn()
+        if position != before { try log.flush() }
     }
     /// For a stream that goes on in a segment, which begins in database 0, without a SELECT of its own.
     func selectStreamDatabase() {

@@ -259,7 +259,10 @@ public final class LogWriter {
         append(commands, upTo: offset)
     }
     /// The stream has another history from here on.
-    func append(_ history: LogHistory) { LogFormat.appendHistory(history, to: buffer) }
+    func append(_ history: LogHistory, upTo offset: Int) {
+        LogFormat.appendHistory(history, to: buffer)
+        self.offset = offset
+    }
 
     /// Seals what the turn appended and writes it, or hands it to the syncer. Also tries again what failed before:
     /// call it regularly. `waiters`: clients that wait for what the turn appended, at least 1.
