@@ -142,11 +142,6 @@ final class PropagationStream {
         self.id = id
         for reader in readers { reader.historyChanged(self) }
     }
-    /// The second history is not to be gone on in any more.
-    func forgetSecondHistory() {
-        secondID = nil
-        secondOffset = 0
-    }
     /// Before somebody learns the id and the offset: where data changed unread, they must name another history.
     func closeGap() { if hasGap { beginHistory() } }
 

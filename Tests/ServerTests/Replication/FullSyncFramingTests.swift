@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct FullSyncFramingTests {
     /// What the framing says of `text`, which comes in pieces of `size` bytes: the RDB, and what is left behind it.
-    private func take(_ text: [UInt8], _ size: Int) throws -> (payload: [UInt8], rest: [UInt8], framing: FullSyncFraming) {
+    private func take(_ text: [UInt8], _ size: Int) throws -> (
+        payload: [UInt8], rest: [UInt8], framing: FullSyncFraming
+    ) {
         var framing = FullSyncFraming()
         var payload: [UInt8] = []
         var rest: [UInt8] = []
@@ -73,7 +75,9 @@ import Testing
     }
 
     @Test func theMastersErrorIsTold() {
-        #expect(throws: FullSyncFraming.Failure.refused(Array("ERR no".utf8))) { try take(Array("-ERR no\r\n".utf8), 3) }
+        #expect(throws: FullSyncFraming.Failure.refused(Array("ERR no".utf8))) {
+            try take(Array("-ERR no\r\n".utf8), 3)
+        }
     }
 }
 
