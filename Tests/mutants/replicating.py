@@ -31,8 +31,8 @@ MUTANTS = [
     ),
     mutant(
         "a full sync is stored under the history of before", "Storage/Durability/Replacement.swift",
-        "checkpoint: checkpointNumber, segment: segment, stream)",
-        "checkpoint: checkpointNumber, segment: segment, ON ? self.stream : stream)",
+        "guard let stream = current.stream, current.failure == nil",
+        "guard let stream = ON ? Optional(self.stream) : current.stream, current.failure == nil",
         "replication_histories", "replication_runs::test_chaos",
     ),
 ]  # fmt: skip
