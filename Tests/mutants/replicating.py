@@ -6,17 +6,17 @@ MUTANTS = [
     mutant(
         "a replica asks for the byte behind the one it lacks", "Server/Replication/MasterLink.swift",
         'words = ["PSYNC", asked.id, "\\(asked.offset + 1)"]', 'words = ["PSYNC", asked.id, "\\(asked.offset + (ON ? 2 : 1))"]',
-        "replication_runs::test_chain", "replication_runs::test_chaos",
+        "replication_runs::test_chains", "replication_runs::test_chaos",
     ),
     mutant(
         "a master goes on a byte too late", "Server/Replication/ReplicaRequests.swift",
         "        replica.start = position\n", "        replica.start = ON ? min(position + 1, backlog.end) : position\n",
-        "replication_runs::test_chain", "replication_runs::test_chaos",
+        "replication_runs::test_chains", "replication_runs::test_chaos",
     ),
     mutant(
         "the database that a stream had selected is forgotten at a full sync", "Server/Replication/MasterLink.swift",
         "            commands.session.db = db\n", "            commands.session.db = ON ? 0 : db\n",
-        "replication_runs::test_chain", "replication_runs::test_chaos",
+        "replication_runs::test_chains", "replication_runs::test_chaos",
     ),
     mutant(
         "the second id is kept for all that comes", "Server/Propagation/PropagationStream.swift",
