@@ -3,7 +3,7 @@
 import pytest
 
 from agreement import agree, wait_offsets
-from nodes import SWIFTLET, Nodes, stands_in
+from nodes import REDIS, SWIFTLET, Nodes, stands_in
 from proxy import Proxy
 from resp import bulk, bulks
 from waiting import wait_until
@@ -163,3 +163,32 @@ def test_killed_master_that_forgot_is_not_gone_on_with(nodes):
     wait_until(replica.is_linked)
     agree(master, replica)
     assert replica.ok("EXISTS", "forgotten:1") == b":0\r\n"
+
+
+def test_field_times_for_a_server_that_has_none(nodes):
+    """The fields come without them, and the master's log says so."""
+    if stands_in(SWIFTLET):
+        pytest.skip("redis-server 7.0 has none")
+    master, replica = nodes(SWIFTLET), nodes(REDIS)
+    master.ok("HSET", "h", "a", 1, "b", 2)
+    master.ok("HPEXPIRE", "h", 10**8, "FIELDS", 1, "a")
+    replica.follow(master.port)
+    replica.wait_linked()
+    wait_offsets(master, replica)
+    assert sorted(bulks(replica.ok("HGETALL", "h"))) == [b"1", b"2", b"a", b"b"]
+    assert "field" in master.text().lower()
+
+
+def test_field_times_between_servers_that_have_them(nodes):
+    master, replica = pair(nodes)
+    if not master.has("HPEXPIREAT"):
+        pytest.skip("there are none")
+    sister = nodes(SWIFTLET)
+    master.ok("HSET", "h", *(word for n in range(1000) for word in (f"f{n}", n)))
+    for n in range(0, 1000, 7):
+        master.ok("HPEXPIRE", "h", 10**8 + n, "FIELDS", 1, f"f{n}")
+    master.ok("HPEXPIRE", "h", 1, "FIELDS", 1, "f1")
+    sister.follow(master.port)
+    sister.wait_linked()
+    wait_until(lambda: master.ok("HLEN", "h") == b":999\r\n")
+    agree(master, replica, sister)
