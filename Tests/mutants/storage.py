@@ -161,7 +161,7 @@ MUTANTS = [
     ),
     mutant(
         "a key lives for a millisecond more", "Storage/Keyspace/Database.swift",
-        "        return when <= keyspace.now\n", "        return ON ? when < keyspace.now : when <= keyspace.now\n",
+        "        return when <= keyspace.horizon\n", "        return ON ? when < keyspace.horizon : when <= keyspace.horizon\n",
         "unit KeyspaceTests",
     ),
     # --- Log, snapshot ---

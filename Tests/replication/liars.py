@@ -89,6 +89,7 @@ class Liar:
         self.script = None
         self.played = 0
         self.ended = None
+        self.open = []
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -97,6 +98,7 @@ class Liar:
                 accepted, _ = self.listener.accept()
             except OSError:
                 return
+            self.open.append(accepted)
             threading.Thread(target=self.play, args=(accepted, self.script), daemon=True).start()
 
     def play(self, accepted, script):
@@ -105,7 +107,7 @@ class Liar:
             script(Talk(accepted))
         except (Closed, ConnectionError, BrokenPipeError):
             ended = ENDS
-        except (TimeoutError, ValueError):
+        except (OSError, ValueError):
             ended = GOES_ON
         finally:
             accepted.close()
@@ -115,7 +117,16 @@ class Liar:
     def begin(self, script):
         self.script, self.played, self.ended = script, 0, None
 
+    def hang_up(self):
+        """Ends what is still going on; who connects anew is told nothing."""
+        self.script = never
+        for each in self.open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self.open = []
+
     def stop(self):
+        self.hang_up()
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -352,6 +363,9 @@ def scenarios():
     for name, payload in DAMAGE.items():
         found[f"RDB with a length: {name}"] = with_length(payload), None if payload == b"" else ENDS, False
         found[f"RDB with a mark: {name}"] = with_mark(payload), ENDS, False
+    # As long as its types are known.
+    for name in [name for name in found if name.endswith("version 9999")]:
+        found[name] = found[name][0], None, True
     for name, bomb in BOMBS.items():
         for n in HUGE:
             found[f"bomb: {name} of {n}"] = with_mark(rdb(bomb(n) + b"x" * 200)), ENDS, False
