@@ -9,7 +9,7 @@ import time
 import pytest
 
 from oracle import start_redis, start_swiftlet
-from resp import Connection, bulk, encode
+from resp import bulk, encode
 from seed import seeded
 from waiting import wait_until
 

@@ -315,12 +315,12 @@ final class PropagationStream {
     @inline(__always) private func append(_ db: Int, _ write: (OutputBuffer) -> Void) {
         if destination != .history { return appendElsewhere(db, write) }
         let start = pending.count
+        // MULTI comes before the SELECT of its unit.
+        if unitCommands == 0 { unitStart = start }
         if selected != db {
             RESPEncoder.select(db, to: pending)
             selected = db
         }
-        // SELECT stays before the MULTI of its unit.
-        if unitCommands == 0 { unitStart = pending.count }
         unitCommands &+= 1
         if unitCommands == 2 { work.kinds.insert(.transaction) }
         write(pending)

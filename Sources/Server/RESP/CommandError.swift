@@ -22,6 +22,7 @@ struct CommandError: Error, Equatable {
 
     static let wrongType = CommandError("WRONGTYPE Operation against a key holding the wrong kind of value")
     static let syntax = CommandError("ERR syntax error")
+    static let timeoutOutOfRange = CommandError("ERR timeout is out of range")
     static let notInteger = CommandError("ERR value is not an integer or out of range")
     static let notInt32 = CommandError(
         "ERR value is out of range, value must between -2147483648 and 2147483647")

@@ -278,7 +278,7 @@ enum ClientCommand {
         }
         if time < 0 { throw CommandError("ERR timeout is negative") }
         let (end, overflow) = c.now.addingReportingOverflow(time)
-        if overflow { throw CommandError("ERR timeout is out of range") }
+        if overflow { throw .timeoutOutOfRange }
         c.services.router.pause.begin(until: end, all: all, c.services.router)
         c.reply.ok()
     }

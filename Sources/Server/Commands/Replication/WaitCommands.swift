@@ -21,6 +21,8 @@ enum WaitCommands {
             throw CommandError("ERR timeout is not an integer or out of range")
         }
         if timeout < 0 { throw CommandError("ERR timeout is negative") }
+        // As Redis 7.2; 7.0 adds it to the time in ms since 1970, and waits for ever.
+        if timeout > .max - wallClockMilliseconds() { throw .timeoutOutOfRange }
         return timeout
     }
 

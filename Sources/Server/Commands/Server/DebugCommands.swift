@@ -69,7 +69,7 @@ enum DebugCommands {
             "check-invariants", "", "Returns an error if a structure in memory contradicts itself.", checkInvariants),
         Action("change-repl-id", "", "Changes the replication id.", changeReplicationID),
         Action(
-            "replicate", "arg...", "Sends a command to replicas and the log, so that data may diverge.", usesData: false,
+            "replicate", "arg...", "Sends a command to replicas and the log, without executing it.", usesData: false,
             replicate),
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),

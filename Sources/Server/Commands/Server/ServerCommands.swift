@@ -146,10 +146,10 @@ enum ServerCommands {
     }
 
     private static func swapdb(_ c: WriteContext) throws(CommandError) {
-        guard let first = c.args[1].integer.flatMap(Int32.init(exactly:)) else {
+        guard let first = c.args[1].integer.flatMap({ Int32(exactly: $0) }) else {
             throw CommandError("ERR invalid first DB index")
         }
-        guard let second = c.args[2].integer.flatMap(Int32.init(exactly:)) else {
+        guard let second = c.args[2].integer.flatMap({ Int32(exactly: $0) }) else {
             throw CommandError("ERR invalid second DB index")
         }
         guard c.swapDatabases(Int64(first), Int64(second)) else { throw .databaseOutOfRange }

@@ -79,7 +79,7 @@ extension Arguments {
         if milliseconds < 0 { throw CommandError("ERR timeout is negative") }
         // Redis adds it to the time in ms since 1970.
         guard let timeout = Int64(exactly: milliseconds), timeout <= .max - wallClockMilliseconds() else {
-            throw CommandError("ERR timeout is out of range")
+            throw .timeoutOutOfRange
         }
         return timeout
     }

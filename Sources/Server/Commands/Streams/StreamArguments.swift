@@ -31,8 +31,8 @@ extension WriteContext {
     }
     /// Wall clock in ms since 1970; while the log is replayed, the time of the replay.
     var clock: Int64 { now != 0 ? now : wallClockMilliseconds() }
-    /// The command comes from the log: what was allowed then is done again.
-    var isReplayed: Bool { session.flags.contains(.internal) && now == 0 }
+    /// The command comes from the log or from the master: what was done there is done again.
+    var isRepeated: Bool { session.flags.contains(.master) || session.flags.contains(.internal) && now == 0 }
 }
 
 extension CommandError {

@@ -88,11 +88,11 @@ enum StreamClaimCommands {
         }
         var deliveredMs = options.deliveredMs ?? c.clock
         // What makes no sense is taken for now; a clock that went back since must not change what the log says.
-        if deliveredMs < 0 || (deliveredMs > c.clock && !c.isReplayed) { deliveredMs = c.clock }
+        if deliveredMs < 0 || (deliveredMs > c.clock && !c.isRepeated) { deliveredMs = c.clock }
         let claimer = Claimer(
             c: c, stream: stream, group: group, leastIdle: max(leastIdle, 0), deliveredMs: deliveredMs,
             deliveries: options.deliveries.flatMap { $0 >= 0 ? $0 : nil }, justIDs: options.justIDs)
-        stream.touch(claimer.consumer, seenMs: c.isReplayed ? deliveredMs : c.clock, active: false)
+        stream.touch(claimer.consumer, seenMs: c.isRepeated ? deliveredMs : c.clock, active: false)
         let mark = c.reply.deferredArray()
         var found = 0
         for i in 5..<end {

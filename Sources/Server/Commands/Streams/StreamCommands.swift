@@ -66,7 +66,7 @@ enum StreamCommands {
             i += 1
         }
         try trim.check()
-        try trim.checkLimit()
+        try trim.checkLimit(isRepeated: c.isRepeated)
         let first = i + 1
         if c.args.count - first < 2 || (c.args.count - first) % 2 == 1 { throw .wrongArity("xadd") }
         if let given, given.ms == 0, given.seq == 0 {
@@ -145,7 +145,7 @@ enum StreamCommands {
         if trim.threshold == nil {
             throw CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
         }
-        try trim.checkLimit()
+        try trim.checkLimit(isRepeated: c.isRepeated)
         guard let stream = try c.editStream(c.args[1], create: false) else { return c.reply.integer(0) }
         let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
         c.reply.integer(trimmed)

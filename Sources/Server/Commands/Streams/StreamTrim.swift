@@ -49,8 +49,10 @@ struct StreamTrim {
         }
     }
     /// After `check`, and after whether a threshold is needed.
-    func checkLimit() throws(CommandError) {
-        if limit != nil && !isApproximate {
+    ///
+    /// `isRepeated`: redis-server propagates an approximate trimming as an exact one of as much, and leaves LIMIT standing.
+    func checkLimit(isRepeated: Bool) throws(CommandError) {
+        if limit != nil && !isApproximate && !isRepeated {
             throw CommandError("ERR syntax error, LIMIT cannot be used without the special ~ option")
         }
     }
