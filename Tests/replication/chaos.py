@@ -188,7 +188,7 @@ def main():
     kinds = tuple(options.kinds.split(",")) if options.kinds else None
     played, failures, number, begun = 0, 0, options.first_game, time.monotonic()
     while played < options.rounds:
-        size = min(ROUNDS_OF_A_GAME, options.rounds - played)
+        size = min(ROUNDS_OF_A_GAME if options.rounds > 50 else 2, options.rounds - played)
         _, failure = play(seed, number, size, kinds)
         played += size
         if failure:

@@ -7,13 +7,15 @@ import struct
 import threading
 import time
 
+from seed import chosen_seed
+
 ID = b"0123456789abcdef" * 2 + b"01234567"
 EOF_MARK = b"e" * 40
 CHUNK = 1 << 16
 PATIENCE = 8.0  # seconds for a replica to end a link
 
-# What becomes of a link: the replica ends it, or goes on; and of the replica's data, when it goes on.
-ENDS, GOES_ON, LOADS = "ends", "goes on", "loads"
+# What becomes of a link: the replica ends it, or goes on.
+ENDS, GOES_ON = "ends", "goes on"
 
 
 class Closed(Exception):
@@ -366,9 +368,10 @@ def scenarios():
     # As long as its types are known.
     for name in [name for name in found if name.endswith("version 9999")]:
         found[name] = found[name][0], None, True
-    for name, bomb in BOMBS.items():
-        for n in HUGE:
-            found[f"bomb: {name} of {n}"] = with_mark(rdb(bomb(n) + b"x" * 200)), ENDS, False
+    # One length each, another one with another seed.
+    for number, (name, bomb) in enumerate(BOMBS.items(), chosen_seed()):
+        n = HUGE[number % len(HUGE)]
+        found[f"bomb: {name} of {n}"] = with_mark(rdb(bomb(n) + b"x" * 200)), ENDS, False
     found["RDB that is endless"] = endless(b"$EOF:" + EOF_MARK + b"\r\nREDIS0010", b"\0\1k\1v" * 10_000), None, False
     found["RDB with garbage behind its end"] = with_mark(rdb() + b"x" * 5000), ENDS, False
     found["RDB shorter than its length"] = cut_off(rdb(key(0) + b"\1v"), 1 << 40), ENDS, False
