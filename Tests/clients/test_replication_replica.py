@@ -760,6 +760,67 @@ def test_a_replica_that_keeps_nothing(start, redis_master):
     assert process.end() == 0
 
 
+def test_who_waits_on_a_writable_replica_is_served_in_the_log_too(stages):
+    stage = stages("--replica-read-only", "no")
+    stage.begin()
+    stage.master.sync()
+    stage.master.acknowledged(0)
+    waiter = stage.server.connect()
+    waiter.send("BLPOP", "list", "0")
+    wait_until(lambda: info(stage.replica, "clients")["blocked_clients"] == "1")
+    text = b"".join(encode(c) for c in (["MULTI"], ["RPUSH", "list", "a", "b"], ["INCR", "n"], ["EXEC"], ["INCR", "n"]))
+    stage.master.send(text)
+    assert waiter.reply() == b"*2\r\n$4\r\nlist\r\n$1\r\na\r\n"
+    stage.master.acknowledged(len(text))
+    stage.replica.call("SELECT", "3")
+    stage.replica.call("SET", "own", "1")
+    stage.master.send(encode(["INCR", "n"]))
+    stage.master.acknowledged(len(text) + len(encode(["INCR", "n"])))
+    before = digest(stage.replica)
+    assert stage.replica.call("DEBUG", "LOADAOF") == b"+OK\r\n"
+    assert digest(stage.replica) == before
+
+
+@pytest.mark.parametrize("kinds", ["rss", "rsr", "ssr", "srs", "sss"])
+def test_a_chain(kinds):
+    """Offsets and data are the top's everywhere, also after a cut in the middle."""
+    quick = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
+    servers = [start_redis(*quick) if kind == "r" else start_swiftlet(*quick) for kind in kinds]
+    try:
+        top, middle, bottom = [server.connect() for server in servers]
+        for i in range(100):
+            top.call("SET", f"k{i}", i)
+        follow(middle, servers[0].port)
+        in_step(top, middle)
+        follow(bottom, servers[1].port)
+        in_step(top, middle, bottom)
+        for i in range(300):
+            top.pipeline([["SELECT", i % 3], ["MULTI"], ["INCR", "n"], ["RPUSH", "l", i], ["EXEC"], ["SET", "x", i, "PX", 1]])
+            if i % 100 == 50:
+                middle.call("CLIENT", "KILL", "TYPE", "master")
+            if i % 100 == 70:
+                bottom.call("CLIENT", "KILL", "TYPE", "master")
+        wait_until(lambda: top.call("SELECT", "0") and top.call("EXISTS", "x") == b":0\r\n")
+        in_step(top, middle, bottom)
+        wait_until(lambda: digest(top) == digest(middle) == digest(bottom))
+        in_step(top, middle, bottom)
+        assert partials(top)[0] == partials(middle)[0] == 1
+        assert info(top)["master_replid"] == info(middle)["master_replid"] == info(bottom)["master_replid"]
+        # The middle takes over: the bottom goes on.
+        middle.call("REPLICAOF", "NO", "ONE")
+        middle.call("SET", "after", "1")
+        in_step(middle, bottom)
+        assert digest(middle) == digest(bottom)
+        assert partials(middle)[0] == 1
+        # And the old top follows the bottom, by what both know.
+        follow(top, servers[2].port)
+        in_step(middle, bottom, top)
+        assert digest(middle) == digest(bottom) == digest(top)
+    finally:
+        for server in servers:
+            server.stop()
+
+
 # ---- What clients get during a full sync
 
 

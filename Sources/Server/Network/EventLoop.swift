@@ -303,6 +303,7 @@ final class EventLoop<S: Service> {
             guard index < connections.count, connections[index] === connection else { continue }
             connections[index] = nil
             blocked[connection.stream.socket] = nil
+            connection.session.queue.removeChunks()
             service.disconnect(connection.session)
             connection.stream.close()
         }

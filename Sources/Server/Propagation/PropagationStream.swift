@@ -142,11 +142,6 @@ final class PropagationStream {
         self.id = id
         for reader in readers { reader.historyChanged(self) }
     }
-    /// The second history is not to be gone on in any more.
-    func forgetSecondHistory() {
-        secondID = nil
-        secondOffset = 0
-    }
     /// Before somebody learns the id and the offset: where data changed unread, they must name another history.
     func closeGap() { if hasGap { beginHistory() } }
 
@@ -196,6 +191,8 @@ final class PropagationStream {
     }
     /// What stands from `offset` on stays in the backlog; nil: nothing has to.
     func pinBacklog(from offset: Int?) { backlog?.pinned = offset ?? .max }
+    /// Something that kept more than its capacity is gone.
+    func trimBacklog() { backlog?.trim() }
     /// Others than the log read, or may come back to read.
     var reachesReplicas: Bool { backlog != nil }
 

@@ -25,7 +25,7 @@ struct FullSyncFraming {
     enum Failure: Error, Equatable {
         /// The master's error, without the "-".
         case refused([UInt8])
-        /// A first line that is none.
+        /// Another first line than these.
         case badHeader([UInt8])
     }
 

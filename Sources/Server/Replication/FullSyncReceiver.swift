@@ -25,7 +25,7 @@ final class FullSyncReceiver {
         case ended(Progress)
     }
 
-    private unowned(unsafe) let control: ReplicationControl
+    private unowned let control: ReplicationControl
     private var router: Router { control.router }
     private var persistence: PersistenceControl { control.persistence }
     private let id: String

@@ -3,7 +3,7 @@ import Storage
 /// Keys that clients of a writable replica have written with a time: the master knows nothing of them, so that the replica
 /// removes them itself when it comes. Observes the keyspace only on writable replicas. Confined to the loop.
 final class LocalExpiries: KeyspaceObserver {
-    private unowned(unsafe) let router: Router
+    private unowned let router: Router
     private var keys: Set<DatabaseKey> = []
 
     init(_ router: Router) { self.router = router }

@@ -20,7 +20,7 @@ final class MasterLink {
 
     let host: String
     let port: Int
-    unowned(unsafe) let control: ReplicationControl
+    unowned let control: ReplicationControl
     var router: Router { control.router }
     var logger: Logger { control.router.logger }
     var stream: PropagationStream { control.router.stream }

@@ -3,7 +3,7 @@ import Storage
 /// Loads the snapshot that a full sync has made, a slice at a time: into the keyspace, which is emptied for it, or into one
 /// beside, which takes its place in a moment. Confined to the loop.
 final class ReplacementLoading {
-    private unowned(unsafe) let persistence: PersistenceControl
+    private unowned let persistence: PersistenceControl
     private let keyspace: Keyspace
     private let target: Keyspace
     private let loading: SnapshotLoading

@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the router outlives it.
+
 /// Replication: which server this one follows, and which follow it. Both sides are there at once in the middle of a chain:
 /// a replica's replicas get the master's stream, byte for byte. Confined to the loop.
 final class ReplicationControl {

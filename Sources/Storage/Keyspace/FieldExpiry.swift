@@ -36,7 +36,8 @@ extension Database {
 
     /// Removes a field of the hash at `key` if its time has come, and the hash with its last one.
     public func expireIfDue(_ field: Bytes, of key: Bytes) {
-        guard keyspace.dueMode == .removed, let entry = find(key), entry.type == .hash, entry.isLarge, let found = entry.tableValue.find(field),
+        guard keyspace.dueMode == .removed, let entry = find(key), entry.type == .hash, entry.isLarge,
+            let found = entry.tableValue.find(field),
             let when = found.expiry, when <= keyspace.horizon
         else { return }
         expire(field: found, of: entry)

@@ -238,6 +238,7 @@ enum HashCommands {
         guard let hash = found, hash.count > 0 else {
             return request.count == nil ? reply.null() : reply.array(0)
         }
+        if hash.hasDueFields { return hrandfield(hash.liveFields, request, reply) }
         guard let count = request.count else {
             var random = SplitMix64()
             return reply.bulk(hash.at(Int.random(in: 0..<hash.count, using: &random)).0)
@@ -249,6 +250,24 @@ enum HashCommands {
             if request.withValues, reply.resp3 { reply.array(2) }
             reply.bulk(field)
             if request.withValues { reply.bulk(value) }
+        }
+    }
+
+    /// Where due fields stay, as another server says when they go. O(fields).
+    private static func hrandfield(
+        _ fields: [(field: Bytes, value: Bytes)], _ request: RandomRequest, _ reply: ReplyWriter
+    ) {
+        guard let count = request.count else {
+            var random = SplitMix64()
+            return fields.randomElement(using: &random).map { reply.bulk($0.field) } ?? reply.null()
+        }
+        let length = fields.isEmpty ? 0 : RandomRequest.answerLength(count: count, size: fields.count)
+        reply.array(request.withValues && !reply.resp3 ? length * 2 : length)
+        if length == 0 { return }
+        RandomRequest.forEachIndex(count: count, size: fields.count) { index in
+            if request.withValues, reply.resp3 { reply.array(2) }
+            reply.bulk(fields[index].field)
+            if request.withValues { reply.bulk(fields[index].value) }
         }
     }
 

@@ -44,6 +44,10 @@ extension Router {
     @inline(never) func serveReady() {
         // What expired while the command ran, in DEBUG SLEEP within MULTI say, is not there any more.
         keyspace.now = wallClockMilliseconds()
+        // What is done for a client of this replica the master does not say.
+        let isRelayed = stream.isExecutingRelayed
+        if isRelayed { stream.isExecutingRelayed = false }
+        defer { if isRelayed { stream.isExecutingRelayed = true } }
         while let (key, queue) = blocked.takeReady() { key.withBytes { serveAll(key.db, $0, queue) } }
     }
 

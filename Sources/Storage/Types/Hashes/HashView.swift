@@ -52,6 +52,14 @@ public struct HashView {
             offset = pack.next(value)
         }
     }
+    /// The fields of a large hash whose time has not come, and their values; good until the next write. O(fields).
+    public var liveFields: [(field: Bytes, value: Bytes)] {
+        let table = entry.tableValue
+        return (0..<table.count).compactMap { index in
+            let field = table.slots[index]
+            return isDue(field) ? nil : (field.key, field.stringBytes)
+        }
+    }
     /// The field at an index in 0..<count, in no particular order: for random picks.
     public func at(_ index: Int) -> (Bytes, Bytes) {
         if entry.isLarge {
