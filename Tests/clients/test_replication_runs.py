@@ -43,7 +43,7 @@ def test_chains():
 
 
 def test_chaos():
-    run("replication/chaos.py", "--rounds", 10)
+    run("replication/chaos.py", "--rounds", 10, "--game", 2)
 
 
 def test_failover_by_sentinels():

@@ -35,26 +35,26 @@ def wait_offsets(master, *replicas, timeout=60):
 
 
 def agree(master, *replicas, timeout=60, sample=None):
-    """Offsets, then everything. What expired on the master may be on its way: it is looked at again for some seconds."""
-    deadline = None
-    while True:
+    """Offsets, then everything. What is due on the master when it is asked may be gone when the replica is: they are asked
+    again, some times and for some seconds."""
+    wait_offsets(master, *replicas, timeout=timeout)
+    enough = time.monotonic() + 10
+    attempts = 0
+    while (found := disagreement(master, replicas, sample)) is not None:
+        attempts += 1
+        if attempts >= 4 and time.monotonic() > enough:
+            raise Disagreement(found())
         wait_offsets(master, *replicas, timeout=timeout)
-        deadline = deadline or time.monotonic() + 10
-        found = disagreement(master, replicas, sample)
-        if not found:
-            return
-        if time.monotonic() > deadline:
-            raise Disagreement(found)
 
 
 def disagreement(master, replicas, sample):
-    """What differs, in words; None if nothing does."""
+    """What says what differs; None if nothing does."""
     if len({node.digest() for node in (master, *replicas)}) > 1:
-        return "\n".join(differences(master, replica) for replica in replicas)
+        return lambda: "\n".join(differences(master, replica) for replica in replicas)
     wanted = state(master, sample)
     for replica in replicas:
         if found := different(wanted, state(replica, sample), exactly=not stands_in(master.kind)):
-            return f"{master} and {replica}: {found}"
+            return lambda: f"{master} and {replica}: {found}"
     return None
 
 

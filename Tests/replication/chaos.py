@@ -180,6 +180,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--first-game", type=int, default=0)
+    parser.add_argument("--game", type=int, default=ROUNDS_OF_A_GAME, help="rounds with the same servers")
     parser.add_argument("--kinds", default=None, help="of the chain, with commas; without it, at random")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else chosen_seed()
@@ -188,12 +189,14 @@ def main():
     kinds = tuple(options.kinds.split(",")) if options.kinds else None
     played, failures, number, begun = 0, 0, options.first_game, time.monotonic()
     while played < options.rounds:
-        size = min(ROUNDS_OF_A_GAME if options.rounds > 50 else 2, options.rounds - played)
+        size = min(options.game, options.rounds - played)
         _, failure = play(seed, number, size, kinds)
         played += size
         if failure:
             failures += 1
-            print(f"FAILED with --seed {seed} --first-game {number} --rounds {size}\n{failure}", flush=True)
+            print(
+                f"FAILED with --seed {seed} --first-game {number} --rounds {size} --game {size}\n{failure}", flush=True
+            )
         number += 1
     print(
         f"seed {seed}: {played} rounds in {number - options.first_game} games, {failures} failed, {time.monotonic() - begun:.0f} s"

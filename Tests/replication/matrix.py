@@ -32,6 +32,7 @@ CHAINS = [
     (SWIFTLET, REDIS, REDIS), (REDIS, SWIFTLET, REDIS), (REDIS, REDIS, SWIFTLET), (SWIFTLET, SWIFTLET, SWIFTLET),
 ]  # fmt: skip
 BACKLOG = 256 << 20
+SAMPLE = 20_000  # keys of a database; of larger ones the digest is compared alone
 
 
 class Chain:
@@ -52,8 +53,8 @@ class Chain:
             replica.follow(proxy.port)
             replica.wait_linked(timeout)
 
-    def agree(self, **options):
-        agree(self.master, *self.replicas, **options)
+    def agree(self):
+        agree(self.master, *self.replicas, timeout=300, sample=SAMPLE)
 
     def syncs(self):
         """Of each master, (full, partial, refused)."""

@@ -92,10 +92,14 @@ class Peer:
     # Replication.
 
     def follow(self, port):
-        self.ok("REPLICAOF", "127.0.0.1", port)
+        self.become("127.0.0.1", port)
 
     def lead(self):
-        self.ok("REPLICAOF", "NO", "ONE")
+        self.become("NO", "ONE")
+
+    def become(self, *words):
+        """REPLICAOF, which no server takes while it loads a full sync."""
+        wait_until(lambda: not self.call("REPLICAOF", *words).startswith(b"-LOADING"), 60)
 
     def is_linked(self):
         try:

@@ -27,7 +27,7 @@ final class EventLoop<S: Service> {
     private var pushes: [Unmanaged<Connection<S>>] = []
     /// Since when there are any, in monotonic nanoseconds; 0: there are none.
     private var pushesSince: UInt64 = 0
-    /// What had been acknowledged when `waiting` was last walked.
+    /// What had been acknowledged at the end of the last turn: `waiting` is walked when that changes.
     private var lastAcknowledged = Int.min
     private var closing: [Connection<S>] = []
     private var resumes: [Connection<S>] = []
@@ -246,8 +246,9 @@ final class EventLoop<S: Service> {
             spare.removeAll(keepingCapacity: true)
         }
         service.endTurn(repliesTo: flushes.count)
-        if !waiting.isEmpty && service.acknowledgedOffset != lastAcknowledged {
+        if service.acknowledgedOffset != lastAcknowledged {
             lastAcknowledged = service.acknowledgedOffset
+            // Kept up to date also while nobody waits: it may go back, where another history begins.
             swap(&waiting, &spare)
             for connection in spare { connection.flush() }
             spare.removeAll(keepingCapacity: true)
@@ -303,6 +304,7 @@ final class EventLoop<S: Service> {
             guard index < connections.count, connections[index] === connection else { continue }
             connections[index] = nil
             blocked[connection.stream.socket] = nil
+            connection.session.queue.removeChunks()
             service.disconnect(connection.session)
             connection.stream.close()
         }
@@ -312,6 +314,8 @@ final class EventLoop<S: Service> {
 }
 
 extension EventLoop: ServerPart, LoopControl {
+    func acknowledgedAnew() { lastAcknowledged = .min }
+
     /// Listens on `bind` and `port` as they are now, and has descriptors for `maxclients`, or throws and stays as it was.
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
         switch effect {

@@ -79,7 +79,7 @@ struct Backlog {
     }
 
     /// Lets the oldest blocks go that nothing needs.
-    private mutating func trim() {
+    mutating func trim() {
         while gone < blocks.count {
             // The only reference is this one where no connection has it queued.
             guard let length = blocks[gone].chunk?.count, length <= count - capacity, start + length <= pinned,

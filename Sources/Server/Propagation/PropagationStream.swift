@@ -191,6 +191,8 @@ final class PropagationStream {
     }
     /// What stands from `offset` on stays in the backlog; nil: nothing has to.
     func pinBacklog(from offset: Int?) { backlog?.pinned = offset ?? .max }
+    /// Something that kept more than its capacity is gone.
+    func trimBacklog() { backlog?.trim() }
     /// Others than the log read, or may come back to read.
     var reachesReplicas: Bool { backlog != nil }
 

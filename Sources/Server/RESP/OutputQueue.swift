@@ -144,7 +144,8 @@ struct OutputQueue {
         removeChunks()
         return true
     }
-    private mutating func removeChunks() {
+    /// Nothing more is sent: lets go of what others share.
+    mutating func removeChunks() {
         pieces.removeAll()
         sentPieces = 0
         sentOfPiece = 0

@@ -87,6 +87,8 @@ final class ReplicaList {
         logger.notice("Connection with replica \(replica.name) lost.")
         if attached.isEmpty { aloneSince = now }
         updatePin()
+        // What it had queued is gone.
+        stream.trimBacklog()
         updateGood()
     }
 
@@ -289,7 +291,7 @@ final class ReplicaList {
     func updateGood() {
         let settings = settings
         let now = now
-        goodCount = attached.count { $0.state == .online && $0.lag(now) <= settings.minReplicasMaxLag }
+        goodCount = attached.count { $0.state.isOnline && $0.lag(now) <= settings.minReplicasMaxLag }
         let wanted = settings.minReplicasToWrite
         if !isRelay && wanted > 0 && settings.minReplicasMaxLag > 0 && goodCount < wanted {
             router.guards.insert(.tooFewReplicas)

@@ -186,6 +186,7 @@ final class Router {
     func forgetOffsets() {
         for session in sessions.values { session.ackOffset = 0 }
         recentWrites = RecentWrites()
+        loop?.acknowledgedAnew()
     }
 
     /// The server is another than those who wait took it for: they are told, and their connections end.

@@ -43,6 +43,8 @@ extension ServerPart {
 protocol LoopControl: AnyObject {
     /// Ends listening, and removes the file of a Unix socket.
     func closeListeners()
+    /// What replies wait for has changed, not only how far it is: all are looked at again at the end of this turn.
+    func acknowledgedAnew()
     /// A turn within other work, waiting so many milliseconds for something to happen.
     func turn(waiting milliseconds: Int32)
 }

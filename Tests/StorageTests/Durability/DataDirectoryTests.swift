@@ -9,16 +9,18 @@ import Testing
     /// A directory, its disk and its threads, which work when told to.
     final class Opened {
         let disk: MemoryFileSystem
-        let threads = SteppedThreads(seed: 1)
+        let threads: SteppedThreads
         let store = SimulatedStore()
         let data: DataDirectory
         private(set) var outcomes: [DataDirectory.Outcome] = []
         private(set) var recovery: DataDirectory.Recovery?
 
         init(
-            _ disk: MemoryFileSystem = MemoryFileSystem(), _ fsync: FsyncPolicy = .everysec, keepsLog: Bool = true
+            _ disk: MemoryFileSystem = MemoryFileSystem(), _ fsync: FsyncPolicy = .everysec, keepsLog: Bool = true,
+            seed: UInt64 = 1
         ) throws {
             self.disk = disk
+            threads = SteppedThreads(seed: seed)
             data = DataDirectory(
                 DataDirectory.Options(directory: MemoryFileSystem.directory, keepsLog: keepsLog, fsync: fsync),
                 keyspace: store.keyspace, client: store, host: Host(files: disk, threads: threads), wake: {})

@@ -170,7 +170,8 @@ import Testing
         var random = SplitMix64(seed: 3)
         var local: OutputBuffer?
         while local == nil { local = first.store.executeLocal(&random) }
-        first.data.appendLocal(try #require(local).bytes)
+        let buffer = try #require(local)
+        first.data.appendLocal(buffer.bytes)
         first.data.endTurn(Bytes(), upTo: offset)
         // Who waits for what was said so far waits for these bytes, too.
         #expect(first.data.stream.offset == offset && first.data.acknowledgedOffset < offset)

@@ -174,10 +174,12 @@ private final class SimulatedServer {
             throw SimulationFailure(description: "\(context): refuses to start: \(error); there are \(disk.summary)")
         }
         let old = recovery.stream
-        if found.bases[old.id] == nil && old.offset > 0 {
-            throw SimulationFailure(description: "\(context): recovered a history that nobody began")
+        // A recovery that crashed may have begun a history, which goes on where the one before it ended.
+        let base = found.bases[old.id] ?? old.secondID.flatMap { found.bases[$0] }
+        if base == nil && old.offset > 0 {
+            throw SimulationFailure(description: "\(context): recovered the history \(old), which nobody began")
         }
-        let place = found.place(old)
+        let place = (base ?? 0) + old.offset
         try compare(place, store.digest, context)
         if data.stream.id != old.id && (data.stream.secondID != old.id || data.stream.secondOffset != old.offset) {
             throw SimulationFailure(description: "\(context): the old history is not the second one")
