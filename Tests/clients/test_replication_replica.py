@@ -942,13 +942,13 @@ def test_a_replica_of_much_data(redis_master, start):
     """More than fits into the pipe and the buffers of sockets, while the master writes on."""
     random = seeded()
     master = redis_master.connect()
-    for i in range(200):
+    for i in range(80):
         master.call("SET", f"large{i}", random.randbytes(100_000))
-    for i in range(2000):
+    for i in range(500):
         master.call("HSET", f"hash{i}", *[x for j in range(20) for x in (f"f{j}", i * j)])
     process = restarted(start, redis_master.port)
     replica = process.connect()
-    for i in range(3000):
+    for i in range(1500):
         master.call("SET", f"key{random.randrange(1000)}", i)
         master.call("LPUSH", f"list{i % 7}", i)
     in_step(master, replica)

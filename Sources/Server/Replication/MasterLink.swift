@@ -165,7 +165,7 @@ final class MasterLink {
         session.ackOffset = max(session.ackOffset, offset)
         var words = ["REPLCONF", "ACK", "\(offset)"]
         if let data = control.persistence.data, data.log != nil {
-            words += ["FACK", "\(min(data.syncedOffset, offset))"]
+            words += ["FACK", "\(max(0, min(data.syncedOffset, offset)))"]
         }
         let request = OutputBuffer(capacity: 128)
         RESPEncoder.command(texts: words, to: request)
