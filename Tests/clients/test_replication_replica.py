@@ -872,6 +872,51 @@ def test_what_clients_get_during_a_full_sync(stages, mode, had):
     assert replica.call("DEBUG", "CHECK-INVARIANTS") == b"+OK\r\n"
 
 
+def test_a_little_data_is_loaded_before_anybody_sees_it(stage):
+    """What clients send meanwhile waits, as with a redis-server, which loads that much in one turn."""
+    replica = stage.replica
+    others = [stage.server.connect() for _ in range(3)]
+    ends = threading.Event()
+    seen = set()
+
+    def look(connection):
+        while not ends.is_set():
+            seen.add(connection.call("GET", "k"))
+
+    threads = [threading.Thread(target=look, args=(other,)) for other in others]
+    for thread in threads:
+        thread.start()
+    try:
+        for i in range(5):
+            follow(replica, stage.master.port)
+            stage.master.greet()
+            payload = rdb((b"k", b"%d" % i))
+            text = b"+FULLRESYNC %s 0\r\n$%d\r\n%s" % (b"%040d" % i, len(payload), payload)
+            stage.master.send(text)
+            wait_until(lambda: stage.server.connect().call("GET", "k") == b"$1\r\n%d\r\n" % i)
+            assert replica.call("REPLICAOF", "127.0.0.1", 1) == b"+OK\r\n"
+    finally:
+        ends.set()
+        for thread in threads:
+            thread.join()
+    assert seen <= {b"$-1\r\n"} | {b"$1\r\n%d\r\n" % i for i in range(5)}, seen
+
+
+def test_info_removes_no_key(family):
+    family.master.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    family.swiftlet.call("REPLICAOF", "NO", "ONE")
+    family.swiftlet.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    family.swiftlet.call("SET", "due", "x", "PX", "1")
+    wait_until(lambda: family.swiftlet.call("TIME") and info(family.swiftlet, "keyspace")["db0"].startswith("keys=2,"))
+    time_passed = time.monotonic() + 0.05
+    wait_until(lambda: time.monotonic() > time_passed)
+    assert info(family.swiftlet, "keyspace")["db0"].startswith("keys=2,expires=1")
+    assert family.swiftlet.call("EXISTS", "due") == b":0\r\n"
+    family.swiftlet.call("DEBUG", "SET-ACTIVE-EXPIRE", "1")
+    follow(family.swiftlet, family.servers[0].port)
+    family.settle()
+
+
 def test_a_replica_of_much_data(redis_master, start):
     """More than fits into the pipe and the buffers of sockets, while the master writes on."""
     random = seeded()

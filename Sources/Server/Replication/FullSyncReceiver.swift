@@ -36,6 +36,11 @@ final class FullSyncReceiver {
     /// Where rows go on a server that keeps nothing.
     private var temporary: TemporarySnapshot?
     private var shown = Shown.nothing
+    /// Monotonic nanoseconds since which all commands wait: what comes is so little that nobody has to hear of it. Redis
+    /// answers nobody in the first 2 MB of loading either.
+    private var briefSince: UInt64?
+    private static let brief = 2 << 20
+    private static let longestBrief: UInt64 = 1_000_000_000
     /// What the thread has made of the RDB.
     private var summary: Result<RDBSummary, StorageError>?
     private var db: Int { (try? summary?.get()).flatMap { $0.streamDatabase.map(Int.init) } ?? 0 }
@@ -87,6 +92,10 @@ final class FullSyncReceiver {
 
     /// Goes on as far as that does not wait for anything.
     func proceed() -> Progress {
+        if let briefSince, monotonicNanoseconds() - briefSince > Self.longestBrief {
+            endBrief()
+            if case .loading = stage { show(.refusing) } else { show(.aside) }
+        }
         switch stage {
         case .queued: begin()
         case .receiving:
@@ -160,8 +169,15 @@ final class FullSyncReceiver {
             for line in summary.mendings { router.logger.warning("\(pipe.name): \(line)") }
         }
         persistence.isReceiving = true
-        if case .nothing = shown { show(.aside) }
         router.pause.holdWrites(router)
+        if case .nothing = shown {
+            if framing.received <= Self.brief && router.config.settings.loadDelayPerKey == 0 {
+                briefSince = monotonicNanoseconds()
+                router.pause.holdAll(router)
+            } else {
+                show(.aside)
+            }
+        }
         if let temporary { return load(from: temporary.path) }
         persistence.replacementEnded = { [weak self] in self?.committed($0) }
         persistence.data?.commitReplacement(DataDirectory.Stream(id: id, offset: offset, db: db))
@@ -185,7 +201,7 @@ final class FullSyncReceiver {
         persistence.expectLoading(bytes: framing.received)
         if !isBeside {
             router.logger.notice("MASTER <-> REPLICA sync: Flushing old data")
-            show(.refusing)
+            if briefSince == nil { show(.refusing) }
         }
         router.logger.notice("MASTER <-> REPLICA sync: Loading DB in memory")
         stage = .loading(ReplacementLoading(persistence, path, isBeside: isBeside))
@@ -210,7 +226,13 @@ final class FullSyncReceiver {
         persistence.isReceiving = false
         removeTemporary()
         show(.nothing)
+        endBrief()
         router.pause.releaseWrites(router)
+    }
+    private func endBrief() {
+        if briefSince == nil { return }
+        briefSince = nil
+        router.pause.releaseAll(router)
     }
 
     // MARK: What clients get meanwhile

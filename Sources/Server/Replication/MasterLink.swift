@@ -90,7 +90,11 @@ final class MasterLink {
     /// Seconds since something came from the master; -1: the link is not up.
     var secondsSinceHeard: Int { isUp ? secondsSince(lastHeard) : -1 }
     var secondsSinceTransfer: Int { secondsSince(lastHeard) }
-    private func secondsSince(_ time: UInt64) -> Int { Int((monotonicNanoseconds() - time) / Self.second) }
+    private func secondsSince(_ time: UInt64) -> Int { Int(nanosecondsSince(time) / Self.second) }
+    private func nanosecondsSince(_ time: UInt64) -> UInt64 {
+        let now = monotonicNanoseconds()
+        return now - min(now, time)
+    }
     /// Up to where the master's stream was received, and where it is executed.
     var readOffset: Int { stream.offset + commands.waiting }
     var executedOffset: Int { stream.offset }
@@ -332,6 +336,8 @@ final class MasterLink {
             logger.notice("MASTER <-> REPLICA sync: Finished with success")
             commands.session.db = db
             guard let link else {
+                // What the old connection said behind the RDB comes again.
+                commands.forgetRest()
                 phase = .waiting
                 downSince = wallClockMilliseconds() / 1000
                 return control.linkChanged()
@@ -366,11 +372,11 @@ final class MasterLink {
 
     /// Once a second.
     func cron() {
-        let now = monotonicNanoseconds()
         if transfer != nil { proceedWithTransfer() }
+        let now = monotonicNanoseconds()
         if now < nextSecond { return }
         nextSecond = now + Self.second
-        let isSilent = now - lastHeard > timeout
+        let isSilent = nanosecondsSince(lastHeard) > timeout
         switch phase {
         case .waiting: connect()
         case .connecting, .handshake:
@@ -467,7 +473,7 @@ extension MasterLink: LinkHandler {
         case .loading: break
         case .up: logger.notice("Connection with master lost.")
         }
-        let mayReconnect = phase == .up && monotonicNanoseconds() - upSince > Self.second / 10
+        let mayReconnect = phase == .up && nanosecondsSince(upSince) > Self.second / 10
         drop()
         if mayReconnect {
             logger.notice("Reconnecting to MASTER \(host):\(port)")

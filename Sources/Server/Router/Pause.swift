@@ -8,6 +8,8 @@ struct Pause {
     private var holdsAll = false
     /// How many hold writes up, besides CLIENT PAUSE.
     private var holds = 0
+    /// How many hold everything up.
+    private var fullHolds = 0
     private var waiting: [Session] = []
     var waitingCount: Int { waiting.count }
 
@@ -42,10 +44,21 @@ struct Pause {
         resume(router)
     }
 
+    /// Every command waits until `releaseAll`: for what is done in some milliseconds.
+    mutating func holdAll(_ router: Router) {
+        fullHolds += 1
+        updateGuards(router)
+    }
+    mutating func releaseAll(_ router: Router) {
+        fullHolds -= 1
+        resume(router)
+    }
+
     private func updateGuards(_ router: Router) {
         router.guards.subtract(.paused)
         if end != 0 { router.guards.insert(holdsAll ? .pausedAll : .pausedWrites) }
         if holds > 0 { router.guards.insert(.pausedWrites) }
+        if fullHolds > 0 { router.guards.insert(.pausedAll) }
         router.updateDueMode()
     }
 

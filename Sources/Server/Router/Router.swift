@@ -218,7 +218,7 @@ final class Router {
                 _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
             }
         }
-        if !guards.contains(.loading) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
+        if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
         closeIdleClients()
         for place in parts { place.part.cron() }
     }

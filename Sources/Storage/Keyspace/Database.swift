@@ -84,6 +84,9 @@ public final class Database: ChangeRecorder {
 
     public func expiry(of entry: Entry) -> Int64? { entry.expiry }
 
+    /// Any key, whether or not its time has come; removes none.
+    public func sample() -> Entry? { contents.table.random() }
+
     public func randomKey() -> Entry? {
         // Expired keys are about to be removed; where all are, some attempts end with none.
         for _ in 0..<100 {
@@ -101,9 +104,6 @@ public final class Database: ChangeRecorder {
         }
         return found
     }
-
-    /// A random key, due or not, for statistics: O(1), and removes nothing. nil where there is none.
-    public func sampleKey() -> Entry? { contents.table.random() }
 
     /// One call of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed or left.
     public func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
