@@ -710,7 +710,7 @@ def test_a_replica_that_restarts_goes_on_where_it_was(start, redis_master, endin
         assert process.end() == 0
     else:
         process.kill()
-    for i in range(30):
+    for _ in range(30):
         master.call("INCR", "count")
     directory = process.directory
     if ending == "killed and cut":
@@ -795,7 +795,9 @@ def test_a_chain(kinds):
         follow(bottom, servers[1].port)
         in_step(top, middle, bottom)
         for i in range(300):
-            top.pipeline([["SELECT", i % 3], ["MULTI"], ["INCR", "n"], ["RPUSH", "l", i], ["EXEC"], ["SET", "x", i, "PX", 1]])
+            top.pipeline(
+                [["SELECT", i % 3], ["MULTI"], ["INCR", "n"], ["RPUSH", "l", i], ["EXEC"], ["SET", "x", i, "PX", 1]]
+            )
             if i % 100 == 50:
                 middle.call("CLIENT", "KILL", "TYPE", "master")
             if i % 100 == 70:
@@ -870,6 +872,24 @@ def test_what_clients_get_during_a_full_sync(stages, mode, had):
     assert replica.call("GET", "old") == b"$3\r\nnew\r\n"
     assert info(replica, "persistence")["loading"] == info(replica, "persistence")["async_loading"] == "0"
     assert replica.call("DEBUG", "CHECK-INVARIANTS") == b"+OK\r\n"
+
+
+def test_a_link_that_ends_while_its_data_are_loaded(stage):
+    """What it said behind the RDB comes again."""
+    replica = stage.replica
+    replica.call("CONFIG", "SET", "key-load-delay", "300000")
+    stage.begin()
+    stage.master.greet()
+    payload = rdb((b"k", b"v"))
+    text = encode(["SELECT", "0"]) + encode(["INCR", "n"])
+    stage.master.send(b"+FULLRESYNC %s 1000\r\n$%d\r\n%s%s" % (ID.encode(), len(payload), payload, text))
+    wait_until(lambda: info(replica, "persistence")["loading"] == "1")
+    stage.master.peer.close()
+    wait_until(lambda: info(replica, "persistence")["loading"] == "0")
+    assert stage.master.greet() == ["PSYNC", ID, "1001"]
+    stage.master.send(b"+CONTINUE\r\n", text, encode(["INCR", "n"]))
+    stage.master.acknowledged(1000 + len(text) + len(encode(["INCR", "n"])))
+    assert replica.call("GET", "n") == b"$1\r\n2\r\n"
 
 
 def test_a_little_data_is_loaded_before_anybody_sees_it(stage):

@@ -9,7 +9,7 @@ final class ReplicaList {
     let persistence: PersistenceControl
     /// Those that asked for data, in that order.
     private(set) var attached: [Replica] = []
-    /// All of whom something is known, by session; those that are no replicas yet among them.
+    /// What is known of each session that used REPLCONF, also before it asks for data.
     private var known: [UInt64: Replica] = [:]
     /// Those that are sent the stream, turn by turn, and those that will be from the end of this turn on.
     private var online: [Replica] = []

@@ -84,9 +84,6 @@ public final class Database: ChangeRecorder {
 
     public func expiry(of entry: Entry) -> Int64? { entry.expiry }
 
-    /// Any key, whether or not its time has come; removes none.
-    public func sample() -> Entry? { contents.table.random() }
-
     public func randomKey() -> Entry? {
         // Expired keys are about to be removed; where all are, some attempts end with none.
         for _ in 0..<100 {
