@@ -102,6 +102,9 @@ public final class Database: ChangeRecorder {
         return found
     }
 
+    /// A random key, due or not, for statistics: O(1), and removes nothing. nil where there is none.
+    public func sampleKey() -> Entry? { contents.table.random() }
+
     /// One call of SCAN; see `EntryTable.scan`. Expired keys are not shown, but removed or left.
     public func scan(_ cursor: UInt64, count: Int, _ body: (Entry) -> Void) -> UInt64 {
         var due: [Entry] = []

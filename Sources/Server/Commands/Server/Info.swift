@@ -426,7 +426,7 @@ struct Info {
         var sum: Int64 = 0
         var found: Int64 = 0
         for _ in 0..<64 {
-            guard let entry = database.sample() else { break }
+            guard let entry = database.sampleKey() else { break }
             if let expiry = database.expiry(of: entry) {
                 sum = sum.addingReportingOverflow(max(0, expiry &- services.keyspace.now)).partialValue
                 found += 1
