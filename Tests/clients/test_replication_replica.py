@@ -3,6 +3,7 @@ of a master that a test plays, which does what no master does."""
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 
@@ -877,13 +878,15 @@ def test_what_clients_get_during_a_full_sync(stages, mode, had):
 def test_a_link_that_ends_while_its_data_are_loaded(stage):
     """What it said behind the RDB comes again."""
     replica = stage.replica
-    replica.call("CONFIG", "SET", "key-load-delay", "300000")
+    # Long enough for the newlines, one a second, that find the link gone.
+    replica.call("CONFIG", "SET", "key-load-delay", "3500000")
     stage.begin()
     stage.master.greet()
     payload = rdb((b"k", b"v"))
     text = encode(["SELECT", "0"]) + encode(["INCR", "n"])
     stage.master.send(b"+FULLRESYNC %s 1000\r\n$%d\r\n%s%s" % (ID.encode(), len(payload), payload, text))
     wait_until(lambda: info(replica, "persistence")["loading"] == "1")
+    stage.master.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stage.master.peer.close()
     wait_until(lambda: info(replica, "persistence")["loading"] == "0")
     assert stage.master.greet() == ["PSYNC", ID, "1001"]
