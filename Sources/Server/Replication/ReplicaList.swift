@@ -326,12 +326,15 @@ extension ReplicaList {
 
 extension ReplicaList: BacklogFeed {
     func said(_ bytes: Bytes, _ chunks: [SharedChunk]) {
+        // Of several turns it leaves in one piece, a system call being most of what sending costs; but at once where somebody
+        // waits for acknowledgements.
+        let isAwaited = isFailingOver || !waiters.isEmpty
         router.statistics.replicationBytesWritten &+= bytes.count &* online.count
         for replica in online {
             let session = replica.session
             if chunks.isEmpty { session.output.append(bytes) }
             for chunk in chunks { session.queue.append(chunk) }
-            session.transport?.scheduleFlush()
+            if isAwaited { session.transport?.scheduleFlush() } else { session.transport?.schedulePushes() }
         }
     }
 }
