@@ -711,7 +711,7 @@ def test_a_replica_that_restarts_goes_on_where_it_was(start, redis_master, endin
         assert process.end() == 0
     else:
         process.kill()
-    for i in range(30):
+    for _ in range(30):
         master.call("INCR", "count")
     directory = process.directory
     if ending == "killed and cut":
@@ -796,7 +796,9 @@ def test_a_chain(kinds):
         follow(bottom, servers[1].port)
         in_step(top, middle, bottom)
         for i in range(300):
-            top.pipeline([["SELECT", i % 3], ["MULTI"], ["INCR", "n"], ["RPUSH", "l", i], ["EXEC"], ["SET", "x", i, "PX", 1]])
+            top.pipeline(
+                [["SELECT", i % 3], ["MULTI"], ["INCR", "n"], ["RPUSH", "l", i], ["EXEC"], ["SET", "x", i, "PX", 1]]
+            )
             if i % 100 == 50:
                 middle.call("CLIENT", "KILL", "TYPE", "master")
             if i % 100 == 70:

@@ -70,7 +70,8 @@ NO_DATA = set(
     """
     acl auth bgrewriteaof bgsave client command config debug echo hello info lastsave latency lolwut memory migrate ping quit
     replicaof reset restore-asking role save select shutdown slaveof slowlog time wait waitaof pfselftest
-    asking cluster failover function module pubsub readonly readwrite script
+    asking cluster failover function module psync publish psubscribe pubsub punsubscribe readonly readwrite replconf script spublish
+    ssubscribe subscribe sunsubscribe sync unsubscribe
     hexpire hexpireat hexpiretime hpersist hpexpire hpexpireat hpexpiretime hpttl httl
     """.split()
 )

@@ -32,7 +32,9 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MUTANTS = list(enumerate([*storage.MUTANTS, *server.MUTANTS, *commands.MUTANTS, *replicating.MUTANTS, *following.MUTANTS], 1))
+MUTANTS = list(
+    enumerate([*storage.MUTANTS, *server.MUTANTS, *commands.MUTANTS, *replicating.MUTANTS, *following.MUTANTS], 1)
+)
 
 SWITCH = """import Glibc
 

@@ -86,11 +86,7 @@ ORDER = {
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 70
 # Declarations whose names nothing repeats: why they are there.
-USED_UNNAMED = {
-    "RedisMigrate": "the program, by @main",
-    "appendLiteral": "what the compiler makes of an interpolation",
-    "keyevent": "a class of events that notify-keyspace-events can name",
-}
+USED_UNNAMED = {"RedisMigrate": "the program, by @main", "appendLiteral": "what the compiler makes of an interpolation"}
 
 SOCKET_CALL = re.compile(
     r"\bepoll_\w+|\bcshims_accept\w*\s*\(|\bsockaddr_\w+|\baddrinfo\b|\bgetaddrinfo\s*\("

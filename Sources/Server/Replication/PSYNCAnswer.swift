@@ -23,7 +23,8 @@ enum PSYNCAnswer: Equatable {
             return
         }
         let words = line.split(separator: 32, omittingEmptySubsequences: true).map(Array.init)
-        switch words[0] {
+        let first = words.first ?? []
+        switch first {
         case Array("+FULLRESYNC".utf8):
             guard words.count == 3, let id = Self.id(words[1]), let offset = Self.offset(words[2]) else {
                 self = .malformedFull
@@ -39,13 +40,13 @@ enum PSYNCAnswer: Equatable {
                 self = .unknown
             }
         case Array("-NOMASTERLINK".utf8), Array("-LOADING".utf8): self = .later
-        default: self = line[0] == UInt8(ascii: "-") && words[0] == Array("-ERR".utf8) ? .refused : .unknown
+        default: self = line[0] == UInt8(ascii: "-") && first == Array("-ERR".utf8) ? .refused : .unknown
         }
     }
 
-    /// 40 characters: Redis takes whatever they are. Those that a history's name has, at least, here, as it goes into files.
+    /// 40 characters: Redis takes whatever they are. Those that a history's name may have in our files, at least, here.
     private static func id(_ word: [UInt8]) -> String? {
-        guard word.count == 40, word.allSatisfy({ $0 > 32 && $0 < 127 }) else { return nil }
+        guard word.count == 40, word.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ":") }) else { return nil }
         return String(decoding: word, as: UTF8.self)
     }
     private static func offset(_ word: [UInt8]) -> Int? {

@@ -9,7 +9,7 @@ final class ReplicaList {
     let persistence: PersistenceControl
     /// Those that asked for data, in that order.
     private(set) var attached: [Replica] = []
-    /// All of whom something is known, by session; those that are no replicas yet among them.
+    /// What is known of each session that used REPLCONF, also before it asks for data.
     private var known: [UInt64: Replica] = [:]
     /// Those that are sent the stream, turn by turn, and those that will be from the end of this turn on.
     private var online: [Replica] = []
@@ -326,12 +326,15 @@ extension ReplicaList {
 
 extension ReplicaList: BacklogFeed {
     func said(_ bytes: Bytes, _ chunks: [SharedChunk]) {
+        // Of several turns it leaves in one piece, a system call being most of what sending costs; but at once where somebody
+        // waits for acknowledgements.
+        let isAwaited = isFailingOver || !waiters.isEmpty
         router.statistics.replicationBytesWritten &+= bytes.count &* online.count
         for replica in online {
             let session = replica.session
             if chunks.isEmpty { session.output.append(bytes) }
             for chunk in chunks { session.queue.append(chunk) }
-            session.transport?.scheduleFlush()
+            if isAwaited { session.transport?.scheduleFlush() } else { session.transport?.schedulePushes() }
         }
     }
 }

@@ -4,7 +4,7 @@ import Storage
 extension ReplicationControl {
     // MARK: REPLCONF
 
-    /// Pairs of an option and its value. Throws at the first that is none; those before it count.
+    /// Pairs of an option and its value. Throws at the first that is not known; those before it count.
     func configure(_ session: Session, _ args: Arguments) throws(CommandError) {
         guard !args.count.isMultiple(of: 2) else { throw .syntax }
         for i in stride(from: 1, to: args.count, by: 2) {

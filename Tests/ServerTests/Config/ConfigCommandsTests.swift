@@ -17,7 +17,7 @@ private struct Harness {
         parts = Server(
             config: Config(settings),
             commands: ConfigCommands.table + ServerCommands.table + ACLCommands.table + DiagnosticCommands.table
-                + DebugCommands.table)
+                + DebugCommands.table + ReplicationCommands.table + WaitCommands.table)
         server = parts.router
         log = StreamCollector(server.stream)
         parts.followSettings()

@@ -50,11 +50,13 @@ import Testing
                 body += mark.prefix(Int.random(in: 0..<40, using: &random))
                 body.append(UInt8.random(in: 97...99, using: &random))
             }
-            let text = Array("$EOF:".utf8) + mark + [13, 10] + body + mark + Array("rest".utf8)
-            let (payload, rest, framing) = try take(text, size)
-            #expect(payload == body)
-            #expect(rest == Array("rest".utf8))
-            #expect(framing.received == body.count)
+            let sent = body + mark + Array("rest".utf8)
+            let (payload, rest, framing) = try take(Array("$EOF:".utf8) + mark + [13, 10] + sent, size)
+            // Of so few letters, the body may hold the mark itself.
+            let end = (0...body.count).first { sent[$0...].starts(with: mark) } ?? 0
+            #expect(payload == Array(sent[..<end]))
+            #expect(rest == Array(sent[(end + mark.count)...]))
+            #expect(framing.received == end)
         }
     }
 
