@@ -178,7 +178,7 @@ final class MasterLink {
         enter(.handshake(step))
         switch step {
         case .ping: send([Bytes("PING")])
-        case .authentication, .port, .address, .capabilities: break
+        case .authentication, .port, .address, .capabilities, .version: break
         case .psync: requestStream()
         }
     }
@@ -207,7 +207,9 @@ final class MasterLink {
             Bytes("REPLCONF"), Bytes("capa"), Bytes("eof"), Bytes("capa"), Bytes("psync2"), Bytes("capa"),
             Bytes("swiftlet"),
         ])
-        self.steps = (steps + [.capabilities, .psync])[...]
+        // Without it, Valkey 9 takes a replica for one that reads RDB version 11, without the expiries of fields.
+        send([Bytes("REPLCONF"), Bytes("version"), Bytes("9.0.0")])
+        self.steps = (steps + [.capabilities, .version, .psync])[...]
         nextStep()
     }
     private func nextStep() { if let step = steps.popFirst() { begin(step) } }
@@ -243,7 +245,7 @@ final class MasterLink {
         case .authentication:
             if isError { return fail("Unable to AUTH to MASTER: \(text)") }
             nextStep()
-        case .port, .address, .capabilities:
+        case .port, .address, .capabilities, .version:
             if isError {
                 logger.notice("(Non critical) Master does not understand REPLCONF \(step.option): \(text)")
             }
@@ -398,7 +400,7 @@ final class MasterLink {
 
 /// What a replica says about itself before it asks for the stream.
 enum HandshakeStep: Equatable {
-    case ping, authentication, port, address, capabilities, psync
+    case ping, authentication, port, address, capabilities, version, psync
 
     /// REPLCONF's option.
     var option: StaticString {
@@ -406,6 +408,7 @@ enum HandshakeStep: Equatable {
         case .port: "listening-port"
         case .address: "ip-address"
         case .capabilities: "capa"
+        case .version: "version"
         case .ping, .authentication, .psync: ""
         }
     }
