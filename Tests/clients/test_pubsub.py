@@ -158,6 +158,8 @@ def test_replies(swiftlet_server, oracle_server, script, protocol):
     found = []
     for server in (swiftlet_server, oracle_server):
         connection = server.connect()
+        # Other tests have used these servers.
+        connection.call("FLUSHALL")
         connection.call("HELLO", protocol)
         requests = [line.split() for line in script.split(" ; ")] + [["QUIT"]]
         connection.socket.sendall(b"".join(encode(request) for request in requests))
