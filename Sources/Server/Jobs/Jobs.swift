@@ -35,10 +35,11 @@ final class Jobs {
     init(_ waker: Waker = Waker()) { self.waker = waker }
 
     /// Starts `work` on a thread called `name` (15 bytes at most show), and has `completion` run on the loop with what it
-    /// returned or threw. What goes in and what comes out is owned by the side that has it.
+    /// returned or threw. What goes in and what comes out is owned by the side that has it. `isYielding`: the work is long,
+    /// and does not interrupt the loop where they share a core.
     @discardableResult
     func start<Output: Sendable, Failure: Error>(
-        _ name: String, _ work: @escaping @Sendable (BackgroundJob) throws(Failure) -> Output,
+        _ name: String, isYielding: Bool = false, _ work: @escaping @Sendable (BackgroundJob) throws(Failure) -> Output,
         completion: @escaping (Result<Output, Failure>) -> Void
     ) -> BackgroundJob {
         lastNumber += 1
@@ -46,7 +47,7 @@ final class Jobs {
         let job = BackgroundJob()
         let outcome = Mailbox<Result<Output, Failure>>()
         running[number] = (job, { if let outcome = outcome.poll() { completion(outcome) } })
-        startThread(named: name) { [ended, waker] in
+        startThread(named: name, isYielding: isYielding) { [ended, waker] in
             do throws(Failure) {
                 outcome.send(.success(try work(job)))
             } catch {

@@ -137,7 +137,7 @@ final class FullSyncReceiver {
             return
         }
         stage = .receiving
-        router.jobs.start("sync") { [pipe] (_) throws(StorageError) in
+        router.jobs.start("sync", isYielding: true) { [pipe] (_) throws(StorageError) in
             try receive(pipe)
         } completion: { [self] outcome in
             summary = outcome

@@ -64,7 +64,7 @@ final class SnapshotTransfer {
         options.hasKeys = form.hasKeys
         options.hasFunctions = form.hasFunctions
         let (form, shared, exported) = (form, shared, options)
-        job = jobs.start("sync") { (job) throws(StorageError) in
+        job = jobs.start("sync", isYielding: true) { (job) throws(StorageError) in
             try Self.read(path, directory, exported, form, shared, job, waker)
         } completion: { [self] outcome in
             hasEnded = true
