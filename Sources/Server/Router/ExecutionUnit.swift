@@ -60,7 +60,7 @@ extension Router {
     /// only then let others know: tell what happened to keys, serve the clients that wait for keys that are ready, in units
     /// of their own.
     @inline(never) private func finishUnit(_ session: Session?, since began: Int) {
-        if work.kinds.remove(.transaction) != nil && execution.isAtomic { stream.wrapUnit() }
+        if work.kinds.remove(.transaction) != nil && execution.isAtomic && !findsKeys(session) { stream.wrapUnit() }
         execution.isAtomic = true
         if stream.offset != began { session?.ackOffset = stream.offset }
         if work.kinds.remove(.events) != nil { services.events.deliver() }
@@ -70,6 +70,12 @@ extension Router {
         while work.kinds.remove(.ready) != nil { serveReady() }
         // Keys that had expired when somebody was to be served.
         if work.kinds.remove(.events) != nil { services.events.deliver() }
+    }
+
+    /// SCAN and RANDOMKEY: keys that they find to have expired go one by one, as with expiry, however many there are.
+    private func findsKeys(_ session: Session?) -> Bool {
+        guard let row = session?.lastCommand?.row, case .read = row.handler else { return false }
+        return row.keys.isEmpty
     }
 
     // MARK: - Commands
