@@ -400,12 +400,13 @@ def test_the_handshake(stages):
     stage.begin()
     stage.master.accept()
     said = []
-    for answer in (b"-NOAUTH Authentication required.", b"+OK", b"-ERR odd", b"+OK", b"+OK"):
+    for answer in (b"-NOAUTH Authentication required.", b"+OK", b"-ERR odd", b"+OK", b"+OK", b"-ERR odd"):
         said.append(stage.master.request())
         stage.master.send(answer + b"\r\n")
     assert said == [
         ["PING"], ["AUTH", "someone", "secret"], ["REPLCONF", "listening-port", "7000"],
         ["REPLCONF", "ip-address", "198.51.100.7"], ["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "swiftlet"],
+        ["REPLCONF", "version", "9.0.0"],
     ]  # fmt: skip
     words = stage.master.request()
     assert words[0] == "PSYNC" and len(words[1]) == 40 and words[2] == "1", words
