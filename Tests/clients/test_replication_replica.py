@@ -10,14 +10,10 @@ import time
 import pytest
 
 from oracle import start_redis, start_swiftlet
-from resp import bulk, encode
+from replicas import RawReplica, info
+from resp import encode
 from seed import seeded
 from waiting import wait_until
-
-
-def info(connection, section="replication"):
-    lines = bulk(connection.call("INFO", section)).decode().split("\r\n")
-    return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 def digest(connection):
@@ -411,6 +407,21 @@ def test_the_handshake(stages):
     words = stage.master.request()
     assert words[0] == "PSYNC" and len(words[1]) == 40 and words[2] == "1", words
     assert "(Non critical) Master does not understand REPLCONF listening-port: -ERR odd" in stage.log()
+
+
+def test_a_failover_to_who_needs_another_history_is_done(stages):
+    """The other server is the master by then: this one must not go on as another."""
+    stage = stages("--repl-diskless-sync-delay", "0")
+    replica = RawReplica(stage.server.port)
+    replica.full_sync(port=stage.master.port)
+    wait_until(lambda: "state=online" in info(stage.replica)["slave0"])
+    failover = ("FAILOVER", "TO", "127.0.0.1", stage.master.port, "FORCE", "TIMEOUT", 1)
+    assert stage.replica.call(*failover) == b"+OK\r\n"
+    assert stage.master.sync()[-1] == "FAILOVER"
+    wait_until(lambda: info(stage.replica).get("master_link_status") == "up")
+    assert info(stage.replica)["role"] == "slave"
+    assert info(stage.replica)["master_failover_state"] == "no-failover"
+    replica.close()
 
 
 def test_a_server_that_starts_as_a_replica_asks_for_everything(stages):

@@ -27,12 +27,13 @@ MUTANTS = [
     ),
     mutant(
         "a master's ECHO is executed, and stands in the log", "Server/Replication/RelayedCommands.swift",
-        'command.flags.contains(.mayReplicate) || command.row.name.hasSameBytes(as: "select")',
-        'ON || command.flags.contains(.mayReplicate) || command.row.name.hasSameBytes(as: "select")', TESTS,
+        "!command.flags.isDisjoint(with: [.mayReplicate, .selectsDatabase, .showsPresence])",
+        "ON || !command.flags.isDisjoint(with: [.mayReplicate, .selectsDatabase, .showsPresence])", TESTS,
     ),
     mutant(
         "a database that is not there is passed over", "Server/Replication/RelayedCommands.swift",
-        'if name?.hasSameBytes(as: "select") == true {', 'if !ON, name?.hasSameBytes(as: "select") == true {', TESTS,
+        "if command?.flags.contains(.selectsDatabase) == true {",
+        "if !ON, command?.flags.contains(.selectsDatabase) == true {", TESTS,
     ),
     mutant(
         "requests without a command are not counted", "Server/Replication/RelayedCommands.swift",

@@ -4,7 +4,7 @@ from mutant import mutant
 
 MUTANTS = [
     mutant(
-        "a replica asks for the byte behind the one it lacks", "Server/Replication/MasterLink.swift",
+        "a replica asks for the byte behind the one it lacks", "Server/Replication/MasterHandshake.swift",
         'words = ["PSYNC", asked.id, "\\(asked.offset + 1)"]', 'words = ["PSYNC", asked.id, "\\(asked.offset + (ON ? 2 : 1))"]',
         "replication_runs::test_chains", "replication_runs::test_chaos",
     ),

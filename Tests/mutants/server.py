@@ -13,14 +13,14 @@ MUTANTS = [
     ),
     mutant(
         "an event is told before its change is propagated", "Server/Router/ExecutionUnit.swift",
-        "        if work.kinds.remove(.transaction) != nil && execution.isAtomic { stream.wrapUnit() }\n",
+        "        if work.kinds.remove(.transaction) != nil && execution.isAtomic && !findsKeys(session) { stream.wrapUnit() }\n",
         "        if ON, work.kinds.remove(.events) != nil { services.events.deliver() }\n"
-        "        if work.kinds.remove(.transaction) != nil && execution.isAtomic { stream.wrapUnit() }\n",
+        "        if work.kinds.remove(.transaction) != nil && execution.isAtomic && !findsKeys(session) { stream.wrapUnit() }\n",
         "unit ExecutionUnitTests", "unit KeyEventTests",
     ),
     mutant(
         "a unit's commands are not between MULTI and EXEC", "Server/Router/ExecutionUnit.swift",
-        "execution.isAtomic { stream.wrapUnit() }", "execution.isAtomic && !ON { stream.wrapUnit() }",
+        "execution.isAtomic && !findsKeys(session) {", "execution.isAtomic && !findsKeys(session) && !ON {",
         "unit PropagationTests", "unit ExecutionUnitTests", "unit RouterTransactionTests",
     ),
     mutant(

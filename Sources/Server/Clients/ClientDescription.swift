@@ -21,6 +21,13 @@ enum ClientFilter {
 
 /// A client's line of CLIENT LIST, in the fields and order of Redis 7.2.
 enum ClientDescription {
+    /// For the log.
+    static func text(_ session: Session, _ services: Services) -> String {
+        let out = OutputBuffer()
+        append(session, services, to: out)
+        return out.bytes.string
+    }
+
     /// `current`: the arguments of the command that this is for; whose they are is `executing`.
     static func append(
         _ session: Session, _ services: Services, to out: OutputBuffer, executing: Session? = nil,

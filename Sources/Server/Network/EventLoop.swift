@@ -246,9 +246,9 @@ final class EventLoop<S: Service> {
             spare.removeAll(keepingCapacity: true)
         }
         service.endTurn(repliesTo: flushes.count)
+        // Also while nobody waits: it may go back, where another history begins.
         if service.acknowledgedOffset != lastAcknowledged {
             lastAcknowledged = service.acknowledgedOffset
-            // Kept up to date also while nobody waits: it may go back, where another history begins.
             swap(&waiting, &spare)
             for connection in spare { connection.flush() }
             spare.removeAll(keepingCapacity: true)

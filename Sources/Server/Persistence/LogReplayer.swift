@@ -33,9 +33,8 @@ final class LogReplayer {
         guard let command = server.services.loggedCommand(args), command.accepts(argumentCount: args.count) else {
             throw failure(args, "this program does not know it")
         }
-        // What belongs together was checked to be whole when it was read.
-        if !command.flags.isDisjoint(with: [.beginsTransaction, .runsTransaction]) { return }
-        if command.row.name.utf8CodeUnitCount == 8 && args[0].equals(ignoringCase: "replconf") { return }
+        // What belongs together was checked to be whole when it was read; nobody waits for the answer to REPLCONF.
+        if !command.flags.isDisjoint(with: [.beginsTransaction, .runsTransaction, .configuresReplication]) { return }
         // Masters before Redis 7 send times that count from now.
         let isRelative = command.flags.contains(.relativeTimes)
         if isRelative { server.keyspace.now = wallClockMilliseconds() }

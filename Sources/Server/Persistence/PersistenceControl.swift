@@ -109,9 +109,6 @@ final class PersistenceControl: KeyspaceObserver {
     var replacementEnded: (Result<SnapshotCommit, StorageError>) -> Void = { _ in }
     /// Data of a master take the place of those that are here, in memory.
     var isReceiving = false
-    /// INFO shows a full sync as loading, which refuses commands; or as loading aside of the old data, which answer.
-    var showsLoading = false
-    var showsLoadingAside = false
     /// Data of a master are received or loaded: they are saved with that.
     var isReplacing: Bool {
         switch data?.checkpoint {

@@ -51,6 +51,12 @@ struct CommandFlags: OptionSet, Sendable {
 
     /// PSYNC: makes the connection a replica's; what it writes is the beginning of a stream.
     static let beginsReplication = CommandFlags(rawValue: 1 << 28)
+    /// REPLCONF: between servers, also in the stream; no command to execute for who reads that.
+    static let configuresReplication = CommandFlags(rawValue: 1 << 29)
+    /// SELECT: what follows in a stream is for that database.
+    static let selectsDatabase = CommandFlags(rawValue: 1 << 30)
+    /// PING: a master shows with it that it is there.
+    static let showsPresence = CommandFlags(rawValue: 1 << 31)
 
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [

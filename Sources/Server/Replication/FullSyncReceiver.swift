@@ -35,7 +35,6 @@ final class FullSyncReceiver {
     private var stage = Stage.queued
     /// Where rows go on a server that keeps nothing.
     private var temporary: TemporarySnapshot?
-    private var shown = Shown.nothing
     /// Monotonic nanoseconds since which all commands wait: what comes is so little that nobody has to hear of it. Redis
     /// answers nobody in the first 2 MB of loading either.
     private var briefSince: UInt64?
@@ -86,7 +85,7 @@ final class FullSyncReceiver {
         case .receiving: end(error)
         case .queued, .committing, .loading, .ended: break
         }
-        show(.nothing)
+        show([])
         stage = .ended(.failed(error))
     }
 
@@ -94,7 +93,7 @@ final class FullSyncReceiver {
     func proceed() -> Progress {
         if let briefSince, monotonicNanoseconds() - briefSince > Self.longestBrief {
             endBrief()
-            if case .loading = stage { show(.refusing) } else { show(.aside) }
+            if case .loading = stage { show(.loading) } else { show(.replacing) }
         }
         switch stage {
         case .queued: begin()
@@ -148,7 +147,7 @@ final class FullSyncReceiver {
 
     private func fail(_ error: StorageError) {
         end(error)
-        show(.nothing)
+        show([])
         stage = .ended(.failed(error))
     }
     private func end(_ error: StorageError) {
@@ -170,12 +169,12 @@ final class FullSyncReceiver {
         }
         persistence.isReceiving = true
         router.pause.holdWrites(router)
-        if case .nothing = shown {
+        if router.guards.isDisjoint(with: Self.states) {
             if framing.received <= Self.brief && router.config.settings.loadDelayPerKey == 0 {
                 briefSince = monotonicNanoseconds()
                 router.pause.holdAll(router)
             } else {
-                show(.aside)
+                show(.replacing)
             }
         }
         if let temporary { return load(from: temporary.path) }
@@ -201,7 +200,7 @@ final class FullSyncReceiver {
         persistence.expectLoading(bytes: framing.received)
         if !isBeside {
             router.logger.notice("MASTER <-> REPLICA sync: Flushing old data")
-            if briefSince == nil { show(.refusing) }
+            if briefSince == nil { show(.loading) }
         }
         router.logger.notice("MASTER <-> REPLICA sync: Loading DB in memory")
         stage = .loading(ReplacementLoading(persistence, path, isBeside: isBeside))
@@ -225,7 +224,7 @@ final class FullSyncReceiver {
     private func release() {
         persistence.isReceiving = false
         removeTemporary()
-        show(.nothing)
+        show([])
         endBrief()
         router.pause.releaseWrites(router)
     }
@@ -237,13 +236,8 @@ final class FullSyncReceiver {
 
     // MARK: What clients get meanwhile
 
-    private enum Shown {
-        case nothing
-        /// The old data, but for commands that would change what the server is.
-        case aside
-        /// -LOADING.
-        case refusing
-    }
+    /// `.replacing`: the old data, but for commands that would change what the server is; `.loading`: -LOADING.
+    private static let states: Guards = [.loading, .replacing]
 
     /// The RDB begins to come: `repl-diskless-load` says what clients get from here on. The old data are there in any case.
     private func showBeginning() {
@@ -251,21 +245,15 @@ final class FullSyncReceiver {
         persistence.expectLoading(bytes: totalBytes)
         switch router.config.settings.disklessLoad {
         case .disabled: break
-        case .onEmptyDB: if router.keyspace.count == 0 { show(.refusing) }
-        case .swapdb: show(isOfOneHistory ? .aside : .refusing)
+        case .onEmptyDB: if router.keyspace.count == 0 { show(.loading) }
+        case .swapdb: show(isOfOneHistory ? .replacing : .loading)
         }
     }
     /// The old data and the new are states of one history.
     private var isOfOneHistory: Bool { id == router.stream.id }
 
-    private func show(_ new: Shown) {
-        shown = new
-        switch new {
-        case .nothing: (persistence.showsLoading, persistence.showsLoadingAside) = (false, false)
-        case .aside: (persistence.showsLoading, persistence.showsLoadingAside) = (false, true)
-        case .refusing: (persistence.showsLoading, persistence.showsLoadingAside) = (true, false)
-        }
-        router.setGuard(.loading, persistence.showsLoading)
-        router.setGuard(.replacing, persistence.showsLoadingAside)
+    private func show(_ state: Guards) {
+        router.guards.subtract(Self.states)
+        router.guards.formUnion(state)
     }
 }

@@ -222,14 +222,13 @@ final class RelayedCommands {
     /// Executes a command that was relayed; `behind`: so many bytes were relayed behind it.
     private func run(_ command: CommandEntry?, _ args: Arguments, _ bytes: Bytes, behind: Int) throws(Refusal) {
         if args[0].isStruckOut { return }
-        if args[0].equals(ignoringCase: "replconf") {
+        if command?.flags.contains(.configuresReplication) == true {
             if args.count > 1, args[1].equals(ignoringCase: "getack") {
                 acknowledge(router.stream.offset - bytes.count - behind)
             }
             return
         }
         let output = session.output
-        let name = (command?.container ?? command)?.row.name
         if let command, command.accepts(argumentCount: args.count), Self.isReplicated(command) {
             if bytes.count > RowLimits.maximumName && router.refusesRow(session, args) {
                 // Its error stands in the output.
@@ -248,7 +247,7 @@ final class RelayedCommands {
         defer { output.removeAll(keepingAtMost: 1 << 16) }
         guard output.count > 0, output.bytes[0] == UInt8(ascii: "-") else { return }
         report(output.bytes, command?.fullName ?? "<unknown>")
-        if name?.hasSameBytes(as: "select") == true {
+        if command?.flags.contains(.selectsDatabase) == true {
             // What follows is for that database alone.
             throw Refusal(
                 "it uses database \(args[args.count - 1].string), and `databases` is "
@@ -264,8 +263,7 @@ final class RelayedCommands {
         switch command.row.handler {
         case .read, .readCaching, .write: true
         case .connection:
-            command.flags.contains(.mayReplicate) || command.row.name.hasSameBytes(as: "select")
-                || command.row.name.hasSameBytes(as: "ping")
+            !command.flags.isDisjoint(with: [.mayReplicate, .selectsDatabase, .showsPresence])
         case .admin, .container, .help: false
         }
     }
@@ -282,8 +280,4 @@ final class RelayedCommands {
             "== CRITICAL == This replica is sending an error to its master: '\(error)' after processing the command "
                 + "'\(name)'")
     }
-}
-
-extension StaticString {
-    fileprivate func hasSameBytes(as other: StaticString) -> Bool { Bytes(self) == Bytes(other) }
 }

@@ -172,8 +172,7 @@ extension ReplicationControl {
         if !isReplica { throw CommandError("ERR PSYNC FAILOVER can't be sent to a master.") }
         if id.string != router.stream.id { throw CommandError("ERR PSYNC FAILOVER replid must match my replid.") }
         becomeMaster()
-        let client = OutputBuffer()
-        ClientDescription.append(session, router.services, to: client)
-        router.logger.notice("MASTER MODE enabled (failover request from '\(client.bytes.string)')")
+        router.logger.notice(
+            "MASTER MODE enabled (failover request from '\(ClientDescription.text(session, router.services))')")
     }
 }

@@ -288,11 +288,9 @@ extension Router {
     private func checkSilent(_ session: Session, _ start: Int) {
         if session.output.count <= start || session.lastCommand?.flags.contains(.beginsReplication) ?? false { return }
         session.output.truncate(to: start)
-        let out = OutputBuffer()
-        ClientDescription.append(session, services, to: out)
         logger.warning(
             "Replica generated a reply to command '\(session.lastCommand?.fullName ?? "")', disconnecting it: "
-                + out.bytes.string)
+                + ClientDescription.text(session, services))
         session.flags.insert(.closeAfterReply)
         session.transport?.close()
     }

@@ -5,13 +5,13 @@ enum ConnectionCommands {
     static var table: [Command] {
         CommandGroup.connection.rows([
             .connection(
-                "ping", -1, [.fast, .whileSubscribed, .reportsMisconfiguration], "1.0.0", "[message]",
+                "ping", -1, [.fast, .whileSubscribed, .reportsMisconfiguration, .showsPresence], "1.0.0", "[message]",
                 "Returns PONG, or the message.", ping
             ).tips("request_policy:all_shards response_policy:all_succeeded"),
             .connection("echo", 2, [.loading, .stale, .fast], "1.0.0", "message", "Returns the message.", echo),
             .connection(
-                "select", 2, [.loading, .stale, .fast], "1.0.0", "index:i", "Selects the database of the connection.",
-                select),
+                "select", 2, [.loading, .stale, .fast, .selectsDatabase], "1.0.0", "index:i",
+                "Selects the database of the connection.", select),
             .connection(
                 "hello", -1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], "6.0.0",
                 "[arguments{protover:i [AUTH username_password{username password}] [SETNAME clientname]}]",

@@ -15,7 +15,7 @@ enum ReplicationCommands {
                 synchronize
             ).complexity(nil),
             .admin(
-                "replconf", -1, [.noscript, .loading, .stale, .allowBusy], "3.0.0", "",
+                "replconf", -1, [.noscript, .loading, .stale, .allowBusy, .configuresReplication], "3.0.0", "",
                 "Configures the connection of a replica.", replconf
             ).systemCommand(),
             .connection(

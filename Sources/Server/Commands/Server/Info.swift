@@ -211,8 +211,8 @@ struct Info {
         let persistence = services.persistence
         let seconds = services.keyspace.now / 1000
         let isLogging = services.config.settings.appendOnly
-        field("loading", persistence.isLoading || persistence.showsLoading)
-        field("async_loading", persistence.showsLoadingAside)
+        field("loading", services.guards.contains(.loading))
+        field("async_loading", services.guards.contains(.replacing))
         field("current_cow_peak", 0)
         field("current_cow_size", 0)
         field("current_fork_perc", "0.00")
@@ -253,7 +253,7 @@ struct Info {
         }
         field("swiftlet_oldest_unsynced_ms", persistence.oldestUnsyncedMilliseconds)
         field("swiftlet_log_poisoned", persistence.isLogPoisoned)
-        if persistence.isLoading || persistence.showsLoading || persistence.showsLoadingAside {
+        if !services.guards.isDisjoint(with: [.loading, .replacing]) {
             let loaded = persistence.loadingLoadedBytes
             let total = persistence.loadingTotalBytes
             let elapsed = max(0, wallClockMilliseconds() / 1000 - persistence.loadingStarted)

@@ -223,10 +223,11 @@ enum ServerCommands {
     // MARK: - Replication
 
     private static func replicaof(_ c: AdminContext) throws(CommandError) {
+        let client = ClientDescription.text(c.session, c.services)
         if c.args[1].equals(ignoringCase: "no"), c.args[2].equals(ignoringCase: "one") {
             if c.services.replication.isReplica {
                 c.services.replication.becomeMaster()
-                c.services.logger.notice("MASTER MODE enabled (user request from '\(description(of: c.session))')")
+                c.services.logger.notice("MASTER MODE enabled (user request from '\(client)')")
             }
             c.reply.ok()
             return
@@ -246,12 +247,7 @@ enum ServerCommands {
         }
         c.services.replication.follow(master)
         c.services.logger.notice(
-            "REPLICAOF \(master.host):\(master.port) enabled (user request from '\(description(of: c.session))')")
+            "REPLICAOF \(master.host):\(master.port) enabled (user request from '\(client)')")
         c.reply.ok()
-    }
-    private static func description(of session: Session) -> String {
-        let out = OutputBuffer()
-        ClientDescription.append(session, session.services, to: out)
-        return out.bytes.string
     }
 }
