@@ -27,3 +27,24 @@ def test_switching_the_log_off_and_on_loses_nothing(before):
         if second:
             second.stop()
         first.stop()
+
+
+@pytest.mark.parametrize("command", [("CONFIG", "SET", "appendonly", "no"), ("FLUSHALL",)])
+def test_a_save_of_the_servers_own_is_in_nobodys_way(command):
+    server = start_swiftlet("--appendonly", "yes", "--save", "3600 1000")
+    try:
+        connection = server.connect()
+        for i in range(100):
+            connection.call("SET", f"key:{i}", i)
+        # The server's own save takes long where keys are left, or is at its beginning.
+        connection.call("CONFIG", "SET", "rdb-key-save-delay", "100000")
+        assert connection.call("MULTI") == b"+OK\r\n"
+        for words in (command, ("BGSAVE",), ("BGSAVE",)):
+            assert connection.call(*words) == b"+QUEUED\r\n"
+        assert connection.call("EXEC") == (
+            b"*3\r\n+OK\r\n+Background saving started\r\n-ERR Background save already in progress\r\n"
+        )
+        connection.call("CONFIG", "SET", "rdb-key-save-delay", "0")
+        assert connection.call("SAVE") in (b"+OK\r\n", b"-ERR Background save already in progress\r\n")
+    finally:
+        server.stop()

@@ -659,6 +659,18 @@ def test_shutdown_waits_for_replicas(start):
     assert "1 of 1 replicas are in sync when shutting down." in master.text()
 
 
+def test_shutdown_waits_for_a_full_sync(start):
+    master = start("--repl-diskless-sync-delay", "60", "--save", "", "--appendonly", "no")
+    client, other = master.connect(), master.connect()
+    raw = RawReplica(master.port)
+    raw.send("PSYNC", "?", -1)
+    wait_until(lambda: "state=wait_bgsave" in info(client).get("slave0", ""))
+    other.send("SHUTDOWN")
+    wait_until(lambda: "Waiting for replicas before shutting down." in master.text())
+    raw.close()
+    assert master.process.wait(20) == 0
+
+
 def test_shutdown_waits_no_longer_than_allowed(start):
     master = start("--repl-diskless-sync-delay", "0", "--save", "", "--appendonly", "no", "--shutdown-timeout", "1")
     client = master.connect()

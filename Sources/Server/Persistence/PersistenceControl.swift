@@ -141,10 +141,15 @@ final class PersistenceControl: KeyspaceObserver {
         if !lastSaveSucceeded { throw CommandError("ERR") }
     }
 
+    /// A checkpoint that a client may know of is under way, or follows: not one of the server's own upkeep.
+    var isSavingByRequest: Bool { isSaving && [data?.purpose, data?.following].contains { $0 != nil && $0 != .upkeep } }
+
     /// BGSAVE. `mayWait`: when one is in progress, another after it instead of the error.
     func backgroundSave(mayWait: Bool) throws(CommandError) -> DataDirectory.Start {
-        if isSaving && !mayWait { throw data?.purpose == .rewriteLog ? .rewriteInTheWay : .saveInProgress }
-        return request(.save)
+        let isOther = isSavingByRequest
+        if isOther && !mayWait { throw data?.purpose == .rewriteLog ? .rewriteInTheWay : .saveInProgress }
+        let start = request(.save)
+        return isOther ? start : .started
     }
 
     /// BGREWRITEAOF: a checkpoint, which deletes the log behind it.
@@ -172,7 +177,7 @@ final class PersistenceControl: KeyspaceObserver {
     func everythingFlushed() {
         if stage != .serving || isReplaying || server.config.settings.effectiveSavePoints.isEmpty { return }
         changesAtFlush = server.keyspace.dirty
-        request(.save)
+        request(.upkeep)
     }
 
     /// DEBUG RELOAD: save (unless not wanted), empty the keyspace, and load the snapshot.

@@ -304,15 +304,19 @@ final class ReplicaList {
 // MARK: - The end of the process
 
 extension ReplicaList {
-    /// Some that are sent the stream have not acknowledged all of it.
-    var hasLagging: Bool { online.contains { !$0.isSilent && $0.acknowledged != stream.offset } }
+    /// Some have not acknowledged all of the stream; those whose full sync goes on have not, as in Redis.
+    var hasLagging: Bool { attached.contains { !$0.isSilent && !isInSync($0) } }
+
+    private func isInSync(_ replica: Replica) -> Bool {
+        replica.state == .online && replica.acknowledged == stream.offset
+    }
 
     func logLagging() {
         let followers = attached.filter { !$0.isSilent }
         if followers.isEmpty { return }
         var inSync = 0
         for replica in followers {
-            if replica.state == .online && replica.acknowledged == stream.offset {
+            if isInSync(replica) {
                 inSync += 1
                 continue
             }

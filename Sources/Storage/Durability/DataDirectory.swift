@@ -30,8 +30,9 @@ public final class DataDirectory {
         case replaced
     }
 
-    /// What a checkpoint is asked for; who asked hears of its end. Only a replacement is one of another kind.
-    public enum Purpose: Equatable, Sendable { case save, rewriteLog, replacement }
+    /// What a checkpoint is asked for; who asked hears of its end. Only a replacement is one of another kind. `upkeep`: nobody
+    /// asked, but the log ended, or everything was flushed.
+    public enum Purpose: Equatable, Sendable { case save, rewriteLog, replacement, upkeep }
 
     /// Whether a checkpoint that was asked for has begun, or follows the one that is under way.
     public enum Start: Equatable, Sendable { case started, scheduled }
@@ -267,7 +268,7 @@ public final class DataDirectory {
         try sync()
         log = nil
         options.keepsLog = false
-        request(.save, mayFollow: true)
+        request(.upkeep, mayFollow: true)
     }
 
     func makeLog() -> LogWriter {

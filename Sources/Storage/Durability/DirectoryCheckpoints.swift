@@ -29,7 +29,7 @@ extension DataDirectory {
             return .started
         }
         if !mayFollow { return nil }
-        if following != .rewriteLog { following = purpose }
+        if following != .rewriteLog && (following == nil || purpose != .upkeep) { following = purpose }
         return .scheduled
     }
 

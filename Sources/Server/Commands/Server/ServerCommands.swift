@@ -161,7 +161,7 @@ enum ServerCommands {
     // MARK: - Persistence
 
     private static func save(_ c: AdminContext) throws(CommandError) {
-        if c.services.persistence.isSaving { throw .saveInProgress }
+        if c.services.persistence.isSavingByRequest { throw .saveInProgress }
         try c.services.persistence.save()
         c.reply.ok()
     }
