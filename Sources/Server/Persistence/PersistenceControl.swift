@@ -142,7 +142,9 @@ final class PersistenceControl: KeyspaceObserver {
     }
 
     /// A checkpoint that a client may know of is under way, or follows: not one of the server's own upkeep.
-    var isSavingByRequest: Bool { isSaving && [data?.purpose, data?.following].contains { $0 != nil && $0 != .upkeep } }
+    var isSavingByRequest: Bool {
+        isSaving && [data?.purpose, data?.following].contains { $0 != nil && $0 != .upkeep }
+    }
 
     /// BGSAVE. `mayWait`: when one is in progress, another after it instead of the error.
     func backgroundSave(mayWait: Bool) throws(CommandError) -> DataDirectory.Start {
