@@ -29,8 +29,8 @@ enum Handler: Sendable {
 /// Calls back with the index of each argument that is a secret. The arguments need not make sense.
 typealias SecretArguments = @Sendable (Arguments, (Int) -> Void) -> Void
 
-/// The flags that a request has by its arguments, where they are others than the command's.
-typealias FlagsOfRequest = @Sendable (Services, Arguments) -> CommandFlags?
+/// The flags that a request has by its arguments, where they are others than the command's, which come third.
+typealias FlagsOfRequest = @Sendable (Services, Arguments, CommandFlags) -> CommandFlags?
 
 /// One command, or one subcommand of a container. The only place where anything about a command is declared: COMMAND,
 /// HELP, ACL categories, arity errors, key extraction, guards, log and replication derive from it. `CommandRows.swift` has

@@ -251,7 +251,7 @@ extension Router {
 
     /// The states in which this request is refused.
     private func guards(refusing command: CommandEntry, _ args: Arguments) -> Guards {
-        guard let flags = command.row.flagsOfRequest?(services, args) else { return command.refusedBy }
+        guard let flags = command.row.flagsOfRequest?(services, args, command.flags) else { return command.refusedBy }
         return Guards(refusing: flags)
     }
 

@@ -76,7 +76,7 @@ final class LuaHost {
 
     // MARK: Bytes
 
-    fileprivate static let nothing = lua_host_bytes(bytes: nil, count: 0)
+    fileprivate static var nothing: lua_host_bytes { lua_host_bytes(bytes: nil, count: 0) }
     fileprivate static func text(_ bytes: Bytes) -> lua_host_bytes {
         lua_host_bytes(bytes: bytes.base.assumingMemoryBound(to: CChar.self), count: bytes.count)
     }

@@ -25,12 +25,14 @@ final class ScriptRunner {
     private static let keptOutput = 64 << 10
 
     struct Run {
-        enum Kind { case script, function }
-        let kind: Kind
+        enum Kind: Equatable { case script, function }
+        enum Callee {
+            case script(ScriptDigest)
+            case function(ByteString)
+        }
+        let callee: Callee
         /// Who called.
         let client: Session
-        /// The script's digest or the function's name, as errors show it.
-        let name: [UInt8]
         let flags: ScriptFlags
         let isReadOnly: Bool
         /// The command that called.
@@ -38,6 +40,20 @@ final class ScriptRunner {
         let began = monotonicNanoseconds()
         var isKilled = false
         var isBusy = false
+
+        var kind: Kind {
+            switch callee {
+            case .script: .script
+            case .function: .function
+            }
+        }
+        /// As errors show it.
+        var name: ByteString {
+            switch callee {
+            case .script(let digest): ByteString(digest.hex)
+            case .function(let name): name
+            }
+        }
     }
 
     init(_ router: Router) {
@@ -99,7 +115,7 @@ final class ScriptRunner {
         var text = (error.hasCode ? [] : Array("ERR ".utf8)) + error.message
         if error.line > 0 && !error.source.isEmpty {
             text += " script: ".utf8
-            text += run.name
+            text += run.name.bytes
             text += ", on ".utf8
             text += error.source
             text += ":\(error.line).".utf8
@@ -228,7 +244,7 @@ final class ScriptRunner {
         let command = run.kind == .script ? "SCRIPT KILL" : "FUNCTION KILL"
         router.logger.warning(
             "Slow script detected: still in execution after \(milliseconds) milliseconds. You can try killing the script "
-                + "using the \(command) command. Script name is: \(String(decoding: run.name, as: UTF8.self)).")
+                + "using the \(command) command. Script name is: \(run.name).")
         router.busy = run.kind == .script ? .busy : .busyFunction
         router.guards.insert(.busyScript)
         // What a script has written takes effect, in the log too, when it has ended.
@@ -258,7 +274,7 @@ final class ScriptRunner {
 
     /// SCRIPT KILL and FUNCTION KILL.
     func kill(_ kind: Run.Kind) throws(CommandError) {
-        guard let run else { throw CommandError("NOTBUSY No scripts in execution right now.") }
+        guard let run else { throw .notBusy }
         if run.client.flags.contains(.master) {
             throw CommandError(
                 "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be "

@@ -58,7 +58,7 @@ final class Scripting {
         guard let host = scriptHost else { throw .noScript }
         try check(script.flags, c.session, isReadOnly)
         let run = ScriptRunner.Run(
-            kind: .script, client: c.session, digest: script.digest, flags: script.flags, isReadOnly: isReadOnly,
+            callee: .script(script.digest), client: c.session, flags: script.flags, isReadOnly: isReadOnly,
             request: c.args)
         defer { collect(host) }
         try runner.execute(run, host, script.reference, firstKey: 3, keyCount: keyCount)
@@ -138,7 +138,7 @@ final class Scripting {
         let keyCount = try keyCount(c.args, CommandError("ERR Bad number of keys provided"))
         try check(function.flags, c.session, isReadOnly)
         let run = ScriptRunner.Run(
-            kind: .function(function.name), client: c.session, flags: function.flags, isReadOnly: isReadOnly,
+            callee: .function(function.name), client: c.session, flags: function.flags, isReadOnly: isReadOnly,
             request: c.args)
         defer { collect(host) }
         try runner.execute(run, host, function.reference, firstKey: 3, keyCount: keyCount)
@@ -270,6 +270,12 @@ final class Scripting {
         }
     }
 
+    /// SCRIPT KILL and FUNCTION KILL.
+    func kill(_ kind: ScriptRunner.Run.Kind) throws(CommandError) {
+        guard let madeRunner else { throw .notBusy }
+        try madeRunner.kill(kind)
+    }
+
     // MARK: - What may run
 
     /// What the server's state, and how it is called, have against a script that has said what it does.
@@ -345,5 +351,6 @@ extension LuaError {
 
 extension CommandError {
     static let noScript = CommandError("NOSCRIPT No matching script. Please use EVAL.")
+    static let notBusy = CommandError("NOTBUSY No scripts in execution right now.")
     static let noFunction = CommandError("ERR Function not found")
 }
