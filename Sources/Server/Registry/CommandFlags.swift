@@ -61,6 +61,9 @@ struct CommandFlags: OptionSet, Sendable {
     /// May have keys, and may have none. Redis's name, and shown by COMMAND.
     static let noMandatoryKeys = CommandFlags(rawValue: 1 << 32)
 
+    /// Scripts may call it, as in Redis 7.2, though COMMAND has `noscript` as 7.0 does: it would wait, and does not there.
+    static let callableByScripts = CommandFlags(rawValue: 1 << 33)
+
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
         (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),

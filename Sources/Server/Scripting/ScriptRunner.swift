@@ -108,7 +108,8 @@ final class ScriptRunner {
     /// The reply that begins at `start` may be an error.
     private func countError(_ output: OutputBuffer, from start: Int) {
         guard output.count > start, output.bytes[start] == UInt8(ascii: "-") else { return }
-        router.statistics.count(error: output.bytes[start + 1..<min(output.count, start + 128)].string)
+        let text = output.bytes[start + 1..<min(output.count, start + 128)]
+        router.statistics.count(error: String(text.string.prefix { $0 != "\r\n" }))
     }
 
     private func text(of error: LuaError, _ run: Run) -> [UInt8] {
@@ -132,7 +133,9 @@ final class ScriptRunner {
         session.reply.resp3 = resp3
         guard let command = router.services.command(args) else { return refuse(nil, .unknownInScript) }
         guard command.accepts(argumentCount: args.count) else { return refuse(command, .wrongArityInScript) }
-        if command.flags.contains(.noscript) { return refuse(command, .notAllowedInScript) }
+        if command.flags.isDisjoint(with: .callableByScripts) && command.flags.contains(.noscript) {
+            return refuse(command, .notAllowedInScript)
+        }
         if isReadOnly && !command.flags.isDisjoint(with: [.write, .mayReplicate]) {
             return refuse(command, .writeInReadOnlyScript)
         }
@@ -225,7 +228,7 @@ final class ScriptRunner {
     func interrupted() -> StaticString? {
         let now = monotonicNanoseconds()
         if registered != nil { return now > loadDeadline ? "FUNCTION LOAD timeout" : nil }
-        guard let run, !run.client.flags.contains(.internal) else { return nil }
+        guard let run, run.client.flags.contains(.master) || !run.client.flags.contains(.internal) else { return nil }
         let threshold = router.config.settings.busyReplyThreshold
         if run.isBusy {
             serveOthers(run)

@@ -188,11 +188,13 @@ final class Scripting {
         var removed = policy == .flush ? compiled.sorted : []
         do throws(CommandError) {
             for code in codes {
-                let library = try code.lend { (code) throws(CommandError) in
-                    try compile(library: code, known: policy == .append ? result : nil)
-                }
+                let library = try code.lend { (code) throws(CommandError) in try compile(library: code, known: nil) }
                 added.append(library)
-                if let old = result.remove(library.name) { removed.append(old) }
+                guard let old = result.remove(library.name) else { continue }
+                if policy == .append {
+                    throw CommandError(bytes: ByteString("ERR Library \(library.name) already exists").bytes)
+                }
+                removed.append(old)
             }
             for library in added { try result.add(library) }
         } catch {

@@ -62,6 +62,7 @@ enum FunctionCommands {
     }
 
     @Sendable private static func flush(_ c: WriteContext) throws(CommandError) {
+        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         guard c.args.count == 2 || c.args.count == 3 && ScriptCommands.isFlushMode(c.args[2]) else {
             throw CommandError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
         }
