@@ -55,6 +55,14 @@ static int base_pairs(lua_State *L) {
     return 3;
 }
 
+static int base_ipairs(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, 0);
+    return 3;
+}
+
 static int step_ipairs(lua_State *L) {
     int index = luaL_checkint(L, 2);
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -232,6 +240,6 @@ void open_base(lua_State *L) {
     lua_pushcclosure(L, base_pairs, 1);
     lua_setfield(L, -2, "pairs");
     lua_pushcfunction(L, step_ipairs);
-    lua_pushcclosure(L, base_pairs, 1);
+    lua_pushcclosure(L, base_ipairs, 1);
     lua_setfield(L, -2, "ipairs");
 }

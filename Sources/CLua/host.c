@@ -6,6 +6,9 @@
 /// The name that the error of a script has: Lua takes what follows '@' for a file's.
 enum { longest_name = 60 };
 
+/// What POSIX's generator has before it is seeded.
+static const uint64_t random_at_start = UINT64_C(0x1234ABCD330E);
+
 /// Handed to the entries.
 typedef struct {
     int reference;
@@ -141,11 +144,11 @@ static void describe_error(const lua_host *host, const request *r, lua_host_erro
 /// Of a run that ends: what it changed of Lua itself, and what it held, is as before.
 static void settle(lua_host *host) {
     lua_State *L = host->state;
-    if (host->is_interrupted) install_hook(L);
     host->is_interrupted = false;
+    host->current = L;
+    install_hook(L);
     host->is_running = false;
     host->is_loading = false;
-    host->resumed = 0;
     lua_gc(L, LUA_GCSETPAUSE, 200);
     lua_gc(L, LUA_GCSETSTEPMUL, 200);
     lua_gc(L, LUA_GCRESTART, 0);
@@ -153,14 +156,14 @@ static void settle(lua_host *host) {
     buffer_shrink(host, &host->digits);
 }
 
-/// Starts a run: the random sequence is the same for each.
 static void prepare(lua_host *host) {
     buffer_shrink(host, &host->reply);
     buffer_shrink(host, &host->error_message);
     host->work = 0;
     host->memory_collected = 0;
     host->resp = 2;
-    host->random_state = 0;
+    host->asked = 0;
+    host->current = host->state;
 }
 
 bool lua_host_run(
@@ -245,6 +248,8 @@ lua_host *lua_host_new(const lua_host_callbacks *callbacks, const lua_host_optio
     }
     lua_settop(host->state, 0);
     lua_gc(host->state, LUA_GCCOLLECT, 0);
+    host->current = host->state;
+    host->random_state = random_at_start;
     install_hook(host->state);
     host->memory_limit = options->memory_limit;
     return host;

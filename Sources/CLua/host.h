@@ -3,6 +3,9 @@
 #ifndef CLUA_HOST_H
 #define CLUA_HOST_H
 
+// For memmem and the coarse clock.
+#define _GNU_SOURCE 1
+
 #include "lua_host.h"
 #include <lua5.1/lauxlib.h>
 #include <lua5.1/lua.h>
@@ -25,6 +28,10 @@ struct lua_host {
     size_t memory_limit;
     /// Held after the last full collection that the hook made.
     size_t memory_collected;
+    /// Beyond it, the hook is to be called earlier: an instruction may walk through all that is held.
+    size_t memory_hooked;
+    /// Whose code runs; NULL while the host is made.
+    lua_State *current;
 
     /// Of the run: a library's code is executed; the version of RESP that redis.call asks for.
     bool is_loading;
@@ -35,8 +42,8 @@ struct lua_host {
     text_buffer interruption;
     /// Work of C loops since the interrupt was last asked.
     size_t work;
-    /// Coroutines that resumed one another, each on the C stack.
-    int resumed;
+    /// When the interrupt was last asked, in ticks of the coarse clock.
+    int64_t asked;
     uint64_t random_state;
 
     /// Where the error was raised, by the handler of lua_pcall.
@@ -53,6 +60,10 @@ struct lua_host {
     text_buffer reply;
     /// Of functions that build a string and call no Lua code meanwhile.
     text_buffer scratch;
+
+    /// cjson's own functions.
+    lua_CFunction json_encode;
+    lua_CFunction json_decode;
 
     /// In the registry.
     int run_reference;
@@ -86,7 +97,10 @@ size_t host_headroom(lua_State *L, size_t wanted);
 int raise_memory(lua_State *L);
 
 // interrupt.c
+/// Has the interrupt asked after some instructions, the fewer the more is held. Never raises.
 void install_hook(lua_State *L);
+/// Has it asked at the next instruction. Never raises.
+void hook_soon(lua_State *L);
 /// Counts work of a loop that no Lua instruction bounds, in units of about a nanosecond; asks the interrupt now and then.
 void charge(lua_State *L, size_t work);
 /// Raises the interruption anew, if there is one.
@@ -130,6 +144,8 @@ void select_globals(lua_State *L, bool loading);
 void open_base(lua_State *L);
 void open_coroutine(lua_State *L);
 void open_math(lua_State *L);
+/// The state of the random numbers from a seed.
+uint64_t random_start(int seed);
 void open_string(lua_State *L);
 void open_table(lua_State *L);
 void open_json(lua_State *L);

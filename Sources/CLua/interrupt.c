@@ -1,19 +1,34 @@
 // Ends scripts that run for too long: whoever embeds the host is asked now and then, and what it says cannot be caught.
 #include "host.h"
+#include <string.h>
+#include <time.h>
 
 enum {
-    instructions_between = 100000,
-    instructions_once_interrupted = 1,
+    most_instructions = 50000,
+    least_instructions = 16,
     /// Of `charge`: about a millisecond.
     work_between = 1000000,
     /// A run that holds more than a half of what it may is collected when it has grown by this share of the limit.
     growth_share = 8,
 };
 
+/// Instructions times bytes held: one instruction may compare, copy or scan all that is held, in a second for so many bytes.
+static const size_t bytes_between = 4000000000;
+
 static void hook(lua_State *L, lua_Debug *activation);
+
+/// In some milliseconds; reading it costs a few nanoseconds.
+static int64_t coarse_time(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void ask(lua_State *L) {
     lua_host *host = host_of(L);
+    int64_t now = coarse_time();
+    if (now == host->asked && !host->is_interrupted) return;
+    host->asked = now;
     if (!host->is_interrupted && host->callbacks.interrupt != NULL) {
         lua_host_bytes said = host->callbacks.interrupt(host->callbacks.context);
         if (said.bytes == NULL) return;
@@ -21,7 +36,7 @@ static void ask(lua_State *L) {
         host->interruption.count = 0;
         // Where there is no memory for the message there is none for the script either; it ends all the same.
         if (buffer_try_reserve(host, &host->interruption, said.count)) {
-            for (size_t i = 0; i < said.count; i++) host->interruption.bytes[i] = said.bytes[i];
+            memcpy(host->interruption.bytes, said.bytes, said.count);
             host->interruption.count = said.count;
         }
     }
@@ -32,7 +47,7 @@ void raise_interruption(lua_State *L) {
     lua_host *host = host_of(L);
     if (!host->is_interrupted) return;
     // What runs on in a message handler, or in whatever else takes errors for a while, ends at its next instruction.
-    lua_sethook(L, hook, LUA_MASKCOUNT, instructions_once_interrupted);
+    hook_soon(L);
     push_error(L, host->interruption.bytes, host->interruption.count, false);
     lua_error(L);
 }
@@ -49,11 +64,21 @@ static void collect_near_the_limit(lua_State *L) {
 
 static void hook(lua_State *L, lua_Debug *activation) {
     (void)activation;
+    raise_interruption(L);
     collect_near_the_limit(L);
+    install_hook(L);
     ask(L);
 }
 
-void install_hook(lua_State *L) { lua_sethook(L, hook, LUA_MASKCOUNT, instructions_between); }
+void install_hook(lua_State *L) {
+    lua_host *host = host_of(L);
+    size_t count = bytes_between / (host->memory + 1);
+    count = count > most_instructions ? most_instructions : count < least_instructions ? least_instructions : count;
+    host->memory_hooked = host->memory * 2;
+    if (lua_gethook(L) != hook || lua_gethookcount(L) != (int)count) lua_sethook(L, hook, LUA_MASKCOUNT, (int)count);
+}
+
+void hook_soon(lua_State *L) { lua_sethook(L, hook, LUA_MASKCOUNT, 1); }
 
 void charge(lua_State *L, size_t work) {
     lua_host *host = host_of(L);

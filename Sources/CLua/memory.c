@@ -13,11 +13,18 @@ void *host_allocate(void *context, void *block, size_t old_size, size_t new_size
         host->memory -= old_size;
         return NULL;
     }
-    if (new_size > old_size && (new_size - old_size > host->memory_limit || host->memory > host->memory_limit - (new_size - old_size)))
-        return NULL;
+    if (new_size > old_size) {
+        size_t more = new_size - old_size;
+        if (more > host->memory_limit || host->memory > host->memory_limit - more) return NULL;
+    }
     void *moved = realloc(block, new_size);
     if (moved == NULL) return new_size <= old_size ? block : NULL;
     host->memory += new_size - old_size;
+    if (host->memory > host->memory_hooked && host->current != NULL) {
+        // Until the hook is called; setting it is what Lua allows even a signal's handler.
+        host->memory_hooked = SIZE_MAX;
+        hook_soon(host->current);
+    }
     return moved;
 }
 

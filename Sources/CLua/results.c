@@ -147,14 +147,28 @@ static void append_array(lua_State *L, int resp) {
     }
 }
 
+/// An error, whose text is on the stack's top, above its table.
+static void append_error(lua_State *L) {
+    lua_host *host = host_of(L);
+    size_t length;
+    const char *bytes = lua_tolstring(L, -1, &length);
+    while (length > 0 && (bytes[length - 1] == '\r' || bytes[length - 1] == '\n')) length--;
+    append_line(L, '-', bytes, length);
+    if (host->callbacks.wrote_error == NULL) return;
+    lua_pushliteral(L, "ignore_error_stats_update");
+    lua_rawget(L, -3);
+    bool counted = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    const char *line = host->reply.bytes + host->reply.count - 2 - length;
+    host->callbacks.wrote_error(host->callbacks.context, (lua_host_bytes){line, length}, counted);
+}
+
 /// A table with one of the fields that stand for what Lua has no type for. False: an array. The stack is as before.
 static bool append_special(lua_State *L, int resp) {
     size_t length;
     bool done = true;
     if (push_raw_field(L, "err") == LUA_TSTRING) {
-        const char *bytes = lua_tolstring(L, -1, &length);
-        while (length > 0 && (bytes[length - 1] == '\r' || bytes[length - 1] == '\n')) length--;
-        append_line(L, '-', bytes, length);
+        append_error(L);
     } else if (lua_pop(L, 1), push_raw_field(L, "ok") == LUA_TSTRING) {
         const char *bytes = lua_tolstring(L, -1, &length);
         append_line(L, '+', bytes, strlen(bytes));

@@ -69,6 +69,8 @@ typedef struct {
     lua_host_bytes (*interrupt)(void *context);
     /// A piece of the reply, in RESP.
     void (*write)(void *context, lua_host_bytes piece);
+    /// An error in the reply, which may be all of it: its text, with its code; `counted` as in `lua_host_error`. NULL: unwanted.
+    void (*wrote_error)(void *context, lua_host_bytes text, bool counted);
     /// redis.register_function: NULL, or the error. `reference` is what `lua_host_run` takes.
     lua_host_bytes (*register_function)(
         void *context, lua_host_bytes name, lua_host_bytes description, unsigned flags, int reference);
