@@ -39,6 +39,8 @@ struct ClientFlags: OptionSet, Sendable {
     static let executing = ClientFlags(rawValue: 1 << 20)
     /// Some do.
     static let hasPushes = ClientFlags(rawValue: 1 << 21)
+    /// A script executes: it has no connection, and acts for a client.
+    static let script = ClientFlags(rawValue: 1 << 22)
 
     /// The letters of CLIENT LIST; a client with none is "N".
     static let letters: [(ClientFlags, Character)] = [
@@ -48,7 +50,7 @@ struct ClientFlags: OptionSet, Sendable {
     ]
 }
 
-/// Who executes commands: a connection, the replayed log, later a script or the link to a master. It has the state that
+/// Who executes commands: a connection, the replayed log, a script or the link to a master. It has the state that
 /// commands act in, from the selected database to the transaction. Confined to the loop.
 final class Session {
     let id: UInt64

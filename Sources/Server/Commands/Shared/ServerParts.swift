@@ -4,5 +4,6 @@ extension Services {
     var pubsub: PubSub { part() }
     var persistence: PersistenceControl { part() }
     var migrations: Migrations { part() }
+    var scripting: Scripting { part() }
     var replication: ReplicationControl { part() }
 }
