@@ -84,6 +84,8 @@ final class Statistics {
     private var turnTime = Rate()
     private var input = Rate()
     private var output = Rate()
+    private var replicationInput = Rate()
+    private var replicationOutput = Rate()
 
     // MARK: Counting
 
@@ -147,6 +149,8 @@ final class Statistics {
         operations = Rate()
         input = Rate()
         output = Rate()
+        replicationInput = Rate()
+        replicationOutput = Rate()
     }
 
     /// What the loop does between two waits for events. The times are monotonic nanoseconds.
@@ -167,6 +171,8 @@ final class Statistics {
         operations.sample(commandsProcessed, now)
         input.sample(bytesRead, now)
         output.sample(bytesWritten, now)
+        replicationInput.sample(replicationBytesRead, now)
+        replicationOutput.sample(replicationBytesWritten, now)
         turnRate.sample(turns, now)
         turnTime.sample(turnNanoseconds, now)
         inputMaximum.step(now)
@@ -177,6 +183,8 @@ final class Statistics {
     var operationsPerSecond: Int { Int(operations.perSecond) }
     var inputKilobytesPerSecond: Double { input.perSecond / 1024 }
     var outputKilobytesPerSecond: Double { output.perSecond / 1024 }
+    var replicationInputKilobytesPerSecond: Double { replicationInput.perSecond / 1024 }
+    var replicationOutputKilobytesPerSecond: Double { replicationOutput.perSecond / 1024 }
 
     var turnsPerSecond: Int { Int(turnRate.perSecond) }
     /// Mean of the last samples.
