@@ -146,6 +146,9 @@ def expiry(chain, *_):
         assert int(last.ok("DBSIZE")[1:]) == before + 20
     finally:
         master.resume()
+    if master.kind == REDIS:
+        # Among many keys it finds few that are due.
+        master.call("EXISTS", *(f"soon:{n}" for n in range(20)))
     wait_until(lambda: int(last.ok("DBSIZE")[1:]) == before)
     chain.agree()
 
