@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from moved_clock import advance
 from oracle import start_redis, start_swiftlet
 from replicas import RawReplica, info
 from resp import encode
@@ -154,6 +155,26 @@ def test_due_keys_look_gone_and_stay(family):
     family.settle()
     assert digest(family.swiftlet) == digest(master)
     family.both("DBSIZE")
+
+
+def test_what_the_master_says_of_keys_that_are_due_here_alone_finds_them(family):
+    """The replica's clock is ahead."""
+    master = family.master
+    master.call("SET", "due", "value", "EX", "100")
+    master.call("RPUSH", "list", "a")
+    master.call("EXPIRE", "list", "100")
+    master.call("SET", "source", "value", "EX", "100")
+    family.settle()
+    advance(family.swiftlet, 200)
+    assert family.swiftlet.call("EXISTS", "due", "list", "source") == b":0\r\n"
+    for words in (
+        ["APPEND", "due", "x"], ["RPUSH", "list", "b"], ["RENAME", "source", "target"],
+        ["PERSIST", "due"], ["PERSIST", "list"], ["PERSIST", "target"],
+    ):  # fmt: skip
+        master.call(*words)
+    family.settle()
+    assert family.swiftlet.call("GET", "due") == b"$6\r\nvaluex\r\n"
+    assert digest(family.swiftlet) == digest(master)
 
 
 def test_where_all_keys_are_due_any_is_a_random_key(family):
