@@ -188,10 +188,16 @@ def test_where_all_keys_are_due_any_is_a_random_key(family):
 
 def test_a_watched_key_that_becomes_due_spoils_the_transaction(family):
     family.master.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
-    family.master.call("SET", "due", "x", "PX", "150")
-    family.settle()
-    for was_due in (False, True):
+    for milliseconds in (150, 1000, 5000, 20_000):
+        family.master.call("SET", "due", "x", "PX", milliseconds)
+        family.settle()
         family.both("WATCH", "due")
+        if all(one.call("EXISTS", "due") == b":1\r\n" for one in (family.redis, family.swiftlet)):
+            break
+        family.both("UNWATCH")
+    for was_due in (False, True):
+        if was_due:
+            family.both("WATCH", "due")
         wait_until(lambda: family.redis.call("EXISTS", "due") == family.swiftlet.call("EXISTS", "due") == b":0\r\n")
         if was_due:
             family.master.call("DEL", "due")
