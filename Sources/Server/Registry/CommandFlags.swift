@@ -1,6 +1,6 @@
 /// Named as COMMAND answers them, which are the names of the properties but for `_`.
 struct CommandFlags: OptionSet, Sendable {
-    let rawValue: UInt32
+    let rawValue: UInt64
 
     static let write = CommandFlags(rawValue: 1 << 0)
     static let readonly = CommandFlags(rawValue: 1 << 1)
