@@ -57,6 +57,8 @@ struct CommandFlags: OptionSet, Sendable {
     static let selectsDatabase = CommandFlags(rawValue: 1 << 30)
     /// PING: a master shows with it that it is there.
     static let showsPresence = CommandFlags(rawValue: 1 << 31)
+    /// CLIENT: what CLIENT CACHING has said still holds for the command after this one.
+    static let keepsCaching = CommandFlags(rawValue: 1 << 32)
 
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
