@@ -127,7 +127,6 @@ final class Router {
             for session in sessions.values { session.updateOutputLimit() }
         }
         pubsub.notifications.settingsChanged(settings)
-        tracking.settingsChanged(settings)
         keyspace.limits = Limits(settings)
         keyspace.accessTracking =
             switch settings.maxMemoryPolicy {
@@ -226,6 +225,7 @@ final class Router {
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
+        tracking.limitKeys()
         closeIdleClients()
         for place in parts { place.part.cron() }
     }

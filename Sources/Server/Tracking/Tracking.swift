@@ -16,8 +16,6 @@ final class Tracking: KeyspaceObserver {
     private(set) var clientCount = 0 { didSet { update() } }
     private var keys: TrackedKeys?
     private let broadcasts = Broadcasts()
-    /// Keys that may be in the table; 0: any number.
-    private var maximumKeys = 0
     /// How often in succession the table was still too large after keys were evicted from it.
     private var evictionsInVain = 0
     private var random = SplitMix64()
@@ -46,8 +44,6 @@ final class Tracking: KeyspaceObserver {
     /// Pairs of a key and a client.
     var itemCount: Int { keys?.itemCount ?? 0 }
     var prefixCount: Int { broadcasts.prefixCount }
-
-    func settingsChanged(_ settings: Settings) { maximumKeys = settings.trackingTableMaxKeys }
 
     // MARK: - Clients
 
@@ -150,7 +146,7 @@ final class Tracking: KeyspaceObserver {
         case .read, .readCaching: remember(command, args)
         case .write, .connection, .admin, .container, .help: break
         }
-        if maximumKeys > 0 && keyCount > maximumKeys { evict() } else { evictionsInVain = 0 }
+        limitKeys()
     }
 
     private func remember(_ command: CommandEntry, _ args: Arguments) {
@@ -166,16 +162,21 @@ final class Tracking: KeyspaceObserver {
         command.row.keys.forEach(args) { index, _ in table.insert(args[index], id) }
     }
 
-    /// Has clients forget keys at random, as the table has more than `tracking-table-max-keys`: more each time as long as that
-    /// was not enough.
-    private func evict() {
+    /// Has clients forget keys at random where the table has more than `tracking-table-max-keys`: more each time as long as that
+    /// was not enough. After each command, and periodically.
+    func limitKeys() {
         guard let keys else { return }
+        let maximumKeys = services.config.settings.trackingTableMaxKeys
+        if maximumKeys == 0 || keys.count <= maximumKeys {
+            evictionsInVain = 0
+            return
+        }
         var effort = Self.evictions * (evictionsInVain + 1)
         while effort > 0, keys.count > maximumKeys, let (key, ids) = keys.removeRandom(using: &random) {
             effort -= 1
             key.withUnsafeBytes { bytes in
                 let name = bytes.baseAddress.map { Bytes($0, bytes.count) } ?? Bytes()
-                deliver(name, ids, changedBy: services.executing?.id ?? 0)
+                deliver(name, ids, changedBy: 0)
             }
         }
         evictionsInVain = keys.count > maximumKeys ? evictionsInVain + 1 : 0
