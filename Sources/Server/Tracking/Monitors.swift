@@ -35,9 +35,7 @@ final class Monitors {
 
     /// A command was executed. An administrator's may show too much; what runs others is shown before them, see `show`.
     func commandEnded(_ session: Session, _ command: CommandEntry, _ args: Arguments) {
-        // What ends the connection, QUIT, Redis does not count among what is executed.
-        if !command.flags.isDisjoint(with: [.skipMonitor, .admin]) || session.flags.contains(.closeAfterReply) { return }
-        show(session, command, args)
+        if command.flags.isDisjoint(with: [.skipMonitor, .admin]) { show(session, command, args) }
     }
 
     /// Shows a command to all, except while data is being loaded. Who executes a script, whose command has the flag
