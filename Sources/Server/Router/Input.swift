@@ -166,6 +166,7 @@ extension Router {
             return dispatch(session, command, args, request: request, start)
         }
         guard let subcommand = subcommands.find(args[1]) else {
+            session.lastCommand = nil
             reject(session, nil, .unknownSubcommand(args[1], of: args[0].string))
             return finish(session, start)
         }
