@@ -1,6 +1,6 @@
 /// Named as COMMAND answers them, which are the names of the properties but for `_`.
 struct CommandFlags: OptionSet, Sendable {
-    let rawValue: UInt32
+    let rawValue: UInt64
 
     static let write = CommandFlags(rawValue: 1 << 0)
     static let readonly = CommandFlags(rawValue: 1 << 1)
@@ -57,6 +57,8 @@ struct CommandFlags: OptionSet, Sendable {
     static let selectsDatabase = CommandFlags(rawValue: 1 << 30)
     /// PING: a master shows with it that it is there.
     static let showsPresence = CommandFlags(rawValue: 1 << 31)
+    /// CLIENT: what CLIENT CACHING has said still holds for the command after this one.
+    static let keepsCaching = CommandFlags(rawValue: 1 << 32)
 
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
