@@ -12,7 +12,7 @@ enum CommandTable {
             ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,
             StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
             StreamReferenceCommands.table, StreamInfoCommands.table,
-            PubSubCommands.table,
+            PubSubCommands.table, ScriptCommands.table, FunctionCommands.table,
             ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
             ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,
             ReplicationCommands.table, WaitCommands.table,

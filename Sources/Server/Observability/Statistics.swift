@@ -73,6 +73,7 @@ final class Statistics {
     /// How often each error code (the first word) was answered. A client can make up codes with scripts: bounded.
     private(set) var errors: [String: Int] = [:]
     private static let maximumErrorCodes = 128
+    private static let longestErrorCode = 31
     private(set) var commands: [CommandStatistics] = []
     /// Bytes; the highest that the timer has seen.
     var peakMemory = 0
@@ -106,13 +107,18 @@ final class Statistics {
         commands[command].histogram[min(31, bucket)] &+= 1
     }
 
+    /// A command that ran counts as failed, though it may have answered none of the errors that it came across.
+    func fail(_ command: Int) { commands[command].failed &+= 1 }
+
     /// A command was refused before it ran.
     func reject(_ command: Int) { commands[command].rejected &+= 1 }
 
     /// An error with this text was answered.
     func count(error text: String) {
         errorReplies &+= 1
-        let code = String(text.prefix { $0 != " " })
+        // The first word, unless it is long or all there is.
+        let start = text.utf8.prefix(Self.longestErrorCode)
+        let code = start.firstIndex(of: 32).map { String(text[..<$0]) } ?? "ERR"
         if errors[code] != nil || errors.count < Self.maximumErrorCodes { errors[code, default: 0] &+= 1 }
     }
 
