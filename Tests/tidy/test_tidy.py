@@ -73,6 +73,7 @@ ORDER = {
         "Transfer",
         "Network",
         "Router",
+        "Tracking",
         "PubSub",
         "Jobs",
         "Clients",
