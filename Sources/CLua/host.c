@@ -99,8 +99,10 @@ static int compile(lua_State *L) {
     return 0;
 }
 
+/// A step; all of it where so much is held that the next script would find no room.
 static int collect(lua_State *L) {
-    lua_gc(L, LUA_GCSTEP, 1);
+    lua_host *host = host_of(L);
+    lua_gc(L, host->memory > host->memory_limit / 2 ? LUA_GCCOLLECT : LUA_GCSTEP, 1);
     return 0;
 }
 
@@ -159,8 +161,10 @@ static void settle(lua_host *host) {
 static void prepare(lua_host *host) {
     buffer_shrink(host, &host->reply);
     buffer_shrink(host, &host->error_message);
+    if (host->memory > host->memory_limit / 2) enter(host, host->collect_reference, NULL);
     host->work = 0;
     host->memory_collected = 0;
+    install_hook(host->state);
     host->resp = 2;
     host->asked = 0;
     host->current = host->state;

@@ -52,12 +52,16 @@ void raise_interruption(lua_State *L) {
     lua_error(L);
 }
 
-/// Lua collects by what was allocated since the last collection, and knows of no limit: near it, it would fail with
-/// garbage that could be freed.
+/// From how many bytes on garbage is collected. Lua collects as instructions go by and knows of no limit: near it, it would
+/// fail with garbage that could be freed.
+static size_t collecting_threshold(const lua_host *host) {
+    size_t grown = host->memory_collected + host->memory_limit / growth_share;
+    return grown > host->memory_limit / 2 ? grown : host->memory_limit / 2;
+}
+
 static void collect_near_the_limit(lua_State *L) {
     lua_host *host = host_of(L);
-    size_t growth = host->memory_limit / growth_share;
-    if (host->memory <= host->memory_limit / 2 || host->memory < host->memory_collected + growth) return;
+    if (host->memory < collecting_threshold(host)) return;
     lua_gc(L, LUA_GCCOLLECT, 0);
     host->memory_collected = host->memory;
 }
@@ -74,7 +78,8 @@ void install_hook(lua_State *L) {
     lua_host *host = host_of(L);
     size_t count = bytes_between / (host->memory + 1);
     count = count > most_instructions ? most_instructions : count < least_instructions ? least_instructions : count;
-    host->memory_hooked = host->memory * 2;
+    size_t threshold = collecting_threshold(host);
+    host->memory_hooked = host->memory < threshold / 2 ? host->memory * 2 : threshold;
     if (lua_gethook(L) != hook || lua_gethookcount(L) != (int)count) lua_sethook(L, hook, LUA_MASKCOUNT, (int)count);
 }
 
