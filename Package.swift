@@ -22,10 +22,17 @@ let package = Package(
         .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
         .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
         .target(name: "CShims"),
+        // The archives, not the shared libraries: a server runs where there is no Lua.
+        .target(
+            name: "CLua",
+            linkerSettings: [
+                .linkedLibrary(":liblua5.1-cjson.a"), .linkedLibrary(":liblua5.1-bitop.a"),
+                .linkedLibrary(":liblua5.1.a"), .linkedLibrary("m"),
+            ]),
         .target(
             name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
         .executableTarget(
-            name: "Server", dependencies: ["Storage", "CShims"], swiftSettings: swift6),
+            name: "Server", dependencies: ["Storage", "CShims", "CLua"], swiftSettings: swift6),
         .executableTarget(
             name: "Migrate",
             dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -8,6 +8,7 @@ final class Server {
     let links: Links
     let migrations: Migrations
     let replication: ReplicationControl
+    let scripting: Scripting
     var config: Config { router.config }
     var logger: Logger { router.logger }
 
@@ -19,11 +20,13 @@ final class Server {
         links = Links(router.jobs)
         migrations = Migrations(router, links)
         replication = ReplicationControl(router, persistence, links)
+        scripting = Scripting(router)
         router.add(self)
         router.add(persistence)
         router.add(replication)
         router.services.install(persistence)
         router.services.install(migrations)
         router.services.install(replication)
+        router.services.install(scripting)
     }
 }

@@ -4,7 +4,8 @@ import Storage
 
 // Invariant of this file: descriptors belong to the loop and are open until it ends. `connections` is indexed by
 // descriptor and holds each connection until it is closed at the end of a turn, so that until then events may name it by
-// its address and `flushes` and `pushes` hold it unmanaged; none does beyond. Turns do not nest in the execution of a command.
+// its address and `flushes` and `pushes` hold it unmanaged; none does beyond. A turn that nests in the execution of a command
+// receives into bytes of its own, has events of its own, and closes no connection.
 
 /// The loop that everything runs on: readiness by epoll, one turn after the other. A turn receives and executes what came
 /// in on every ready connection; then the service ends it (the log is written), and the replies leave.
@@ -40,7 +41,9 @@ final class EventLoop<S: Service> {
     private var nextCron: UInt64 = 0
 
     /// What is received goes there; a request that lies in it whole is executed in place.
-    private let scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
+    private var scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
+    /// The same for turns that nest.
+    private lazy var nestedScratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
     private static var receiveSize: Int { 64 << 10 }
     /// Connections accepted in one turn, so that a flood of them does not starve the others.
     private static var acceptsPerTurn: Int { 100 }
@@ -135,6 +138,42 @@ final class EventLoop<S: Service> {
         handle(readiness.wait(min(milliseconds, self.milliseconds(from: now))))
         endTurn()
         flushPushes()
+    }
+
+    /// A turn within the execution of a command: a script that has run for long. Clients and replicas are served, but for the
+    /// one whose command it is; nothing else goes on. What happens to others than clients is seen in the turn after this.
+    func turn(besides client: Transport?) {
+        swap(&scratch, &nestedScratch)
+        readiness.exchangeEvents()
+        for event in readiness.wait(0) { handleNested(event, client) }
+        var kept: [Unmanaged<Connection<S>>] = []
+        swap(&flushes, &spareFlushes)
+        for connection in spareFlushes {
+            connection._withUnsafeGuaranteedRef { if $0 === client { kept.append(connection) } else { $0.flush() } }
+        }
+        spareFlushes.removeAll(keepingCapacity: true)
+        flushes += kept
+        readiness.exchangeEvents()
+        swap(&scratch, &nestedScratch)
+    }
+
+    private func handleNested(_ event: epoll_event, _ client: Transport?) {
+        let word = event.data.u64
+        if word >= Self.firstListenerWord && word <= Self.lastListenerWord { return handleOwn(word) }
+        // Edges that nobody would tell of again: they are reported until somebody acts on them.
+        if word == Self.wakeWord {
+            return readiness.rewatch(service.waker.descriptor, EPOLLIN.rawValue | EPOLLET.rawValue, Self.wakeWord)
+        }
+        guard word > Self.lastListenerWord, let address = UnsafeRawPointer(bitPattern: UInt(word)) else { return }
+        Unmanaged<Connection<S>>.fromOpaque(address)._withUnsafeGuaranteedRef {
+            if $0 === client || $0.link != nil {
+                let isWriting = $0.link != nil || blocked[$0.stream.socket] != nil
+                return readiness.rewatch($0.stream.socket, isWriting ? Self.input | Self.output : Self.input, word)
+            }
+            if event.events & Self.output != 0 { $0.canWrite() }
+            let count = $0.receive(scratch, Self.receiveSize)
+            if count == Self.receiveSize || event.events & Self.ends != 0 { unread.append($0) }
+        }
     }
 
     // MARK: Pushes

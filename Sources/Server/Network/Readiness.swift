@@ -8,13 +8,22 @@ import Storage
 final class Readiness {
     private let poll = epoll_create1(Int32(EPOLL_CLOEXEC))
     private static let capacity = 1024
-    private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: Readiness.capacity)
+    private var events = UnsafeMutablePointer<epoll_event>.allocate(capacity: Readiness.capacity)
+    private var otherEvents: UnsafeMutablePointer<epoll_event>?
 
     /// Throws when the system refuses a descriptor.
     init() throws(StorageError) { if poll < 0 { throw .system("epoll", "cannot make the event loop") } }
     deinit {
         close(poll)
         events.deallocate()
+        otherEvents?.deallocate()
+    }
+
+    /// The next call of `wait` leaves those of the last one as they are; twice: as before.
+    func exchangeEvents() {
+        let other = otherEvents ?? .allocate(capacity: Readiness.capacity)
+        otherEvents = events
+        events = other
     }
 
     func watch(_ descriptor: Int32, _ events: UInt32, _ word: UInt64) {

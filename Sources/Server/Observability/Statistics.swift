@@ -73,6 +73,7 @@ final class Statistics {
     /// How often each error code (the first word) was answered. A client can make up codes with scripts: bounded.
     private(set) var errors: [String: Int] = [:]
     private static let maximumErrorCodes = 128
+    private static let longestErrorCode = 31
     private(set) var commands: [CommandStatistics] = []
     /// Bytes; the highest that the timer has seen.
     var peakMemory = 0
@@ -84,6 +85,8 @@ final class Statistics {
     private var turnTime = Rate()
     private var input = Rate()
     private var output = Rate()
+    private var replicationInput = Rate()
+    private var replicationOutput = Rate()
 
     // MARK: Counting
 
@@ -104,13 +107,18 @@ final class Statistics {
         commands[command].histogram[min(31, bucket)] &+= 1
     }
 
+    /// A command that ran counts as failed, though it may have answered none of the errors that it came across.
+    func fail(_ command: Int) { commands[command].failed &+= 1 }
+
     /// A command was refused before it ran.
     func reject(_ command: Int) { commands[command].rejected &+= 1 }
 
     /// An error with this text was answered.
     func count(error text: String) {
         errorReplies &+= 1
-        let code = String(text.prefix { $0 != " " })
+        // The first word, unless it is long or all there is.
+        let start = text.utf8.prefix(Self.longestErrorCode)
+        let code = start.firstIndex(of: 32).map { String(text[..<$0]) } ?? "ERR"
         if errors[code] != nil || errors.count < Self.maximumErrorCodes { errors[code, default: 0] &+= 1 }
     }
 
@@ -147,6 +155,8 @@ final class Statistics {
         operations = Rate()
         input = Rate()
         output = Rate()
+        replicationInput = Rate()
+        replicationOutput = Rate()
     }
 
     /// What the loop does between two waits for events. The times are monotonic nanoseconds.
@@ -167,6 +177,8 @@ final class Statistics {
         operations.sample(commandsProcessed, now)
         input.sample(bytesRead, now)
         output.sample(bytesWritten, now)
+        replicationInput.sample(replicationBytesRead, now)
+        replicationOutput.sample(replicationBytesWritten, now)
         turnRate.sample(turns, now)
         turnTime.sample(turnNanoseconds, now)
         inputMaximum.step(now)
@@ -177,6 +189,8 @@ final class Statistics {
     var operationsPerSecond: Int { Int(operations.perSecond) }
     var inputKilobytesPerSecond: Double { input.perSecond / 1024 }
     var outputKilobytesPerSecond: Double { output.perSecond / 1024 }
+    var replicationInputKilobytesPerSecond: Double { replicationInput.perSecond / 1024 }
+    var replicationOutputKilobytesPerSecond: Double { replicationOutput.perSecond / 1024 }
 
     var turnsPerSecond: Int { Int(turnRate.perSecond) }
     /// Mean of the last samples.

@@ -219,7 +219,7 @@ final class PersistenceControl: KeyspaceObserver {
         server.logger.warning("\(error)")
         return PersistenceControl.loadFailed
     }
-    private static let loadFailed = CommandError("ERR Error trying to load the RDB dump, check server logs.")
+    static let loadFailed = CommandError("ERR Error trying to load the RDB dump, check server logs.")
 
     // MARK: Settings
 

@@ -148,13 +148,12 @@ extension PersistenceControl {
         if let rdb { try check(files, against: rdb) }
         // A base without commands behind it is a snapshot already.
         if let base, replay.commands == 0 { return (base, 0) }
-        let functions = try replay.functions(in: base == nil ? nil : temporary)
         let meta = Meta(
             server: base?.server ?? DataDirectory.makeServerID(), checkpoint: (base?.checkpoint ?? 0) + 1,
             savedAtMs: wallClockMilliseconds(), segment: 0,
             segmentOffset: 0, replicationID: server.stream.id,
             replicationOffset: Int64(server.stream.offset))
-        try OfflineCheckpoint.write(server.keyspace, to: temporary, meta, functions: functions)
+        try OfflineCheckpoint.write(server.keyspace, to: temporary, meta)
         return (meta, replay.commands)
     }
 

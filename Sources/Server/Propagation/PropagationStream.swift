@@ -15,6 +15,14 @@ protocol StreamReader: AnyObject {
     func historyChanged(_ stream: PropagationStream)
 }
 
+/// Who gets what a command changes: redis.set_repl, with Redis's numbers.
+struct PropagationTargets: OptionSet {
+    let rawValue: UInt8
+    static let log = PropagationTargets(rawValue: 1)
+    static let replicas = PropagationTargets(rawValue: 2)
+    static let all: PropagationTargets = [.log, .replicas]
+}
+
 /// Hands what was said to the connections of replicas. Called on the loop.
 protocol BacklogFeed: AnyObject {
     /// At a turn's end: `bytes` have come to the backlog, which made `chunks` of them; none where they are few.
@@ -60,6 +68,8 @@ final class PropagationStream {
         case nowhere
         /// Into the log alone: a client of a replica wrote.
         case local
+        /// Into the history, but not for all of those who read it.
+        case selective
     }
     private var destination = Destination.gap
     private var isRead: Bool { !readers.isEmpty || backlog != nil }
@@ -169,11 +179,16 @@ final class PropagationStream {
         updateDestination()
         forgetSelected()
     }
+    /// Who gets what is said: a script may say so.
+    var targets = PropagationTargets.all { didSet { updateDestination() } }
+    /// What stands in `pending` for the log alone, or for replicas alone: those have something of the same length instead.
+    private var partial: [(range: Range<Int>, targets: PropagationTargets)] = []
+
     private func updateDestination() {
         if isReplayed || isRelayed && (isExecutingRelayed || !isRead) {
             destination = .nowhere
         } else {
-            destination = isRelayed ? .local : isRead ? .history : .gap
+            destination = isRelayed ? .local : !isRead ? .gap : targets == .all ? .history : .selective
         }
     }
 
@@ -202,6 +217,9 @@ final class PropagationStream {
         mustSelectRelayed = true
     }
 
+    /// A unit goes on over several turns: readers are told nothing before its end.
+    var isHeld = false
+
     /// Nothing was said that the readers have not been told.
     var isDelivered: Bool { pending.count == 0 }
 
@@ -209,6 +227,8 @@ final class PropagationStream {
     @inline(__always) func deliver() { if pending.count > 0 { tell() } }
 
     @inline(never) private func tell() {
+        if isHeld { return }
+        if !partial.isEmpty { return tellPartly() }
         if isPendingLocal {
             if selected != relayedDB { RESPEncoder.select(relayedDB, to: pending) }
             selected = relayedDB
@@ -303,7 +323,7 @@ final class PropagationStream {
 
     /// Says a command that concerns the readers, not the data: PING, REPLCONF GETACK. Between units.
     func appendControl(_ args: [Bytes]) {
-        if destination != .history { return }
+        if destination != .history || isHeld { return }
         let start = pending.count
         RESPEncoder.command(args, to: pending)
         offset &+= pending.count &- start
@@ -329,7 +349,9 @@ final class PropagationStream {
         switch destination {
         case .history, .nowhere: return
         case .gap: hasGap = true
+        case .selective: appendPartly(db, write)
         case .local:
+            if !targets.contains(.log) { return }
             if !isPendingLocal {
                 deliver()
                 selected = mustSelectRelayed ? nil : relayedDB
@@ -346,6 +368,39 @@ final class PropagationStream {
         }
     }
 
+    /// `append`, for what only the log or only replicas get.
+    private func appendPartly(_ db: Int, _ write: (OutputBuffer) -> Void) {
+        if targets.isDisjoint(with: .all) { return }
+        let only = targets
+        destination = .history
+        append(db) { pending in
+            let start = pending.count
+            write(pending)
+            partial.append((start..<pending.count, only))
+        }
+        destination = .selective
+    }
+
+    /// As `tell`, where not all is for everybody: who is not to get a command gets a PING of its length in its place, or a look
+    /// at a key, so that offsets are the same for all.
+    private func tellPartly() {
+        let whole = OutputBuffer(copying: pending.bytes)
+        let parts = partial
+        partial = []
+        func hide(_ reader: PropagationTargets) {
+            pending.overwrite(at: 0, with: whole.bytes)
+            for part in parts where !part.targets.contains(reader) {
+                pending.overwrite(at: part.range.lowerBound, with: RESPEncoder.filler(part.range.count).bytes)
+            }
+        }
+        hide(.log)
+        for reader in readers { reader.receive(pending.bytes, upTo: offset) }
+        hide(.replicas)
+        if backlog != nil { keepForReplicas() }
+        unitStart = 0
+        pending.removeAll(keepingAtMost: PropagationStream.keptCapacity)
+    }
+
     /// Puts the unit's commands between MULTI and EXEC.
     @inline(never) func wrapUnit() {
         let open: StaticString = "*1\r\n$5\r\nMULTI\r\n"
@@ -356,6 +411,10 @@ final class PropagationStream {
         memmove(start + open.utf8CodeUnitCount, start, length)
         memcpy(start, open.utf8Start, open.utf8CodeUnitCount)
         pending.append(close)
+        for i in partial.indices where partial[i].range.lowerBound >= unitStart {
+            partial[i].range = partial[i].range.lowerBound + open.utf8CodeUnitCount
+                ..< partial[i].range.upperBound + open.utf8CodeUnitCount
+        }
         if !isPendingLocal { offset += open.utf8CodeUnitCount + close.utf8CodeUnitCount }
     }
 }

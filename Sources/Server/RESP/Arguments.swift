@@ -18,6 +18,9 @@ struct Arguments {
         return base[index]
     }
 
+    /// The first of them, for what takes them as an array.
+    var start: UnsafePointer<Bytes> { base }
+
     /// The arguments from `start` on, for subcommands. `start` is at most `count`.
     func dropFirst(_ start: Int) -> Arguments {
         precondition(start >= 0 && start <= count)

@@ -86,6 +86,8 @@ struct CommandError: Error, Equatable {
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")
     static let busy = CommandError(
         "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")
+    static let busyFunction = CommandError(
+        "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.")
     /// A checkpoint failed and `stop-writes-on-bgsave-error` is on.
     static let misconfigured = CommandError("MISCONF \(unableToSave)")
     static let unableToSave =

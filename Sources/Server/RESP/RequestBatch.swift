@@ -31,13 +31,23 @@ final class RequestBatch {
     private var capacity: Int
     private(set) var argumentCount = 0
     /// Where inline arguments go that were quoted. One inline request at a time uses it.
-    let unquoted = OutputBuffer(capacity: 64)
+    private(set) var unquoted = OutputBuffer(capacity: 64)
 
     init() {
         capacity = 256
         arguments = .allocate(capacity: capacity)
     }
     deinit { arguments.deallocate() }
+
+    /// What borrows from either stays good.
+    func exchangeContents(with other: RequestBatch) {
+        swap(&requests, &other.requests)
+        swap(&count, &other.count)
+        swap(&arguments, &other.arguments)
+        swap(&capacity, &other.capacity)
+        swap(&argumentCount, &other.argumentCount)
+        swap(&unquoted, &other.unquoted)
+    }
 
     var isFull: Bool { count == Self.maximumRequests }
 

@@ -29,6 +29,9 @@ enum Handler: Sendable {
 /// Calls back with the index of each argument that is a secret. The arguments need not make sense.
 typealias SecretArguments = @Sendable (Arguments, (Int) -> Void) -> Void
 
+/// The flags that a request has by its arguments, where they are others than the command's, which come third.
+typealias FlagsOfRequest = @Sendable (Services, Arguments, CommandFlags) -> CommandFlags?
+
 /// One command, or one subcommand of a container. The only place where anything about a command is declared: COMMAND,
 /// HELP, ACL categories, arity errors, key extraction, guards, log and replication derive from it. `CommandRows.swift` has
 /// what rows are written with.
@@ -49,6 +52,8 @@ struct Command: Sendable {
     var subcommands: [Command] = []
     /// Which arguments are passwords and the like: they are shown to nobody, whatever becomes of the command.
     var secrets: SecretArguments?
+    /// EVAL: what may be refused depends on what the script says of itself.
+    var flagsOfRequest: FlagsOfRequest?
     var documentation: CommandDocumentation
 
     init(

@@ -60,12 +60,18 @@ struct CommandFlags: OptionSet, Sendable {
     /// CLIENT: what CLIENT CACHING has said still holds for the command after this one.
     static let keepsCaching = CommandFlags(rawValue: 1 << 32)
 
+    /// May have keys, and may have none. Redis's name, and shown by COMMAND.
+    static let noMandatoryKeys = CommandFlags(rawValue: 1 << 32)
+
+    /// Scripts may call it, as in Redis 7.2, though COMMAND has `noscript` as 7.0 does: it would wait, and does not there.
+    static let callableByScripts = CommandFlags(rawValue: 1 << 33)
+
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
         (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
         (.noscript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
         (.skipMonitor, "skip_monitor"), (.skipSlowlog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
-        (.noAuth, "no_auth"), (.movablekeys, "movablekeys"),
+        (.noAuth, "no_auth"), (.noMandatoryKeys, "no_mandatory_keys"), (.movablekeys, "movablekeys"),
         (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"), (.allowBusy, "allow_busy"),
     ]
 }

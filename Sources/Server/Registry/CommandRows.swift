@@ -85,6 +85,7 @@ extension Command {
     /// Another group than that of the table.
     func group(_ group: CommandGroup) -> Command { with { $0.group = group } }
     func secrets(_ secrets: @escaping SecretArguments) -> Command { with { $0.secrets = secrets } }
+    func flagged(by flags: @escaping FlagsOfRequest) -> Command { with { $0.flagsOfRequest = flags } }
     func findingKeys(_ finder: @escaping KeyFinder) -> Command { with { $0.keys.finder = finder } }
     func keys(_ specs: [KeySpec]) -> Command { with { $0.keys = CommandKeys(specs: specs) } }
     /// Subcommands, which share `flags`; HELP has its own.

@@ -37,13 +37,14 @@ struct Guards: OptionSet, Sendable {
     init(rawValue: UInt16) { self.rawValue = rawValue }
 
     /// The error that goes with the first of these, in Redis's order. `misconfiguration`: why writes are refused.
-    func error(misconfiguration: CommandError) -> CommandError {
+    /// `busy`: what runs.
+    func error(misconfiguration: CommandError, busy: CommandError) -> CommandError {
         if contains(.outOfMemory) { return .outOfMemory }
         if contains(.misconfigured) { return misconfiguration }
         if contains(.tooFewReplicas) { return .tooFewReplicas }
         if contains(.readOnlyReplica) { return .readOnlyReplica }
         if contains(.staleReplica) { return .masterDown }
         if !isDisjoint(with: [.loading, .replacing]) { return .loading }
-        return .busy
+        return busy
     }
 }

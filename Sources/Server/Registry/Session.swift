@@ -39,7 +39,7 @@ struct ClientFlags: OptionSet, Sendable {
     static let executing = ClientFlags(rawValue: 1 << 20)
     /// Some do.
     static let hasPushes = ClientFlags(rawValue: 1 << 21)
-    /// Executes the commands of a script, which MONITOR shows.
+    /// A script executes, which acts for a client: it has no connection. MONITOR shows its commands as such.
     static let script = ClientFlags(rawValue: 1 << 22)
 
     // MARK: Modes of CLIENT TRACKING, beside `tracking`
@@ -60,7 +60,7 @@ struct ClientFlags: OptionSet, Sendable {
     ]
 }
 
-/// Who executes commands: a connection, the replayed log, later a script or the link to a master. It has the state that
+/// Who executes commands: a connection, the replayed log, a script or the link to a master. It has the state that
 /// commands act in, from the selected database to the transaction. Confined to the loop.
 final class Session {
     let id: UInt64

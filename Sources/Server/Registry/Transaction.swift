@@ -19,7 +19,8 @@ struct Transaction {
     var watchedDue: Set<DatabaseKey> = []
 
     /// Copies the request; `request` holds the arguments, or is nil when it must be put together from them.
-    mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?) {
+    /// `refusedBy`: what this request may be refused for.
+    mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?, refusedBy guards: Guards) {
         let start = bytes.count
         let first = arguments.count
         if let request {
@@ -33,7 +34,7 @@ struct Transaction {
         }
         queue.append(
             Queued(command: command, request: start..<bytes.count, arguments: first..<arguments.count))
-        refusedBy.formUnion(command.refusedBy)
+        refusedBy.formUnion(guards)
     }
 
     /// Forgets the queue; what is watched stays.

@@ -231,13 +231,14 @@ extension Router {
             reject(session, command, .notAllowedInMulti)
             return true
         }
-        var refused = command.refusedBy
+        let refusedBy = guards(refusing: command, args)
+        var refused = refusedBy
         if command.flags.contains(.runsTransaction) { refused.formUnion(session.transaction.refusedBy) }
         refused.formIntersection(guards)
         if session.flags.contains(.master) { refused.subtract([.readOnlyReplica, .misconfigured, .outOfMemory]) }
         let errors = refused.subtracting(.paused)
         if !errors.isEmpty {
-            reject(session, command, errors.error(misconfiguration: misconfiguration))
+            reject(session, command, errors.error(misconfiguration: misconfiguration, busy: busy))
             return true
         }
         if session.flags.contains(.pubsub) && !session.reply.resp3 && session.hasSubscriptions
@@ -252,11 +253,17 @@ extension Router {
             return true
         }
         if isInMulti && !command.flags.contains(.unqueued) {
-            session.transaction.enqueue(command, args, request: request)
+            session.transaction.enqueue(command, args, request: request, refusedBy: refusedBy)
             session.reply.simple("QUEUED")
             return true
         }
         return false
+    }
+
+    /// The states in which this request is refused.
+    private func guards(refusing command: CommandEntry, _ args: Arguments) -> Guards {
+        guard let flags = command.row.flagsOfRequest?(services, args, command.flags) else { return command.refusedBy }
+        return Guards(refusing: flags)
     }
 
     /// Answers an error before anything was executed; a transaction is spoilt by it.

@@ -37,6 +37,8 @@ final class Router {
     }
     /// Why writes are refused while `guards` has `misconfigured`.
     var misconfiguration = CommandError.misconfigured
+    /// What is answered while `guards` has `busyScript`.
+    var busy = CommandError.busy
 
     // MARK: Time
     /// Another server says when keys expire.

@@ -14,6 +14,13 @@ extension Router {
         return true
     }
 
+    /// As above, for a write whose length is not known yet. O(arguments).
+    func rowRefusal(_ command: CommandEntry, _ args: Arguments) -> CommandError? {
+        var sum = 0
+        for i in 0..<args.count { sum &+= args[i].count }
+        return sum > RowLimits.maximumName ? rowError(command, args) : nil
+    }
+
     private func rowError(_ command: CommandEntry, _ args: Arguments) -> CommandError? {
         var error: CommandError?
         // What takes no memory for new data names keys that are there, but for those that it moves data to.

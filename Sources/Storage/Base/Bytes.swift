@@ -70,6 +70,18 @@ public struct Bytes {
     }
 }
 
+extension [UInt8] {
+    /// Lends the bytes until `body` returns.
+    public func lend<Result, Failure: Error>(
+        _ body: (Bytes) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try withUnsafeBufferPointer { (buffer) throws(Failure) in
+            guard let base = buffer.baseAddress else { return try body(Bytes()) }
+            return try body(Bytes(base, buffer.count))
+        }
+    }
+}
+
 extension Bytes: Equatable {
     @inlinable public static func == (a: Bytes, b: Bytes) -> Bool {
         a.count == b.count && memcmp(a.base, b.base, a.count) == 0

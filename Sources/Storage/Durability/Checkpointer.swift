@@ -10,6 +10,8 @@ public final class Checkpointer {
     private let threads: any Threads
     private let shared: Shared
     private var state = State.idle
+    /// `changes` of the keyspace's libraries at the running checkpoint's cut.
+    private var librariesAtCut = 0
 
     private enum State {
         case idle
@@ -46,7 +48,8 @@ public final class Checkpointer {
     }
     private enum Message: Sendable {
         case lock
-        case begin(SnapshotIdentity?, whole: Bool)
+        /// `functions`: nil where the snapshot has them as they are.
+        case begin(SnapshotIdentity?, whole: Bool, functions: [FunctionLibrary.Text]?)
         case beginReplacement(SnapshotIdentity?, ReplacementRows)
         case batch(RowBatch)
         case item(ReplacementRows, ReplacementRows.Item)
@@ -103,7 +106,10 @@ public final class Checkpointer {
         let mailbox = shared.mailbox
         // Nothing of a keyspace that has no snapshot counts as unchanged.
         let isWhole = keyspace.isAllMarked || keyspace.snapshot == nil
-        mailbox.send(.begin(keyspace.snapshot, whole: isWhole))
+        let libraries = keyspace.libraries
+        librariesAtCut = libraries.changes
+        let functions = isWhole || libraries.hasUnsaved ? libraries.all : nil
+        mailbox.send(.begin(keyspace.snapshot, whole: isWhole, functions: functions))
         let empty = shared.empty
         let handover = Handover(
             keyspace, isWhole: isWhole, sink: RowSink(send: { mailbox.send(.batch($0)) }, empty: { empty.poll() }))
@@ -186,6 +192,7 @@ public final class Checkpointer {
             handover.finish(committed: true)
             keyspace.snapshot = meta.identity
             keyspace.snapshotRows = commit.rows
+            keyspace.libraries.saved(librariesAtCut)
             keyspace.writesAtSnapshot = handover.writesAtCut
             keyspace.isAllMarked = false
         case .failure(let error):
@@ -218,11 +225,11 @@ public final class Checkpointer {
                 case .lock:
                     try snapshot.lock()
                     shared.locked.send(nil)
-                case .begin(let known, let whole):
-                    try snapshot.begin(known, whole: whole)
+                case .begin(let known, let whole, let functions):
+                    try snapshot.begin(known, whole: whole, functions: functions)
                 case .beginReplacement(let known, let rows):
                     source = rows
-                    try snapshot.begin(known, whole: true, keepsFunctions: false)
+                    try snapshot.begin(known, whole: true)
                 case .item(let rows, let item):
                     if rows !== source || failure != nil { return }
                     switch item {

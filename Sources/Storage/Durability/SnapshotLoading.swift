@@ -7,6 +7,7 @@ public final class SnapshotLoading {
         /// The first: how many keys there should be.
         case opened(keys: Int)
         case batch(RowBatch)
+        case functions([FunctionLibrary.Text])
         case done(Meta)
         case failed(StorageError)
     }
@@ -78,6 +79,7 @@ public final class SnapshotLoading {
             switch message {
             case .opened(let keys): loader.expected = keys
             case .batch(let next): batch = next
+            case .functions(let libraries): keyspace.libraries.load(libraries)
             case .failed(let error): throw error
             case .done(let meta):
                 try damage { () throws(SnapshotDamage) in try loader.finish() }
@@ -149,6 +151,7 @@ public final class SnapshotLoading {
         func readAll() throws -> Meta {
             let reader = try SnapshotReader(path: path, files: files)
             send(.opened(keys: expectedKeys(reader.meta, files.size(path) ?? 0)))
+            send(.functions(try reader.functions()))
             try reader.readExchanging { batch in
                 send(.batch(batch))
                 guard let next = empty.receive() else { throw Abandoned() }

@@ -35,6 +35,7 @@ public final class Keyspace: ValueContext {
         dirty &+= count
         isDirty = true
     }
+    public internal(set) var libraries = FunctionLibraries()
     var observers = KeyspaceObservers()
     /// Keys expired since the start.
     public internal(set) var expired = 0
@@ -100,6 +101,7 @@ public final class Keyspace: ValueContext {
             Reaper.shared.free(all: database.contents)
             database.contents = Contents()
         }
+        libraries.load([])
         changeSet = ChangeSet()
         ids = RowIDs()
         lastCheckpointFailed = false
@@ -138,6 +140,7 @@ public final class Keyspace: ValueContext {
             database.contents = new.contents
             new.contents = Contents()
         }
+        libraries.adopt(other.libraries)
         // Entries are marked by the flags of where they were loaded.
         (currentFlag, pendingFlag) = (other.currentFlag, other.pendingFlag)
         (changeSet, ids) = (other.changeSet, other.ids)

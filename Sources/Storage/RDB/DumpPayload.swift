@@ -19,9 +19,24 @@ public enum DumpPayload {
         let writer = RDBWriter(output, version: version, compresses: compresses)
         output.append(byte: writer.kind(of: entry).rawValue)
         writer.value(entry)
+        appendFooter(to: output, version: version)
+        body(output.bytes)
+    }
+
+    static func appendFooter(to output: RDBOutput, version: Int) {
         output.append(littleEndian: UInt16(version))
         output.append(littleEndian: output.checksum())
-        body(output.bytes)
+    }
+
+    /// What stands before the footer; nil for one that is not right.
+    static func content(of payload: Bytes, checksum: Bool) -> Bytes? {
+        let end = payload.count - footerSize
+        guard end >= 0, let version = payload.littleEndian(at: end, as: UInt16.self),
+            Int(version) <= RDBFormat.newestVersion,
+            let stored = payload.littleEndian(at: end + 2, as: UInt64.self),
+            !checksum || stored == CRC64.of(payload[0..<end + 2])
+        else { return nil }
+        return payload[0..<end]
     }
 
     /// The value as an entry that is in no keyspace yet: `Database.restore` or `Database.discard` ends it. Nothing in
@@ -29,17 +44,12 @@ public enum DumpPayload {
     public static func read(
         _ payload: Bytes, key: Bytes, expiresMs: Int64?, limits: Limits, longest: Int, checksum: Bool
     ) throws(Failure) -> Entry {
-        let end = payload.count - footerSize
-        guard end > 0, let version = payload.littleEndian(at: end, as: UInt16.self),
-            Int(version) <= RDBFormat.newestVersion,
-            let stored = payload.littleEndian(at: end + 2, as: UInt64.self),
-            !checksum || stored == CRC64.of(payload[0..<end + 2])
-        else { throw .foreign }
+        guard let content = content(of: payload, checksum: checksum), !content.isEmpty else { throw .foreign }
         var options = RDBOptions()
         options.longestString = longest
         options.mends = false
         let reader = RDBReader(
-            payload: payload[0..<end], options: options, visitor: EntryVisitor(limits: limits))
+            payload: content, options: options, visitor: EntryVisitor(limits: limits))
         do throws(StorageError) {
             try reader.readPayload(key: key, expiresMs: expiresMs)
         } catch {
@@ -52,7 +62,7 @@ public enum DumpPayload {
 }
 
 /// Makes an entry of the one value that it is told.
-private struct EntryVisitor: RDBVisitor {
+struct EntryVisitor: RDBVisitor {
     let limits: Limits
     private(set) var entry: Entry?
     private var isOpen = false

@@ -71,6 +71,16 @@ public final class RDBReader<Visitor: RDBVisitor> {
         guard try readValue(kind) else { throw damage("is empty") }
     }
 
+    /// Reads libraries of functions up to the end; calls `body` with the code of each. False where something else comes.
+    func readLibraries(_ body: (Bytes) -> Void) throws(StorageError) -> Bool {
+        while input.remaining > 0 {
+            guard RDBFormat.Opcode(rawValue: try input.byte()) == .function else { return false }
+            try string(into: first)
+            body(first.bytes)
+        }
+        return true
+    }
+
     /// Reads the whole file. Throws `StorageError` for damage, for what is not supported, and what the visitor throws.
     /// O(file size).
     @discardableResult

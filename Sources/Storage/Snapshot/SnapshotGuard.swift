@@ -65,9 +65,25 @@ final class SnapshotGuard {
 
     /// Before the rows of a checkpoint: the file must hold `known` and nothing else (nil: no checkpoint). With `whole` all
     /// keys follow, and go into a new file; where other programs have the old one open, that is emptied within the
-    /// transaction instead. Libraries of functions stay, unless those come, too.
-    func begin(_ known: SnapshotIdentity?, whole: Bool, keepsFunctions: Bool = true) throws(StorageError) {
-        if whole || known == nil { return try beginWhole(known, keepsFunctions) }
+    /// transaction instead. `functions` take the place of the libraries that are there; nil: those stay, unless all is
+    /// written.
+    func begin(
+        _ known: SnapshotIdentity?, whole: Bool, functions: [FunctionLibrary.Text]? = nil
+    ) throws(StorageError) {
+        if whole || known == nil {
+            try beginWhole(known)
+        } else {
+            try beginChanges(known)
+            if functions != nil { try writer?.clearFunctions() }
+        }
+        for (name, code) in functions ?? [] {
+            try name.lend { (name) throws(StorageError) in
+                try code.lend { (code) throws(StorageError) in try put(function: name, code) }
+            }
+        }
+    }
+
+    private func beginChanges(_ known: SnapshotIdentity?) throws(StorageError) {
         if writer == nil {
             if files.size(path) ?? 0 == 0 { throw replaced("is missing or empty") }
             do throws(StorageError) {
@@ -238,9 +254,7 @@ extension SnapshotGuard {
 // MARK: - Writing everything anew
 
 extension SnapshotGuard {
-    private func beginWhole(_ known: SnapshotIdentity?, _ keepsFunctions: Bool) throws(StorageError) {
-        // Of a file that the name does not lead to any more, as far as it can still be read.
-        var functions = keepsFunctions ? (try? readFunctions()) ?? [] : []
+    private func beginWhole(_ known: SnapshotIdentity?) throws(StorageError) {
         let leftWAL = writer?.connection.hasMoved ?? false ? wal : nil
         close()
         try putAsideWAL(leftWAL)
@@ -252,18 +266,14 @@ extension SnapshotGuard {
             try hold(SnapshotGuard.lockTimeout)
             // From here on the lock is held: what others wrote goes with the rest.
             isForeign = false
-            if writer.identity == known && keepsFunctions { functions = try readFunctions() }
             if try !leaveWAL() {
                 try writer.clear()
-                if !keepsFunctions { try writer.clearFunctions() }
-                for (name, code) in functions { try writer.put(function: name.bytes, code.bytes) }
+                try writer.clearFunctions()
                 return
             }
         }
         OutputFile.removeDatabase(newPath, files)
-        let new = try WholeSnapshotWriter(path: newPath, files)
-        for (name, code) in functions { new.put(function: name.bytes, code.bytes) }
-        whole = new
+        whole = try WholeSnapshotWriter(path: newPath, files)
     }
 
     /// Where a snapshot is written that is to take this one's place.
@@ -322,15 +332,6 @@ extension SnapshotGuard {
         guard let name = aside else { return nil }
         aside = nil
         return StorageError(file: path, message: "what stood in the snapshot's place is kept as \(name)")
-    }
-
-    /// The libraries of functions, which only the file holds.
-    private func readFunctions() throws(StorageError) -> [(name: OutputBuffer, code: OutputBuffer)] {
-        var found: [(OutputBuffer, OutputBuffer)] = []
-        try writer?.connection.forEachFunction {
-            found.append((OutputBuffer(copying: $0), OutputBuffer(copying: $1)))
-        }
-        return found
     }
 
     /// Opens what is there. False where it is somebody else's, another state of ours, or cannot be used.

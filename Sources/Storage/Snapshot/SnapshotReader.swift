@@ -100,6 +100,12 @@ extension SnapshotReader {
     func forEachFunction(_ body: (_ name: Bytes, _ code: Bytes) throws(StorageError) -> Void) throws(StorageError) {
         try connection.forEachFunction(body)
     }
+    /// As copies.
+    func functions() throws(StorageError) -> [FunctionLibrary.Text] {
+        var found: [FunctionLibrary.Text] = []
+        try forEachFunction { (name, code) throws(StorageError) in found.append((name.array, code.array)) }
+        return found
+    }
 
     /// Elements of a list, hash, set or sorted set. O(elements).
     func elementCount(_ type: ValueType, _ owner: Int64) throws(StorageError) -> Int {
@@ -252,10 +258,6 @@ extension FunctionLibrary {
     public static func all(
         in path: String, files: any FileSystem = Host.real.files
     ) throws(StorageError) -> [Text] {
-        var found: [Text] = []
-        try SnapshotReader(path: path, files: files).forEachFunction { (name, code) throws(StorageError) in
-            found.append((name.array, code.array))
-        }
-        return found
+        try SnapshotReader(path: path, files: files).functions()
     }
 }

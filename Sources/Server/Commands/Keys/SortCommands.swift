@@ -56,14 +56,14 @@ enum SortCommands {
     // MARK: - Handlers
 
     private static func sortReadOnly(_ c: ReadContext) throws(CommandError) {
-        let request = try SortRequest(c.args, allowsStore: false)
+        let request = try SortRequest(c.args, allowsStore: false, isForScript: c.session.flags.contains(.script))
         var sorting = try Sorting(request, c.args[1], c.db)
         let rows = try sorting.order(c.db)
         sorting.write(rows, c.db, to: c.reply)
     }
 
     private static func sort(_ c: WriteContext) throws(CommandError) {
-        let request = try SortRequest(c.args, allowsStore: true)
+        let request = try SortRequest(c.args, allowsStore: true, isForScript: c.session.flags.contains(.script))
         var sorting = try Sorting(request, c.args[1], c.reading)
         let rows = try sorting.order(c.reading)
         guard let target = request.target else { return sorting.write(rows, c.reading, to: c.reply) }
@@ -93,8 +93,10 @@ private struct SortRequest {
     private(set) var keepsOrder = false
     private(set) var gets: [SortPattern] = []
     private(set) var target: Bytes?
+    let isForScript: Bool
 
-    init(_ args: Arguments, allowsStore: Bool) throws(CommandError) {
+    init(_ args: Arguments, allowsStore: Bool, isForScript: Bool) throws(CommandError) {
+        self.isForScript = isForScript
         var i = 2
         while i < args.count {
             let rest = args.count - i - 1
@@ -226,7 +228,7 @@ private struct Sorting {
         }
     }
     private mutating func gather(_ set: SetView?) {
-        if request.keepsOrder && request.target != nil { request.sortAlphabetically() }
+        if request.keepsOrder && (request.target != nil || request.isForScript) { request.sortAlphabetically() }
         set?.forEach { member in
             elements.append(member)
             return true

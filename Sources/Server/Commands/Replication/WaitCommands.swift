@@ -5,11 +5,11 @@ enum WaitCommands {
     static var table: [Command] {
         CommandGroup.generic.rows([
             .connection(
-                "wait", 3, .noscript, "3.0.0", "numreplicas:i timeout:i",
+                "wait", 3, [.noscript, .callableByScripts], "3.0.0", "numreplicas:i timeout:i",
                 "Waits until replicas have received the connection's writes.", wait
             ).tips("request_policy:all_shards response_policy:agg_min").categories(.connection, only: true),
             .connection(
-                "waitaof", 4, .noscript, "7.2.0", "numlocal:i numreplicas:i timeout:i",
+                "waitaof", 4, [.noscript, .callableByScripts], "7.2.0", "numlocal:i numreplicas:i timeout:i",
                 "Waits until the connection's writes are on disk, here and on replicas.", waitaof
             ).categories(.connection, only: true),
         ])

@@ -249,14 +249,29 @@ enum DebugCommands {
 
     @Sendable private static func reload(_ c: AdminContext) throws(CommandError) {
         var saveFirst = true
+        var (flushes, merges) = (true, false)
         for i in 2..<max(2, c.args.count) {
             if c.args[i].equals(ignoringCase: "nosave") {
                 saveFirst = false
-            } else if !c.args[i].equals(ignoringCase: "noflush"), !c.args[i].equals(ignoringCase: "merge") {
+            } else if c.args[i].equals(ignoringCase: "noflush") {
+                flushes = false
+            } else if c.args[i].equals(ignoringCase: "merge") {
+                merges = true
+            } else {
                 throw CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
             }
         }
+        let keyspace = c.services.keyspace
+        // What is there would be loaded on top of itself.
+        if !flushes && !merges && (keyspace.count > 0 || !keyspace.libraries.isEmpty) {
+            throw PersistenceControl.loadFailed
+        }
+        let libraries = keyspace.libraries.all
         try c.services.persistence.reload(saveFirst: saveFirst)
+        if !flushes {
+            let loaded = Set(keyspace.libraries.all.map(\.name))
+            for (name, code) in libraries where !loaded.contains(name) { keyspace.setLibrary(name, code: code) }
+        }
         c.services.logger.warning("DB reloaded by DEBUG RELOAD")
         c.reply.ok()
     }

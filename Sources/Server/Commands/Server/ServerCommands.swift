@@ -93,7 +93,8 @@ enum ServerCommands {
     }
 
     private static func time(_ c: ConnectionContext) throws(CommandError) {
-        let now = Clock.wallNanoseconds
+        // In a script time stands still.
+        let now = c.session.flags.contains(.script) ? c.now * 1_000_000 : Clock.wallNanoseconds
         c.reply.array(2)
         c.reply.bulkDecimal(now / 1_000_000_000)
         c.reply.bulkDecimal(now % 1_000_000_000 / 1000)

@@ -6,5 +6,6 @@ extension Services {
     var monitors: Monitors { part() }
     var persistence: PersistenceControl { part() }
     var migrations: Migrations { part() }
+    var scripting: Scripting { part() }
     var replication: ReplicationControl { part() }
 }

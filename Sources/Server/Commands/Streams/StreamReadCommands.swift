@@ -21,8 +21,11 @@ enum StreamReadCommands {
 
     // MARK: - XREAD
 
+    /// In a transaction BLOCK is without effect, in a script it is an error.
+    private static func mayBlock(_ c: some CommandContext) -> Bool { !c.session.flags.contains(.script) }
+
     private static func xread(_ c: ReadContext) throws(CommandError) {
-        let request = try StreamReadRequest(c.args, isGroup: false)
+        let request = try StreamReadRequest(c.args, isGroup: false, mayBlock: mayBlock(c))
         let after = try request.resolve(c.db)
         if serve(request, after, c.args, c.db, c.reply) { return }
         guard let timeout = request.timeout else { return c.reply.nullArray() }
@@ -68,7 +71,7 @@ enum StreamReadCommands {
     // MARK: - XREADGROUP
 
     private static func xreadgroup(_ c: WriteContext) throws(CommandError) {
-        let request = try StreamReadRequest(c.args, isGroup: true)
+        let request = try StreamReadRequest(c.args, isGroup: true, mayBlock: mayBlock(c))
         let after = try request.resolveInGroup(c)
         if try serveGroup(request, after, c) { return }
         guard let timeout = request.timeout else { return c.reply.nullArray() }

@@ -14,7 +14,7 @@ struct StreamReadRequest {
     /// Index of the group's name; the consumer's follows.
     private(set) var groupAt: Int?
 
-    init(_ args: Arguments, isGroup: Bool) throws(CommandError) {
+    init(_ args: Arguments, isGroup: Bool, mayBlock: Bool = true) throws(CommandError) {
         let isReadOnly = CommandError("ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
         var i = 1
         while i < args.count {
@@ -25,6 +25,9 @@ struct StreamReadRequest {
                     throw CommandError("ERR timeout is not an integer or out of range")
                 }
                 if ms < 0 { throw CommandError("ERR timeout is negative") }
+                if !mayBlock {
+                    throw CommandError(parts: Bytes("ERR "), args[0], Bytes(" command is not allowed with BLOCK option from scripts"))
+                }
                 timeout = ms
             } else if more > 0, args[i].equals(ignoringCase: "count") {
                 i += 1

@@ -35,7 +35,7 @@ extension Router {
             return nil
         }
         var request = Transaction()
-        request.enqueue(command, args, request: nil)
+        request.enqueue(command, args, request: nil, refusedBy: [])
         return request
     }
 
