@@ -450,6 +450,29 @@ def test_served_clients_change_keys_themselves(clients):
             assert told(client) == [pushed("k")]
 
 
+def test_scripts(clients):
+    """What a script has read is tracked for its caller, as in 7.2; 7.0 tracks the keys that EVAL names."""
+    tracker, own, writer = clients[:3]
+    tracker.call("CLIENT", "TRACKING", "ON")
+    tracker.call("EVAL", "redis.call('set', KEYS[1], 'v') return redis.call('get', KEYS[2])", 3, "a", "b", "c")
+    writer.call("MSET", "a", 1, "b", 1, "c", 1)
+    assert told(tracker) == [pushed("b")]
+    tracker.call("EVAL_RO", "redis.call('get', KEYS[1]) return redis.pcall('hget', KEYS[1], 'f')", 2, "a", "b")
+    assert writer.call("EVAL", "redis.call('del', 'a') return redis.call('mset', 'b', 1, 'c', 1)", 0) == b"+OK\r\n"
+    assert told(tracker) == [pushed("a")]
+    # The caller is who changes what a script changes; the message follows its reply.
+    tracker.call("MGET", "b", "c")
+    tracker.send("EVAL", "redis.call('del', 'b') redis.call('del', 'c') return {1, 2}", 0)
+    assert [tracker.reply() for _ in range(3)] == [b"*2\r\n:1\r\n:2\r\n", pushed("b"), pushed("c")]
+    own.call("CLIENT", "TRACKING", "ON", "NOLOOP")
+    own.call("EVAL", "return redis.call('get', 'b')", 0)
+    own.call("EVAL", "return redis.call('set', 'b', 1)", 0)
+    assert told(own) == []
+    own.call("EVAL", "return redis.call('get', 'b')", 0)
+    writer.call("EVAL", "return redis.call('set', 'b', 1)", 0)
+    assert told(own) == [pushed("b")]
+
+
 def test_killed_redirection(clients):
     tracker, target, writer = clients[:3]
     number = integer(target.call("CLIENT", "ID"))

@@ -67,7 +67,7 @@ MUTANTS = [
     ),
     mutant(
         "MONITOR shows secrets", "Server/Tracking/Monitors.swift",
-        "if command.row.secrets == nil {", "if ON || command.row.secrets == nil {",
+        "command.row.secrets == nil ? nil : command)", "ON || command.row.secrets == nil ? nil : command)",
         "monitor",
     ),
     mutant(
