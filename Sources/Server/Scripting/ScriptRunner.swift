@@ -81,11 +81,9 @@ final class ScriptRunner {
         defer { ended() }
         let keys = run.request.dropFirst(firstKey)
         do throws(LuaError) {
-            let start = client.reply.output.count
-            let isCounted = try host.run(
+            try host.run(
                 reference, keys: Arguments(keys.start, keyCount), arguments: keys.dropFirst(keyCount),
                 resp3: client.reply.resp3)
-            if !isCounted { countError(client.reply.output, from: start) }
         } catch {
             let text = self.text(of: error, run)
             if !error.isCounted { throw CommandError(bytes: text) }
@@ -103,13 +101,6 @@ final class ScriptRunner {
         output = nil
         router.stream.targets = .all
         session.output.removeAll(keepingAtMost: Self.keptOutput)
-    }
-
-    /// The reply that begins at `start` may be an error.
-    private func countError(_ output: OutputBuffer, from start: Int) {
-        guard output.count > start, output.bytes[start] == UInt8(ascii: "-") else { return }
-        let text = output.bytes[start + 1..<min(output.count, start + 128)]
-        router.statistics.count(error: String(text.string.prefix { $0 != "\r\n" }))
     }
 
     private func text(of error: LuaError, _ run: Run) -> [UInt8] {
@@ -194,6 +185,8 @@ final class ScriptRunner {
     }
 
     func write(_ piece: Bytes) { output?.append(piece) }
+    /// An error is among what was written, which no command has answered.
+    func count(error text: Bytes) { router.statistics.count(error: text[0..<min(text.count, 128)].string) }
 
     // MARK: Libraries
 
@@ -252,6 +245,7 @@ final class ScriptRunner {
         router.guards.insert(.busyScript)
         // What a script has written takes effect, in the log too, when it has ended.
         router.stream.isHeld = true
+        router.loop?.beginNesting()
     }
 
     private func endBusy() {
