@@ -634,6 +634,20 @@ def test_writes_need_replicas_that_keep_up(master, client):
     assert client.call("SET", "a", 3) == b"+OK\r\n"
 
 
+def test_rates_of_the_stream(master, client):
+    raw = RawReplica(master.port)
+    raw.full_sync()
+
+    def rate():
+        client.call("SET", "a", "x" * 10_000)
+        return float(info(client, "stats")["instantaneous_output_repl_kbps"])
+
+    wait_until(lambda: rate() > 0)
+    assert info(client, "stats")["instantaneous_input_repl_kbps"] == "0.00"
+    raw.close()
+    wait_until(lambda: float(info(client, "stats")["instantaneous_output_repl_kbps"]) == 0)
+
+
 # MARK: The end
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from moved_clock import advance
 from oracle import start_redis, start_swiftlet
 from replicas import RawReplica, info
 from resp import encode
@@ -156,6 +157,26 @@ def test_due_keys_look_gone_and_stay(family):
     family.both("DBSIZE")
 
 
+def test_what_the_master_says_of_keys_that_are_due_here_alone_finds_them(family):
+    """The replica's clock is ahead."""
+    master = family.master
+    master.call("SET", "due", "value", "EX", "100")
+    master.call("RPUSH", "list", "a")
+    master.call("EXPIRE", "list", "100")
+    master.call("SET", "source", "value", "EX", "100")
+    family.settle()
+    advance(family.swiftlet, 200)
+    assert family.swiftlet.call("EXISTS", "due", "list", "source") == b":0\r\n"
+    for words in (
+        ["APPEND", "due", "x"], ["RPUSH", "list", "b"], ["RENAME", "source", "target"],
+        ["PERSIST", "due"], ["PERSIST", "list"], ["PERSIST", "target"],
+    ):  # fmt: skip
+        master.call(*words)
+    family.settle()
+    assert family.swiftlet.call("GET", "due") == b"$6\r\nvaluex\r\n"
+    assert digest(family.swiftlet) == digest(master)
+
+
 def test_where_all_keys_are_due_any_is_a_random_key(family):
     family.master.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
     family.master.call("DEL", "something")
@@ -167,10 +188,16 @@ def test_where_all_keys_are_due_any_is_a_random_key(family):
 
 def test_a_watched_key_that_becomes_due_spoils_the_transaction(family):
     family.master.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
-    family.master.call("SET", "due", "x", "PX", "150")
-    family.settle()
-    for was_due in (False, True):
+    for milliseconds in (150, 1000, 5000, 20_000):
+        family.master.call("SET", "due", "x", "PX", milliseconds)
+        family.settle()
         family.both("WATCH", "due")
+        if all(one.call("EXISTS", "due") == b":1\r\n" for one in (family.redis, family.swiftlet)):
+            break
+        family.both("UNWATCH")
+    for was_due in (False, True):
+        if was_due:
+            family.both("WATCH", "due")
         wait_until(lambda: family.redis.call("EXISTS", "due") == family.swiftlet.call("EXISTS", "due") == b":0\r\n")
         if was_due:
             family.master.call("DEL", "due")

@@ -96,7 +96,7 @@ class Game:
         load = Load(self.nodes[0], self.rng.random(), upheavals, kinds=(Mixed, Brief, Pairs), pause=0.002)
         for each in witnesses:
             each.start()
-        spoilt = self.strike()
+        spoilt = self.estranged() | self.strike()
         self.heal()
         load.finish()
         agree(*self.nodes, timeout=TIMEOUT)
@@ -124,6 +124,11 @@ class Game:
             spoilt |= set(blow(self, link) or ())
             time.sleep(self.rng.choice([0, 0, 0.02, 0.3]))
         return spoilt
+
+    def estranged(self):
+        """Links whose replica was given another history by DEBUG, which it asks for when it connects again."""
+        histories = [node.info("replication")["master_replid"] for node in self.nodes]
+        return {link for link in range(len(self.proxies)) if histories[link] != histories[link + 1]}
 
     def heal(self):
         for proxy in self.proxies:

@@ -20,6 +20,7 @@ from resp import Connection
 from waiting import wait_until
 
 SWIFTLET, REDIS = "swiftlet", "redis"
+DIGEST_TIMEOUT = 300  # seconds
 
 
 def binary_of(kind):
@@ -80,7 +81,16 @@ class Peer:
         return int(self.info()[field])
 
     def digest(self):
-        return self.ok("DEBUG", "DIGEST")
+        """Of millions of elements it takes redis-server half a minute."""
+        if self.connection is None:
+            self.connection = self.connect()
+        usual = self.connection.socket.gettimeout()
+        self.connection.socket.settimeout(DIGEST_TIMEOUT)
+        try:
+            return self.ok("DEBUG", "DIGEST")
+        finally:
+            if self.connection:
+                self.connection.socket.settimeout(usual)
 
     @property
     def offset(self):

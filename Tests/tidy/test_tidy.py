@@ -75,6 +75,7 @@ ORDER = {
         "Transfer",
         "Network",
         "Router",
+        "Tracking",
         "PubSub",
         "Jobs",
         "Clients",

@@ -70,7 +70,7 @@ enum ClientDescription {
         text("events", pending > 0 ? "rw" : "r", out)
         text("cmd", session.lastCommand?.fullName ?? "NULL", out)
         text("user", session.user, out)
-        number("redir", -1, out)
+        number("redir", Int(session.trackingRedirection), out)
         number("resp", session.protocolVersion, out)
         text("lib-name", session.libraryName, out)
         text("lib-ver", session.libraryVersion, out)

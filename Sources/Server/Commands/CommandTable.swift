@@ -2,16 +2,16 @@
 enum CommandTable {
     static var all: [Command] {
         [
-            StringCommands.table, BitCommands.table, BitfieldCommands.table, BitOperations.table,
-            HyperLogLogCommands.table,
+            StringCommands.table, ComparedStringCommands.table, BitCommands.table, BitfieldCommands.table,
+            BitOperations.table, HyperLogLogCommands.table,
             GeoCommands.table, GeoSearch.table, CounterCommands.table, LCSCommand.table,
             KeyCommands.table, DumpCommands.table, MigrateCommand.table, ExpiryCommands.table, ScanCommands.table,
             SortCommands.table,
-            ListCommands.table, ListMoveCommands.table, HashCommands.table, HashExpiryCommands.table, SetCommands.table,
-            SetAlgebra.table,
+            ListCommands.table, ListMoveCommands.table, HashCommands.table, HashExpiryCommands.table,
+            HashExpiringValueCommands.table, SetCommands.table, SetAlgebra.table,
             ZSetCommands.table, ZSetRangeCommands.table, ZSetPopCommands.table, ZSetAlgebra.table,
             StreamCommands.table, StreamReadCommands.table, StreamGroupCommands.table, StreamClaimCommands.table,
-            StreamInfoCommands.table,
+            StreamReferenceCommands.table, StreamInfoCommands.table,
             PubSubCommands.table, ScriptCommands.table, FunctionCommands.table,
             ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
             ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,

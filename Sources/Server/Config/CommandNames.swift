@@ -38,7 +38,7 @@ struct CommandNames: Sendable, Equatable {
     /// Commands that a redis.conf may rename and that need not be here yet: `rename-command EVAL ""` is no mistake.
     private static let namesInRedis: Set<ByteString> = [
         "asking", "eval", "eval_ro", "evalsha", "evalsha_ro", "failover", "fcall", "fcall_ro",
-        "hgetdel", "hgetex", "hsetex", "monitor", "psubscribe", "psync", "publish", "punsubscribe",
+        "hgetdel", "hgetex", "hsetex", "psubscribe", "psync", "publish", "punsubscribe",
         "readonly", "readwrite", "replconf", "spublish", "ssubscribe", "stralgo", "subscribe",
         "sunsubscribe", "sync", "unsubscribe",
     ]

@@ -160,7 +160,7 @@ enum SettingTable {
             }
             settings.notifyKeyspaceEvents = classes
         },
-        .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long).later(),
+        .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long),
         .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit"),
     ]
 

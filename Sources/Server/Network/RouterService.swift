@@ -21,6 +21,7 @@ extension Router: Service {
 
     func endTurn(repliesTo connections: Int) {
         clientsWithReplies &+= connections
+        if tracking.hasBroadcasts { tracking.turnEnded() }
         for place in parts { place.part.turnEnded() }
     }
 

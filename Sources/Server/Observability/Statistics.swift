@@ -85,6 +85,8 @@ final class Statistics {
     private var turnTime = Rate()
     private var input = Rate()
     private var output = Rate()
+    private var replicationInput = Rate()
+    private var replicationOutput = Rate()
 
     // MARK: Counting
 
@@ -153,6 +155,8 @@ final class Statistics {
         operations = Rate()
         input = Rate()
         output = Rate()
+        replicationInput = Rate()
+        replicationOutput = Rate()
     }
 
     /// What the loop does between two waits for events. The times are monotonic nanoseconds.
@@ -173,6 +177,8 @@ final class Statistics {
         operations.sample(commandsProcessed, now)
         input.sample(bytesRead, now)
         output.sample(bytesWritten, now)
+        replicationInput.sample(replicationBytesRead, now)
+        replicationOutput.sample(replicationBytesWritten, now)
         turnRate.sample(turns, now)
         turnTime.sample(turnNanoseconds, now)
         inputMaximum.step(now)
@@ -183,6 +189,8 @@ final class Statistics {
     var operationsPerSecond: Int { Int(operations.perSecond) }
     var inputKilobytesPerSecond: Double { input.perSecond / 1024 }
     var outputKilobytesPerSecond: Double { output.perSecond / 1024 }
+    var replicationInputKilobytesPerSecond: Double { replicationInput.perSecond / 1024 }
+    var replicationOutputKilobytesPerSecond: Double { replicationOutput.perSecond / 1024 }
 
     var turnsPerSecond: Int { Int(turnRate.perSecond) }
     /// Mean of the last samples.

@@ -74,7 +74,7 @@ extension PersistenceControl: StreamReader, ServerPart {
 
     /// Lets replies go whose commands are safe by the policy.
     func updateAcknowledged() {
-        server.holdsReads = log?.policy == .always
+        server.work.set(.holdReads, log?.policy == .always)
         server.acknowledgedOffset = data?.acknowledgedOffset ?? .max
     }
 

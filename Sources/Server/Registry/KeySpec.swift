@@ -61,8 +61,8 @@ struct KeySpec: Sendable {
         /// Every `step`th argument up to `last`: counted from the beginning, or, negative, from the end of the arguments.
         /// With a `limit` of n, the keys are in the first nth of what follows.
         case range(last: Int, step: Int, limit: Int)
-        /// A number says how many keys follow it.
-        case counted
+        /// A number says how many keys follow it, each `step` arguments behind the one before.
+        case counted(step: Int)
         case unknown
     }
 
@@ -84,9 +84,9 @@ struct KeySpec: Sendable {
             access: access, begin: .index(index),
             find: .range(last: last < 0 ? last : last - index, step: step, limit: 0), note: note)
     }
-    /// As many keys as the argument at `index` says, which they follow.
-    static func counted(_ access: KeyAccess, at index: Int = 1) -> KeySpec {
-        KeySpec(access: access, begin: .index(index), find: .counted)
+    /// As many keys as the argument at `index` says, which they follow; with a `step` of 2 a value follows each.
+    static func counted(_ access: KeyAccess, at index: Int = 1, step: Int = 1) -> KeySpec {
+        KeySpec(access: access, begin: .index(index), find: .counted(step: step))
     }
     /// Keys behind a word.
     static func after(
@@ -118,12 +118,14 @@ struct KeySpec: Sendable {
             } else {
                 last = limit > 1 ? first + (args.count - first) / limit + offset : args.count + offset
             }
-        case .counted:
+        case .counted(let width):
             guard first < args.count else { return false }
             let count = KeySpec.looseInteger(args[first])
-            guard count > 0, count < args.count - first else { return false }
+            // `count` is one of 32 bits.
+            guard count > 0, (count - 1) * width < args.count - first - 1 else { return false }
             first += 1
-            last = first + count - 1
+            step = width
+            last = first + (count - 1) * width
         case .unknown:
             return true
         }

@@ -1,6 +1,6 @@
 import Storage
 
-// Invariant of this file: a room stands under its own type, and outlives the services.
+// Invariant of this file: a room stands under its own type, and outlives the services. A session is alive while it executes.
 
 /// What the handlers of `.connection` and `.admin` commands, and the rooms above, share. Confined to the loop.
 final class Services {
@@ -18,6 +18,9 @@ final class Services {
     let declaredCommands: CommandIndex
     /// States of the server that refuse commands.
     var guards: Guards = []
+    /// The client whose command is executed, or who is served: also while its script or transaction executes others. nil: none
+    /// is.
+    unowned(unsafe) var executing: Session?
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE takes payloads with wrong checksums, for tests of what is in them.
     var skipsPayloadChecksum = false
     var outputLimits = OutputBufferLimits()

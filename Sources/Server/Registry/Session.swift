@@ -39,14 +39,24 @@ struct ClientFlags: OptionSet, Sendable {
     static let executing = ClientFlags(rawValue: 1 << 20)
     /// Some do.
     static let hasPushes = ClientFlags(rawValue: 1 << 21)
-    /// A script executes: it has no connection, and acts for a client.
+    /// A script executes, which acts for a client: it has no connection. MONITOR shows its commands as such.
     static let script = ClientFlags(rawValue: 1 << 22)
+
+    // MARK: Modes of CLIENT TRACKING, beside `tracking`
+    static let trackingBroadcast = ClientFlags(rawValue: 1 << 23)
+    static let trackingOptIn = ClientFlags(rawValue: 1 << 24)
+    static let trackingOptOut = ClientFlags(rawValue: 1 << 25)
+    static let trackingNoLoop = ClientFlags(rawValue: 1 << 26)
+    /// Who should get the messages is gone, as the client has been told.
+    static let trackingBroken = ClientFlags(rawValue: 1 << 27)
+    /// CLIENT CACHING: holds for the next command or transaction.
+    static let cachingGiven = ClientFlags(rawValue: 1 << 28)
 
     /// The letters of CLIENT LIST; a client with none is "N".
     static let letters: [(ClientFlags, Character)] = [
-        (.replica, "S"), (.master, "M"), (.pubsub, "P"), (.multi, "x"), (.blocked, "b"), (.tracking, "t"),
-        (.dirtyWatch, "d"), (.closeAfterReply, "c"), (.unixSocket, "U"), (.noEvict, "e"), (.noTouch, "T"),
-        (.monitor, "O"),
+        (.monitor, "O"), (.replica, "S"), (.master, "M"), (.pubsub, "P"), (.multi, "x"), (.blocked, "b"),
+        (.tracking, "t"), (.trackingBroken, "R"), (.trackingBroadcast, "B"), (.dirtyWatch, "d"),
+        (.closeAfterReply, "c"), (.unixSocket, "U"), (.noEvict, "e"), (.noTouch, "T"),
     ]
 }
 
@@ -96,6 +106,8 @@ final class Session {
     var channelSubscriptions = 0
     var patternSubscriptions = 0
     var shardSubscriptions = 0
+    /// Tracking keeps here, for CLIENT LIST, the id of the client that gets the messages: 0 is this one, -1 means none.
+    var trackingRedirection: Int64 = -1
 
     /// Pushes that came while a command was executed.
     private var pushes: OutputBuffer?

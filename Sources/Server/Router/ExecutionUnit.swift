@@ -57,18 +57,23 @@ extension Router {
     }
 
     /// At the end of an outermost unit that has caused more than one propagated command, in this order: propagate, and
-    /// only then let others know: tell what happened to keys, serve the clients that wait for keys that are ready, in units
-    /// of their own.
+    /// only then let others know: what they have cached, what happened to keys; then serve the clients that wait for keys that
+    /// are ready, in units of their own.
     @inline(never) private func finishUnit(_ session: Session?, since began: Int) {
         if work.kinds.remove(.transaction) != nil && execution.isAtomic && !findsKeys(session) { stream.wrapUnit() }
         execution.isAtomic = true
         if stream.offset != began { session?.ackOffset = stream.offset }
-        if work.kinds.remove(.events) != nil { services.events.deliver() }
+        tell()
         if execution.isFinishing { return }
         execution.isFinishing = true
         defer { execution.isFinishing = false }
         while work.kinds.remove(.ready) != nil { serveReady() }
         // Keys that had expired when somebody was to be served.
+        tell()
+    }
+
+    private func tell() {
+        if work.kinds.remove(.invalidations) != nil { tracking.deliver() }
         if work.kinds.remove(.events) != nil { services.events.deliver() }
     }
 
@@ -130,7 +135,15 @@ extension Router {
             count(session, command, args, nanoseconds: elapsed, failed: failed)
         }
         endUnit(session, since: offset)
-        if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
+        if !work.afterCall.isEmpty { callEnded(session, command, args, hasWritten: stream.offset != offset) }
+    }
+
+    /// What others want to know of each command.
+    @inline(never)
+    private func callEnded(_ session: Session, _ command: CommandEntry, _ args: Arguments, hasWritten: Bool) {
+        if work.afterCall.contains(.holdReads) { holdBack(session, command, args, hasWritten: hasWritten) }
+        if work.afterCall.contains(.tracking) { tracking.commandEnded(command, args) }
+        if work.afterCall.contains(.monitors) { monitors.commandEnded(session, command, args) }
     }
 
     /// Executes what may write where due keys are hidden from those who read.
@@ -151,7 +164,12 @@ extension Router {
             let start = session.output.count
             let wasExecuting = session.flags.contains(.executing)
             session.flags.insert(.executing)
-            defer { if !wasExecuting { session.flags.remove(.executing) } }
+            let executing = services.executing
+            services.executing = session
+            defer {
+                if !wasExecuting { session.flags.remove(.executing) }
+                services.executing = executing
+            }
             beginUnit()
             let failed = execute(session, command, args, request: nil) { () throws(CommandError) in
                 switch waiter.wait.attempt {
@@ -171,7 +189,10 @@ extension Router {
             waiter.nanoseconds &+= clock &- began
             endUnit(isServed ? session : nil, since: offset)
             if !isServed { return stillWaits(session) }
-            if holdsReads { holdBack(session, command, args, hasWritten: stream.offset != offset) }
+            if work.afterCall.contains(.holdReads) {
+                holdBack(session, command, args, hasWritten: stream.offset != offset)
+            }
+            if work.afterCall.contains(.tracking) { tracking.commandEnded(command, args) }
             finishWaiting(waiter, start, failed: failed)
         }
         return isServed

@@ -47,7 +47,12 @@ extension Router {
     /// Executes the requests at the start of `input`; returns how many bytes were used up.
     private func execute(_ session: Session, _ input: Bytes) -> Int {
         session.flags.insert(.executing)
-        defer { session.flags.remove(.executing) }
+        let executing = services.executing
+        services.executing = session
+        defer {
+            session.flags.remove(.executing)
+            services.executing = executing
+        }
         session.lastInteraction = keyspace.now / 1000
         keyspace.touchesOnAccess = !session.flags.contains(.noTouch)
         var position = 0
@@ -161,6 +166,7 @@ extension Router {
             return dispatch(session, command, args, request: request, start)
         }
         guard let subcommand = subcommands.find(args[1]) else {
+            session.lastCommand = nil
             reject(session, nil, .unknownSubcommand(args[1], of: args[0].string))
             return finish(session, start)
         }
@@ -195,7 +201,7 @@ extension Router {
         finish(session, start)
     }
     /// States of a client in which not every command is simply executed.
-    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub, .replica]
+    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub, .replica, .monitor]
 
     /// True when the command was refused, queued or deferred.
     @inline(never)
@@ -205,13 +211,15 @@ extension Router {
             return true
         }
         // Replicas are exempt from CLIENT PAUSE, which they must not be used to get around.
-        if session.flags.contains(.replica)
+        if !session.flags.isDisjoint(with: [.replica, .monitor])
             && !command.flags.isDisjoint(with: [.readonly, .write, .mayReplicate])
         {
             let error = CommandError.replicaUsesKeyspace
-            logger.warning(
-                "== CRITICAL == This master is sending an error to its replica: '\(error.text)' after processing the "
-                    + "command '\(command.fullName)'")
+            if session.flags.contains(.replica) {
+                logger.warning(
+                    "== CRITICAL == This master is sending an error to its replica: '\(error.text)' after processing the "
+                        + "command '\(command.fullName)'")
+            }
             reject(session, command, error)
             return true
         }
@@ -236,7 +244,7 @@ extension Router {
             reject(session, command, .onlySubscriptions(command.fullName))
             return true
         }
-        if !refused.isDisjoint(with: .paused) && session.flags.isDisjoint(with: [.replica, .master, .internal]) {
+        if !refused.isDisjoint(with: .paused) && session.flags.isDisjoint(with: [.replica, .monitor, .master, .internal]) {
             session.isDeferred = true
             pause.hold(session)
             return true
@@ -275,13 +283,23 @@ extension Router {
     /// there is none.
     @inline(__always)
     func finish(_ session: Session, _ start: Int) {
-        if session.flags.isDisjoint(with: [.replyOff, .replySkip, .replySkipNext, .replica, .hasPushes]) { return }
+        if session.flags.isDisjoint(with: Self.finishedFlags) { return }
         finishSilently(session, start)
     }
+    /// States of a client in which there is something to do when a command has ended.
+    private static let finishedFlags: ClientFlags = [
+        .replyOff, .replySkip, .replySkipNext, .replica, .hasPushes, .cachingGiven,
+    ]
     @inline(never)
     private func finishSilently(_ session: Session, _ start: Int) {
         defer { if session.flags.contains(.hasPushes) { session.releasePushes() } }
         if session.flags.contains(.blocked) { return }
+        // CLIENT CACHING holds for one command, or for a transaction.
+        if session.flags.contains(.cachingGiven) && !session.flags.contains(.multi)
+            && !(session.lastCommand?.flags.contains(.keepsCaching) ?? false)
+        {
+            session.flags.remove(.cachingGiven)
+        }
         if session.flags.contains(.replica) { return checkSilent(session, start) }
         if !session.flags.isDisjoint(with: [.replyOff, .replySkip]) { session.output.truncate(to: start) }
         session.flags.remove(.replySkip)

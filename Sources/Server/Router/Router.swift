@@ -22,6 +22,8 @@ final class Router {
     /// Who watches what; empty most of the time.
     let watchers: Watchers
     let pubsub: PubSub
+    let tracking: Tracking
+    let monitors: Monitors
     var pause = Pause()
     var sessionCount: Int { sessions.count }
     /// The clients that wait for keys; empty most of the time.
@@ -66,9 +68,7 @@ final class Router {
     var acknowledgedOffset = Int.max
     /// Clients that got replies since the log was last written.
     var clientsWithReplies = 0
-    /// Replies to reads wait too where they may show a write that is not safe yet: appendfsync always.
-    var holdsReads = false
-    /// What those are.
+    /// Writes that are not safe yet, while `PendingWork.AfterCall.holdReads` is set.
     var recentWrites = RecentWrites()
 
     init(config: Config, logger: Logger, commands rows: [Command]) {
@@ -92,10 +92,14 @@ final class Router {
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
             events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
         pubsub = PubSub(services)
+        tracking = Tracking(services, work)
+        monitors = Monitors(services, work)
         blocked = BlockedClients(keyspace, work)
         watchers = Watchers(keyspace)
         services.install(self)
         services.install(pubsub)
+        services.install(tracking)
+        services.install(monitors)
         keyspace.observe(.expired, by: self)
         jobs.run = { [unowned self] completion in unit(.job, completion) }
         settingsChanged()
@@ -165,6 +169,8 @@ final class Router {
         sessions[session.id] = nil
         watchers.unwatchAll(session)
         pubsub.end(session)
+        tracking.end(session)
+        monitors.remove(session)
         session.transaction.removeQueue()
         stopWaiting(session)
         for place in parts { place.part.sessionEnded(session) }
@@ -221,6 +227,7 @@ final class Router {
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
+        tracking.limitKeys()
         closeIdleClients()
         for place in parts { place.part.cron() }
     }
@@ -231,7 +238,7 @@ final class Router {
         let now = keyspace.now / 1000
         for session in Array(sessions.values)
         where now - session.lastInteraction > timeout
-            && session.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub])
+            && session.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub, .monitor])
         {
             logger.verbose("Closing idle client")
             close(session)

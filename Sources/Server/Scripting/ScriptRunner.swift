@@ -78,10 +78,15 @@ final class ScriptRunner {
         allowsOOM = run.flags.contains(.allowOOM)
         obeys = !client.flags.isDisjoint(with: [.internal, .master])
         hasWritten = false
+        session.ackOffset = 0
         output = client.reply.output
         self.run = run
         let errors = router.statistics.errorReplies
-        defer { ended() }
+        // The reply waits for what its commands' would have waited for.
+        defer {
+            client.ackOffset = max(client.ackOffset, session.ackOffset)
+            ended()
+        }
         let keys = run.request.dropFirst(firstKey)
         do throws(LuaError) {
             try host.run(
@@ -102,7 +107,7 @@ final class ScriptRunner {
         if run?.isBusy == true { endBusy() }
         run = nil
         output = nil
-        router.stream.targets = .all
+        if router.stream.targets != .all { router.stream.targets = .all }
         session.output.removeAll(keepingAtMost: Self.keptOutput)
     }
 

@@ -79,7 +79,8 @@ public final class Reaper: Sendable {
             send(.block(block), objects: 1)
         }
     }
-    func letGo(of holder: AnyObject) { mailbox.send(Work(item: .reference(holder), objects: 0)) }
+    /// Has the last reference to an object go on the other thread. Nobody else has one.
+    public func letGo(of holder: AnyObject) { mailbox.send(Work(item: .reference(holder), objects: 0)) }
 
     private static func release(_ item: Item) {
         switch item {

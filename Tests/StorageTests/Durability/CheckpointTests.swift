@@ -199,8 +199,8 @@ extension RandomWriter {
                 withExtendedLifetime(pairs) { bytes.withUnsafeBufferPointer { stream.append(id, $0) } }
             }
         case 4, 5: _ = stream.delete(near)
-        case 6: _ = stream.trim(toCount: int(view.count + 2), approximately: int(2) == 0)
-        case 7: _ = stream.trim(before: near, approximately: int(2) == 0)
+        case 6: _ = stream.trim(to: .length(int(view.count + 2)), approximately: int(2) == 0)
+        case 7: _ = stream.trim(to: .id(near), approximately: int(2) == 0)
         case 8 where int(3) == 0:
             state.entriesAdded = max(0, state.entriesAdded &+ 5)
             stream.set(state)

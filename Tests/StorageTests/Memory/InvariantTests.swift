@@ -17,7 +17,7 @@ import Testing
             [field.bytes, value.bytes].withUnsafeBufferPointer { stream.append(StreamID(ms: UInt64(ms), seq: 1), $0) }
         }
         #expect(stream.delete(StreamID(ms: 3, seq: 1)))
-        #expect(stream.trim(before: StreamID(ms: 3, seq: 1)) == 2)
+        #expect(stream.trim(to: .id(StreamID(ms: 3, seq: 1))) == 2)
         #expect(stream.view.count == 0)
         try keyspace.checkInvariants()
         [field.bytes, value.bytes].withUnsafeBufferPointer { stream.append(StreamID(ms: 4, seq: 1), $0) }

@@ -10,27 +10,57 @@ enum BitOperations {
         CommandGroup.bitmap.rows([
             .write(
                 "bitop", -4, .denyoom, [.key(.owUpdate, at: 2), .keys(.roAccess, at: 3)], "2.6.0",
-                "operation destkey key...", "Combines strings bit by bit and stores the result.", bitop
-            ).complexity("O(N) for N bytes")
+                "operation(AND|OR|XOR|NOT|DIFF@8.2.0|DIFF1@8.2.0|ANDOR@8.2.0|ONE@8.2.0) destkey key...",
+                "Combines strings bit by bit and stores the result.", bitop
+            ).complexity("O(N) for N bytes").history(
+                ("8.2.0", "Accepts `DIFF`, `DIFF1`, `ANDOR` and `ONE`."))
         ])
     }
 
-    private enum Operation { case and, or, xor, not }
+    private enum Operation: CaseIterable {
+        case and, or, xor, not
+        /// In the first string and none of the others; in one of the others and not in the first; in the first and one of
+        /// the others; in exactly one of all.
+        case diff, diff1, andor, one
+
+        init?(_ word: Bytes) {
+            guard let found = Self.allCases.first(where: { word.equals(ignoringCase: $0.name) }) else { return nil }
+            self = found
+        }
+        var name: StaticString {
+            switch self {
+            case .and: "and"
+            case .or: "or"
+            case .xor: "xor"
+            case .not: "not"
+            case .diff: "diff"
+            case .diff1: "diff1"
+            case .andor: "andor"
+            case .one: "one"
+            }
+        }
+
+        func checkCount(_ sources: Int) throws(CommandError) {
+            switch self {
+            case .not where sources != 1: throw CommandError("ERR BITOP NOT must be called with a single source key.")
+            case .diff where sources < 2, .diff1 where sources < 2, .andor where sources < 2:
+                throw CommandError(
+                    "ERR BITOP \("\(name)".uppercased()) must be called with at least two source keys.")
+            case .and, .or, .xor, .not, .diff, .diff1, .andor, .one: break
+            }
+        }
+        /// Whether redis-server 7 knows it.
+        var isOld: Bool {
+            switch self {
+            case .and, .or, .xor, .not: true
+            case .diff, .diff1, .andor, .one: false
+            }
+        }
+    }
 
     private static func bitop(_ c: WriteContext) throws(CommandError) {
-        let operation: Operation
-        if c.args[1].equals(ignoringCase: "and") {
-            operation = .and
-        } else if c.args[1].equals(ignoringCase: "or") {
-            operation = .or
-        } else if c.args[1].equals(ignoringCase: "xor") {
-            operation = .xor
-        } else if c.args[1].equals(ignoringCase: "not") {
-            operation = .not
-            if c.args.count != 4 { throw CommandError("ERR BITOP NOT must be called with a single source key.") }
-        } else {
-            throw .syntax
-        }
+        guard let operation = Operation(c.args[1]) else { throw .syntax }
+        try operation.checkCount(c.args.count - 3)
         let digits = OutputBuffer(capacity: (c.args.count - 3) * 20)
         var sources: [Bytes] = []
         sources.reserveCapacity(c.args.count - 3)
@@ -53,6 +83,7 @@ enum BitOperations {
         c.reply.integer(count)
         guard count > 0 else {
             c.storeNothing(c.args[2])
+            if !operation.isOld { c.propagate(Bytes("DEL"), c.args[2]) }
             return
         }
         c.db.setRaw(c.args[2], count: count, expiry: .clear) { result in
@@ -64,6 +95,10 @@ enum BitOperations {
             }
         }
         c.changed(c.args[2], .string, "set")
+        // Servers that do not know the operation get its result.
+        if !operation.isOld, let result = c.db.find(c.args[2]) {
+            c.propagate(Bytes("SET"), c.args[2], c.db.string(of: result))
+        }
     }
 
     /// Bytes of the result that are finished before the next are begun: so that they stay in the first cache while
@@ -74,9 +109,16 @@ enum BitOperations {
         _ sources: [Bytes], _ operation: Operation, _ range: Range<Int>, into result: UnsafeMutableRawPointer
     ) {
         let block = result + range.lowerBound
+        switch operation {
+        case .and, .or, .xor, .not: break
+        case .diff, .diff1, .andor:
+            // The others first.
+            combine(Array(sources.dropFirst()), .or, range, into: result)
+            return combineFirst(sources[0], operation, range, into: result)
+        case .one: return combineOne(sources, range, into: result)
+        }
         for (i, source) in sources.enumerated() {
-            let length = max(0, min(source.count, range.upperBound) - range.lowerBound)
-            let from = source.base + (length > 0 ? range.lowerBound : 0)
+            let (from, length) = part(of: source, range)
             if i == 0 {
                 memcpy(block, from, length)
                 // What a source lacks is zeros.
@@ -110,7 +152,80 @@ enum BitOperations {
                 } byte: {
                     $0 ^ $1
                 }
-            case .not: break
+            case .not, .diff, .diff1, .andor, .one: break
+            }
+        }
+    }
+
+    /// Where the bytes of `range` are in a source, and how many of them it has.
+    private static func part(of source: Bytes, _ range: Range<Int>) -> (from: UnsafeRawPointer, length: Int) {
+        let length = max(0, min(source.count, range.upperBound) - range.lowerBound)
+        return (source.base + (length > 0 ? range.lowerBound : 0), length)
+    }
+
+    /// `result` has what is set in any of the other sources.
+    private static func combineFirst(
+        _ first: Bytes, _ operation: Operation, _ range: Range<Int>, into result: UnsafeMutableRawPointer
+    ) {
+        let block = result + range.lowerBound
+        let (from, length) = part(of: first, range)
+        switch operation {
+        case .diff:
+            apply(block, from, length) {
+                ~$0 & $1
+            } byte: {
+                ~$0 & $1
+            }
+            memset(block + length, 0, range.count - length)
+        case .andor:
+            apply(block, from, length) {
+                $0 & $1
+            } byte: {
+                $0 & $1
+            }
+            memset(block + length, 0, range.count - length)
+        case .diff1:
+            // Where the first one has ended, the others stay.
+            apply(block, from, length) {
+                $0 & ~$1
+            } byte: {
+                $0 & ~$1
+            }
+        case .and, .or, .xor, .not, .one: break
+        }
+    }
+
+    private static func combineOne(_ sources: [Bytes], _ range: Range<Int>, into result: UnsafeMutableRawPointer) {
+        let block = result + range.lowerBound
+        withUnsafeTemporaryAllocation(byteCount: 2 * range.count, alignment: 16) { buffer in
+            guard let several = buffer.baseAddress else { return }
+            let both = several + range.count
+            memset(block, 0, range.count)
+            memset(several, 0, range.count)
+            for source in sources {
+                let (from, length) = part(of: source, range)
+                // What was set before, and is again.
+                memcpy(both, from, length)
+                apply(both, block, length) {
+                    $0 & $1
+                } byte: {
+                    $0 & $1
+                }
+                apply(several, both, length) {
+                    $0 | $1
+                } byte: {
+                    $0 | $1
+                }
+                apply(block, from, length) {
+                    $0 | $1
+                } byte: {
+                    $0 | $1
+                }
+            }
+            apply(block, several, range.count) {
+                $0 & ~$1
+            } byte: {
+                $0 & ~$1
             }
         }
     }

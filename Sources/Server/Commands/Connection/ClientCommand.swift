@@ -4,7 +4,7 @@ import Storage
 enum ClientCommand {
     static var row: Command {
         .container(
-            "client", "2.4.0", "Manages connections.", [.noscript, .loading, .stale],
+            "client", "2.4.0", "Manages connections.", [.noscript, .loading, .stale, .keepsCaching],
             [
                 .connection("id", 2, [], "5.0.0", "", "Returns the id of the connection.", id),
                 .connection("info", 2, [], "6.2.0", "", "Describes the connection.", info).tips(
@@ -20,12 +20,6 @@ enum ClientCommand {
                 .connection(
                     "no-touch", 3, [], "7.2.0", "enabled(ON|OFF)",
                     "Controls whether commands of the connection mark keys as used.", noTouch),
-                .connection(
-                    "getredir", 2, [], "6.0.0", "",
-                    "Returns the id of the connection that gets the invalidation messages.", getRedirection),
-                .connection(
-                    "trackinginfo", 2, [], "6.2.0", "", "Describes the tracking of keys for the connection.",
-                    trackingInfo),
                 .admin(
                     "no-evict", 3, [], "7.0.0", "enabled(ON|OFF)",
                     "Controls whether the connection may be closed when memory is short.", noEvict),
@@ -60,7 +54,7 @@ enum ClientCommand {
                 .admin("unpause", 2, [], "6.2.0", "", "Resumes the commands of all connections.", unpause).complexity(
                     "O(N) for N connections held up"),
                 .help("5.0.0"),
-            ])
+            ] + TrackingCommands.subcommands)
     }
 
     // MARK: - This connection
@@ -131,18 +125,6 @@ enum ClientCommand {
             throw .syntax
         }
         c.reply.ok()
-    }
-
-    private static func getRedirection(_ c: ConnectionContext) throws(CommandError) { c.reply.integer(-1) }
-    private static func trackingInfo(_ c: ConnectionContext) throws(CommandError) {
-        c.reply.map(3)
-        c.reply.bulk(Bytes("flags"))
-        c.reply.set(1)
-        c.reply.bulk(Bytes("off"))
-        c.reply.bulk(Bytes("redirect"))
-        c.reply.integer(-1)
-        c.reply.bulk(Bytes("prefixes"))
-        c.reply.array(0)
     }
 
     // MARK: - All connections

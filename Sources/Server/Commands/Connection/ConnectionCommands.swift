@@ -65,6 +65,8 @@ enum ConnectionCommands {
         let session = c.session
         c.services.router.watchers.discardTransaction(session)
         c.services.pubsub.end(session)
+        c.services.tracking.disable(session)
+        c.services.monitors.remove(session)
         for place in c.services.router.parts { place.part.sessionReset(session) }
         session.flags.subtract([.replyOff, .replySkip, .replySkipNext, .noEvict, .noTouch])
         session.db = 0

@@ -62,18 +62,33 @@ enum HashExpiryCommands {
     /// The latest time that a field can expire at: some two thousand years from now.
     private static let maximumTime: Int64 = 0xffff_ffff_fffe >> 2
 
+    private static let notPositive = CommandError("ERR Parameter `numFields` should be greater than 0")
+
     /// The fields behind `FIELDS numfields`, which stands at `index`.
-    private static func fields(_ args: Arguments, at index: Int) throws(CommandError) -> Range<Int> {
+    static func fields(
+        _ args: Arguments, at index: Int, notPositive: CommandError = notPositive
+    ) throws(CommandError) -> Range<Int> {
         guard args[index].equals(ignoringCase: "fields") else {
             throw CommandError("ERR Mandatory argument FIELDS is missing or not at the right position")
         }
         guard index + 1 < args.count, let count = args[index + 1].integer, count > 0 else {
-            throw CommandError("ERR Parameter `numFields` should be greater than 0")
+            throw notPositive
         }
         guard count == Int64(args.count - index - 2) else {
             throw CommandError("ERR The `numfields` parameter must match the number of arguments")
         }
         return index + 2..<args.count
+    }
+
+    /// The time at `index` in ms since 1970.
+    static func time(
+        _ c: WriteContext, _ index: Int, _ unit: ExpiryUnit, _ command: StaticString
+    ) throws(CommandError) -> Int64 {
+        let time = try c.args.integer(index)
+        if time < 0 { throw CommandError("ERR invalid expire time, must be >= 0") }
+        let when = try unit.absolute(time, now: c.now, positive: false, command: command)
+        if when > maximumTime { throw CommandError("ERR invalid expire time in '\(command)' command") }
+        return when
     }
 
     // MARK: - Setting
@@ -116,10 +131,7 @@ enum HashExpiryCommands {
     ) throws(CommandError) {
         let key = c.args[1]
         _ = try c.hash(key)
-        let time = try c.args.integer(2)
-        if time < 0 { throw CommandError("ERR invalid expire time, must be >= 0") }
-        let when = try unit.absolute(time, now: c.now, positive: false, command: command)
-        if when > maximumTime { throw CommandError("ERR invalid expire time in '\(command)' command") }
+        let when = try time(c, 2, unit, command)
         let condition = Condition(c.args[3])
         let fields = try fields(c.args, at: condition == nil ? 3 : 4)
         c.reply.array(fields.count)
@@ -153,16 +165,19 @@ enum HashExpiryCommands {
         if removed > 0 { c.changed(key, .hash, "hdel") }
         if !changed.isEmpty { c.changed(key, .hash, "hexpire") }
         c.removeIfEmpty(hash.entry)
-        if !changed.isEmpty { propagate(c, when, condition, changed) }
+        if !changed.isEmpty { propagate(c, "HPEXPIREAT", when, changed, if: condition == nil ? nil : c.args[3]) }
     }
 
     /// Absolute, and with the fields that it concerned only.
-    private static func propagate(_ c: WriteContext, _ when: Int64, _ condition: Condition?, _ fields: [Bytes]) {
-        withDecimal(when) { time in
+    static func propagate(
+        _ c: WriteContext, _ command: StaticString, _ when: Int64?, _ fields: [Bytes], if condition: Bytes? = nil
+    ) {
+        withDecimal(when ?? 0) { time in
             withDecimal(Int64(fields.count)) { count in
-                var command = [Bytes("HPEXPIREAT"), c.args[1], time]
-                if condition != nil { command.append(c.args[3]) }
-                c.propagate(command + [Bytes("FIELDS"), count] + fields)
+                var words = [Bytes(command), c.args[1]]
+                if when != nil { words.append(time) }
+                if let condition { words.append(condition) }
+                c.propagate(words + [Bytes("FIELDS"), count] + fields)
             }
         }
     }

@@ -20,7 +20,7 @@ enum ScriptCommands {
         _ body: @escaping @Sendable (ConnectionContext) throws(CommandError) -> Void
     ) -> Command {
         .connection(name, -3, flags, since, arguments, summary, body)
-            .keys([KeySpec(access: access, begin: .index(2), find: .counted, note: note)]).findingKeys {
+            .keys([KeySpec(access: access, begin: .index(2), find: .counted(step: 1), note: note)]).findingKeys {
                 findKeys($0, access, $1)
             }.flagged(by: flagsOfRequest)
     }

@@ -62,11 +62,11 @@ enum CommandDescription {
             integer("lastkey", last, reply)
             integer("keystep", step, reply)
             integer("limit", limit, reply)
-        case .counted:
+        case .counted(let step):
             typed("keynum", 3, reply)
             integer("keynumidx", 0, reply)
             integer("firstkey", 1, reply)
-            integer("keystep", 1, reply)
+            integer("keystep", step, reply)
         case .unknown:
             typed("unknown", 0, reply)
         }

@@ -185,6 +185,7 @@ enum DebugCommands {
         do throws(BrokenInvariant) {
             try c.services.keyspace.checkInvariants()
             try c.services.router.blocked.checkInvariants()
+            try c.services.tracking.checkInvariants()
         } catch {
             throw CommandError("ERR \(error.description)")
         }

@@ -2,7 +2,7 @@ import Storage
 
 /// SLOWLOG, LATENCY and MEMORY.
 enum DiagnosticCommands {
-    static var table: [Command] { CommandGroup.server.rows([slowlog, latency, memory]) }
+    static var table: [Command] { CommandGroup.server.rows([slowlog, latency, memory, MonitorCommand.row]) }
 
     private static var slowlog: Command {
         .container(

@@ -2,6 +2,8 @@
 extension Services {
     var router: Router { part() }
     var pubsub: PubSub { part() }
+    var tracking: Tracking { part() }
+    var monitors: Monitors { part() }
     var persistence: PersistenceControl { part() }
     var migrations: Migrations { part() }
     var scripting: Scripting { part() }

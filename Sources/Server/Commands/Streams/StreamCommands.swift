@@ -10,21 +10,22 @@ enum StreamCommands {
                 "xadd", -5, [.denyoom, .fast],
                 [.key(.rwUpdate, note: "Update, not insert, because the stream may be trimmed.")], "5.0.0",
                 """
-                key [NOMKSTREAM@6.2.0] [trim{strategy(MAXLEN|MINID@6.2.0) [operator(==equal|\
+                key [NOMKSTREAM@6.2.0] [references(KEEPREF|DELREF|ACKED)@8.2.0] [trim{strategy(MAXLEN|MINID@6.2.0) [operator(==equal|\
                 ~=approximately)] threshold [LIMIT count:i@6.2.0]}] id_or_auto(*=auto_id|id) \
                 field_value{field value}...
                 """, "Appends an entry to a stream.", xadd
             ).complexity("O(1), and O(N) to trim N entries").tips("nondeterministic_output").history(
                 ("6.2.0", "Accepts `NOMKSTREAM`, `MINID` and `LIMIT`."),
-                ("7.0.0", "Accepts an id of which only the time is given, `<ms>-*`.")),
+                ("7.0.0", "Accepts an id of which only the time is given, `<ms>-*`."),
+                ("8.2.0", "Accepts `KEEPREF`, `DELREF` and `ACKED`.")),
             .write(
                 "xtrim", -4, .frees, [.key(.rwDelete)], "5.0.0",
                 """
                 key trim{strategy(MAXLEN|MINID@6.2.0) [operator(==equal|\
-                ~=approximately)] threshold [LIMIT count:i@6.2.0]}
+                ~=approximately)] threshold [LIMIT count:i@6.2.0] [references(KEEPREF|DELREF|ACKED)@8.2.0]}
                 """, "Removes the oldest entries of a stream.", xtrim
             ).complexity("O(N) for N entries removed").tips("nondeterministic_output").history(
-                ("6.2.0", "Accepts `MINID` and `LIMIT`.")),
+                ("6.2.0", "Accepts `MINID` and `LIMIT`."), ("8.2.0", "Accepts `KEEPREF`, `DELREF` and `ACKED`.")),
             .write(
                 "xdel", -3, [.fast, .frees], [.key(.rwDelete)], "5.0.0", "key id...",
                 "Removes entries of a stream by their ids.", xdel
@@ -99,8 +100,10 @@ enum StreamCommands {
         c.changed(c.args[1], .stream, "xadd")
         c.reply.bulk(id)
         let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
-        if trimmed > 0 { c.changed(c.args[1], .stream, "xtrim") }
-        propagate(c, id, first, trimmed > 0 ? stream.view.count : nil)
+        if trimmed.count > 0 { c.changed(c.args[1], .stream, "xtrim") }
+        propagate(c, id, first, trimmed.count > 0 && trimmed.wereOldest ? stream.view.count : nil)
+        trimmed.removals.propagateRemoved(c)
+        trimmed.removals.propagateAcknowledged(c)
         c.count(as: 1)
     }
 
@@ -148,13 +151,17 @@ enum StreamCommands {
         try trim.checkLimit(isRepeated: c.isRepeated)
         guard let stream = try c.editStream(c.args[1], create: false) else { return c.reply.integer(0) }
         let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
-        c.reply.integer(trimmed)
-        if trimmed == 0 { return }
+        c.reply.integer(trimmed.count)
+        if trimmed.count == 0 { return }
         c.changed(c.args[1], .stream, "xtrim")
-        c.count(as: trimmed)
-        withDecimal(Int64(stream.view.count)) {
-            c.propagate(c.args[0], c.args[1], Bytes("MAXLEN"), Bytes("="), $0)
+        c.count(as: trimmed.count)
+        if trimmed.wereOldest {
+            withDecimal(Int64(stream.view.count)) {
+                c.propagate(Bytes("XTRIM"), c.args[1], Bytes("MAXLEN"), Bytes("="), $0)
+            }
         }
+        trimmed.removals.propagateRemoved(c)
+        trimmed.removals.propagateAcknowledged(c)
     }
 
     private static func xdel(_ c: WriteContext) throws(CommandError) {

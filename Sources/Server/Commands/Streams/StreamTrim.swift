@@ -1,12 +1,9 @@
 import Storage
 
-/// The options that XADD and XTRIM share: `MAXLEN | MINID [= | ~] threshold [LIMIT count]`.
+/// The options that XADD and XTRIM share: `MAXLEN | MINID [= | ~] threshold [LIMIT count]`, and `KEEPREF | DELREF | ACKED`.
 struct StreamTrim {
-    enum Threshold {
-        case length(Int)
-        case id(StreamID)
-    }
-    private(set) var threshold: Threshold?
+    private(set) var threshold: StreamEditor.TrimBound?
+    private var references: StreamReferences?
     private var isApproximate = false
     private var limit: Int?
 
@@ -15,6 +12,10 @@ struct StreamTrim {
 
     /// Takes the option at `i`, and moves `i` to its last argument. False where there is none of these.
     mutating func take(_ args: Arguments, _ i: inout Int) throws(CommandError) -> Bool {
+        if references == nil, let found = StreamReferences(args[i]) {
+            references = found
+            return true
+        }
         if i + 1 >= args.count { return false }
         let isLength = args[i].equals(ignoringCase: "maxlen")
         if isLength || args[i].equals(ignoringCase: "minid") {
@@ -57,18 +58,45 @@ struct StreamTrim {
         }
     }
 
-    /// Trims; returns how many entries went.
-    func apply(_ stream: StreamEditor, nodeEntries: Int) -> Int {
+    /// What was trimmed.
+    struct Result {
+        var count = 0
+        /// What was removed lay in front of all that is left.
+        var wereOldest = true
+        /// For those that were not, and references that went with them.
+        var removals = StreamRemovals()
+    }
+
+    func apply(_ stream: StreamEditor, nodeEntries: Int) -> Result {
+        var result = Result()
+        guard let threshold else { return result }
         var limit = 0
         if isApproximate {
             // A hundred nodes, within bounds, so that one call does not take long.
             let (nodes, overflow) = nodeEntries.multipliedReportingOverflow(by: 100)
             limit = self.limit ?? (nodes <= 0 && !overflow ? 10_000 : overflow ? 1_000_000 : min(nodes, 1_000_000))
         }
-        return switch threshold {
-        case .length(let count): stream.trim(toCount: count, approximately: isApproximate, limit: limit)
-        case .id(let id): stream.trim(before: id, approximately: isApproximate, limit: limit)
-        case nil: 0
+        switch references ?? .keep {
+        case .keep: result.count = stream.trim(to: threshold, approximately: isApproximate, limit: limit)
+        case .drop:
+            var removed: [StreamID] = []
+            result.count = stream.trim(to: threshold, approximately: isApproximate, limit: limit) { removed.append($0) }
+            for id in removed { result.removals.dropReferences(id, stream) }
+        case .obey:
+            let ids = stream.unreferenced(beyond: threshold, approximately: isApproximate, limit: limit)
+            result.count = ids.count
+            var older = 0
+            stream.view.forEach(to: ids.last ?? .zero) { _, _ in
+                older += 1
+                return older <= ids.count
+            }
+            result.wereOldest = older == ids.count
+            if result.wereOldest {
+                _ = stream.trim(to: .length(stream.view.count - ids.count))
+            } else {
+                for id in ids where stream.delete(id) { result.removals.removed.append(id) }
+            }
         }
+        return result
     }
 }

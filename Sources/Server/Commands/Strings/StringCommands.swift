@@ -10,16 +10,17 @@ enum StringCommands {
                 [
                     .key(
                         [.rwAccessUpdate, .variableFlags],
-                        note: "RW and access because of `GET`, which returns the previous value.")
+                        note: "RW and access because of `GET`, `IFEQ` and `IFNE`, which look at the previous value.")
                 ], "1.0.0",
                 """
-                key value [condition(NX|XX)@2.6.12] [GET@6.2.0] [expiration(EX seconds:i@2.6.12|\
+                key value [condition(NX|XX|IFEQ ifeq-value@8.4.0|IFNE ifne-value@8.4.0)@2.6.12] [GET@6.2.0] [expiration(EX seconds:i@2.6.12|\
                 PX milliseconds:i@2.6.12|EXAT unix-time-seconds:t@6.2.0|\
                 PXAT unix-time-milliseconds:t@6.2.0|KEEPTTL@6.0.0)]
                 """, "Sets the string at a key, replacing a value of any type.", set
             ).history(
                 ("2.6.12", "Accepts `EX`, `PX`, `NX` and `XX`."), ("6.0.0", "Accepts `KEEPTTL`."),
-                ("6.2.0", "Accepts `GET`, `EXAT` and `PXAT`."), ("7.0.0", "Allows `GET` with `NX`.")
+                ("6.2.0", "Accepts `GET`, `EXAT` and `PXAT`."), ("7.0.0", "Allows `GET` with `NX`."),
+                ("8.4.0", "Accepts `IFEQ` and `IFNE`.")
             ).findingKeys(setKeys),
             .write(
                 "setnx", 3, [.denyoom, .fast], [.key(.owInsert)], "1.0.0", "key value",
@@ -76,9 +77,14 @@ enum StringCommands {
         ])
     }
 
-    /// The key; only GET makes SET read it.
+    /// The key; GET and comparisons make SET read it.
     private static let setKeys: KeyFinder = { args, body in
-        let reads = args.count > 3 && (3..<args.count).contains { args[$0].equals(ignoringCase: "get") }
+        let reads =
+            args.count > 3
+            && (3..<args.count).contains {
+                args[$0].equals(ignoringCase: "get") || args[$0].equals(ignoringCase: "ifeq")
+                    || args[$0].equals(ignoringCase: "ifne")
+            }
         body(1, reads ? .rwAccessUpdate : .owUpdate)
         return true
     }
@@ -102,15 +108,19 @@ enum StringCommands {
         let options = try StringOptions(c.args, from: 3, allowed: .set)
         let key = c.args[1]
         let when = try options.expiry(c.args, now: c.now, command: "set")
+        var old: Bytes?
         let exists: Bool
         if options.words.contains(.get) {
-            let old = try c.reading.stringOrRefuse(key)
+            old = try c.reading.stringOrRefuse(key)
             exists = old != nil
             if let old { c.reply.bulk(old) } else { c.reply.null() }
+        } else if options.comparison != nil {
+            old = try c.string(key)
+            exists = old != nil
         } else {
             exists = c.db.find(key) != nil
         }
-        if options.words.contains(.nx) && exists || options.words.contains(.xx) && !exists {
+        guard options.allows(old, exists: exists, c.args) else {
             if !options.words.contains(.get) { c.reply.null() }
             return
         }
@@ -123,18 +133,25 @@ enum StringCommands {
         propagate(c, options, when)
     }
 
-    /// The log and the replicas get an absolute time and no GET, whose reply nobody there would read.
+    /// The log and the replicas get an absolute time, no GET, whose reply nobody there would read, and no comparison, which
+    /// has been made and which older servers do not know.
     private static func propagate(_ c: WriteContext, _ options: StringOptions, _ when: Int64?) {
         if let when {
-            if options.unit != .pxat { propagateSet(c, c.args[2], at: when) }
+            if options.unit != .pxat || options.comparison != nil { propagateSet(c, c.args[2], at: when) }
+        } else if let comparison = options.comparison {
+            propagateArguments(c) { $0 != comparison - 1 && $0 != comparison }
         } else if options.words.contains(.get) {
-            var command: [Bytes] = []
-            command.reserveCapacity(c.args.count)
-            for i in 0..<c.args.count where i < 3 || !c.args[i].equals(ignoringCase: "get") {
-                command.append(c.args[i])
-            }
-            c.propagate(command)
+            propagateArguments(c) { _ in true }
         }
+    }
+    /// The command without GET, and with those of its options that are `kept`.
+    private static func propagateArguments(_ c: WriteContext, _ kept: (Int) -> Bool) {
+        var command: [Bytes] = []
+        command.reserveCapacity(c.args.count)
+        for i in 0..<c.args.count where i < 3 || kept(i) && !c.args[i].equals(ignoringCase: "get") {
+            command.append(c.args[i])
+        }
+        c.propagate(command)
     }
     private static func propagateSet(_ c: WriteContext, _ value: Bytes, at when: Int64) {
         withDecimal(when) { c.propagate(Bytes("SET"), c.args[1], value, Bytes("PXAT"), $0) }

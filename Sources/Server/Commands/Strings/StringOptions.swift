@@ -4,6 +4,20 @@ import Storage
 enum ExpiryUnit {
     case ex, px, exat, pxat
 
+    init?(_ word: Bytes) {
+        if word.equals(ignoringCase: "ex") {
+            self = .ex
+        } else if word.equals(ignoringCase: "px") {
+            self = .px
+        } else if word.equals(ignoringCase: "exat") {
+            self = .exat
+        } else if word.equals(ignoringCase: "pxat") {
+            self = .pxat
+        } else {
+            return nil
+        }
+    }
+
     /// Milliseconds since 1970. `positive`: zero and less are refused, as all but EXPIRE and its kin do.
     /// Throws "invalid expire time" for those and for what no 64-bit time can hold.
     func absolute(
@@ -26,7 +40,7 @@ enum ExpiryUnit {
     }
 }
 
-/// The options of SET and GETEX.
+/// The options of SET, GETEX and MSETEX.
 struct StringOptions {
     struct Words: OptionSet {
         let rawValue: UInt8
@@ -35,12 +49,19 @@ struct StringOptions {
         static let get = Words(rawValue: 4)
         static let keepTTL = Words(rawValue: 8)
         static let persist = Words(rawValue: 16)
-        static let set: Words = [.nx, .xx, .get, .keepTTL]
+        static let ifEqual = Words(rawValue: 32)
+        static let ifNotEqual = Words(rawValue: 64)
+        static let set: Words = [.nx, .xx, .get, .keepTTL, .ifEqual, .ifNotEqual]
         static let getex: Words = [.persist]
-    }
+        static let msetex: Words = [.nx, .xx, .keepTTL]
+        /// Those that compare, with the argument that follows.
+        static let comparing: Words = [.ifEqual, .ifNotEqual]
+        static let conditions: Words = [.nx, .xx, .ifEqual, .ifNotEqual]
+        }
     private(set) var words: Words = []
     private(set) var unit: ExpiryUnit?
     private var timeIndex = 0
+    private var comparisonIndex = 0
 
     /// Throws a syntax error for words not `allowed`, and for those that exclude one another.
     init(_ args: Arguments, from: Int, allowed: Words) throws(CommandError) {
@@ -50,7 +71,12 @@ struct StringOptions {
                 guard allowed.contains(word), words.isDisjoint(with: Self.excluded(by: word)) else { throw .syntax }
                 if unit != nil && (word == .keepTTL || word == .persist) { throw .syntax }
                 words.insert(word)
-            } else if let unit = Self.unit(args[i]), i + 1 < args.count {
+                if Words.comparing.contains(word) {
+                    i += 1
+                    if i == args.count { throw .syntax }
+                    comparisonIndex = i
+                }
+            } else if let unit = ExpiryUnit(args[i]), i + 1 < args.count {
                 guard self.unit == nil || self.unit == unit, words.isDisjoint(with: [.keepTTL, .persist]) else {
                     throw .syntax
                 }
@@ -70,22 +96,31 @@ struct StringOptions {
         return try unit.absolute(args.integer(timeIndex), now: now, positive: true, command: command)
     }
 
+    /// Where the value stands that the string is compared with; nil where it is not.
+    var comparison: Int? { comparisonIndex > 0 ? comparisonIndex : nil }
+
+    /// Whether the key is to be set: the string that it holds is `old`, or `exists` says that it holds a value that need not
+    /// be one.
+    func allows(_ old: Bytes?, exists: Bool, _ args: Arguments) -> Bool {
+        if words.contains(.nx) { return !exists }
+        if words.contains(.xx) { return exists }
+        if words.contains(.ifEqual) { return old == args[comparisonIndex] }
+        if words.contains(.ifNotEqual) { return old != args[comparisonIndex] }
+        return true
+    }
+
     private static func word(_ text: Bytes) -> Words? {
         if text.equals(ignoringCase: "nx") { return .nx }
         if text.equals(ignoringCase: "xx") { return .xx }
         if text.equals(ignoringCase: "get") { return .get }
         if text.equals(ignoringCase: "keepttl") { return .keepTTL }
         if text.equals(ignoringCase: "persist") { return .persist }
+        if text.equals(ignoringCase: "ifeq") { return .ifEqual }
+        if text.equals(ignoringCase: "ifne") { return .ifNotEqual }
         return nil
     }
     private static func excluded(by word: Words) -> Words {
-        word == .nx ? .xx : word == .xx ? .nx : []
-    }
-    private static func unit(_ text: Bytes) -> ExpiryUnit? {
-        if text.equals(ignoringCase: "ex") { return .ex }
-        if text.equals(ignoringCase: "px") { return .px }
-        if text.equals(ignoringCase: "exat") { return .exat }
-        if text.equals(ignoringCase: "pxat") { return .pxat }
-        return nil
+        if Words.comparing.contains(word) { return .conditions }
+        return Words.conditions.contains(word) ? .conditions.subtracting(word) : []
     }
 }

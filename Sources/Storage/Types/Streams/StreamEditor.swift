@@ -27,22 +27,29 @@ public struct StreamEditor {
         return value.delete(id)
     }
 
-    /// Removes the oldest entries, so that `count` are left. `approximately`: only as many as goes fast; `limit`: at most
-    /// so many, 0: any number. Returns how many. O(removed).
-    public func trim(toCount count: Int, approximately: Bool = false, limit: Int = 0) -> Int {
-        if value.count <= count { return 0 }
-        return trim(.length(count), approximately, limit)
+    /// Which entries stay when the oldest ones are removed.
+    public enum TrimBound {
+        /// So many.
+        case length(Int)
+        /// Those from this id on.
+        case id(StreamID)
     }
-    /// Removes the entries before `id`; the rest as above.
-    public func trim(before id: StreamID, approximately: Bool = false, limit: Int = 0) -> Int {
-        if value.count == 0 || value.firstID >= id { return 0 }
-        return trim(.id(id), approximately, limit)
-    }
-    private func trim(_ bound: StreamValue.Bound, _ approximately: Bool, _ limit: Int) -> Int {
+    /// Removes the oldest entries. `approximately`: only as many as goes fast; `limit`: at most so many, 0: any number. Returns
+    /// how many; `each` is called with their ids, where they are wanted. O(removed).
+    public func trim(
+        to bound: TrimBound, approximately: Bool = false, limit: Int = 0, each: ((StreamID) -> Void)? = nil
+    ) -> Int {
+        if !isBeyond(bound) { return 0 }
         recorder.willChangeQuietly(entry)
-        let removed = value.trim(to: bound, approximately: approximately, limit: limit)
+        let removed = value.trim(to: bound, approximately: approximately, limit: limit, each: each)
         if removed > 0 { recorder.willChange(entry) }
         return removed
+    }
+    private func isBeyond(_ bound: TrimBound) -> Bool {
+        switch bound {
+        case .length(let count): value.count > count
+        case .id(let id): value.count > 0 && value.firstID < id
+        }
     }
 
     public func set(_ state: StreamState) {
@@ -99,5 +106,27 @@ public struct StreamEditor {
         guard let groups = value.groups, groups.find(id, in: group) != nil else { return false }
         recorder.willChangeUnwatched(entry)
         return groups.acknowledge(id, group)
+    }
+
+    // MARK: Entries that groups refer to
+
+    /// Whether a group has still to read the entry, or to acknowledge it. O(groups * log n).
+    public func isReferenced(_ id: StreamID) -> Bool {
+        guard let groups = value.groups else { return false }
+        return groups.list.contains { $0.lastID < id || groups.find(id, in: $0) != nil }
+    }
+    /// Groups do not wait for an acknowledgement of the entry any more; `each` is called with those that did.
+    /// O(groups * log n).
+    public func dropReferences(_ id: StreamID, each: (StreamGroup) -> Void) {
+        for group in value.groups?.list ?? [] where acknowledge(id, group) { each(group) }
+    }
+    /// The entries that a `trim` may remove which leaves those that groups refer to: it passes over them, but
+    /// `approximately`, it ends there. O(entries up to the last one that all groups have read).
+    public func unreferenced(
+        beyond bound: TrimBound, approximately: Bool = false, limit: Int = 0
+    ) -> [StreamID] {
+        if !isBeyond(bound) { return [] }
+        let read = value.groups?.list.map(\.lastID).min() ?? .max
+        return value.trimmable(to: bound, approximately: approximately, limit: limit, upTo: read) { !isReferenced($0) }
     }
 }

@@ -99,6 +99,13 @@ struct StreamNode {
         let fields = Int(truncatingIfNeeded: integer(fieldCountOffset))
         return entry(at: skip(masterFields, fields + 1), index: 0)
     }
+    func forEachLive(_ body: (StreamID) -> Void) {
+        var next = first
+        while let entry = next {
+            if !entry.isDeleted { body(entry.id) }
+            next = self.next(entry)
+        }
+    }
     var last: Entry? { entries == 0 ? nil : entry(before: pack.endOffset, index: entries - 1) }
     func next(_ entry: Entry) -> Entry? {
         if entry.index + 1 >= entries { return nil }

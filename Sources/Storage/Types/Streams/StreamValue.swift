@@ -168,16 +168,9 @@ final class StreamValue: LargeValue {
         return true
     }
 
-    /// What a trim leaves.
-    enum Bound {
-        case length(Int)
-        /// Entries from this one on.
-        case id(StreamID)
-    }
-
     /// Removes entries from the front. `approximately`: whole nodes only; `limit`: at most so many entries, 0: any
-    /// number. Returns how many. O(removed).
-    func trim(to bound: Bound, approximately: Bool, limit: Int) -> Int {
+    /// number. Returns how many; `each` is called with the ids. O(removed).
+    func trim(to bound: StreamEditor.TrimBound, approximately: Bool, limit: Int, each: ((StreamID) -> Void)?) -> Int {
         var removed = 0
         while nodeCount > 0 {
             if case .length(let wanted) = bound, length <= wanted { break }
@@ -190,13 +183,14 @@ final class StreamValue: LargeValue {
                 case .id(let id): (node.last?.id ?? .max) < id
                 }
             if goes {
+                if let each { node.forEachLive(each) }
                 willChange(node.slots)
                 removeNode(head)
                 length -= live
                 removed += live
                 continue
             }
-            if !approximately { removed += trimNode(to: bound) }
+            if !approximately { removed += trimNode(to: bound, each) }
             break
         }
         if length == 0 { firstID = .zero } else if removed > 0 { firstID = edge(reverse: false) }
@@ -204,7 +198,7 @@ final class StreamValue: LargeValue {
     }
 
     /// Removes entries of the first node. Returns how many.
-    private func trimNode(to bound: Bound) -> Int {
+    private func trimNode(to bound: StreamEditor.TrimBound, _ each: ((StreamID) -> Void)?) -> Int {
         var removed = 0
         var next = nodes[head].first
         while var entry = next {
@@ -216,12 +210,39 @@ final class StreamValue: LargeValue {
                 let slot = nodes[head].base + Int64(entry.index)
                 willChange(slot..<slot + 1)
                 edit(head) { entry = $0.delete(entry) }
+                each?(entry.id)
                 length -= 1
                 removed += 1
             }
             next = nodes[head].next(entry)
         }
         return removed
+    }
+
+    /// The entries that a trimming would remove which passes over those that are not `removable`. `approximately`: the nodes in
+    /// front of which none stays. `last`: nothing behind it is removable. O(entries looked at).
+    func trimmable(
+        to bound: StreamEditor.TrimBound, approximately: Bool, limit: Int, upTo last: StreamID, _ removable: (StreamID) -> Bool
+    ) -> [StreamID] {
+        var found: [StreamID] = []
+        for node in nodes[head...] {
+            if node.master > last { break }
+            let before = found.count
+            var isWhole = true
+            node.forEachLive { id in
+                let isWithin =
+                    switch bound {
+                    case .length(let wanted): length - found.count > wanted
+                    case .id(let bound): id < bound
+                    }
+                if isWithin, id <= last, removable(id) { found.append(id) } else { isWhole = false }
+            }
+            if !approximately { continue }
+            if isWhole, limit == 0 || found.count <= limit { continue }
+            found.removeSubrange(before...)
+            break
+        }
+        return found
     }
 
     func set(_ state: StreamState) { self.state = state }
