@@ -155,5 +155,5 @@ def drawn_commands():
     for row in ROWS + on_collections.WAITING:
         found |= {str(row.make(generator.words)[0]).lower() for _ in range(50)}
     for _ in range(3000):
-        found |= {str(args[0]).lower() for args, _ in generator.streams.unit()}
+        found |= {str(args[0]).lower() for args, _ in generator.streams.unit() + generator.scripts.unit()}
     return found

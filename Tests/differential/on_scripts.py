@@ -95,13 +95,16 @@ class Scripts:
     def eval(self):
         return "EVAL" if self.words.chance() < 0.9 else "EVAL_RO"
 
+    def evalsha(self):
+        return "EVALSHA" if self.words.chance() < 0.9 else "EVALSHA_RO"
+
     def one(self):
         w = self.words
         args, how = self.drawn()
         program = w.choice(PROGRAMS).format(call=w.choice(CALLS))
         if w.chance() < 0.3:
             sha = hashlib.sha1(program.encode()).hexdigest()
-            return [(["SCRIPT", "LOAD", program], exact), (["EVALSHA", sha, 0, *args], inner(args, how))]
+            return [(["SCRIPT", "LOAD", program], exact), ([self.evalsha(), sha, 0, *args], inner(args, how))]
         return [([self.eval(), program, 0, *args], inner(args, how))]
 
     def several(self):

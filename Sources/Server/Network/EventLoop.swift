@@ -147,7 +147,9 @@ final class EventLoop<S: Service> {
         readiness.exchangeEvents()
         let resuming = resumes
         resumes = []
-        for connection in resuming { if connection === client { resumes.append(connection) } else { connection.resume() } }
+        for connection in resuming {
+            if connection === client { resumes.append(connection) } else { connection.resume() }
+        }
         for event in readiness.wait(0) { handleNested(event, client) }
         var kept: [Unmanaged<Connection<S>>] = []
         swap(&flushes, &spareFlushes)

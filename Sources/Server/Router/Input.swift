@@ -244,7 +244,9 @@ extension Router {
             reject(session, command, .onlySubscriptions(command.fullName))
             return true
         }
-        if !refused.isDisjoint(with: .paused) && session.flags.isDisjoint(with: [.replica, .monitor, .master, .internal]) {
+        if !refused.isDisjoint(with: .paused)
+            && session.flags.isDisjoint(with: [.replica, .monitor, .master, .internal])
+        {
             session.isDeferred = true
             pause.hold(session)
             return true

@@ -132,7 +132,8 @@ final class ScriptRunner {
         session.reply.resp3 = resp3
         guard let command = router.services.command(args) else { return refuse(nil, .unknownInScript) }
         guard command.accepts(argumentCount: args.count) else { return refuse(command, .wrongArityInScript) }
-        if command.flags.contains(.noscript) && command.flags.isDisjoint(with: .callableByScripts) && !allowsEverything {
+        if command.flags.contains(.noscript) && command.flags.isDisjoint(with: .callableByScripts) && !allowsEverything
+        {
             return refuse(command, .notAllowedInScript)
         }
         if isReadOnly && !command.flags.isDisjoint(with: [.write, .mayReplicate]) {
