@@ -71,9 +71,15 @@ enum DebugCommands {
         Action(
             "replicate", "arg...", "Sends a command to replicas and the log, without executing it.", usesData: false,
             replicate),
+        Action(
+            "set-disable-deny-scripts", "enabled(0|1)", "Controls whether scripts may call every command.",
+            usesData: false
+        ) { c throws(CommandError) in
+            c.services.scripting.runner.allowsEverything = try c.args.integer(2) != 0
+            c.reply.ok()
+        },
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
-        Action("set-disable-deny-scripts", "enabled(0|1)", withoutEffect, accept),
         Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
         Action("replybuffer", "attribute value", withoutEffect, usesData: false, accept),
         Action("dict-resizing", "enabled(0|1)", withoutEffect, accept),
