@@ -19,7 +19,7 @@ settings.configure(
 )
 django.setup()
 
-from django.contrib.sessions.backends.cache import SessionStore
+from django.contrib.sessions.backends.cache import SessionStore  # noqa: E402
 from django.core.cache import caches  # noqa: E402
 
 for name in ("default", "other"):
