@@ -22,7 +22,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas differential-scripts replication replication-chaos sentinel setups fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas differential-scripts replication replication-chaos sentinel setups fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -111,6 +111,11 @@ setups: test-deps build
 fuzz: deps
 	SWIFTLET_MUTATIONS=$${MUTATIONS:-200000} swift test -c release -Xswiftc -enable-testing --scratch-path .build/fuzz \
 	--filter "RDBDamageTests|DumpPayloadTests"
+
+# Random programs of Lua, and damaged input for cmsgpack, struct and cjson: so many of each of the four; the seeds are printed.
+fuzz-scripts: deps
+	SWIFTLET_PROGRAMS=$${PROGRAMS:-2500000} $${SEED:+SWIFTLET_SEED=$$SEED} swift test -c release -Xswiftc -enable-testing \
+	--scratch-path .build/fuzz --filter LuaFuzzTests
 
 # Unit tests and a sample of the client tests under AddressSanitizer and ThreadSanitizer, in builds of their own.
 asan: test-deps

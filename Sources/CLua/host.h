@@ -75,7 +75,7 @@ struct lua_host {
     int environment_meta_reference;
 };
 
-/// The host of a state: whom its allocator works for.
+/// The host of a state: the context of its allocator.
 static inline lua_host *host_of(lua_State *L) {
     void *host;
     lua_getallocf(L, &host);
