@@ -42,7 +42,7 @@ final class EventLoop<S: Service> {
 
     /// What is received goes there; a request that lies in it whole is executed in place.
     private var scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
-    /// The same for turns that nest.
+    /// As `scratch`, for turns that nest.
     private lazy var nestedScratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
     private static var receiveSize: Int { 64 << 10 }
     /// Connections accepted in one turn, so that a flood of them does not starve the others.
@@ -158,6 +158,8 @@ final class EventLoop<S: Service> {
         }
         spareFlushes.removeAll(keepingCapacity: true)
         flushes += kept
+        // Those who are gone are so for the script too; their connections are closed at the end of the turn.
+        for connection in closing { service.disconnect(connection.session) }
         readiness.exchangeEvents()
         swap(&scratch, &nestedScratch)
     }

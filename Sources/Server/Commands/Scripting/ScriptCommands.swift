@@ -108,7 +108,6 @@ enum ScriptCommands {
     }
 
     @Sendable private static func flush(_ c: ConnectionContext) throws(CommandError) {
-        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         guard c.args.count == 2 || c.args.count == 3 && isFlushMode(c.args[2]) else {
             throw CommandError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
         }
