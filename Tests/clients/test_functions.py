@@ -64,7 +64,7 @@ BROKEN = [
     "#!lua name=a\nsyntax error", "#!lua name=a\nerror('x')", "#!lua name=a\nredis.call('PING')", "#!lua name=a\nprint(nosuch)",
     f"#!lua name=a\n{REGISTER}()", f"#!lua name=a\n{REGISTER}('f')", f"#!lua name=a\n{REGISTER}('f', 1)",
     f"#!lua name=a\n{REGISTER}(1, function() end)", f"#!lua name=a\n{REGISTER}('f-g', function() end)",
-    f"#!lua name=a\n{REGISTER}('f', function() end)\n{REGISTER}('F', function() end)",
+    f"#!lua name=a\n{REGISTER}('f', function() end)\n{REGISTER}('f', function() end)",
     f"#!lua name=a\n{REGISTER}{{function_name='f'}}", f"#!lua name=a\n{REGISTER}{{callback=function() end}}",
     f"#!lua name=a\n{REGISTER}{{function_name='f', callback=function() end, flags={{'x'}}}}",
     f"#!lua name=a\n{REGISTER}{{function_name='f', callback=function() end, flags=1}}",

@@ -150,6 +150,7 @@ final class EventLoop<S: Service> {
         for connection in resuming {
             if connection === client { resumes.append(connection) } else { connection.resume() }
         }
+        receiveUnread(besides: client, isNested: true)
         for event in readiness.wait(0) { handleNested(event, client) }
         var kept: [Unmanaged<Connection<S>>] = []
         swap(&flushes, &spareFlushes)
@@ -263,12 +264,14 @@ final class EventLoop<S: Service> {
         }
     }
 
-    @inline(never) private func receiveUnread() {
+    /// `client`: whose command is executed, with all that is no client's, waits for a turn that does not nest.
+    @inline(never) private func receiveUnread(besides client: Transport? = nil, isNested: Bool = false) {
         let connections = unread
         unread = []
         // Also after a part that was not full: the edge that told of an end has been there already.
         for connection in connections {
-            if connection.receive(scratch, Self.receiveSize) > 0 { unread.append(connection) }
+            let waits = isNested && (connection === client || connection.link != nil)
+            if waits || connection.receive(scratch, Self.receiveSize) > 0 { unread.append(connection) }
         }
     }
 
