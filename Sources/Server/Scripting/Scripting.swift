@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the router outlives this room; a host that another thread frees is referred to by nobody else.
+
 /// Scripts and functions: what was given to the server, compiled, and running it. States of Lua are made when something is to
 /// be compiled: a server without scripts has none. Confined to the loop.
 final class Scripting {
@@ -195,7 +197,7 @@ final class Scripting {
                 added.append(library)
                 guard let old = result.remove(library.name) else { continue }
                 if policy == .append {
-                    throw CommandError(bytes: ByteString("ERR Library \(library.name) already exists").bytes)
+                    throw CommandError(text: "ERR Library \(library.name) already exists")
                 }
                 removed.append(old)
             }
@@ -216,10 +218,10 @@ final class Scripting {
         let (engine, name, code) = try Shebang.library(text)
         if !name.isFunctionName { throw CommandError("ERR \(ScriptRunner.badName)") }
         if engine.lowercased != "lua" {
-            throw CommandError(bytes: ByteString("ERR Engine '\(engine)' not found").bytes)
+            throw CommandError(text: "ERR Engine '\(engine)' not found")
         }
         if known?.libraries[name] != nil {
-            throw CommandError(bytes: ByteString("ERR Library '\(name)' already exists").bytes)
+            throw CommandError(text: "ERR Library '\(name)' already exists")
         }
         let host: LuaHost
         if let functionHost { host = functionHost } else { host = try makeHost(.functions) }
@@ -257,9 +259,7 @@ final class Scripting {
             } catch {
                 forgetFunctions()
                 throw CommandError(
-                    bytes: ByteString(
-                        "ERR The library of functions '\(ByteString(name))' cannot be loaded: \(error.text)"
-                    ).bytes)
+                    text: "ERR The library of functions '\(ByteString(name))' cannot be loaded: \(error.text)")
             }
         }
         compiledLoads = keyspace.libraries.loads
