@@ -112,6 +112,7 @@ static bool enter(lua_host *host, int reference, void *context) {
     host->error_source[0] = 0;
     host->error_line = 0;
     host->error_message.count = 0;
+    host->error_is_unknown = false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
     lua_pushlightuserdata(L, context);
     int status = lua_pcall(L, 1, 0, 0);
@@ -124,6 +125,8 @@ static bool enter(lua_host *host, int reference, void *context) {
         if (text != NULL && buffer_try_reserve(host, &host->error_message, count)) {
             memcpy(host->error_message.bytes, text, count);
             host->error_message.count = count;
+        } else {
+            host->error_is_unknown = true;
         }
     }
     lua_settop(L, 0);
@@ -140,7 +143,8 @@ static void describe_error(const lua_host *host, const request *r, lua_host_erro
         .counted = host->error_is_counted,
         .compiled = r->compiled,
     };
-    if (error->message.count == 0) error->message = (lua_host_bytes){unknown, sizeof unknown - 1};
+    if (error->message.bytes == NULL) error->message.bytes = "";
+    if (host->error_is_unknown) error->message = (lua_host_bytes){unknown, sizeof unknown - 1};
 }
 
 /// Of a run that ends: what it changed of Lua itself, and what it held, is as before.

@@ -51,6 +51,8 @@ struct lua_host {
     int error_line;
     bool error_has_code;
     bool error_is_counted;
+    /// There was no memory for the message.
+    bool error_is_unknown;
     text_buffer error_message;
 
     /// Of redis.call: the arguments, and the digits of those that are numbers.
@@ -73,6 +75,7 @@ struct lua_host {
     int globals_reference;
     int load_globals_reference;
     int environment_meta_reference;
+    int index_name_reference;
 };
 
 /// The host of a state: the context of its allocator.
@@ -137,7 +140,8 @@ void see_through(lua_State *L, int index);
 void check_writable(lua_State *L, int index);
 int raise_readonly(lua_State *L);
 void open_sandbox(lua_State *L);
-/// Which globals a library's code sees while it is loaded, and afterwards.
+/// Which globals a library's code sees while it is loaded, and afterwards. Sets what is there and pushes no new string, so
+/// that it never raises.
 void select_globals(lua_State *L, bool loading);
 
 // The libraries. Each leaves its table on the stack; `open_base` its functions in the table on the stack's top.

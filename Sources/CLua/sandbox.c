@@ -186,6 +186,8 @@ void open_sandbox(lua_State *L) {
     lua_setfield(L, -3, "_G");
     lua_getmetatable(L, -1);
     host->environment_meta_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushliteral(L, "__index");
+    host->index_name_reference = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_replace(L, LUA_GLOBALSINDEX);
     lua_pop(L, 1);
     if (!host->for_functions) return;
@@ -199,7 +201,7 @@ void select_globals(lua_State *L, bool loading) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, loading ? host->load_globals_reference : host->globals_reference);
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, slot_shown);
-    lua_pushliteral(L, "__index");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, host->index_name_reference);
     lua_insert(L, -2);
     lua_rawset(L, -3);
     lua_pop(L, 1);

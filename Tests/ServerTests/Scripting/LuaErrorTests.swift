@@ -7,6 +7,7 @@ import Testing
         Case("error('abc')", "-ERR user_script:1: abc on @user_script:1"),
         Case("\n\nerror('abc')", "-ERR user_script:3: abc on @user_script:3"),
         Case("error('abc', 0)", "-ERR abc on @user_script:1"), Case("error(nil)", "-ERR nil on @user_script:1"),
+        Case("error('', 0)", "-ERR  on @user_script:1"),
         Case("error(true)", "-ERR true on @user_script:1"), Case("error({err='My Err'})", "-My Err on @user_script:1"),
         Case("error({1})", "-ERR the error is a table without a field 'err' on @user_script:1"),
         Case(
