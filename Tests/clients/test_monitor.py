@@ -76,6 +76,8 @@ ROLE ; LASTSAVE ; WAIT 0 0 ; TIME ; DBSIZE ; COMMAND COUNT ; MEMORY USAGE a ; OB
 PUBLISH c x ; SUBSCRIBE c ; PING ; UNSUBSCRIBE c ; PSUBSCRIBE p* ; PUNSUBSCRIBE ; RESET
 CLIENT REPLY SKIP ; SET a 1 ; CLIENT REPLY OFF ; GET a ; CLIENT REPLY ON
 EXPIRE a 100 ; SET k v EX 100 ; GETEX k EX 100 ; SPOP nothing ; INCRBYFLOAT f 1.5 ; HINCRBYFLOAT h f 1.50 ; ZADD z 1 a ; ZPOPMIN z
+EVAL return(redis.call('set',KEYS[1],ARGV[1])) 1 a b ; EVAL_RO return(redis.pcall('set','a','b')) 0 ; EVALSHA x 0 ; FCALL x 0 ; EVAL x ; EVAL error( 0 ; EVAL return(1) x
+MULTI ; EVAL redis.call('select',2)return(redis.call('get','a')) 0 ; SET a b ; EXEC ; SCRIPT LOAD return(1) ; SCRIPT EXISTS x ; FUNCTION STATS
 FLUSHDB ; FLUSHALL ASYNC ; FAILOVER ; REPLICAOF NO ONE ; MONITOR x
 HELLO ; HELLO 3 ; HELLO 2 SETNAME x ; HELLO 9 ; QUIT x
 """  # noqa: E501
@@ -208,7 +210,9 @@ def test_own_commands(monitored):
         replies.append(monitor.call("PING"))
         found.append([without_times(reply) if isinstance(reply, bytes) else reply for reply in replies])
         monitor.call("MONITOR")
-    ids = [[re.sub(rb"^:\d+", b":ID", reply) if isinstance(reply, bytes) else reply for reply in side] for side in found]
+    ids = [
+        [re.sub(rb"^:\d+", b":ID", reply) if isinstance(reply, bytes) else reply for reply in side] for side in found
+    ]
     assert ids[0] == ids[1]
 
 
@@ -219,8 +223,12 @@ def test_transaction_of_the_monitor(swiftlet_server):
     assert side.monitor.buffer
     side.monitor.send("EXEC")
     found = b"".join(side.monitor.reply() for _ in range(5))
-    assert b'*2\r\n+PONG\r\n$1\r\nx\r\n+' in found
-    assert [line.split(b'] ')[1] for line in found.splitlines() if b"] " in line][-3:] == [b'"PING"', b'"ECHO" "x"', b'"EXEC"']
+    assert b"*2\r\n+PONG\r\n$1\r\nx\r\n+" in found
+    assert [line.split(b"] ")[1] for line in found.splitlines() if b"] " in line][-3:] == [
+        b'"PING"',
+        b'"ECHO" "x"',
+        b'"EXEC"',
+    ]
     side.close()
 
 

@@ -9,7 +9,7 @@ import redis
 
 from moved_clock import advance
 from oracle import start_swiftlet
-from resp import Connection, bulk, bulks, encode, integer
+from resp import bulk, bulks, encode, integer
 from seed import seeded
 from waiting import wait_until
 
@@ -275,6 +275,7 @@ SEQUENCES = """
 0 HELLO 3 ; 0 CLIENT TRACKING ON ; 0 MGET a b c a ; 1 MSET c 1 b 1 a 1 ; 0 MGET a b c ; 1 DEL c a b ; 0 EXISTS a b ; 1 RENAME a b ; 1 SET a 1 ; 0 MGET a b ; 1 RENAME a b
 0 HELLO 3 ; 0 CLIENT TRACKING ON BCAST ; 1 SET b 1 + SET a 1 + SET b 2 + SET c 3 ; 0 SET x 1 + GET x ; 1 FLUSHALL
 0 HELLO 3 ; 0 CLIENT TRACKING ON BCAST NOLOOP PREFIX a PREFIX b ; 0 SET a1 1 + SET b1 1 ; 1 SET a1 1 + SET b2 1 + SET c 1 ; 0 MULTI + SET a1 1 + SET b 1 + EXEC
+1 HELLO 3 ; 1 CLIENT TRACKING ON BCAST PREFIX a ; 0 HELLO 3 ; 0 SET a1 1 + CLIENT TRACKING ON BCAST + SET a2 1 ; 0 SET a1 2
 0 HELLO 3 ; 0 CLIENT TRACKING ON BCAST PREFIX a ; 0 CLIENT TRACKING ON BCAST ; 1 SET abc 1 + SET b 1 ; 0 CLIENT TRACKINGINFO
 1 SUBSCRIBE __redis__:invalidate ; 0 CLIENT TRACKING ON REDIRECT @1 BCAST PREFIX k ; 2 SET k1 1 + SET k2 2 ; 2 FLUSHALL ; 1 UNSUBSCRIBE ; 2 SET k 1
 1 SUBSCRIBE other ; 0 CLIENT TRACKING ON REDIRECT @1 ; 0 GET k ; 2 SET k 1 ; 0 CLIENT GETREDIR
@@ -431,6 +432,47 @@ def test_blocked_reads(clients):
     assert told(tracker) == [pushed("s")]
 
 
+def test_served_clients_change_keys_themselves(clients):
+    """Who makes a client be served has not changed what that client changes, as in 7.2."""
+    default, everything, waiting = clients[:3]
+    default.call("CLIENT", "TRACKING", "ON", "NOLOOP")
+    everything.call("CLIENT", "TRACKING", "ON", "BCAST", "NOLOOP", "PREFIX", "k")
+    number = integer(waiting.call("CLIENT", "ID"))
+    for pusher, others in ((default, [everything]), (everything, [default])):
+        default.call("LRANGE", "k", 0, -1)
+        waiting.send("BLMOVE", "q", "k", "LEFT", "LEFT", 0)
+        wait_until(lambda: b" flags=b " in bulk(clients[3].call("CLIENT", "LIST", "ID", number)))
+        # It changes the key itself before, in the same turn.
+        pusher.pipeline([["MULTI"], ["RPUSH", "k", "own"], ["LRANGE", "k", 0, -1], ["RPUSH", "q", "x"]])
+        pusher.call("EXEC")
+        assert waiting.reply() == b"$1\r\nx\r\n"
+        for client in (pusher, *others):
+            assert told(client) == [pushed("k")]
+
+
+def test_scripts(clients):
+    """What a script has read is tracked for its caller, as in 7.2; 7.0 tracks the keys that EVAL names."""
+    tracker, own, writer = clients[:3]
+    tracker.call("CLIENT", "TRACKING", "ON")
+    tracker.call("EVAL", "redis.call('set', KEYS[1], 'v') return redis.call('get', KEYS[2])", 3, "a", "b", "c")
+    writer.call("MSET", "a", 1, "b", 1, "c", 1)
+    assert told(tracker) == [pushed("b")]
+    tracker.call("EVAL_RO", "redis.call('get', KEYS[1]) return redis.pcall('hget', KEYS[1], 'f')", 2, "a", "b")
+    assert writer.call("EVAL", "redis.call('del', 'a') return redis.call('mset', 'b', 1, 'c', 1)", 0) == b"+OK\r\n"
+    assert told(tracker) == [pushed("a")]
+    # The caller is who changes what a script changes; the message follows its reply.
+    tracker.call("MGET", "b", "c")
+    tracker.send("EVAL", "redis.call('del', 'b') redis.call('del', 'c') return {1, 2}", 0)
+    assert [tracker.reply() for _ in range(3)] == [b"*2\r\n:1\r\n:2\r\n", pushed("b"), pushed("c")]
+    own.call("CLIENT", "TRACKING", "ON", "NOLOOP")
+    own.call("EVAL", "return redis.call('get', 'b')", 0)
+    own.call("EVAL", "return redis.call('set', 'b', 1)", 0)
+    assert told(own) == []
+    own.call("EVAL", "return redis.call('get', 'b')", 0)
+    writer.call("EVAL", "return redis.call('set', 'b', 1)", 0)
+    assert told(own) == [pushed("b")]
+
+
 def test_killed_redirection(clients):
     tracker, target, writer = clients[:3]
     number = integer(target.call("CLIENT", "ID"))
@@ -515,7 +557,7 @@ def test_replica_tells_its_clients(tmp_path):
     reader.call("GET", "k")
     other = start_swiftlet()
     assert reader.call("REPLICAOF", "127.0.0.1", other.port) == b"+OK\r\n"
-    while (reply := reader.reply()) != pushed():
+    while reader.reply() != pushed():
         pass
     for connection in (writer, reader):
         connection.close()

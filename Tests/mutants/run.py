@@ -25,6 +25,7 @@ import following
 import replicating
 import server
 import storage
+import tracking
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / ".build" / "mutants"
@@ -32,9 +33,8 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MUTANTS = list(
-    enumerate([*storage.MUTANTS, *server.MUTANTS, *commands.MUTANTS, *replicating.MUTANTS, *following.MUTANTS], 1)
-)
+MODULES = (storage, server, commands, replicating, following, tracking)
+MUTANTS = list(enumerate(itertools.chain.from_iterable(module.MUTANTS for module in MODULES), 1))
 
 SWITCH = """import Glibc
 

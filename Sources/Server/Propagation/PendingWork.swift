@@ -25,5 +25,7 @@ final class PendingWork {
         static let monitors = AfterCall(rawValue: 1 << 2)
     }
     private(set) var afterCall: AfterCall = []
-    func set(_ work: AfterCall, _ isWanted: Bool) { if isWanted { afterCall.insert(work) } else { afterCall.remove(work) } }
+    func set(_ work: AfterCall, _ isWanted: Bool) {
+        if isWanted { afterCall.insert(work) } else { afterCall.remove(work) }
+    }
 }

@@ -235,7 +235,9 @@ final class RelayedCommands {
             } else {
                 session.lastCommand = command
                 router.call(session, command, args, request: nil)
-                if router.work.afterCall.contains(.holdReads) { router.recentWrites.note(command.row.keys, args, at: router.stream.offset) }
+                if router.work.afterCall.contains(.holdReads) {
+                    router.recentWrites.note(command.row.keys, args, at: router.stream.offset)
+                }
             }
         } else if command == nil {
             session.reply.error(.unknownCommand(args))

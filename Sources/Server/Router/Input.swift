@@ -203,6 +203,9 @@ extension Router {
     /// States of a client in which not every command is simply executed.
     private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub, .replica, .monitor]
 
+    /// Clients whose commands no pause defers.
+    private static let unpausedFlags: ClientFlags = [.replica, .monitor, .master, .internal]
+
     /// True when the command was refused, queued or deferred.
     @inline(never)
     private func isHeldBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
@@ -217,8 +220,8 @@ extension Router {
             let error = CommandError.replicaUsesKeyspace
             if session.flags.contains(.replica) {
                 logger.warning(
-                    "== CRITICAL == This master is sending an error to its replica: '\(error.text)' after processing the "
-                        + "command '\(command.fullName)'")
+                    "== CRITICAL == This master is sending an error to its replica: '\(error.text)' "
+                        + "after processing the command '\(command.fullName)'")
             }
             reject(session, command, error)
             return true
@@ -244,9 +247,7 @@ extension Router {
             reject(session, command, .onlySubscriptions(command.fullName))
             return true
         }
-        if !refused.isDisjoint(with: .paused)
-            && session.flags.isDisjoint(with: [.replica, .monitor, .master, .internal])
-        {
+        if !refused.isDisjoint(with: .paused) && session.flags.isDisjoint(with: Self.unpausedFlags) {
             session.isDeferred = true
             pause.hold(session)
             return true

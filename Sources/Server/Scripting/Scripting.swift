@@ -39,7 +39,6 @@ final class Scripting {
 
     /// EVAL: runs the script, which is compiled and kept where it is new.
     func evaluate(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
-        show(c)
         let keyCount = try keyCount(c.args, .notInteger)
         let digest = ScriptDigest(of: c.args[1])
         let script =
@@ -49,18 +48,10 @@ final class Scripting {
 
     /// EVALSHA.
     func evaluateKnown(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
-        show(c)
         if c.args[1].count != 40 { throw .noScript }
         let keyCount = try keyCount(c.args, .notInteger)
         guard let digest = ScriptDigest(c.args[1]), let script = cache.find(digest) else { throw .noScript }
         try run(script, c, keyCount, isReadOnly)
-    }
-
-    /// MONITOR has what is called before the commands that it calls.
-    @inline(__always) private func show(_ c: ConnectionContext) {
-        if router.work.afterCall.contains(.monitors), let command = router.services.command(c.args) {
-            router.monitors.show(c.session, command, c.args)
-        }
     }
 
     private func run(
@@ -147,7 +138,6 @@ final class Scripting {
 
     /// FCALL.
     func call(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
-        show(c)
         try compileLoaded()
         guard let function = compiled.function(c.args[1]), let host = functionHost else { throw .noFunction }
         let keyCount = try keyCount(c.args, CommandError("ERR Bad number of keys provided"))

@@ -153,7 +153,7 @@ final class Broadcasts {
         }
     }
 
-    /// The array of a prefix's keys without those that this client has changed; false: that is none.
+    /// Writes the array of a prefix's keys without those that this client has changed. False: there are no others.
     @discardableResult
     private func writeBody(_ prefix: BroadcastPrefix, changedBy client: UInt64?, to body: OutputBuffer) -> Bool {
         let own = client.map { client in prefix.keys.count { changes[Int($0)].by == client } } ?? 0

@@ -35,15 +35,17 @@ final class Monitors {
 
     /// A command was executed. An administrator's may show too much; what runs others is shown before them, see `show`.
     func commandEnded(_ session: Session, _ command: CommandEntry, _ args: Arguments) {
-        if command.flags.isDisjoint(with: [.skipMonitor, .admin]) { show(session, command, args) }
+        if command.flags.isDisjoint(with: [.skipMonitor, .admin]) {
+            show(session, args, command.row.secrets == nil ? nil : command)
+        }
     }
 
-    /// Shows a command to all, except while data is being loaded. Who executes a script, whose command has the flag
-    /// `skipMonitor`, calls this before it begins.
-    func show(_ session: Session, _ command: CommandEntry, _ args: Arguments) {
+    /// Shows a command to all, except while data is being loaded. A command that executes others has the flag `skipMonitor`, and
+    /// calls this before it does so. `secrets`: the command's entry, where it may have any.
+    func show(_ session: Session, _ args: Arguments, _ secrets: CommandEntry? = nil) {
         if places.isEmpty || !services.guards.isDisjoint(with: [.loading, .replacing]) { return }
         line.removeAll(keepingAtMost: Self.keptLine)
-        writeLine(session, command, args)
+        writeLine(session, args, secrets)
         // A command that was executed may have written what it shows.
         let offset = services.stream.offset
         if line.count <= SharedChunk.copiedLength {
@@ -56,7 +58,7 @@ final class Monitors {
     private static let keptLine = 4096
 
     /// As Redis does: time, database, who, and each argument in quotes.
-    private func writeLine(_ session: Session, _ command: CommandEntry, _ args: Arguments) {
+    private func writeLine(_ session: Session, _ args: Arguments, _ secrets: CommandEntry?) {
         let microseconds = Clock.wallNanoseconds / 1000
         line.append(byte: UInt8(ascii: "+"))
         line.append(decimal: microseconds / 1_000_000)
@@ -79,10 +81,10 @@ final class Monitors {
             line.append(text: session.address)
             line.append("]")
         }
-        if command.row.secrets == nil {
-            for i in 0..<args.count { appendQuoted(args[i]) }
+        if let secrets {
+            for argument in secrets.shown(args) { appendQuoted(argument) }
         } else {
-            for argument in command.shown(args) { appendQuoted(argument) }
+            for i in 0..<args.count { appendQuoted(args[i]) }
         }
         line.appendLineEnd()
     }

@@ -230,7 +230,8 @@ extension PrefixTree {
             try invariant(
                 at == Self.root || node.value != nil || node.children.count > 1, "prefix tree: a node for nothing")
             try invariant(
-                node.firsts == node.children.map { nodes[Int($0)].label.first }, "prefix tree: children and their bytes")
+                node.firsts == node.children.map { nodes[Int($0)].label.first }, "prefix tree: children and their bytes"
+            )
             try invariant(zip(node.firsts, node.firsts.dropFirst()).allSatisfy(<), "prefix tree: children out of order")
             for child in node.children {
                 try invariant(Int(nodes[Int(child)].parent) == at, "prefix tree: a child of another")

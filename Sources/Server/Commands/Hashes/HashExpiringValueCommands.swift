@@ -54,7 +54,6 @@ enum HashExpiringValueCommands {
             for _ in fields { c.reply.null() }
             return
         }
-        // All that can fail is behind; the reply is written first, as a value may go with its field.
         c.reply.array(fields.count)
         let isPast = when.map(c.isDue) ?? false
         var changed: [Bytes] = []
@@ -119,7 +118,9 @@ enum HashExpiringValueCommands {
                     return
                 }
                 if let found = Condition(args[i]) {
-                    if condition != .none { throw CommandError("ERR Only one of FXX or FNX arguments can be specified") }
+                    if condition != .none {
+                        throw CommandError("ERR Only one of FXX or FNX arguments can be specified")
+                    }
                     condition = found
                 } else if ExpiryUnit(args[i]) != nil || args[i].equals(ignoringCase: "keepttl") {
                     if when != nil || keepsExpiry {
@@ -197,7 +198,7 @@ enum HashExpiringValueCommands {
     private static func hgetdel(_ c: WriteContext) throws(CommandError) {
         _ = try c.hash(c.args[1])
         let fields = try HashExpiryCommands.fields(c.args, at: 2, notPositive: notPositive)
-        let hash = c.reading.counted(try c.editHash(c.args[1], create: false, fields: fields), c.args[1])
+        let hash = try c.editHash(c.args[1], create: false, fields: fields)
         c.reply.array(fields.count)
         guard let hash else {
             for _ in fields { c.reply.null() }

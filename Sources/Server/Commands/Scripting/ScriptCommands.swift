@@ -19,7 +19,12 @@ enum ScriptCommands {
         _ arguments: StaticString, _ summary: StaticString, _ flagsOfRequest: @escaping FlagsOfRequest,
         _ body: @escaping @Sendable (ConnectionContext) throws(CommandError) -> Void
     ) -> Command {
-        .connection(name, -3, flags, since, arguments, summary, body)
+        let shown: ConnectionHandler = { c throws(CommandError) in
+            // MONITOR shows it before the commands that it executes.
+            c.services.monitors.show(c.session, c.args)
+            try body(c)
+        }
+        return .connection(name, -3, flags, since, arguments, summary, shown)
             .keys([KeySpec(access: access, begin: .index(2), find: .counted(step: 1), note: note)]).findingKeys {
                 findKeys($0, access, $1)
             }.flagged(by: flagsOfRequest)

@@ -157,6 +157,10 @@ enum DebugCommands {
             else { throw .mustBePositive }
             size = Int(wanted)
         }
+        // As in Redis, replicas do not get them; the log does, so that a restart finds what the client was told is there.
+        let stream = c.services.router.stream
+        stream.targets = .log
+        defer { stream.targets = .all }
         let key = OutputBuffer()
         let value = OutputBuffer()
         for i in 0..<count {
@@ -174,7 +178,6 @@ enum DebugCommands {
                 value.truncate(to: size)
             }
             c.db.setString(key.bytes, value.bytes, expiry: .clear)
-            // Not replicated in Redis; here each is logged, so that a restart finds what the client was told is there.
             c.propagate(Bytes("SET"), key.bytes, value.bytes)
         }
         c.reply.ok()
