@@ -21,13 +21,13 @@ redis.call('PEXPIRE', key, window)
 return {1, limit - count - 1}
 """
 
-# Moves a job from state to state, as the queues of web frameworks do: options as JSON or MessagePack, parents and
+# Moves a job from state to state, as the queues of web frameworks do: options as JSON, parents and
 # children, priorities, delays, a stream of events, limits of rate, and many helpers of which each call uses some.
 QUEUE = """
 local prefix, now, id, data = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local waiting, active, delayed = prefix .. ':wait', prefix .. ':active', prefix .. ':delayed'
 local prioritized, events, meta = prefix .. ':prioritized', prefix .. ':events', prefix .. ':meta'
-local options = cmsgpack.unpack(ARGV[4])
+local options = cjson.decode(ARGV[4])
 local call = redis.call
 
 local function emit(name, job, extra)
@@ -136,8 +136,8 @@ return {2, job, result}
 """
 
 LOOP = "for i = 1, tonumber(ARGV[1]) do redis.call('GET', KEYS[1]) end"
-# The options of a job, as MessagePack: {name: 'mail', keep: {count: 10}}.
-JOB = b"\x82\xa4name\xa4mail\xa4keep\x81\xa5count\x0a"
+# The options of a job.
+JOB = '{"keep":{"count":10},"name":"mail"}'
 
 
 def sha(script):

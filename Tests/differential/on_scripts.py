@@ -86,7 +86,10 @@ class Scripts:
         if chance < 0.7:
             return self.function()
         if chance < 0.8:
-            args, _ = self.drawn()
+            args, how = self.drawn()
+            # Not what is up to chance.
+            while how is not exact:
+                args, how = self.drawn()
             return [([self.eval(), self.words.choice(LOOKS), 0, *args], exact)]
         if chance < 0.93:
             return self.value()

@@ -23,6 +23,7 @@ import time
 import commands
 import following
 import replicating
+import scripting
 import server
 import storage
 import tracking
@@ -33,7 +34,7 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MODULES = (storage, server, commands, replicating, following, tracking)
+MODULES = (storage, server, commands, replicating, following, tracking, scripting)
 MUTANTS = list(enumerate(itertools.chain.from_iterable(module.MUTANTS for module in MODULES), 1))
 
 SWITCH = """import Glibc

@@ -87,7 +87,12 @@ extension Command {
     func secrets(_ secrets: @escaping SecretArguments) -> Command { with { $0.secrets = secrets } }
     func flagged(by flags: @escaping FlagsOfRequest) -> Command { with { $0.flagsOfRequest = flags } }
     func findingKeys(_ finder: @escaping KeyFinder) -> Command { with { $0.keys.finder = finder } }
-    func keys(_ specs: [KeySpec]) -> Command { with { $0.keys = CommandKeys(specs: specs) } }
+    func keys(_ specs: [KeySpec]) -> Command {
+        with {
+            $0.keys = CommandKeys(specs: specs)
+            if $0.keys.isMovable { $0.flags.insert(.movablekeys) }
+        }
+    }
     /// Subcommands, which share `flags`; HELP has its own.
     func subcommands(_ flags: CommandFlags, _ rows: [Command]) -> Command {
         with {

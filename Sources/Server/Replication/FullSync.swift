@@ -217,6 +217,7 @@ final class FullSync {
                 end(replica)
             case .none:
                 replica.acknowledgedAt = list.now
+                list.updateGood()
                 router.logger.notice(
                     "Streamed replica with replica \(replica.name) via socket. Waiting for REPLCONF ACK from replica to "
                         + "enable streaming")

@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: a text's bytes are read only within its count.
+
 /// The SHA-1 of a script, by which clients call it.
 struct ScriptDigest: Hashable {
     private let a: UInt64
@@ -17,26 +19,29 @@ struct ScriptDigest: Hashable {
     /// 40 hexadecimal digits, in any case; nil for anything else.
     init?(_ text: Bytes) {
         if text.count != 40 { return nil }
-        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        for i in 0..<40 {
-            let digit: UInt8
-            switch text[i] {
-            case 48...57: digit = text[i] - 48
-            case 65...70: digit = text[i] - 55
-            case 97...102: digit = text[i] - 87
-            default: return nil
-            }
-            if i < 16 {
-                words.0 = words.0 << 4 | UInt64(digit)
-            } else if i < 32 {
-                words.1 = words.1 << 4 | UInt64(digit)
-            } else {
-                words.2 = words.2 << 4 | UInt64(digit)
-            }
+        func word(_ index: Int) -> UInt64? {
+            Self.value(of: UInt64(littleEndian: text.base.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)))
         }
-        a = words.0
-        b = words.1
-        c = UInt32(truncatingIfNeeded: words.2)
+        guard let first = word(0), let second = word(1), let third = word(2), let fourth = word(3), let fifth = word(4)
+        else { return nil }
+        a = first << 32 | second
+        b = third << 32 | fourth
+        c = UInt32(truncatingIfNeeded: fifth)
+    }
+
+    /// The 32 bits that eight hexadecimal digits say, the first of which is the lowest byte; nil where they are none. All eight
+    /// at once: for seven-bit bytes, adding moves those past 0x80 that are at least a certain one.
+    private static func value(of digits: UInt64) -> UInt64? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs = ones &* 0x80
+        let lower = digits | ones &* 0x20
+        let numerals = (digits &+ ones &* (0x80 - 0x30)) & ~(digits &+ ones &* (0x80 - 0x3a)) & highs
+        let letters = (lower &+ ones &* (0x80 - 0x61)) & ~(lower &+ ones &* (0x80 - 0x67)) & highs
+        guard digits & highs == 0, numerals | letters == highs else { return nil }
+        var value = ((digits & (ones &* 0x0f)) &+ (letters >> 7) &* 9).byteSwapped
+        value = (value | value >> 4) & 0x00ff_00ff_00ff_00ff
+        value = (value | value >> 8) & 0x0000_ffff_0000_ffff
+        return (value | value >> 16) & 0xffff_ffff
     }
 
     /// A digest is as good as random.

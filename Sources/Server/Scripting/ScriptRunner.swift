@@ -43,7 +43,8 @@ final class ScriptRunner {
         let isReadOnly: Bool
         /// The command that called.
         let request: Arguments
-        let began = monotonicNanoseconds()
+        /// Monotonic nanoseconds.
+        let began: UInt64
         var isKilled = false
         var isBusy = false
 

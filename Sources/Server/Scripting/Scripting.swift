@@ -61,7 +61,7 @@ final class Scripting {
         try check(script.flags, c.session, isReadOnly)
         let run = ScriptRunner.Run(
             callee: .script(script.digest), client: c.session, flags: script.flags, isReadOnly: isReadOnly,
-            request: c.args)
+            request: c.args, began: router.clock)
         defer { collect(host) }
         try runner.execute(run, host, script.reference, firstKey: 3, keyCount: keyCount)
     }
@@ -144,7 +144,7 @@ final class Scripting {
         try check(function.flags, c.session, isReadOnly)
         let run = ScriptRunner.Run(
             callee: .function(function.name), client: c.session, flags: function.flags, isReadOnly: isReadOnly,
-            request: c.args)
+            request: c.args, began: router.clock)
         defer { collect(host) }
         try runner.execute(run, host, function.reference, firstKey: 3, keyCount: keyCount)
     }

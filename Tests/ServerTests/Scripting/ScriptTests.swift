@@ -52,21 +52,27 @@ import Testing
     @Test func whatABatchBorrowsStaysGoodInAnother() throws {
         let batch = RequestBatch()
         let other = RequestBatch()
-        let input = Array("*1\r\n$4\r\nPING\r\n'quo ted' x\r\n".utf8)
-        try input.lend { input in
-            var parser = RequestParser()
-            var position = 0
-            _ = try parser.next(input, &position, batch, maximumBulk: 100)
-            _ = try parser.next(input, &position, batch, maximumBulk: 100)
+        func parse(_ text: String, _ body: () throws -> Void) throws {
+            try Array(text.utf8).lend { (input) throws(any Error) in
+                var parser = RequestParser()
+                var position = 0
+                while case .request = try parser.next(input, &position, batch, maximumBulk: 100) {}
+                try body()
+            }
+        }
+        try parse("*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$1\r\nx\r\n") {
+            try #require(batch.count == 2)
             let args = batch.arguments(of: batch.requests[1])
             batch.exchangeContents(with: other)
             #expect(batch.count == 0 && other.count == 2)
-            position = 0
-            parser = RequestParser()
-            _ = try parser.next(input, &position, batch, maximumBulk: 100)
-            #expect(args[0].string == "quo ted" && args[1].string == "x")
+            try parse("'quo ted' y\r\n") {
+                try #require(batch.count == 1)
+                #expect(batch.arguments(of: batch.requests[0])[0].string == "quo ted")
+            }
+            #expect(args[0].string == "ECHO" && args[1].string == "x")
             batch.exchangeContents(with: other)
-            #expect(batch.count == 2 && batch.arguments(of: batch.requests[0])[0].string == "PING")
+            try #require(batch.count == 2)
+            #expect(batch.arguments(of: batch.requests[0])[0].string == "PING")
         }
     }
 }

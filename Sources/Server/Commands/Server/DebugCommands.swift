@@ -279,7 +279,11 @@ enum DebugCommands {
         try c.services.persistence.reload(saveFirst: saveFirst)
         if !flushes {
             let loaded = Set(keyspace.libraries.all.map(\.name))
-            for (name, code) in libraries where !loaded.contains(name) { keyspace.setLibrary(name, code: code) }
+            for (name, code) in libraries where !loaded.contains(name) {
+                _ = try code.lend { (code) throws(CommandError) in
+                    try c.services.scripting.load(library: code, replaces: true)
+                }
+            }
         }
         c.services.logger.warning("DB reloaded by DEBUG RELOAD")
         c.reply.ok()
