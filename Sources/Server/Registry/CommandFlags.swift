@@ -61,7 +61,7 @@ struct CommandFlags: OptionSet, Sendable {
     static let keepsCaching = CommandFlags(rawValue: 1 << 32)
 
     /// May have keys, and may have none. Redis's name, and shown by COMMAND.
-    static let noMandatoryKeys = CommandFlags(rawValue: 1 << 32)
+    static let noMandatoryKeys = CommandFlags(rawValue: 1 << 34)
 
     /// Scripts may call it, as in Redis 7.2, though COMMAND has `noscript` as 7.0 does: it would wait, and does not there.
     static let callableByScripts = CommandFlags(rawValue: 1 << 33)
