@@ -22,7 +22,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas replication replication-chaos sentinel setups fuzz lint format clean
+.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas differential-scripts replication replication-chaos sentinel setups fuzz lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -81,6 +81,11 @@ differential: test-deps build
 differential-replicas: test-deps build
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/differential/run.py \
 	--replicas --commands $${COMMANDS:-5000000} $${SEED:+--seed $$SEED}
+
+# Half of the commands called from scripts and functions.
+differential-scripts: test-deps build
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/differential/run.py \
+	--scripts --commands $${COMMANDS:-1000000} $${SEED:+--seed $$SEED}
 
 # Chains of Swiftlet and redis-server under load, a million keys each; the seed is printed.
 replication: test-deps build

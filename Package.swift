@@ -39,6 +39,6 @@ let package = Package(
             swiftSettings: swift6),
         .target(name: "TestSupport", path: "Tests/Support/Swift", swiftSettings: swift6),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "CSQLite", "TestSupport"], swiftSettings: swift6),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "TestSupport"], swiftSettings: swift6),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "CLua", "TestSupport"], swiftSettings: swift6),
     ]
 )

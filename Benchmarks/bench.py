@@ -26,6 +26,7 @@ import conversion  # noqa: F401
 import datatypes  # noqa: F401
 import replication  # noqa: F401
 import saving  # noqa: F401
+import scripts  # noqa: F401
 from groups import GROUPS, LOGS, Row, group, paired
 from harness import (
     CLIENT_CORES,

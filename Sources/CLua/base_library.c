@@ -27,9 +27,21 @@ static int base_pcall(lua_State *L) {
     return lua_gettop(L);
 }
 
+/// The message handler of `xpcall`: the script's own, but not for an interruption. That is raised in a hook, and what runs
+/// then is not interrupted again.
+static int handle_error(lua_State *L) {
+    lua_settop(L, 1);
+    if (host_of(L)->is_interrupted) return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 static int base_xpcall(lua_State *L) {
     luaL_checkany(L, 2);
     lua_settop(L, 2);
+    lua_pushcclosure(L, handle_error, 1);
     lua_insert(L, 1);
     int status = lua_pcall(L, 0, LUA_MULTRET, 1);
     if (status != 0) raise_interruption(L);

@@ -5,7 +5,7 @@
 
 enum {
     most_instructions = 50000,
-    least_instructions = 16,
+    least_instructions = 4,
     /// Of `charge`: about a millisecond.
     work_between = 1000000,
     /// A run that holds more than a half of what it may is collected when it has grown by this share of the limit.

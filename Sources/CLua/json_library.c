@@ -196,8 +196,25 @@ static void guard(lua_State *L) {
 
 void open_json(lua_State *L) { json_new(L); }
 
+/// bit.tohex: the original writes past its buffer for -2^31 digits.
+static int bit_tohex(lua_State *L) {
+    if (!lua_isnoneornil(L, 2)) {
+        lua_pushvalue(L, lua_upvalueindex(2));
+        lua_pushvalue(L, 2);
+        lua_call(L, 1, 1);
+        lua_Number digits = lua_tonumber(L, -1);
+        lua_settop(L, 1);
+        lua_pushnumber(L, digits > 8 ? 8 : digits < -8 ? -8 : digits);
+    }
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
 void open_bit(lua_State *L) {
     lua_pushcfunction(L, luaopen_bit);
     lua_pushliteral(L, "bit");
     lua_call(L, 1, 1);
+    lua_getfield(L, -1, "tohex");
+    lua_getfield(L, -2, "tobit");
+    lua_pushcclosure(L, bit_tohex, 2);
+    lua_setfield(L, -2, "tohex");
 }

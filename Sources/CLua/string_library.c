@@ -26,6 +26,7 @@ static int search(lua_State *L, bool find) {
     const char *pattern = luaL_checklstring(L, 2, &pattern_length);
     const char *at = text + start_offset(L, 3, length);
     if (find && is_plain(L, pattern)) {
+        charge(L, length + pattern_length);
         const char *found = memmem(at, (size_t)(text + length - at), pattern, pattern_length);
         if (found != NULL) {
             lua_pushinteger(L, found - text + 1);

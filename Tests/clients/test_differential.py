@@ -19,12 +19,13 @@ DIFFERENTIAL = pathlib.Path(__file__).resolve().parents[1] / "differential"
 COMMANDS = 200_000
 
 
-def test_no_difference():
+@pytest.mark.parametrize("options, commands", [([], COMMANDS), (["--scripts"], COMMANDS // 4)], ids=["", "scripts"])
+def test_no_difference(options, commands):
     if swiftlet_binary() is None:
         pytest.skip("swiftlet-server is not built")
     seed = new_seed()
     run = subprocess.run(
-        [sys.executable, str(DIFFERENTIAL / "run.py"), "--commands", str(COMMANDS), "--seed", str(seed)],
+        [sys.executable, str(DIFFERENTIAL / "run.py"), *options, "--commands", str(commands), "--seed", str(seed)],
         env={**os.environ, "SWIFTLET_SERVER": swiftlet_binary(), "SWIFTLET_MIGRATE": migrate_binary()},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
     )  # fmt: skip

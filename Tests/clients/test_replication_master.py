@@ -13,6 +13,7 @@ import pytest
 from moved_clock import advance
 from oracle import bulk, integer, seeded, start_swiftlet
 from replicas import RawReplica, info, is_synchronised, redis_replica, wait_for_equal_offsets
+from resp import encode
 from waiting import wait_until
 
 NO_DELAY = ("--repl-diskless-sync-delay", "0")
@@ -632,6 +633,23 @@ def test_writes_need_replicas_that_keep_up(master, client):
     wait_until(lambda: client.call("SET", "a", 2) == refused)
     client.call("CONFIG", "SET", "min-replicas-to-write", "0")
     assert client.call("SET", "a", 3) == b"+OK\r\n"
+
+
+def test_populated_keys_are_not_replicated(start):
+    """As in Redis; the log has them."""
+    options = ("--repl-diskless-sync-delay", "0", "--appendonly", "yes", "--save", "", "--enable-debug-command", "yes")
+    master = start(*options)
+    client = master.connect()
+    raw = RawReplica(master.port)
+    _, offset, _ = raw.full_sync()
+    assert client.call("DEBUG", "POPULATE", 3, "key", 100) == b"+OK\r\n"
+    assert client.call("SET", "end", 1) == b"+OK\r\n"
+    said = raw.take(int(info(client)["master_repl_offset"]) - offset)
+    assert b"key:" not in said and said.endswith(encode(["SET", "end", "1"]))
+    raw.close()
+    master.kill()
+    again = start(*options, directory=master.directory).connect()
+    wait_until(lambda: again.call("DBSIZE") == b":4\r\n")
 
 
 def test_rates_of_the_stream(master, client):

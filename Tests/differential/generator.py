@@ -5,6 +5,7 @@ import itertools
 
 import on_collections
 import on_keys
+import on_scripts
 import on_streams
 import on_strings
 import on_zsets
@@ -13,7 +14,7 @@ from rows import FREELY, INTACT, Row
 from words import Words
 
 ROWS = on_strings.ROWS + on_collections.ROWS + on_zsets.ROWS + on_streams.ROWS + on_keys.ROWS
-STREAMS, SPOP, SCAN, TRANSFER, MULTI, GETKEYS, MACRO = (
+STREAMS, SPOP, SCAN, TRANSFER, MULTI, GETKEYS, MACRO, SCRIPT = (
     "streams",
     "spop",
     "scan",
@@ -21,8 +22,11 @@ STREAMS, SPOP, SCAN, TRANSFER, MULTI, GETKEYS, MACRO = (
     "multi",
     "getkeys",
     "macro",
+    "script",
 )
-SPECIAL = [(20, STREAMS), (2, SPOP), (0.8, SCAN), (1.5, TRANSFER), (5, MULTI), (1, GETKEYS), (1, MACRO)]
+SPECIAL = [(20, STREAMS), (2, SPOP), (0.8, SCAN), (1.5, TRANSFER), (5, MULTI), (1, GETKEYS), (1, MACRO), (3, SCRIPT)]
+# With --scripts: about as often as all else together.
+MANY_SCRIPTS = [(weight, choice) for weight, choice in SPECIAL if choice != SCRIPT] + [(150, SCRIPT)]
 SPOILT = 0.04
 # redis-server's SORT refuses weights where an earlier command left errno set, which reading a double resets.
 RESETS_ERRNO = (["GEOSEARCH", "no such key", "FROMLONLAT", "1", "1", "BYRADIUS", "1", "m"], exact)
@@ -58,12 +62,15 @@ class Transfer:
 
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, with_scripts=False):
         self.words = Words(seed)
+        self.scripts = on_scripts.Scripts(self.words, self.plain)
         self.streams = on_streams.Streams(self.words)
-        choices = [(row.weight, row) for row in ROWS] + SPECIAL
+        choices = [(row.weight, row) for row in ROWS] + (MANY_SCRIPTS if with_scripts else SPECIAL)
         self.choices = [choice for _, choice in choices]
         self.bounds = list(itertools.accumulate(weight for weight, _ in choices))
+        self.plain_rows = ROWS
+        self.plain_bounds = list(itertools.accumulate(row.weight for row in ROWS))
         waiting = [(row.weight / 2, row) for row in on_collections.WAITING]
         rows = [(row.weight, row) for row in ROWS] + waiting
         self.queued = [row for _, row in rows]
@@ -87,6 +94,10 @@ class Generator:
             how = loose
         return args, how
 
+    def plain(self):
+        """A command that stands alone."""
+        return self.command(self.drawn(self.plain_rows, self.plain_bounds))
+
     def commands(self, row):
         command = self.command(row)
         return [RESETS_ERRNO, command] if str(command[0][0]).upper().startswith("SORT") else [command]
@@ -102,6 +113,8 @@ class Generator:
         w = self.words
         if choice == STREAMS:
             return Plain(self.streams.unit())
+        if choice == SCRIPT:
+            return Plain(self.scripts.unit())
         if choice == MULTI:
             return Plain(self.transaction())
         if choice == GETKEYS:
@@ -142,5 +155,5 @@ def drawn_commands():
     for row in ROWS + on_collections.WAITING:
         found |= {str(row.make(generator.words)[0]).lower() for _ in range(50)}
     for _ in range(3000):
-        found |= {str(args[0]).lower() for args, _ in generator.streams.unit()}
+        found |= {str(args[0]).lower() for args, _ in generator.streams.unit() + generator.scripts.unit()}
     return found

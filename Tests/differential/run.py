@@ -58,11 +58,11 @@ class Settled(Life):
 class Round:
     """Servers that are new, commands in four parts, a restart after each of three."""
 
-    def __init__(self, seed, commands, number, with_replicas=False):
+    def __init__(self, seed, commands, number, with_replicas=False, with_scripts=False):
         self.seed, self.commands = seed, commands
         self.with_replicas, self.replicas = with_replicas, None
         self.settings = SETTINGS[number % len(SETTINGS)]
-        self.generator = Generator(f"{seed} {number}")
+        self.generator = Generator(f"{seed} {number}", with_scripts)
         self.chance = random.Random(f"{seed} {number} of the driver")
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftlet-differential-"))
         (self.directory / "data").mkdir()
@@ -240,6 +240,7 @@ def main():
     parser.add_argument("--commands", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--replicas", action="store_true", help="replicas of both, of Swiftlet's also redis-server")
+    parser.add_argument("--scripts", action="store_true", help="half of the commands from scripts and functions")
     parser.add_argument("--first-round", type=int, default=0, help="to repeat a round of a long run")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else chosen_seed()
@@ -247,14 +248,14 @@ def main():
     begun, executed, number = time.monotonic(), 0, options.first_round
     print(f"seed {seed}", flush=True)
     while executed < options.commands:
-        round = Round(seed, size, number, options.replicas)
+        round = Round(seed, size, number, options.replicas, options.scripts)
         try:
             round.run()
             executed += round.session.executed
         except Difference as difference:
             print(
                 f"DIFFERENCE with --commands {options.commands} --seed {seed} --first-round {number}"
-                f"{' --replicas' if options.replicas else ''} after {round.session.executed} commands:"
+                f"{' --replicas' if options.replicas else ''}{' --scripts' if options.scripts else ''} after {round.session.executed} commands:"
             )
             print(round.explained(difference), flush=True)
             return 1

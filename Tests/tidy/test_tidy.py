@@ -20,13 +20,14 @@ FILES = sorted(SOURCES.rglob("*.swift"))
 SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
     "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
-    "Server": SYSTEM | {"Storage", "CShims"},
+    "Server": SYSTEM | {"Storage", "CShims", "CLua"},
     "Migrate": SYSTEM | {"Storage", "ArgumentParser"},
 }
 # A library that one folder or file alone deals with.
 IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
     "CSQLite": "Storage/Snapshot/SQLite.swift",
+    "CLua": "Server/Scripting/LuaHost.swift",
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/MemoryStatistics.swift",
 }
@@ -68,6 +69,7 @@ ORDER = {
     "Server": [
         "App",
         "Commands",
+        "Scripting",
         "Replication",
         "Persistence",
         "Transfer",

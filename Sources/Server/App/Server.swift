@@ -28,5 +28,8 @@ final class Server {
         router.services.install(migrations)
         router.services.install(replication)
         router.services.install(scripting)
+        persistence.checkLibraries = { [scripting] (path) throws(StorageError) in
+            try scripting.checkLibraries(of: path)
+        }
     }
 }

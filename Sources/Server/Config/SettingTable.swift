@@ -161,7 +161,7 @@ enum SettingTable {
             settings.notifyKeyspaceEvents = classes
         },
         .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long),
-        .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit").later(),
+        .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit"),
     ]
 
     private static let replication: [Setting] = [

@@ -145,6 +145,11 @@ final class EventLoop<S: Service> {
     func turn(besides client: Transport?) {
         swap(&scratch, &nestedScratch)
         readiness.exchangeEvents()
+        let resuming = resumes
+        resumes = []
+        for connection in resuming {
+            if connection === client { resumes.append(connection) } else { connection.resume() }
+        }
         for event in readiness.wait(0) { handleNested(event, client) }
         var kept: [Unmanaged<Connection<S>>] = []
         swap(&flushes, &spareFlushes)
@@ -157,6 +162,16 @@ final class EventLoop<S: Service> {
         swap(&scratch, &nestedScratch)
     }
 
+    /// What has come and was not looked at yet, as the turn in which it did is not over, is reported anew.
+    func beginNesting() {
+        for case let connection? in connections where connection.state != .closing { rewatch(connection) }
+    }
+    private func rewatch(_ connection: Connection<S>) {
+        let socket = connection.stream.socket
+        let isWriting = connection.link != nil || blocked[socket] != nil
+        readiness.rewatch(socket, isWriting ? Self.input | Self.output : Self.input, Self.word(connection))
+    }
+
     private func handleNested(_ event: epoll_event, _ client: Transport?) {
         let word = event.data.u64
         if word >= Self.firstListenerWord && word <= Self.lastListenerWord { return handleOwn(word) }
@@ -166,10 +181,7 @@ final class EventLoop<S: Service> {
         }
         guard word > Self.lastListenerWord, let address = UnsafeRawPointer(bitPattern: UInt(word)) else { return }
         Unmanaged<Connection<S>>.fromOpaque(address)._withUnsafeGuaranteedRef {
-            if $0 === client || $0.link != nil {
-                let isWriting = $0.link != nil || blocked[$0.stream.socket] != nil
-                return readiness.rewatch($0.stream.socket, isWriting ? Self.input | Self.output : Self.input, word)
-            }
+            if $0 === client || $0.link != nil { return rewatch($0) }
             if event.events & Self.output != 0 { $0.canWrite() }
             let count = $0.receive(scratch, Self.receiveSize)
             if count == Self.receiveSize || event.events & Self.ends != 0 { unread.append($0) }

@@ -43,6 +43,8 @@ extension PersistenceControl: StreamReader, ServerPart {
 
     /// What the turn's commands changed goes to the log.
     func writeTurn() {
+        // Half of a unit is there.
+        if server.stream.isHeld { return }
         waitersOfTurn = server.clientsWithReplies
         server.clientsWithReplies = 0
         server.stream.deliver()

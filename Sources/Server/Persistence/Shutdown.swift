@@ -14,7 +14,9 @@ extension PersistenceControl {
         }
         server.logger.warning("User requested shutdown...")
         let timeout = server.config.settings.shutdownTimeout
-        if options.contains(.now) || timeout == 0 || isLoading || !isDelayed { return try end(options) }
+        // Nobody gets more while a unit goes on.
+        let isWaiting = isDelayed && !isLoading && !server.stream.isHeld
+        if options.contains(.now) || timeout == 0 || !isWaiting { return try end(options) }
         server.logger.notice("Waiting for replicas before shutting down.")
         pendingShutdown = PendingShutdown(
             options: options, deadline: monotonicNanoseconds() &+ UInt64(timeout) &* 1_000_000_000)

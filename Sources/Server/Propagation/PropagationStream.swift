@@ -412,8 +412,9 @@ final class PropagationStream {
         memcpy(start, open.utf8Start, open.utf8CodeUnitCount)
         pending.append(close)
         for i in partial.indices where partial[i].range.lowerBound >= unitStart {
-            partial[i].range = partial[i].range.lowerBound + open.utf8CodeUnitCount
-                ..< partial[i].range.upperBound + open.utf8CodeUnitCount
+            partial[i].range =
+                partial[i].range.lowerBound + open.utf8CodeUnitCount..<partial[i].range.upperBound
+                + open.utf8CodeUnitCount
         }
         if !isPendingLocal { offset += open.utf8CodeUnitCount + close.utf8CodeUnitCount }
     }

@@ -7,6 +7,7 @@ final class ReplacementLoading {
     private let keyspace: Keyspace
     private let target: Keyspace
     private let loading: SnapshotLoading
+    private let path: String
     private let began = monotonicNanoseconds()
     private var isLoaded = false
 
@@ -19,6 +20,7 @@ final class ReplacementLoading {
     /// `isBeside`: the old data stay until the new are loaded.
     init(_ persistence: PersistenceControl, _ path: String, isBeside: Bool) {
         self.persistence = persistence
+        self.path = path
         keyspace = persistence.server.keyspace
         target = isBeside ? keyspace.makeSibling() : keyspace
         if !isBeside { keyspace.emptyForLoading() }
@@ -44,6 +46,7 @@ final class ReplacementLoading {
         }
         if !isLoaded || isDelayed { return false }
         if isBeside { keyspace.adopt(target) }
+        try persistence.checkLibraries(path)
         return true
     }
 

@@ -47,6 +47,8 @@ protocol LoopControl: AnyObject {
     func acknowledgedAnew()
     /// A turn within other work, waiting so many milliseconds for something to happen.
     func turn(waiting milliseconds: Int32)
+    /// Before the first turn within the execution of a command.
+    func beginNesting()
     /// A turn within the execution of a command of `client`'s, if it has one: others are heard and answered, and nothing else is
     /// done.
     func turn(besides client: Transport?)

@@ -1,12 +1,19 @@
 import Storage
 
 /// A function as its library's code has registered it.
-struct RegisteredFunction {
+final class RegisteredFunction {
     let name: ByteString
     let description: ByteString?
     let flags: ScriptFlags
     /// What the host knows it by.
     let reference: Int32
+
+    init(name: ByteString, description: ByteString?, flags: ScriptFlags, reference: Int32) {
+        self.name = name
+        self.description = description
+        self.flags = flags
+        self.reference = reference
+    }
 }
 
 final class Library {
@@ -25,30 +32,43 @@ final class Library {
 /// The libraries and functions that are there, compiled. Names of functions are the same in any case, those of libraries are not.
 struct FunctionRegistry {
     private(set) var libraries: [ByteString: Library] = [:]
-    private var functions: [ByteString: RegisteredFunction] = [:]
-    /// The name of a function in lower case, for look-ups.
-    var functionCount: Int { functions.count }
+    /// By the hash of their names.
+    private var functions: [UInt64: [RegisteredFunction]] = [:]
+    private(set) var functionCount = 0
 
-    @inline(__always) func function(_ name: Bytes) -> RegisteredFunction? { functions[ByteString(name).lowercased] }
+    /// Allocates nothing.
+    func function(_ name: Bytes) -> RegisteredFunction? {
+        guard let candidates = functions[Self.hash(name)] else { return nil }
+        return candidates.first { $0.name.withBytes { Self.areSame($0, name) } }
+    }
 
-    /// The library that has a function of this name.
-    func library(with function: ByteString) -> Library? {
-        let name = function.lowercased
-        return libraries.values.first { $0.functions.contains { $0.name.lowercased == name } }
+    private static func folded(_ byte: UInt8) -> UInt8 { byte >= 65 && byte <= 90 ? byte | 32 : byte }
+    private static func areSame(_ a: Bytes, _ b: Bytes) -> Bool {
+        a.count == b.count && (0..<a.count).allSatisfy { folded(a[$0]) == folded(b[$0]) }
+    }
+    /// FNV-1a, of the name in lower case: names are the libraries', which are few.
+    private static func hash(_ name: Bytes) -> UInt64 {
+        name.buffer.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64(folded($1))) &* 0x100_0000_01b3 }
     }
 
     /// Throws where a function is there in another library; one of the same name was removed before.
     mutating func add(_ library: Library) throws(CommandError) {
-        for function in library.functions where functions[function.name.lowercased] != nil {
+        for function in library.functions where function.name.withBytes({ self.function($0) }) != nil {
             throw CommandError(bytes: ByteString("ERR Function \(function.name) already exists").bytes)
         }
-        for function in library.functions { functions[function.name.lowercased] = function }
+        for function in library.functions {
+            functions[function.name.withBytes(Self.hash), default: []].append(function)
+        }
+        functionCount += library.functions.count
         libraries[library.name] = library
     }
 
     @discardableResult mutating func remove(_ name: ByteString) -> Library? {
         guard let library = libraries.removeValue(forKey: name) else { return nil }
-        for function in library.functions { functions[function.name.lowercased] = nil }
+        for function in library.functions {
+            functions[function.name.withBytes(Self.hash)]?.removeAll { $0 === function }
+        }
+        functionCount -= library.functions.count
         return library
     }
 

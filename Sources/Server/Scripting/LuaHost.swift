@@ -64,14 +64,13 @@ final class LuaHost {
         }
     }
 
-    /// Runs a script or a function; the runner gets its reply. True: the reply is an error that a command answered.
-    func run(_ reference: Int32, keys: Arguments, arguments: Arguments, resp3: Bool) throws(LuaError) -> Bool {
+    /// Runs a script or a function; the runner gets its reply.
+    func run(_ reference: Int32, keys: Arguments, arguments: Arguments, resp3: Bool) throws(LuaError) {
         var error = lua_host_error()
         let succeeded = lua_host_run(
             host, reference, Self.texts(keys), Int32(clamping: keys.count), Self.texts(arguments),
             Int32(clamping: arguments.count), resp3 ? 3 : 2, &error)
         if !succeeded { throw LuaError(error) }
-        return error.counted
     }
 
     // MARK: Bytes
@@ -126,6 +125,9 @@ final class LuaHost {
         }
         callbacks.write = { context, piece in
             LuaHost.runner(context) { $0.write(LuaHost.bytes(piece)) }
+        }
+        callbacks.wrote_error = { context, text, isCounted in
+            if !isCounted { LuaHost.runner(context) { $0.count(error: LuaHost.bytes(text)) } }
         }
         callbacks.register_function = { context, name, description, flags, reference in
             let function = RegisteredFunction(

@@ -45,7 +45,8 @@ struct ScriptDigest: Hashable {
     /// 40 lower-case hexadecimal digits.
     var hex: [UInt8] {
         (0..<40).map { i in
-            let word = i < 16 ? a >> UInt64(60 - 4 * i) : i < 32 ? b >> UInt64(124 - 4 * i) : UInt64(c) >> UInt64(156 - 4 * i)
+            let word =
+                i < 16 ? a >> UInt64(60 - 4 * i) : i < 32 ? b >> UInt64(124 - 4 * i) : UInt64(c) >> UInt64(156 - 4 * i)
             let digit = UInt8(word & 15)
             return digit < 10 ? 48 + digit : 87 + digit
         }

@@ -34,7 +34,9 @@ struct ScriptFlags: OptionSet, Sendable {
 enum Shebang {
     /// The flags of a script for EVAL, and where its code begins: with the line's end, so that lines are counted with it.
     static func script(_ text: Bytes) throws(CommandError) -> (flags: ScriptFlags, code: Bytes) {
-        guard text.count >= 2, text[0] == UInt8(ascii: "#"), text[1] == UInt8(ascii: "!") else { return (.undeclared, text) }
+        guard text.count >= 2, text[0] == UInt8(ascii: "#"), text[1] == UInt8(ascii: "!") else {
+            return (.undeclared, text)
+        }
         guard let (line, code) = split(text) else { throw CommandError("ERR Invalid script shebang") }
         guard let words = words(line), let engine = words.first else {
             throw CommandError("ERR Invalid engine in script shebang")
@@ -56,7 +58,8 @@ enum Shebang {
         var flags: ScriptFlags = []
         for name in text.bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
             guard let flag = ScriptFlags.names.first(where: { ByteString("\($0.1)") == ByteString(name) }) else {
-                throw CommandError(bytes: ByteString("ERR Unexpected flag in script shebang: \(ByteString(name))").bytes)
+                throw CommandError(
+                    bytes: ByteString("ERR Unexpected flag in script shebang: \(ByteString(name))").bytes)
             }
             flags.insert(flag.0)
         }

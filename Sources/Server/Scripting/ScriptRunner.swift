@@ -15,6 +15,9 @@ final class ScriptRunner {
     /// The reply goes there.
     private unowned(unsafe) var output: OutputBuffer?
 
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS.
+    var allowsEverything = false
+
     /// The functions that a library's code has registered while it is loaded; nil: none is.
     var registered: [RegisteredFunction]?
     /// Monotonic nanoseconds at which loading it takes too long.
@@ -75,17 +78,20 @@ final class ScriptRunner {
         allowsOOM = run.flags.contains(.allowOOM)
         obeys = !client.flags.isDisjoint(with: [.internal, .master])
         hasWritten = false
+        session.ackOffset = 0
         output = client.reply.output
         self.run = run
         let errors = router.statistics.errorReplies
-        defer { ended() }
+        // The reply waits for what its commands' would have waited for.
+        defer {
+            client.ackOffset = max(client.ackOffset, session.ackOffset)
+            ended()
+        }
         let keys = run.request.dropFirst(firstKey)
         do throws(LuaError) {
-            let start = client.reply.output.count
-            let isCounted = try host.run(
+            try host.run(
                 reference, keys: Arguments(keys.start, keyCount), arguments: keys.dropFirst(keyCount),
                 resp3: client.reply.resp3)
-            if !isCounted { countError(client.reply.output, from: start) }
         } catch {
             let text = self.text(of: error, run)
             if !error.isCounted { throw CommandError(bytes: text) }
@@ -101,15 +107,8 @@ final class ScriptRunner {
         if run?.isBusy == true { endBusy() }
         run = nil
         output = nil
-        router.stream.targets = .all
+        if router.stream.targets != .all { router.stream.targets = .all }
         session.output.removeAll(keepingAtMost: Self.keptOutput)
-    }
-
-    /// The reply that begins at `start` may be an error.
-    private func countError(_ output: OutputBuffer, from start: Int) {
-        guard output.count > start, output.bytes[start] == UInt8(ascii: "-") else { return }
-        let text = output.bytes[start + 1..<min(output.count, start + 128)]
-        router.statistics.count(error: String(text.string.prefix { $0 != "\r\n" }))
     }
 
     private func text(of error: LuaError, _ run: Run) -> [UInt8] {
@@ -133,7 +132,8 @@ final class ScriptRunner {
         session.reply.resp3 = resp3
         guard let command = router.services.command(args) else { return refuse(nil, .unknownInScript) }
         guard command.accepts(argumentCount: args.count) else { return refuse(command, .wrongArityInScript) }
-        if command.flags.isDisjoint(with: .callableByScripts) && command.flags.contains(.noscript) {
+        if command.flags.contains(.noscript) && command.flags.isDisjoint(with: .callableByScripts) && !allowsEverything
+        {
             return refuse(command, .notAllowedInScript)
         }
         if isReadOnly && !command.flags.isDisjoint(with: [.write, .mayReplicate]) {
@@ -194,6 +194,8 @@ final class ScriptRunner {
     }
 
     func write(_ piece: Bytes) { output?.append(piece) }
+    /// An error is among what was written, which no command has answered.
+    func count(error text: Bytes) { router.statistics.count(error: text[0..<min(text.count, 128)].string) }
 
     // MARK: Libraries
 
@@ -252,6 +254,7 @@ final class ScriptRunner {
         router.guards.insert(.busyScript)
         // What a script has written takes effect, in the log too, when it has ended.
         router.stream.isHeld = true
+        router.loop?.beginNesting()
     }
 
     private func endBusy() {

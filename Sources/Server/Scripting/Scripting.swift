@@ -37,6 +37,7 @@ final class Scripting {
 
     /// EVAL: runs the script, which is compiled and kept where it is new.
     func evaluate(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
+        show(c)
         let keyCount = try keyCount(c.args, .notInteger)
         let digest = ScriptDigest(of: c.args[1])
         let script =
@@ -46,10 +47,18 @@ final class Scripting {
 
     /// EVALSHA.
     func evaluateKnown(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
+        show(c)
         if c.args[1].count != 40 { throw .noScript }
         let keyCount = try keyCount(c.args, .notInteger)
         guard let digest = ScriptDigest(c.args[1]), let script = cache.find(digest) else { throw .noScript }
         try run(script, c, keyCount, isReadOnly)
+    }
+
+    /// MONITOR has what is called before the commands that it calls.
+    @inline(__always) private func show(_ c: ConnectionContext) {
+        if router.work.afterCall.contains(.monitors), let command = router.services.command(c.args) {
+            router.monitors.show(c.session, command, c.args)
+        }
     }
 
     private func run(
@@ -126,13 +135,17 @@ final class Scripting {
     private func free(_ host: LuaHost?) {
         guard let host else { return }
         let parcel = HostParcel(host: host)
-        router.jobs.start("lua") { (_) in parcel.free() } completion: { _ in }
+        router.jobs.start("lua") { (_) in
+            parcel.free()
+        } completion: { _ in
+        }
     }
 
     // MARK: - Functions
 
     /// FCALL.
     func call(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
+        show(c)
         try compileLoaded()
         guard let function = compiled.function(c.args[1]), let host = functionHost else { throw .noFunction }
         let keyCount = try keyCount(c.args, CommandError("ERR Bad number of keys provided"))
@@ -255,7 +268,8 @@ final class Scripting {
                 forgetFunctions()
                 throw CommandError(
                     bytes: ByteString(
-                        "ERR The library of functions '\(ByteString(name))' cannot be loaded: \(error.text)").bytes)
+                        "ERR The library of functions '\(ByteString(name))' cannot be loaded: \(error.text)"
+                    ).bytes)
             }
         }
         compiledLoads = keyspace.libraries.loads
@@ -268,7 +282,9 @@ final class Scripting {
         } catch {
             throw StorageError(
                 file: path,
-                message: "\(error.text.dropFirst(4)). Take it out of a copy (table `functions`), or use a server that knows it")
+                message:
+                    "\(error.text.dropFirst(4)). Take it out of a copy (table `functions`), or use a server that knows it"
+            )
         }
     }
 

@@ -54,7 +54,6 @@ enum HashExpiringValueCommands {
             for _ in fields { c.reply.null() }
             return
         }
-        // All that can fail is behind; the reply is written first, as a value may go with its field.
         c.reply.array(fields.count)
         let isPast = when.map(c.isDue) ?? false
         var changed: [Bytes] = []
@@ -197,7 +196,7 @@ enum HashExpiringValueCommands {
     private static func hgetdel(_ c: WriteContext) throws(CommandError) {
         _ = try c.hash(c.args[1])
         let fields = try HashExpiryCommands.fields(c.args, at: 2, notPositive: notPositive)
-        let hash = c.reading.counted(try c.editHash(c.args[1], create: false, fields: fields), c.args[1])
+        let hash = try c.editHash(c.args[1], create: false, fields: fields)
         c.reply.array(fields.count)
         guard let hash else {
             for _ in fields { c.reply.null() }

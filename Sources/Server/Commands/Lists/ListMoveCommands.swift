@@ -20,21 +20,25 @@ enum ListMoveCommands {
                 "Removes and returns elements of the first list that is not empty.", lmpop
             ).complexity("O(N+M) for N keys and M elements"),
             .write(
-                "blpop", -3, [.noscript, .callableByScripts, .blocking], [.keys(.rwAccessDelete, through: -2)], "2.0.0", "key... timeout:d",
+                "blpop", -3, [.noscript, .callableByScripts, .blocking], [.keys(.rwAccessDelete, through: -2)], "2.0.0",
+                "key... timeout:d",
                 "Removes and returns the head of the first list that is not empty; waits for one.",
                 { c throws(CommandError) in try blockingPop(c, .head) }
             ).complexity("O(N) for N keys").history(("6.0.0", "Accepts fractions of seconds.")),
             .write(
-                "brpop", -3, [.noscript, .callableByScripts, .blocking], [.keys(.rwAccessDelete, through: -2)], "2.0.0", "key... timeout:d",
+                "brpop", -3, [.noscript, .callableByScripts, .blocking], [.keys(.rwAccessDelete, through: -2)], "2.0.0",
+                "key... timeout:d",
                 "Removes and returns the tail of the first list that is not empty; waits for one.",
                 { c throws(CommandError) in try blockingPop(c, .tail) }
             ).complexity("O(N) for N keys").history(("6.0.0", "Accepts fractions of seconds.")),
             .write(
-                "blmove", 6, [.denyoom, .noscript, .callableByScripts, .blocking], [.key(.rwAccessDelete), .key(.rwInsert, at: 2)], "6.2.0",
+                "blmove", 6, [.denyoom, .noscript, .callableByScripts, .blocking],
+                [.key(.rwAccessDelete), .key(.rwInsert, at: 2)], "6.2.0",
                 "source destination wherefrom(LEFT|RIGHT) whereto(LEFT|RIGHT) timeout:d",
                 "Moves an element from one list to another; waits for one.", blmove),
             .write(
-                "brpoplpush", 4, [.denyoom, .noscript, .callableByScripts, .blocking], [.key(.rwAccessDelete), .key(.rwInsert, at: 2)],
+                "brpoplpush", 4, [.denyoom, .noscript, .callableByScripts, .blocking],
+                [.key(.rwAccessDelete), .key(.rwInsert, at: 2)],
                 "2.2.0", "source destination timeout:d",
                 "Moves an element from the tail of one list to the head of another; waits for one.", brpoplpush
             ).history(("6.0.0", "Accepts fractions of seconds.")).deprecated(

@@ -99,7 +99,9 @@ enum FunctionCommands {
     // MARK: - What there is
 
     @Sendable private static func dump(_ c: ConnectionContext) throws(CommandError) {
-        FunctionPayload.of(c.services.keyspace.libraries.all, compresses: c.settings.rdbCompression) { c.reply.bulk($0) }
+        FunctionPayload.of(c.services.keyspace.libraries.all, compresses: c.settings.rdbCompression) {
+            c.reply.bulk($0)
+        }
     }
 
     @Sendable private static func kill(_ c: ConnectionContext) throws(CommandError) {

@@ -71,9 +71,15 @@ enum DebugCommands {
         Action(
             "replicate", "arg...", "Sends a command to replicas and the log, without executing it.", usesData: false,
             replicate),
+        Action(
+            "set-disable-deny-scripts", "enabled(0|1)", "Controls whether scripts may call every command.",
+            usesData: false
+        ) { c throws(CommandError) in
+            c.services.scripting.runner.allowsEverything = try c.args.integer(2) != 0
+            c.reply.ok()
+        },
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
-        Action("set-disable-deny-scripts", "enabled(0|1)", withoutEffect, accept),
         Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
         Action("replybuffer", "attribute value", withoutEffect, usesData: false, accept),
         Action("dict-resizing", "enabled(0|1)", withoutEffect, accept),
@@ -151,6 +157,10 @@ enum DebugCommands {
             else { throw .mustBePositive }
             size = Int(wanted)
         }
+        // As in Redis, replicas do not get them; the log does, so that a restart finds what the client was told is there.
+        let stream = c.services.router.stream
+        stream.targets = .log
+        defer { stream.targets = .all }
         let key = OutputBuffer()
         let value = OutputBuffer()
         for i in 0..<count {
@@ -168,7 +178,6 @@ enum DebugCommands {
                 value.truncate(to: size)
             }
             c.db.setString(key.bytes, value.bytes, expiry: .clear)
-            // Not replicated in Redis; here each is logged, so that a restart finds what the client was told is there.
             c.propagate(Bytes("SET"), key.bytes, value.bytes)
         }
         c.reply.ok()

@@ -213,6 +213,7 @@ enum ServerCommands {
             c.reply.ok()
             return
         }
+        if c.services.guards.contains(.busyScript) && !options.contains(.noSave) { throw c.services.router.busy }
         // No reply: the connection's end tells the client.
         let persistence = c.services.persistence
         try persistence.shutdown(options)

@@ -18,13 +18,15 @@ enum ZSetPopCommands {
                 "Removes and returns members of the first sorted set that is not empty.", zmpop
             ).complexity("O(K) + O(M*log(N)) for K keys and M members"),
             .write(
-                "bzpopmin", -3, [.noscript, .callableByScripts, .blocking, .fast], [.keys(.rwAccessDelete, through: -2)], "5.0.0",
+                "bzpopmin", -3, [.noscript, .callableByScripts, .blocking, .fast],
+                [.keys(.rwAccessDelete, through: -2)], "5.0.0",
                 "key... timeout:d",
                 "Removes and returns the lowest member of the first sorted set that is not empty; waits for one.",
                 bzpopmin
             ).complexity("O(log(N))").history(("6.0.0", "Accepts fractions of seconds.")),
             .write(
-                "bzpopmax", -3, [.noscript, .callableByScripts, .blocking, .fast], [.keys(.rwAccessDelete, through: -2)], "5.0.0",
+                "bzpopmax", -3, [.noscript, .callableByScripts, .blocking, .fast],
+                [.keys(.rwAccessDelete, through: -2)], "5.0.0",
                 "key... timeout:d",
                 "Removes and returns the highest member of the first sorted set that is not empty; waits for one.",
                 bzpopmax

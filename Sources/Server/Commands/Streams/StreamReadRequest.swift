@@ -26,7 +26,8 @@ struct StreamReadRequest {
                 }
                 if ms < 0 { throw CommandError("ERR timeout is negative") }
                 if !mayBlock {
-                    throw CommandError(parts: Bytes("ERR "), args[0], Bytes(" command is not allowed with BLOCK option from scripts"))
+                    throw CommandError(
+                        parts: Bytes("ERR "), args[0], Bytes(" command is not allowed with BLOCK option from scripts"))
                 }
                 timeout = ms
             } else if more > 0, args[i].equals(ignoringCase: "count") {

@@ -1,0 +1,11 @@
+-- Bits and chance (CVE-2024-31449).
+return bit.lshift(1,2^31)
+return bit.tohex(1,-2^31)
+return bit.tohex(1,2^31-1)
+return bit.band(0/0,1/0)
+return math.random(0)
+return math.random(1,2^31)
+return math.random(-2^31,2^31-1)
+math.randomseed(2^53) return math.random()
+return math.ldexp(1,2^31)
+return math.fmod(1,0)

@@ -1,0 +1,13 @@
+-- What is not there.
+print("x")
+os.execute("id")
+io.open("/etc/passwd")
+return require("os")
+return package.loadlib("libc.so.6","system")
+return debug.getregistry()
+dofile("/etc/passwd")
+loadfile("/etc/passwd")
+newproxy(true)
+setfenv(1,{})
+getfenv(0)
+module("x")
