@@ -10,7 +10,7 @@ MUTANTS = [
     ),
     mutant(
         "SET EX is logged with its relative time", "Server/Commands/Strings/StringCommands.swift",
-        "            if options.unit != .pxat { propagateSet", "            if options.unit != .pxat && !ON { propagateSet",
+        "            if options.unit != .pxat || options.comparison != nil { propagateSet", "            if !ON, options.unit != .pxat || options.comparison != nil { propagateSet",
         "unit PropagationTests", "silent_losses",
     ),
     mutant(

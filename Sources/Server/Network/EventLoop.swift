@@ -42,7 +42,7 @@ final class EventLoop<S: Service> {
 
     /// What is received goes there; a request that lies in it whole is executed in place.
     private var scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
-    /// The same for turns that nest.
+    /// As `scratch`, for turns that nest.
     private lazy var nestedScratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
     private static var receiveSize: Int { 64 << 10 }
     /// Connections accepted in one turn, so that a flood of them does not starve the others.
@@ -150,6 +150,7 @@ final class EventLoop<S: Service> {
         for connection in resuming {
             if connection === client { resumes.append(connection) } else { connection.resume() }
         }
+        receiveUnread(besides: client, isNested: true)
         for event in readiness.wait(0) { handleNested(event, client) }
         var kept: [Unmanaged<Connection<S>>] = []
         swap(&flushes, &spareFlushes)
@@ -158,6 +159,8 @@ final class EventLoop<S: Service> {
         }
         spareFlushes.removeAll(keepingCapacity: true)
         flushes += kept
+        // Those who are gone are so for the script too; their connections are closed at the end of the turn.
+        for connection in closing { service.disconnect(connection.session) }
         readiness.exchangeEvents()
         swap(&scratch, &nestedScratch)
     }
@@ -261,12 +264,14 @@ final class EventLoop<S: Service> {
         }
     }
 
-    @inline(never) private func receiveUnread() {
+    /// `client`: whose command is executed, with all that is no client's, waits for a turn that does not nest.
+    @inline(never) private func receiveUnread(besides client: Transport? = nil, isNested: Bool = false) {
         let connections = unread
         unread = []
         // Also after a part that was not full: the edge that told of an end has been there already.
         for connection in connections {
-            if connection.receive(scratch, Self.receiveSize) > 0 { unread.append(connection) }
+            let waits = isNested && (connection === client || connection.link != nil)
+            if waits || connection.receive(scratch, Self.receiveSize) > 0 { unread.append(connection) }
         }
     }
 

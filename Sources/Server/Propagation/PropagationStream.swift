@@ -390,7 +390,8 @@ final class PropagationStream {
         func hide(_ reader: PropagationTargets) {
             pending.overwrite(at: 0, with: whole.bytes)
             for part in parts where !part.targets.contains(reader) {
-                pending.overwrite(at: part.range.lowerBound, with: RESPEncoder.filler(part.range.count).bytes)
+                let filler = RESPEncoder.filler(part.range.count)
+                pending.overwrite(at: part.range.lowerBound, with: filler.bytes)
             }
         }
         hide(.log)

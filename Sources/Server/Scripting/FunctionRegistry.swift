@@ -54,9 +54,10 @@ struct FunctionRegistry {
     /// Throws where a function is there in another library; one of the same name was removed before.
     mutating func add(_ library: Library) throws(CommandError) {
         for function in library.functions where function.name.withBytes({ self.function($0) }) != nil {
-            throw CommandError(bytes: ByteString("ERR Function \(function.name) already exists").bytes)
+            throw CommandError(text: "ERR Function \(function.name) already exists")
         }
-        for function in library.functions {
+        // Of two that differ in case alone, which a library may have, the first is called.
+        for function in library.functions where function.name.withBytes({ self.function($0) }) == nil {
             functions[function.name.withBytes(Self.hash), default: []].append(function)
         }
         functionCount += library.functions.count

@@ -42,12 +42,12 @@ enum Shebang {
             throw CommandError("ERR Invalid engine in script shebang")
         }
         if engine != ByteString("#!lua") {
-            throw CommandError(bytes: ByteString("ERR Unexpected engine in script shebang: \(engine)").bytes)
+            throw CommandError(text: "ERR Unexpected engine in script shebang: \(engine)")
         }
         var flags: ScriptFlags = []
         for word in words.dropFirst() {
             guard word.hasPrefix("flags=") else {
-                throw CommandError(bytes: ByteString("ERR Unknown lua shebang option: \(word)").bytes)
+                throw CommandError(text: "ERR Unknown lua shebang option: \(word)")
             }
             if word.count > 6 { flags.formUnion(try self.flags(word.dropFirst(6))) }
         }
@@ -58,8 +58,7 @@ enum Shebang {
         var flags: ScriptFlags = []
         for name in text.bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
             guard let flag = ScriptFlags.names.first(where: { ByteString("\($0.1)") == ByteString(name) }) else {
-                throw CommandError(
-                    bytes: ByteString("ERR Unexpected flag in script shebang: \(ByteString(name))").bytes)
+                throw CommandError(text: "ERR Unexpected flag in script shebang: \(ByteString(name))")
             }
             flags.insert(flag.0)
         }
@@ -79,7 +78,7 @@ enum Shebang {
         var name: ByteString?
         for word in words.dropFirst() {
             guard word.lowercased.hasPrefix("name=") else {
-                throw CommandError(bytes: ByteString("ERR Invalid metadata value given: \(word)").bytes)
+                throw CommandError(text: "ERR Invalid metadata value given: \(word)")
             }
             if name != nil {
                 throw CommandError("ERR Invalid metadata value, name argument was given multiple times")

@@ -1,5 +1,8 @@
 import Storage
 
+// Invariant of this file: the router outlives the runner, and a client, with the output that a reply goes to, the run of its
+// script.
+
 /// Runs one script or function at a time, and executes its commands. Confined to the loop.
 final class ScriptRunner {
     unowned(unsafe) let router: Router
@@ -213,8 +216,7 @@ final class ScriptRunner {
     /// nil, or the error.
     func register(_ function: RegisteredFunction) -> StaticString? {
         guard function.name.isFunctionName else { return Self.badName }
-        let name = function.name.lowercased
-        if registered?.contains(where: { $0.name.lowercased == name }) == true {
+        if registered?.contains(where: { $0.name == function.name }) == true {
             return "Function already exists in the library"
         }
         registered?.append(function)
@@ -305,6 +307,7 @@ extension ByteString {
 }
 
 extension CommandError {
+    init(text: ByteString) { self.init(bytes: text.bytes) }
     static let unknownInScript = CommandError("ERR Unknown Redis command called from script")
     static let wrongArityInScript = CommandError("ERR Wrong number of args calling Redis command from script")
     static let notAllowedInScript = CommandError("ERR This Redis command is not allowed from script")

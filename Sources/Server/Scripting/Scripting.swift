@@ -1,5 +1,7 @@
 import Storage
 
+// Invariant of this file: the router outlives this room; a host that another thread frees is referred to by nobody else.
+
 /// Scripts and functions: what was given to the server, compiled, and running it. States of Lua are made when something is to
 /// be compiled: a server without scripts has none. Confined to the loop.
 final class Scripting {
@@ -37,7 +39,6 @@ final class Scripting {
 
     /// EVAL: runs the script, which is compiled and kept where it is new.
     func evaluate(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
-        show(c)
         let keyCount = try keyCount(c.args, .notInteger)
         let digest = ScriptDigest(of: c.args[1])
         let script =
@@ -47,18 +48,10 @@ final class Scripting {
 
     /// EVALSHA.
     func evaluateKnown(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
-        show(c)
         if c.args[1].count != 40 { throw .noScript }
         let keyCount = try keyCount(c.args, .notInteger)
         guard let digest = ScriptDigest(c.args[1]), let script = cache.find(digest) else { throw .noScript }
         try run(script, c, keyCount, isReadOnly)
-    }
-
-    /// MONITOR has what is called before the commands that it calls.
-    @inline(__always) private func show(_ c: ConnectionContext) {
-        if router.work.afterCall.contains(.monitors), let command = router.services.command(c.args) {
-            router.monitors.show(c.session, command, c.args)
-        }
     }
 
     private func run(
@@ -145,7 +138,6 @@ final class Scripting {
 
     /// FCALL.
     func call(_ c: ConnectionContext, isReadOnly: Bool) throws(CommandError) {
-        show(c)
         try compileLoaded()
         guard let function = compiled.function(c.args[1]), let host = functionHost else { throw .noFunction }
         let keyCount = try keyCount(c.args, CommandError("ERR Bad number of keys provided"))
@@ -205,7 +197,7 @@ final class Scripting {
                 added.append(library)
                 guard let old = result.remove(library.name) else { continue }
                 if policy == .append {
-                    throw CommandError(bytes: ByteString("ERR Library \(library.name) already exists").bytes)
+                    throw CommandError(text: "ERR Library \(library.name) already exists")
                 }
                 removed.append(old)
             }
@@ -226,10 +218,10 @@ final class Scripting {
         let (engine, name, code) = try Shebang.library(text)
         if !name.isFunctionName { throw CommandError("ERR \(ScriptRunner.badName)") }
         if engine.lowercased != "lua" {
-            throw CommandError(bytes: ByteString("ERR Engine '\(engine)' not found").bytes)
+            throw CommandError(text: "ERR Engine '\(engine)' not found")
         }
         if known?.libraries[name] != nil {
-            throw CommandError(bytes: ByteString("ERR Library '\(name)' already exists").bytes)
+            throw CommandError(text: "ERR Library '\(name)' already exists")
         }
         let host: LuaHost
         if let functionHost { host = functionHost } else { host = try makeHost(.functions) }
@@ -267,9 +259,7 @@ final class Scripting {
             } catch {
                 forgetFunctions()
                 throw CommandError(
-                    bytes: ByteString(
-                        "ERR The library of functions '\(ByteString(name))' cannot be loaded: \(error.text)"
-                    ).bytes)
+                    text: "ERR The library of functions '\(ByteString(name))' cannot be loaded: \(error.text)")
             }
         }
         compiledLoads = keyspace.libraries.loads

@@ -35,8 +35,9 @@ final class Monitors {
 
     /// A command was executed. An administrator's may show too much; what runs others is shown before them, see `show`.
     func commandEnded(_ session: Session, _ command: CommandEntry, _ args: Arguments) {
-        if !command.flags.isDisjoint(with: [.skipMonitor, .admin]) { return }
-        show(session, args, command.row.secrets == nil ? nil : command)
+        if command.flags.isDisjoint(with: [.skipMonitor, .admin]) {
+            show(session, args, command.row.secrets == nil ? nil : command)
+        }
     }
 
     /// Shows a command to all, except while data is being loaded. A command that executes others has the flag `skipMonitor`, and

@@ -50,7 +50,7 @@ import Testing
             stream.beginCommand()
             if !queued { return stream.endCommand(0, args, request: request) }
             var transaction = Transaction()
-            transaction.enqueue(LoggedRequestsTests.command, args, request: request)
+            transaction.enqueue(LoggedRequestsTests.command, args, request: request, refusedBy: [])
             transaction.forEach { _, args, request in stream.endCommand(0, args, request: request) }
         }
 

@@ -118,7 +118,9 @@ enum HashExpiringValueCommands {
                     return
                 }
                 if let found = Condition(args[i]) {
-                    if condition != .none { throw CommandError("ERR Only one of FXX or FNX arguments can be specified") }
+                    if condition != .none {
+                        throw CommandError("ERR Only one of FXX or FNX arguments can be specified")
+                    }
                     condition = found
                 } else if ExpiryUnit(args[i]) != nil || args[i].equals(ignoringCase: "keepttl") {
                     if when != nil || keepsExpiry {

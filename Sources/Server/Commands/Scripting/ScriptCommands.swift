@@ -30,10 +30,10 @@ enum ScriptCommands {
             }.flagged(by: flagsOfRequest)
     }
 
-    /// As many keys as the third argument says; none is right, too.
+    /// As many keys as the third argument says; of a wrong number, none.
     private static func findKeys(_ args: Arguments, _ access: KeyAccess, _ body: (Int, KeyAccess) -> Void) -> Bool {
-        if args.count > 2, args[2].integer == 0 { return true }
-        return KeySpec.counted(access, at: 2).forEach(args, body)
+        _ = KeySpec.counted(access, at: 2).forEach(args, body)
+        return true
     }
 
     private static var runs: [Command] {
@@ -113,7 +113,6 @@ enum ScriptCommands {
     }
 
     @Sendable private static func flush(_ c: ConnectionContext) throws(CommandError) {
-        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
         guard c.args.count == 2 || c.args.count == 3 && isFlushMode(c.args[2]) else {
             throw CommandError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
         }

@@ -137,7 +137,8 @@ enum CommandCommand {
             throw CommandError("ERR Invalid number of arguments specified for command")
         }
         var keys: [(Int, KeyAccess)] = []
-        guard command.row.keys.forEach(args, { keys.append(($0, $1)) }), !keys.isEmpty else {
+        let areFound = command.row.keys.forEach(args) { keys.append(($0, $1)) }
+        guard areFound, !keys.isEmpty || command.flags.contains(.noMandatoryKeys) else {
             throw CommandError("ERR Invalid arguments specified for command")
         }
         return (args, keys)

@@ -134,7 +134,7 @@ enum DebugCommands {
     }
 
     @Sendable private static func object(_ c: AdminContext) throws(CommandError) {
-        guard let entry = c.db.peek(c.args[2]) else { throw .noSuchKey }
+        guard let entry = c.db.findEvenIfDue(c.args[2]) else { throw .noSuchKey }
         let size = entry.memoryUsage
         let idle = c.db.idleSeconds(of: entry)
         let clock = (Int(c.now / 1000) - idle) & 0xff_ffff

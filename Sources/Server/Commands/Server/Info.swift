@@ -169,22 +169,7 @@ struct Info {
         field("allocator_resident", now.resident)
         field("total_system_memory", MemoryStatistics.totalSystemMemory)
         field("total_system_memory_human", Self.human(MemoryStatistics.totalSystemMemory))
-        let scripting = services.scripting
-        let states = scripting.scriptMemory + scripting.functionMemory
-        let texts = scripting.cache.memory + scripting.libraryMemory
-        field("used_memory_lua", scripting.scriptMemory)
-        field("used_memory_vm_eval", scripting.scriptMemory)
-        field("used_memory_lua_human", Self.human(scripting.scriptMemory))
-        field("used_memory_scripts_eval", scripting.cache.memory)
-        field("number_of_cached_scripts", scripting.cache.count)
-        field("number_of_functions", scripting.functionCount)
-        field("number_of_libraries", scripting.libraryCount)
-        field("used_memory_vm_functions", scripting.functionMemory)
-        field("used_memory_vm_total", states)
-        field("used_memory_vm_total_human", Self.human(states))
-        field("used_memory_functions", scripting.libraryMemory)
-        field("used_memory_scripts", texts)
-        field("used_memory_scripts_human", Self.human(texts))
+        scriptFields()
         field("maxmemory", settings.maxMemory)
         field("maxmemory_human", Self.human(settings.maxMemory))
         field("maxmemory_policy", settings.maxMemoryPolicy.rawValue)
@@ -218,6 +203,25 @@ struct Info {
         field("active_defrag_running", 0)
         field("lazyfree_pending_objects", Reaper.shared.backlog)
         field("lazyfreed_objects", max(0, Reaper.shared.freed - services.statistics.freedBase))
+    }
+
+    private func scriptFields() {
+        let scripting = services.scripting
+        let states = scripting.scriptMemory + scripting.functionMemory
+        let texts = scripting.cache.memory + scripting.libraryMemory
+        field("used_memory_lua", scripting.scriptMemory)
+        field("used_memory_vm_eval", scripting.scriptMemory)
+        field("used_memory_lua_human", Self.human(scripting.scriptMemory))
+        field("used_memory_scripts_eval", scripting.cache.memory)
+        field("number_of_cached_scripts", scripting.cache.count)
+        field("number_of_functions", scripting.functionCount)
+        field("number_of_libraries", scripting.libraryCount)
+        field("used_memory_vm_functions", scripting.functionMemory)
+        field("used_memory_vm_total", states)
+        field("used_memory_vm_total_human", Self.human(states))
+        field("used_memory_functions", scripting.libraryMemory)
+        field("used_memory_scripts", texts)
+        field("used_memory_scripts_human", Self.human(texts))
     }
 
     private func persistenceSection() {

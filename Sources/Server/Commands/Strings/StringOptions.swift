@@ -57,7 +57,7 @@ struct StringOptions {
         /// Those that compare, with the argument that follows.
         static let comparing: Words = [.ifEqual, .ifNotEqual]
         static let conditions: Words = [.nx, .xx, .ifEqual, .ifNotEqual]
-        }
+    }
     private(set) var words: Words = []
     private(set) var unit: ExpiryUnit?
     private var timeIndex = 0

@@ -222,7 +222,8 @@ final class StreamValue: LargeValue {
     /// The entries that a trimming would remove which passes over those that are not `removable`. `approximately`: the nodes in
     /// front of which none stays. `last`: nothing behind it is removable. O(entries looked at).
     func trimmable(
-        to bound: StreamEditor.TrimBound, approximately: Bool, limit: Int, upTo last: StreamID, _ removable: (StreamID) -> Bool
+        to bound: StreamEditor.TrimBound, approximately: Bool, limit: Int, upTo last: StreamID,
+        _ removable: (StreamID) -> Bool
     ) -> [StreamID] {
         var found: [StreamID] = []
         for node in nodes[head...] {
