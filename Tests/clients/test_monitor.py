@@ -208,7 +208,9 @@ def test_own_commands(monitored):
         replies.append(monitor.call("PING"))
         found.append([without_times(reply) if isinstance(reply, bytes) else reply for reply in replies])
         monitor.call("MONITOR")
-    ids = [[re.sub(rb"^:\d+", b":ID", reply) if isinstance(reply, bytes) else reply for reply in side] for side in found]
+    ids = [
+        [re.sub(rb"^:\d+", b":ID", reply) if isinstance(reply, bytes) else reply for reply in side] for side in found
+    ]
     assert ids[0] == ids[1]
 
 
@@ -219,8 +221,12 @@ def test_transaction_of_the_monitor(swiftlet_server):
     assert side.monitor.buffer
     side.monitor.send("EXEC")
     found = b"".join(side.monitor.reply() for _ in range(5))
-    assert b'*2\r\n+PONG\r\n$1\r\nx\r\n+' in found
-    assert [line.split(b'] ')[1] for line in found.splitlines() if b"] " in line][-3:] == [b'"PING"', b'"ECHO" "x"', b'"EXEC"']
+    assert b"*2\r\n+PONG\r\n$1\r\nx\r\n+" in found
+    assert [line.split(b"] ")[1] for line in found.splitlines() if b"] " in line][-3:] == [
+        b'"PING"',
+        b'"ECHO" "x"',
+        b'"EXEC"',
+    ]
     side.close()
 
 

@@ -9,7 +9,7 @@ import redis
 
 from moved_clock import advance
 from oracle import start_swiftlet
-from resp import Connection, bulk, bulks, encode, integer
+from resp import bulk, bulks, encode, integer
 from seed import seeded
 from waiting import wait_until
 
