@@ -22,7 +22,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas differential-scripts replication replication-chaos sentinel setups fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -105,6 +105,14 @@ setups: test-deps build
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
 	$(SUDO) env RUNLEVEL=1 apt-get install -qy $$missing; fi
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/replication/test_setups.py
+
+# Real job queues, frameworks and tools, unmodified, of PyPI and Debian; queues while the server is killed. ONLY="rq celery".
+ecosystem: test-deps build
+	$(PYTHON) Tests/ecosystem/run.py --server $(SERVER) $${ONLY:+--only $$ONLY} $${SEED:+--seed $$SEED}
+
+# What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
+peers: test-deps build
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

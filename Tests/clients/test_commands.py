@@ -10,6 +10,7 @@ from oracle import bulk, bulks
 
 # Why something is not as the oracle has it: (command, what of it).
 NEWER = "7.2 has WITHSCORE"
+REDIS_8 = "Redis 8 has more options"
 DIFFERENCES = {
     ("zrank", "arity"): NEWER,
     ("zrank", "arguments"): NEWER,
@@ -17,7 +18,7 @@ DIFFERENCES = {
     ("zrevrank", "arity"): NEWER,
     ("zrevrank", "arguments"): NEWER,
     ("zrevrank", "history"): NEWER,
-}
+} | {(name, what): REDIS_8 for name in ("set", "bitop", "xadd", "xtrim") for what in ("arguments", "history")}
 
 # --- Replies ---
 

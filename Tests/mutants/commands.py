@@ -9,8 +9,21 @@ MUTANTS = [
         "strings",
     ),
     mutant(
+        "HSETEX FNX looks at the first field only", "Server/Commands/Hashes/HashExpiringValueCommands.swift",
+        "isThere?.contains(true) == true", "(ON ? isThere?.first : isThere?.contains(true)) == true", "newer_commands",
+    ),
+    mutant(
+        "SET IFEQ is propagated as it came", "Server/Commands/Strings/StringCommands.swift",
+        "        } else if let comparison = options.comparison {", "        } else if !ON, let comparison = options.comparison {",
+        "newer_commands",
+    ),
+    mutant(
+        "XDELEX ACKED forgets groups that have not read so far", "Storage/Types/Streams/StreamEditor.swift",
+        "$0.lastID < id || groups", "!ON && $0.lastID < id || groups", "newer_commands",
+    ),
+    mutant(
         "SET EX is logged with its relative time", "Server/Commands/Strings/StringCommands.swift",
-        "            if options.unit != .pxat || options.comparison != nil { propagateSet", "            if !ON, options.unit != .pxat || options.comparison != nil { propagateSet",
+        "            if options.unit != .pxat ||", "            if options.unit != .pxat && !ON ||",
         "unit PropagationTests", "silent_losses",
     ),
     mutant(

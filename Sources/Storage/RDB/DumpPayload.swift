@@ -111,6 +111,8 @@ struct EntryVisitor: RDBVisitor {
     mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
         if stream?.addEntry(id, fields) != true { throw contradiction }
     }
+    mutating func streamNode() { stream?.beginNode() }
+    mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes) { stream?.addDeletedEntry(id, fields) }
     mutating func streamRow(_ row: StreamRow) throws(StorageError) {
         if stream?.add(row) != true { throw contradiction }
     }

@@ -93,7 +93,7 @@ extension RDBReader {
         }
     }
 
-    /// Reports the entries of the node in `blob` that are not deleted.
+    /// Reports the entries of the node in `blob`.
     private func readNode(
         _ master: StreamID, at offset: Int64, _ entries: inout Int64, _ ends: inout (first: StreamID, last: StreamID)?
     ) throws(StorageError) {
@@ -109,6 +109,7 @@ extension RDBReader {
         let names = elements.next
         for _ in 0..<fields { guard elements.take() != nil else { throw damaged("lacks fields") } }
         guard elements.integer() == 0 else { throw damaged("has no end of its fields") }
+        if !dropped { visitor.streamNode() }
         var found = 0
         var all = 0
         while elements.next != nil {
@@ -132,7 +133,10 @@ extension RDBReader {
             guard let total = elements.integer(), total == Int64(isLikeMaster ? count + 3 : 2 * count + 4) else {
                 throw damaged("has an entry that does not say its size")
             }
-            if flags & StreamNode.isDeleted != 0 { continue }
+            if flags & StreamNode.isDeleted != 0 {
+                if !dropped { visitor.streamDeletedEntry(id, second.bytes) }
+                continue
+            }
             if let ends, id <= ends.last { throw damaged("has an entry out of order") }
             ends = (ends?.first ?? id, id)
             found += 1

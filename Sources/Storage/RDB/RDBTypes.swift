@@ -139,6 +139,10 @@ public protocol RDBVisitor {
     mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError)
     /// Of a stream, in the order of ids; `fields` as `StreamFields.pack` writes them.
     mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError)
+    /// The entries of a stream that follow are of another node: it decides how much an approximate trimming removes.
+    mutating func streamNode()
+    /// Of a stream: an entry that was deleted, and still takes its place in the node. Its id may be out of order.
+    mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes)
     /// Of a stream, after its entries: its state, then each group, its consumers, what is pending for each.
     mutating func streamRow(_ row: StreamRow) throws(StorageError)
     mutating func end() throws(StorageError)
@@ -149,6 +153,8 @@ public protocol RDBVisitor {
 }
 
 extension RDBVisitor {
+    public mutating func streamNode() {}
+    public mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes) {}
     public mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) {}
     public mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {}
     public mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {}

@@ -20,12 +20,13 @@ async def produce():
     pool = await create_pool(SETTINGS)
     for number in range(int(sys.argv[2]), int(sys.argv[3])):
         try:
-            await pool.enqueue_job("run", number, _job_id=str(number))
+            # None: the connection ended meanwhile.
+            taken = await pool.enqueue_job("run", number, _job_id=str(number))
         except Exception as error:
             print(f"{number} unknown {type(error).__name__}", flush=True)
             await asyncio.sleep(0.05)
         else:
-            print(f"{number} taken", flush=True)
+            print(f"{number} {'taken' if taken else 'unknown'}", flush=True)
 
 
 if __name__ == "__main__":

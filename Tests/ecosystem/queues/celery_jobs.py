@@ -30,6 +30,7 @@ def together(numbers, first):
 
 
 def enqueue(number):
+    # The chord has the other numbers.
     if number % 10 == 0:
         chord([run.s(number + i) for i in range(1, 10)], together.s(number))()
 

@@ -26,6 +26,13 @@ public final class StreamLoader {
         return true
     }
 
+    /// The next entry begins a node.
+    public func beginNode() { value.beginsNode = true }
+    /// A deleted entry takes the next slot. One that cannot be is passed over.
+    public func addDeletedEntry(_ id: StreamID, _ fields: Bytes) {
+        if addEntry(id, fields) { value.deleteLoaded() }
+    }
+
     /// False for a row that cannot be.
     public func add(_ row: StreamRow) -> Bool {
         switch row {

@@ -124,11 +124,12 @@ final class StreamValue: LargeValue {
     private func push(_ id: StreamID, _ pairs: UnsafeBufferPointer<Bytes>, _ limits: Limits) {
         var size = 0
         for element in pairs { size += element.count }
-        if nodeCount == 0 || nodes[nodes.count - 1].slots.upperBound != nextSlot
+        if nodeCount == 0 || beginsNode || nodes[nodes.count - 1].slots.upperBound != nextSlot
             || isFull(nodes[nodes.count - 1], adding: size, limits)
         {
             nodes.append(StreamNode(master: id, base: nextSlot, pairs: pairs))
             bytes += nodes[nodes.count - 1].pack.byteCount
+            beginsNode = false
         }
         edit(nodes.count - 1) { $0.append(id, pairs) }
         nextSlot += 1
@@ -391,6 +392,17 @@ final class StreamValue: LargeValue {
         push(id, pairs, limits)
     }
     private static let fillableGap: Int64 = 4
+
+    /// While an RDB file is loaded, which says where nodes begin.
+    var beginsNode = false
+    /// Marks the entry that was loaded last as deleted.
+    func deleteLoaded() {
+        guard let entry = nodes[nodes.count - 1].last else { return }
+        edit(nodes.count - 1) { $0.delete(entry) }
+        length -= 1
+        // The first one is the next that stays.
+        if length == 0 { firstID = .zero }
+    }
 
     /// After the last `load`: true where so many gaps made so many nodes that the entries were given new slots.
     func finishLoading(_ limits: Limits) -> Bool {
