@@ -230,16 +230,21 @@ extension SnapshotGuardTests {
         #expect(try query(path, "PRAGMA integrity_check") == ["ok"])
     }
 
-    /// Only the file holds the libraries of functions, also where it was not open when the new one was begun.
-    @Test(arguments: [false, true]) func functionsStay(isOpen: Bool) throws {
+    /// Libraries of functions are those that are in memory where all is written; else they stay unless they have changed.
+    @Test(arguments: [false, true]) func functionsAreThoseInMemory(isWhole: Bool) throws {
         try checkpoint(try SnapshotWriter(path: path), [string(1, "a", "1")])
-        _ = try query(path, "INSERT INTO functions VALUES('lib', '#!lua name=lib')")
         let file = SnapshotGuard(path: path)
-        if isOpen { try file.lock() }
-        try file.begin(SnapshotIdentity(server: meta().server, checkpoint: meta().checkpoint), whole: true)
-        try file.apply(batch([string(1, "b", "2")]))
-        _ = try file.commit(meta(2))
-        #expect(try query(path, "SELECT name || code FROM functions") == ["lib#!lua name=lib"])
-        #expect(try contents(path) == [string(1, "b", "2")])
+        try file.lock()
+        func save(_ checkpoint: Int64, whole: Bool, _ functions: [FunctionLibrary.Text]?) throws -> [String] {
+            let known = SnapshotIdentity(server: meta().server, checkpoint: checkpoint - 1)
+            try file.begin(known, whole: whole, functions: functions)
+            _ = try file.commit(meta(checkpoint))
+            return try query(path, "SELECT name || code FROM functions ORDER BY name")
+        }
+        let both: [FunctionLibrary.Text] = ["a", "b"].map { (Array($0.utf8), Array("#!lua name=\($0)".utf8)) }
+        #expect(try save(2, whole: isWhole, both) == ["a#!lua name=a", "b#!lua name=b"])
+        #expect(try save(3, whole: false, nil) == ["a#!lua name=a", "b#!lua name=b"])
+        #expect(try save(4, whole: isWhole, [both[1]]) == ["b#!lua name=b"])
+        #expect(try save(5, whole: true, []) == [])
     }
 }
