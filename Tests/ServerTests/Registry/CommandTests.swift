@@ -134,7 +134,8 @@ import Testing
         #expect(names(.mayReplicate) == ["pfcount", "publish", "spublish", "eval", "evalsha", "fcall"])
         #expect(
             names(.relativeTimes) == [
-                "expire", "pexpire", "setex", "psetex", "set", "getex", "restore", "hexpire", "hpexpire", "hgetex", "hsetex",
+                "expire", "pexpire", "setex", "psetex", "set", "getex", "restore", "hexpire", "hpexpire", "hgetex",
+                "hsetex",
                 "msetex",
             ])
     }
