@@ -24,6 +24,7 @@ import time
 # These register their groups.
 import conversion  # noqa: F401
 import datatypes  # noqa: F401
+import publish  # noqa: F401
 import replication  # noqa: F401
 import saving  # noqa: F401
 import scripts  # noqa: F401

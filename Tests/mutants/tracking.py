@@ -10,12 +10,6 @@ MUTANTS = [
         "tracking", "unit TrackingTests",
     ),
     mutant(
-        "arguments that make no sense have keys", "Server/Tracking/Tracking.swift",
-        "if !command.row.keys.forEach(args, { _, _ in }) { return }",
-        "if !ON, !command.row.keys.forEach(args, { _, _ in }) { return }",
-        "tracking",
-    ),
-    mutant(
         "NOLOOP holds for keys that expire", "Server/Tracking/Tracking.swift",
         "broadcasts.note(key, by: isExpiring ? 0 : changer)", "broadcasts.note(key, by: isExpiring && !ON ? 0 : changer)",
         "tracking",

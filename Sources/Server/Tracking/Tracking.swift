@@ -155,11 +155,11 @@ final class Tracking: KeyspaceObserver {
         else { return }
         let isGiven = flags.contains(.cachingGiven)
         if flags.contains(.trackingOptIn) && !isGiven || flags.contains(.trackingOptOut) && isGiven { return }
-        // Arguments that make no sense have no keys, not even the first ones.
-        if !command.row.keys.forEach(args, { _, _ in }) { return }
-        let table = keys ?? TrackedKeys()
-        keys = table
-        command.row.keys.forEach(args) { index, _ in table.insert(args[index], id) }
+        command.row.keys.forEach(args) { index, _ in
+            let table = keys ?? TrackedKeys()
+            keys = table
+            table.insert(args[index], id)
+        }
     }
 
     /// Has clients forget keys at random where the table has more than `tracking-table-max-keys`: more each time as long as that
