@@ -131,10 +131,11 @@ import Testing
             ])
         #expect(names(.reportsMisconfiguration) == ["ping"])
         #expect(names(.showsData) == ["debug"])
-        #expect(names(.mayReplicate) == ["pfcount", "publish", "spublish"])
+        #expect(names(.mayReplicate) == ["pfcount", "publish", "spublish", "eval", "evalsha", "fcall"])
         #expect(
             names(.relativeTimes) == [
                 "expire", "pexpire", "setex", "psetex", "set", "getex", "restore", "hexpire", "hpexpire",
+                "hgetex", "hsetex", "msetex",
             ])
     }
 

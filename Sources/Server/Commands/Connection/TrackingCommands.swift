@@ -7,7 +7,7 @@ enum TrackingCommands {
             .connection(
                 "tracking", -3, [], "6.0.0",
                 """
-                status(ON|OFF) [REDIRECT client-id:i] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
+                status(ON|OFF) [REDIRECT client-id:i] [PREFIX prefix....] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
                 """, "Controls the tracking of keys that the connection may have cached.", tracking
             ).complexity("O(1). Some options may introduce additional complexity."),
             .connection(
