@@ -99,10 +99,16 @@ static int compile(lua_State *L) {
     return 0;
 }
 
+static int collect_all(lua_State *L) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
 /// A step; all of it where so much is held that the next script would find no room.
 static int collect(lua_State *L) {
     lua_host *host = host_of(L);
-    lua_gc(L, host->memory > host->memory_limit / 2 ? LUA_GCCOLLECT : LUA_GCSTEP, 1);
+    if (host->memory > host->memory_limit / 2) return collect_all(L);
+    lua_gc(L, LUA_GCSTEP, 1);
     return 0;
 }
 
@@ -165,7 +171,7 @@ static void settle(lua_host *host) {
 static void prepare(lua_host *host) {
     buffer_shrink(host, &host->reply);
     buffer_shrink(host, &host->error_message);
-    if (host->memory > host->memory_limit / 2) enter(host, host->collect_reference, NULL);
+    if (host->memory > host->memory_limit / 2) enter(host, host->collect_all_reference, NULL);
     host->work = 0;
     host->memory_collected = 0;
     install_hook(host->state);
@@ -233,12 +239,15 @@ static int prepare_entries(lua_State *L) {
     host->compile_reference = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, collect);
     host->collect_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, collect_all);
+    host->collect_all_reference = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, note_error_place);
     host->handler_reference = luaL_ref(L, LUA_REGISTRYINDEX);
     open_sandbox(L);
-    // The list of free references is a field of the registry from now on.
-    lua_pushboolean(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
+    // The list of free references begins at 0, and ends with a 0 that is there: with nil, which Lua takes for it too, a table
+    // that is full would have to grow when a reference is released.
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, 0);
     return 0;
 }
 
@@ -265,7 +274,11 @@ lua_host *lua_host_new(const lua_host_callbacks *callbacks, const lua_host_optio
 
 void lua_host_free(lua_host *host) {
     if (host == NULL) return;
-    if (host->state != NULL) lua_close(host->state);
+    if (host->state != NULL) {
+        // A collection that a script has left in its midst does not go on while userdata are closed (CVE-2024-46981).
+        if (host->current != NULL) enter(host, host->collect_all_reference, NULL);
+        lua_close(host->state);
+    }
     buffer_free(host, &host->interruption);
     buffer_free(host, &host->error_message);
     buffer_free(host, &host->digits);

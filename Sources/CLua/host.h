@@ -71,6 +71,7 @@ struct lua_host {
     int run_reference;
     int compile_reference;
     int collect_reference;
+    int collect_all_reference;
     int handler_reference;
     int globals_reference;
     int load_globals_reference;

@@ -81,6 +81,7 @@ static void refuse_unknown_names(lua_State *L) {
 static int read_metatable(lua_State *L) {
     lua_host *host = host_of(L);
     luaL_checkany(L, 1);
+    lua_settop(L, 1);
     if (lua_istable(L, 1) && push_shown(L, 1)) {
         // That of the globals alone is shown, read-only; those of libraries do not exist in Redis.
         lua_rawgeti(L, LUA_REGISTRYINDEX, host->globals_reference);

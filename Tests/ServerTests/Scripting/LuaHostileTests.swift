@@ -104,6 +104,27 @@ import Testing
         #expect(host.eval("for i = 1, 1e3 do local s = ('x'):rep(1e5) .. i end return 1") == ":1\r\n")
     }
 
+    /// What happens outside of a run allocates nothing: there, Lua could only end the process.
+    @Test func referencesAreReleasedWithoutMemory() {
+        for count in [1, 2, 3, 5, 8, 15, 16, 33, 60] {
+            let host = HostUnderTest(memoryLimit: 1 << 18)
+            let references = (0..<count).compactMap { try? host.compile(Array("return \($0)".utf8)).get() }
+            #expect(references.count == count)
+            let fill = "local t = {} for i = 1, 1e9 do t[i] = {} end"
+            for reference in references {
+                _ = host.eval(fill)
+                lua_host_release(host.host, reference)
+            }
+            let library = HostUnderTest(forFunctions: true, memoryLimit: 1 << 18)
+            _ = library.load(
+                "redis.register_function('f', function() \(fill) end) local t = {} while true do t[{}] = 1 end")
+            for function in library.functions {
+                _ = library.run(function.reference)
+                lua_host_release(library.host, function.reference)
+            }
+        }
+    }
+
     @Test func anIdleHostIsSmall() {
         let host = HostUnderTest()
         #expect(host.memory < 100_000)

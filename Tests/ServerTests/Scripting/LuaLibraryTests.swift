@@ -43,6 +43,7 @@ import Testing
         ("rawget(string, 'len') == string.len", "true"), ("next(string) ~= nil", "true"),
         ("select(2, pcall(string.rep))", "bad argument #1 to '?' (string expected, got no value)"),
         ("getmetatable('').__index == string", "true"), ("type(getmetatable(_G).__index)", "function"),
+        ("next(getmetatable(_G, 1e300))", "__index"),
         ("getmetatable(redis)", "nil"), ("rawequal(_G, _G._G)", "true"), ("server == redis", "true"),
         ("_VERSION", "Lua 5.1"),
         ("redis.REDIS_VERSION", "7.2.4"), ("redis.REDIS_VERSION_NUM", "459268"), ("redis.REPL_ALL", "3"),

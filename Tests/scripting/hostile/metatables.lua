@@ -49,3 +49,10 @@ function pcall() end
 function string.x() end
 redis=nil
 return redis.call(setmetatable({},{__tostring=function() return "get" end}))
+for k, v in pairs(getmetatable(_G, 1e300)) do end
+for k, v in pairs(getmetatable("", {})) do end
+return rawget(getmetatable(_G, "x"), 1)
+return cjson.encode(getmetatable(_G, nil, 5))
+setmetatable({}, nil, _G, 1e300)
+return next(_G, nil, 1e300)
+return unpack(_G, 1, 1, 1e300)
