@@ -148,6 +148,15 @@ MORE = """
 xgroup: XGROUP SETID x g 1-1 ENTRIESREAD 7 | XGROUP CREATECONSUMER x g new | XGROUP DELCONSUMER x g a
 xgroup destroy: XGROUP DESTROY x g
 multi: MULTI | SET s in | INCR n | EXEC
+delex: DELEX s IFEQ text | DELEX n
+delifeq: DELIFEQ s text
+hgetdel: HGETDEL h FIELDS 2 a d
+hgetex: HGETEX h EX 1000 FIELDS 1 a | HGETEX h PERSIST FIELDS 1 d
+hsetex: HSETEX h EX 1000 FIELDS 2 a 5 new 6 | HSETEX h KEEPTTL FIELDS 1 d 7
+msetex: MSETEX 2 s 1 new 2 EX 1000 | MSETEX 1 e 5 KEEPTTL
+xackdel: XACKDEL x g DELREF IDS 1 1-1
+xdelex: XDELEX x DELREF IDS 1 2-1
+eval: EVAL return{redis.call('SET','s','scripted'),redis.call('INCR','n')} 0
 """
 
 

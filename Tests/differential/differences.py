@@ -74,5 +74,6 @@ NO_DATA = set(
     asking cluster failover function module psync publish psubscribe pubsub punsubscribe readonly readwrite replconf script spublish
     ssubscribe subscribe sunsubscribe sync unsubscribe
     hexpire hexpireat hexpiretime hpersist hpexpire hpexpireat hpexpiretime hpttl httl
+    hgetex hsetex hgetdel delex delifeq msetex xdelex xackdel
     """.split()
 )
