@@ -380,7 +380,19 @@ def test_prefixes_with_odd_bytes(both):
 
 @pytest.fixture
 def clients(swiftlet_server):
-    side = Side(swiftlet_server, 4)
+    yield from connected(swiftlet_server)
+
+
+@pytest.fixture
+def own_clients():
+    """Clients of a server whose clocks the test may move."""
+    server = start_swiftlet()
+    yield from connected(server)
+    server.stop()
+
+
+def connected(server):
+    side = Side(server, 4)
     for client in side.clients[:3]:
         client.call("HELLO", 3)
     yield side.clients
@@ -495,9 +507,9 @@ def test_killed_redirection(clients):
     assert b"broken" not in tracker.call("CLIENT", "TRACKINGINFO")
 
 
-def test_expiry_and_noloop(swiftlet_server, clients):
+def test_expiry_and_noloop(own_clients):
     """A key that goes because its time has come is nobody's change: whoever gets all, and comes upon it, is told."""
-    default, everything, writer = clients[:3]
+    default, everything, writer = own_clients[:3]
     default.call("CLIENT", "TRACKING", "ON")
     everything.call("CLIENT", "TRACKING", "ON", "BCAST", "NOLOOP")
     writer.call("SET", "k", "v", "PX", 10_000)
