@@ -69,4 +69,9 @@ MUTANTS = [
         "[.skipMonitor, .admin])", "ON ? [.skipMonitor] : [.skipMonitor, .admin])",
         "monitor",
     ),
+    mutant(
+        "RENAME tells of the new name first", "Storage/Keyspace/Database.swift",
+        "        tellTouched(from)\n        remove(to)\n", "        if !ON { tellTouched(from) }\n        remove(to)\n",
+        "tracking",
+    ),
 ]  # fmt: skip

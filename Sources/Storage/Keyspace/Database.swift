@@ -174,6 +174,8 @@ public final class Database: ChangeRecorder {
     /// `from` exists. An old `to` is removed.
     public func rename(_ from: Bytes, to: Bytes) {
         if from == to { return }
+        // Clients that have cached both keys hear of the old name first, as in Redis.
+        tellTouched(from)
         remove(to)
         relocate(from, to: self, as: to)
     }
