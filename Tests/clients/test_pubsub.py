@@ -6,6 +6,7 @@ import re
 import pytest
 
 from oracle import start_redis, start_swiftlet
+from pushed import Listening
 from resp import bulk, bulks, connect_slow_reader, decoded, encode, integer
 from seed import seeded
 from waiting import wait_until
@@ -15,29 +16,11 @@ MESSAGES = re.compile(rb"[*>]3\r\n\$[78]\r\ns?message\r\n" + LINE * 2 + rb"|[*>]
 ENDS = re.compile(rb"[*>]3\r\n\$1[12]\r\n[ps]?unsubscribe\r\n" + LINE + rb":\d+\r\n")
 
 
-class Side:
-    """Clients of one server. Nobody waits for time: a token that comes back says that all before it is there."""
-
+class Side(Listening):
     def __init__(self, server, protocols):
-        self.clients = [server.connect() for _ in protocols]
+        super().__init__([server.connect() for _ in protocols])
         for client, protocol in zip(self.clients, protocols):
             client.call("HELLO", protocol)
-        self.tokens = 0
-
-    def close(self):
-        for client in self.clients:
-            client.close()
-
-    def settled(self, number):
-        """All that came to a client that is in no transaction."""
-        self.tokens += 1
-        token = b"token-%d" % self.tokens
-        client = self.clients[number]
-        client.send("PING", token)
-        found = b""
-        while token not in found:
-            found += client.reply()
-        return re.sub(rb"(\*2\r\n\$4\r\npong\r\n)?\$\d+\r\n" + token + rb"\r\n$", b"", found)
 
     def step(self, number, requests):
         """What comes to each client when one sends requests: messages, and all else."""

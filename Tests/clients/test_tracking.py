@@ -9,6 +9,7 @@ import redis
 
 from moved_clock import advance
 from oracle import start_swiftlet
+from pushed import Listening
 from resp import bulk, bulks, encode, integer
 from seed import seeded
 from waiting import wait_until
@@ -47,38 +48,24 @@ def separated(data):
     return messages, rest + data[at:]
 
 
-class Side:
-    """Clients of one server. Nobody waits for time: a token that comes back says that all before it is there."""
-
+class Side(Listening):
     def __init__(self, server, count):
         self.server = server
         # Ids differ between servers, and are to be no number that is an answer too.
         for _ in range(100 - info(server, "total_connections_received")):
             server.connect().close()
-        self.clients = [server.connect() for _ in range(count)]
+        super().__init__([server.connect() for _ in range(count)])
         self.other = server.connect()
         for command in (["FLUSHALL"], ["DEBUG", "SET-ACTIVE-EXPIRE", 0]):
             self.other.call(*command)
         self.ids = [integer(client.call("CLIENT", "ID")) for client in self.clients]
         self.all_ids = list(self.ids)
-        self.tokens = 0
 
     def close(self):
         self.other.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
-        for client in [*self.clients, self.other]:
-            client.close()
+        self.other.close()
+        super().close()
         wait_until(lambda: info(self.server, "tracking_clients", "clients") == 0)
-
-    def settled(self, number):
-        """All that has come to a client that is in no transaction."""
-        self.tokens += 1
-        token = b"token-%d" % self.tokens
-        client = self.clients[number]
-        client.send("PING", token)
-        found = b""
-        while token not in found:
-            found += client.reply()
-        return re.sub(rb"(\*2\r\n\$4\r\npong\r\n)?\$\d+\r\n" + token + rb"\r\n$", b"", found)
 
     def all_settled(self):
         """The first round is for the turn to end, after which messages of broadcast mode are sent."""

@@ -24,12 +24,10 @@ final class Server {
         router.add(self)
         router.add(persistence)
         router.add(replication)
+        router.add(scripting)
         router.services.install(persistence)
         router.services.install(migrations)
         router.services.install(replication)
         router.services.install(scripting)
-        persistence.checkLibraries = { [scripting] (path) throws(StorageError) in
-            try scripting.checkLibraries(of: path)
-        }
     }
 }

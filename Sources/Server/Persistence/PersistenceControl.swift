@@ -105,8 +105,6 @@ final class PersistenceControl: KeyspaceObserver {
 
     /// What opening the directory has found.
     var recovery: DataDirectory.Recovery?
-    /// Whether the libraries of functions that were loaded from the file at this path can be used; throws where not.
-    var checkLibraries: (String) throws(StorageError) -> Void = { _ in }
     /// A full sync's data are in the snapshot, or are not: `data.commitReplacement` and `abandonReplacement` lead to it.
     var replacementEnded: (Result<SnapshotCommit, StorageError>) -> Void = { _ in }
     /// Data of a master take the place of those that are here, in memory.
@@ -204,7 +202,7 @@ final class PersistenceControl: KeyspaceObserver {
     private func loadAgain(withLog: Bool) throws(CommandError) {
         do throws(StorageError) {
             try data?.reload(withLog: withLog)
-            try checkLibraries(data?.snapshotPath ?? "")
+            try server.dataLoaded(from: data?.snapshotPath ?? "")
         } catch {
             throw failed(error)
         }

@@ -20,7 +20,7 @@ extension PersistenceControl {
         let began = monotonicNanoseconds()
         RDBExporter.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
         let recovery = try data.open()
-        try checkLibraries(data.snapshotPath)
+        try server.dataLoaded(from: data.snapshotPath)
         self.recovery = recovery
         keysLoaded = server.keyspace.count
         lastSaveTime = wallClockMilliseconds() / 1000

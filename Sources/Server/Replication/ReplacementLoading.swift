@@ -46,7 +46,7 @@ final class ReplacementLoading {
         }
         if !isLoaded || isDelayed { return false }
         if isBeside { keyspace.adopt(target) }
-        try persistence.checkLibraries(path)
+        try persistence.server.dataLoaded(from: path)
         return true
     }
 

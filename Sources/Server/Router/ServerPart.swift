@@ -1,3 +1,5 @@
+import Storage
+
 /// A part of the server that takes part in the router's turns. The router tells all parts, in the order in which they were
 /// added, on the loop; it does not keep them alive.
 protocol ServerPart: AnyObject {
@@ -7,6 +9,8 @@ protocol ServerPart: AnyObject {
     func woken()
     /// `hz` times a second, after the router's own periodic work.
     func cron()
+    /// The keyspace was loaded from the snapshot at `path`. Throwing says that the part cannot use what is there.
+    func dataLoaded(from path: String) throws(StorageError)
     /// A setting changed, and `settings` has the new value. Throwing refuses the change, which is undone.
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError)
     /// RESET: what the part holds for the client goes.
@@ -29,6 +33,7 @@ extension ServerPart {
     func turnEnded() {}
     func woken() {}
     func cron() {}
+    func dataLoaded(from path: String) throws(StorageError) {}
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {}
     func sessionReset(_ session: Session) {}
     func sessionEnded(_ session: Session) {}
@@ -59,6 +64,11 @@ extension Router {
 
     /// Tells all parts how far the server is.
     func report(_ progress: String) { for place in parts { place.part.reported(progress) } }
+
+    /// Tells all parts that the keyspace was loaded. Throws what the first of them has against it.
+    func dataLoaded(from path: String) throws(StorageError) {
+        for place in parts { try place.part.dataLoaded(from: path) }
+    }
 
     struct Part { unowned(unsafe) let part: any ServerPart }
 }

@@ -58,12 +58,19 @@ final class Scripting {
         _ script: Script, _ c: ConnectionContext, _ keyCount: Int, _ isReadOnly: Bool
     ) throws(CommandError) {
         guard let host = scriptHost else { throw .noScript }
-        try check(script.flags, c.session, isReadOnly)
+        try run(.script(script.digest), script.flags, script.reference, host, c, keyCount, isReadOnly)
+    }
+
+    private func run(
+        _ callee: ScriptRunner.Run.Callee, _ flags: ScriptFlags, _ reference: Int32, _ host: LuaHost,
+        _ c: ConnectionContext, _ keyCount: Int, _ isReadOnly: Bool
+    ) throws(CommandError) {
+        try check(flags, c.session, isReadOnly)
         let run = ScriptRunner.Run(
-            callee: .script(script.digest), client: c.session, flags: script.flags, isReadOnly: isReadOnly,
-            request: c.args, began: router.clock)
+            callee: callee, client: c.session, flags: flags, isReadOnly: isReadOnly, request: c.args,
+            began: router.clock)
         defer { collect(host) }
-        try runner.execute(run, host, script.reference, firstKey: 3, keyCount: keyCount)
+        try runner.execute(run, host, reference, firstKey: 3, keyCount: keyCount)
     }
 
     /// The count of keys in the third argument.
@@ -95,9 +102,7 @@ final class Scripting {
 
     private func compile(_ text: Bytes, _ digest: ScriptDigest, isLoaded: Bool) throws(CommandError) -> Script {
         let (flags, code) = try Shebang.script(text)
-        let host: LuaHost
-        if let scriptHost { host = scriptHost } else { host = try makeHost(.scripts) }
-        scriptHost = host
+        let host = try madeHost(.scripts, &scriptHost)
         let reference: Int32
         do throws(LuaError) {
             reference = try host.compile(code)
@@ -112,9 +117,11 @@ final class Scripting {
         return script
     }
 
-    private func makeHost(_ kind: LuaHost.Kind) throws(CommandError) -> LuaHost {
-        guard let host = LuaHost(kind, runner) else { throw CommandError("OOM there is no memory for Lua") }
-        return host
+    private func madeHost(_ kind: LuaHost.Kind, _ host: inout LuaHost?) throws(CommandError) -> LuaHost {
+        if let host { return host }
+        guard let made = LuaHost(kind, runner) else { throw CommandError("OOM there is no memory for Lua") }
+        host = made
+        return made
     }
 
     /// SCRIPT FLUSH: another thread frees the state of Lua, which may hold much.
@@ -141,12 +148,7 @@ final class Scripting {
         try compileLoaded()
         guard let function = compiled.function(c.args[1]), let host = functionHost else { throw .noFunction }
         let keyCount = try keyCount(c.args, CommandError("ERR Bad number of keys provided"))
-        try check(function.flags, c.session, isReadOnly)
-        let run = ScriptRunner.Run(
-            callee: .function(function.name), client: c.session, flags: function.flags, isReadOnly: isReadOnly,
-            request: c.args, began: router.clock)
-        defer { collect(host) }
-        try runner.execute(run, host, function.reference, firstKey: 3, keyCount: keyCount)
+        try run(.function(function.name), function.flags, function.reference, host, c, keyCount, isReadOnly)
     }
 
     /// All libraries, by name.
@@ -223,9 +225,7 @@ final class Scripting {
         if known?.libraries[name] != nil {
             throw CommandError(text: "ERR Library '\(name)' already exists")
         }
-        let host: LuaHost
-        if let functionHost { host = functionHost } else { host = try makeHost(.functions) }
-        functionHost = host
+        let host = try madeHost(.functions, &functionHost)
         let (functions, failure) = runner.load(code, in: host)
         let library = Library(name, text.array, functions)
         if let failure {
@@ -263,19 +263,6 @@ final class Scripting {
             }
         }
         compiledLoads = keyspace.libraries.loads
-    }
-
-    /// For who has loaded a snapshot: whether all its libraries can be used.
-    func checkLibraries(of path: String) throws(StorageError) {
-        do throws(CommandError) {
-            try compileLoaded()
-        } catch {
-            throw StorageError(
-                file: path,
-                message:
-                    "\(error.text.dropFirst(4)). Take it out of a copy (table `functions`), or use a server that knows it"
-            )
-        }
     }
 
     /// SCRIPT KILL and FUNCTION KILL.
@@ -338,6 +325,21 @@ final class Scripting {
     var libraryMemory: Int { compiled.memory }
     var libraryCount: Int { keyspace.libraries.count }
     var functionCount: Int { compiled.functionCount }
+}
+
+extension Scripting: ServerPart {
+    /// All libraries of the snapshot must be of use.
+    func dataLoaded(from path: String) throws(StorageError) {
+        do throws(CommandError) {
+            try compileLoaded()
+        } catch {
+            throw StorageError(
+                file: path,
+                message:
+                    "\(error.text.dropFirst(4)). Take it out of a copy (table `functions`), or use a server that knows it"
+            )
+        }
+    }
 }
 
 /// A state of Lua that nobody else refers to any more.

@@ -90,7 +90,7 @@ enum BitOperations {
             var start = 0
             while start < count {
                 let end = min(start + blockSize, count)
-                combine(sources, operation, start..<end, into: result)
+                combine(sources[...], operation, start..<end, into: result)
                 start = end
             }
         }
@@ -106,15 +106,15 @@ enum BitOperations {
     private static var blockSize: Int { StructureSizes.size(8192, small: 64) }
 
     private static func combine(
-        _ sources: [Bytes], _ operation: Operation, _ range: Range<Int>, into result: UnsafeMutableRawPointer
+        _ sources: ArraySlice<Bytes>, _ operation: Operation, _ range: Range<Int>, into result: UnsafeMutableRawPointer
     ) {
         let block = result + range.lowerBound
         switch operation {
         case .and, .or, .xor, .not: break
         case .diff, .diff1, .andor:
             // The others first.
-            combine(Array(sources.dropFirst()), .or, range, into: result)
-            return combineFirst(sources[0], operation, range, into: result)
+            combine(sources.dropFirst(), .or, range, into: result)
+            return combineFirst(sources[sources.startIndex], operation, range, into: result)
         case .one: return combineOne(sources, range, into: result)
         }
         for (i, source) in sources.enumerated() {
@@ -195,7 +195,9 @@ enum BitOperations {
         }
     }
 
-    private static func combineOne(_ sources: [Bytes], _ range: Range<Int>, into result: UnsafeMutableRawPointer) {
+    private static func combineOne(
+        _ sources: ArraySlice<Bytes>, _ range: Range<Int>, into result: UnsafeMutableRawPointer
+    ) {
         let block = result + range.lowerBound
         withUnsafeTemporaryAllocation(byteCount: 2 * range.count, alignment: 16) { buffer in
             guard let several = buffer.baseAddress else { return }
