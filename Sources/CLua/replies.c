@@ -63,7 +63,8 @@ static void push_value(lua_State *L, reader *r, int depth);
 static void push_array(lua_State *L, reader *r, long long count, int depth) {
     // An element takes three bytes at least, so that a length that lies cannot ask for much.
     if (count > (r->end - r->next) / 3 || count >= INT32_MAX) raise_malformed(L);
-    lua_createtable(L, (int)count, 0);
+    // Nulls of RESP3 are nil, and what Lua says of the length then depends on how the table has grown: as in Redis.
+    lua_createtable(L, host_of(L)->resp == 3 ? 0 : (int)count, 0);
     for (int i = 1; i <= (int)count; i++) {
         push_value(L, r, depth + 1);
         lua_rawseti(L, -2, i);

@@ -344,8 +344,10 @@ XDELEX x DELREF IDS 2 4-1 5-1 => XDEL x 4-1
 """
 
 
-def test_what_is_propagated(swiftlet, swiftlet_server):
-    replica = RawReplica(swiftlet_server.port)
+def test_what_is_propagated():
+    # Of its own: who has had a replica counts the stream from then on.
+    server = start_swiftlet("--repl-diskless-sync-delay", "0")
+    swiftlet, replica = server.connect(), RawReplica(server.port)
     _, offset, _ = replica.full_sync("eof", "psync2")
     replica.acknowledge(offset)
     for line in PROPAGATED.strip().splitlines():
@@ -359,3 +361,4 @@ def test_what_is_propagated(swiftlet, swiftlet_server):
         if expected != " *":
             assert "; ".join(heard) == expected.strip(), line
     replica.close()
+    server.stop()

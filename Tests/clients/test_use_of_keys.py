@@ -11,11 +11,12 @@ def payloads(oracle_server):
 
 
 def used(connection, payloads, command):
-    """What the command leaves: for each key, whether it was used just now; None where it is gone."""
+    """What the command leaves: for each key, whether it was used just now; None where it is gone. And an error that it is."""
     restore(connection, payloads)
-    connection.call(*command)
+    answer = connection.call(*command)
     replies = connection.pipeline([["UNWATCH"]] + [["OBJECT", "IDLETIME", key] for key in KEYS])[1:]
-    return {key: int(reply[1:]) < 500 if reply[:1] == b":" else None for key, reply in zip(KEYS, replies)}
+    found = {key: int(reply[1:]) < 500 if reply[:1] == b":" else None for key, reply in zip(KEYS, replies)}
+    return found | {"error": answer if answer[:1] == b"-" else None}
 
 
 @pytest.mark.parametrize("command", LINES, ids=" ".join)
