@@ -169,6 +169,22 @@ def test_a_replica_that_waits_hears_newlines(master, client):
     assert raw.take(1) == b"\n"
 
 
+def test_a_replica_that_waits_for_the_length_hears_newlines(master, client):
+    client.call("DEBUG", "POPULATE", 100, "key", 1000)
+    client.call("CONFIG", "SET", "rdb-key-save-delay", "1000000")
+    raw = RawReplica(master.port)
+    raw.send("PSYNC", "?", -1)
+    assert raw.line().startswith(b"+FULLRESYNC")
+    # Longer than the timeout, as it is not the replica that takes its time.
+    for _ in range(3):
+        advance(client, 40)
+        assert raw.take(1) == b"\n"
+        assert "state=wait_bgsave" in info(client)["slave0"]
+    client.call("CONFIG", "SET", "rdb-key-save-delay", "0")
+    assert raw.snapshot().startswith(b"REDIS")
+    wait_until(lambda: "state=online" in info(client)["slave0"])
+
+
 def test_a_snapshot_that_cannot_be_written_ends_the_sync_and_says_so(start):
     master = start("--repl-diskless-sync-delay", "0", "--appendonly", "no", "--save", "")
     client = master.connect()
@@ -217,7 +233,6 @@ def test_the_slowest_replica_governs_and_is_dropped_in_time(master, client):
         raw.call("REPLCONF", "capa", "eof")
         raw.send("PSYNC", "?", -1)
     reads.line()
-    wait_until(lambda: "state=send_bulk" in info(client)["slave0"])
     before = int(info(client, "memory")["used_memory"])
     reader.start()
     # It gets no more than the other takes, and no more is read ahead than a few pieces.
@@ -544,7 +559,7 @@ def test_output_limits_of_replicas(master, client):
     raw = RawReplica(master.port)
     raw.call("REPLCONF", "capa", "eof")
     raw.send("PSYNC", "?", -1)
-    wait_until(lambda: "state=send_bulk" in info(client)["slave0"])
+    assert raw.line().startswith(b"+FULLRESYNC")
     client.pipeline([("SET", "key", "x" * 100_000) for _ in range(15)])
     wait_until(lambda: info(client)["connected_slaves"] == "0")
     assert "over client-output-buffer-limit" in log(master)

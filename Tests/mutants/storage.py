@@ -207,6 +207,22 @@ MUTANTS = [
         "        if log.isRotating { return .pending }", "        if log.isRotating && !ON { return .pending }",
         "unit TraceTests", "unit DataDirectoryTests", "unit CheckpointTests", "order",
     ),
+    mutant(
+        "a log begins beside no snapshot", "Storage/Durability/DirectoryCheckpoints.swift",
+        "log == nil && committed != nil && segmentOfSnapshot == 0", "log == nil && (ON || committed != nil && segmentOfSnapshot == 0)",
+        "unit DataDirectoryTests", "unit SimulationTests",
+    ),
+    mutant(
+        "a log counts before the snapshot names it", "Storage/Durability/DirectoryCheckpoints.swift",
+        "if log != nil && meta.segment > 0 { logStart = nil }", "if ON || log != nil && meta.segment > 0 { logStart = nil }",
+        "unit DataDirectoryTests", "unit SimulationTests", "log_switch",
+    ),
+    mutant(
+        "always acknowledges while the log begins", "Storage/Durability/DataDirectory.swift",
+        "if let logStart, options.fsync == .always { return logStart }",
+        "if let logStart, options.fsync == .always, !ON { return logStart }",
+        "unit DataDirectoryTests", "log_switch",
+    ),
     # --- RDB ---
     mutant(
         "a length of 2^14", "Storage/RDB/RDBWriter.swift",

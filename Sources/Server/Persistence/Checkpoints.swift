@@ -59,6 +59,10 @@ extension PersistenceControl {
         let settings = server.config.settings
         if isSaving || isReplacing || monotonicNanoseconds() < retryAfter { return }
         if case .failed(_, .some) = lastSave { return requestByItself() }
+        if data?.isStartingLog == true {
+            request(.rewriteLog)
+            return
+        }
         let changes = unsaved(server.keyspace.dirty)
         let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
         for point in settings.effectiveSavePoints where changes >= point.changes && elapsed >= point.seconds {

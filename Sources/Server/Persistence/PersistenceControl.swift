@@ -101,7 +101,9 @@ final class PersistenceControl: KeyspaceObserver {
     /// Milliseconds for which the oldest write that is not on disk has waited; 0: all is.
     var oldestUnsyncedMilliseconds: Int { Int(clamping: (log?.oldestUnsyncedAge ?? 0) / 1_000_000) }
     /// Whether all that was said up to `position` is on disk.
-    func isSynced(_ position: Int) -> Bool { log != nil && position <= data?.syncedOffset ?? 0 }
+    func isSynced(_ position: Int) -> Bool { isLogCounting && position <= data?.syncedOffset ?? 0 }
+    /// There is a log, and recovery reads it: not yet where it was just switched on.
+    private var isLogCounting: Bool { log != nil && data?.isStartingLog == false }
 
     /// What opening the directory has found.
     var recovery: DataDirectory.Recovery?
@@ -194,7 +196,12 @@ final class PersistenceControl: KeyspaceObserver {
 
     /// DEBUG LOADAOF: sync the log, empty the keyspace, and load snapshot and log.
     func reloadLog() throws(CommandError) {
-        do throws(StorageError) { try data?.finishCheckpoint() } catch { throw failed(error) }
+        do throws(StorageError) {
+            try data?.finishCheckpoint()
+            try data?.finishLogStart()
+        } catch {
+            throw failed(error)
+        }
         writeTurn()
         try loadAgain(withLog: true)
     }
@@ -249,8 +256,8 @@ final class PersistenceControl: KeyspaceObserver {
         }
         do throws(StorageError) {
             if settings.appendFsync != old.appendFsync { try data.setPolicy(settings.appendFsync.policy) }
-            if settings.appendOnly && log == nil { try startLog(data) }
-            if !settings.appendOnly && log != nil { try stopLog(data) }
+            if settings.appendOnly && !data.options.keepsLog { try startLog(data) }
+            if !settings.appendOnly && data.options.keepsLog { try stopLog(data) }
         } catch {
             throw SettingError("\(error)")
         }
@@ -260,7 +267,9 @@ final class PersistenceControl: KeyspaceObserver {
     private func startLog(_ data: DataDirectory) throws(StorageError) {
         writeTurn()
         try data.startLog()
+        // So that offsets move, by which replies wait under `always`.
         setLogging(true)
+        saveBegins()
     }
     private func stopLog(_ data: DataDirectory) throws(StorageError) {
         writeTurn()

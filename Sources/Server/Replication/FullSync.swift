@@ -205,9 +205,7 @@ final class FullSync {
         router.logger.notice(
             "Diskless rdb transfer, done reading from pipe, \(transfer.replicas.count) replicas still up.")
         for replica in transfer.replicas {
-            let action = replica.state.snapshotSent(
-                isMarked: transfer.form.isMarked, wantsStream: replica.wantsStream)
-            switch action {
+            switch replica.state.snapshotSent(wantsStream: replica.wantsStream) {
             case .startStream:
                 router.logger.notice("Synchronization with replica \(replica.name) succeeded")
                 list.startStream(replica)

@@ -205,7 +205,7 @@ final class ReplicaList {
         for replica in attached {
             let kind: String
             switch replica.state {
-            case .candidate, .waiting, .expecting, .ended: continue
+            case .candidate, .waiting, .expecting, .promised, .ended: continue
             case .receiving:
                 let sent = replica.given - replica.session.queue.pending
                 if sent != replica.sent || replica.session.queue.pending == 0 { replica.sentAt = now }

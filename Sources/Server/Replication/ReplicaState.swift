@@ -6,8 +6,10 @@ enum ReplicaState: Equatable {
     case waiting
     /// A snapshot is on its way to it, of which it has got nothing yet.
     case expecting
-    /// Is being sent the snapshot.
-    case receiving
+    /// Knows its place in the stream, and waits for a snapshot that is written to a file first, as its length comes before it.
+    case promised
+    /// Is being sent the snapshot. `isMarked`: while it is read, with a mark behind it in place of a length.
+    case receiving(isMarked: Bool)
     /// Has been sent all of it, and a mark behind it: the stream begins when it acknowledges, as it looks for the mark at
     /// the end of what came in.
     case received
@@ -24,11 +26,11 @@ enum ReplicaState: Equatable {
         case finish
     }
 
-    /// As INFO and ROLE name it.
+    /// As INFO and ROLE name it: in Redis a snapshot that is sent while it is read is a BGSAVE until it ends.
     var name: StaticString {
         switch self {
-        case .candidate, .waiting, .expecting: "wait_bgsave"
-        case .receiving: "send_bulk"
+        case .candidate, .waiting, .expecting, .promised, .receiving(isMarked: true): "wait_bgsave"
+        case .receiving(isMarked: false): "send_bulk"
         case .received, .online, .ended: "online"
         }
     }
@@ -38,10 +40,15 @@ enum ReplicaState: Equatable {
     /// Has all data that it asked for.
     var isOnline: Bool { self == .online || self == .received }
     /// Waits for a snapshot that is being made or begins to be read: it hears newlines meanwhile.
-    var waitsForSnapshot: Bool { self == .waiting || self == .expecting }
+    var waitsForSnapshot: Bool { self == .waiting || self == .expecting || self == .promised }
 
     /// Has a place in the stream, from which on it will need it.
-    var needsStream: Bool { self == .expecting || self == .receiving || self == .received }
+    var needsStream: Bool {
+        switch self {
+        case .expecting, .promised, .receiving, .received: true
+        case .candidate, .waiting, .online, .ended: false
+        }
+    }
 
     /// It asked for all data.
     mutating func askedForAll() { if self == .candidate { self = .waiting } }
@@ -53,11 +60,15 @@ enum ReplicaState: Equatable {
     }
     /// A snapshot is being read for it.
     mutating func snapshotChosen() { if self == .waiting { self = .expecting } }
-    /// The first bytes of the snapshot go to it.
-    mutating func snapshotBegan() { if self == .expecting { self = .receiving } }
-    /// All of the snapshot was handed to its connection. `isMarked`: it has to find the end by itself.
-    mutating func snapshotSent(isMarked: Bool, wantsStream: Bool) -> Action {
-        guard self == .receiving else { return .none }
+    /// The snapshot's place in the stream is known. `isMarked`: the replica has to find its end by itself.
+    mutating func snapshotBegan(isMarked: Bool) {
+        if self == .expecting { self = isMarked ? .receiving(isMarked: true) : .promised }
+    }
+    /// The file is whole, whose bytes follow.
+    mutating func snapshotMeasured() { if self == .promised { self = .receiving(isMarked: false) } }
+    /// All of the snapshot was handed to its connection.
+    mutating func snapshotSent(wantsStream: Bool) -> Action {
+        guard case .receiving(let isMarked) = self else { return .none }
         if !wantsStream {
             self = .ended
             return .finish

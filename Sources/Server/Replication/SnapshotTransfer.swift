@@ -101,7 +101,9 @@ final class SnapshotTransfer {
             }
             switch shared.parts.poll() {
             case .began(let meta): begin(meta)
-            case .length(let length): give("$\(length)\r\n")
+            case .length(let length):
+                for replica in replicas { replica.state.snapshotMeasured() }
+                give("$\(length)\r\n")
             case .bytes(let buffer): held = SharedChunk(buffer)
             case nil:
                 if !hasEnded { return false }
@@ -123,7 +125,7 @@ final class SnapshotTransfer {
             if !replica.isSilent {
                 replica.session.send { $0.simple(text: "FULLRESYNC \(meta.replicationID) \(position)") }
             }
-            replica.state.snapshotBegan()
+            replica.state.snapshotBegan(isMarked: form.isMarked)
             replica.sentAt = list.now
         }
         if form.isMarked { give("$EOF:\(mark)\r\n") }

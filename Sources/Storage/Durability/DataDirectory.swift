@@ -131,6 +131,13 @@ public final class DataDirectory {
     /// The segment that the snapshot names; 0: none.
     public internal(set) var segmentOfSnapshot: Int64 = 0
     public internal(set) var log: LogWriter?
+    /// Where the stream stood when a log was switched on that the snapshot does not name yet; nil: none was. A crash takes what came
+    /// after the last checkpoint as long as that is so.
+    var logStart: Int?
+    /// The file in which that log begins, at a cut.
+    var firstSegment: PreparedSegment?
+    /// The highest number of a segment that may be noted anywhere, where there is no log.
+    var lastSegment: Int64 = 0
     var checkpointer: Checkpointer
     var lock: DirectoryLock?
     /// What the directory's record says, or will.
@@ -206,10 +213,13 @@ public final class DataDirectory {
     }
 
     /// Replies to commands up to this offset of the stream may go out; `.max` without a log. It lies before the stream's
-    /// offset also where local bytes are not safe yet.
-    public var acknowledgedOffset: Int { log.map { $0.acknowledgedOffset - excess } ?? .max }
-    /// What stands before this offset of the stream is on disk, with all local bytes before it; 0 without a log.
-    public var syncedOffset: Int { log.map { $0.syncedOffset - excess } ?? 0 }
+    /// offset also where local bytes are not safe yet. It stays where it is while a log begins that is to be `always` on disk.
+    public var acknowledgedOffset: Int {
+        if let logStart, options.fsync == .always { return logStart }
+        return log.map { $0.acknowledgedOffset - excess } ?? .max
+    }
+    /// What stands before this offset of the stream is on disk, with all local bytes before it; 0 without a log that counts.
+    public var syncedOffset: Int { isStartingLog ? 0 : log.map { $0.syncedOffset - excess } ?? 0 }
 
     /// Has the directory's record say what is here by now, so that files which go missing are noticed.
     func noteDirectory() {
@@ -238,37 +248,36 @@ public final class DataDirectory {
     /// Writes and syncs what was appended; waits for the disk. Throws when the log is not whole on disk afterwards.
     public func sync() throws(StorageError) { try log?.flush() }
 
-    /// Begins a log. Waits for a checkpoint that names it: what is acknowledged from here on must not hang on a snapshot
-    /// that does not know of the log. Throws when that fails; then there is no log.
+    /// A log was switched on, and does not count yet.
+    public var isStartingLog: Bool { logStart != nil }
+
+    /// Begins a log, at the cut of a checkpoint whose commit names it: from that on it counts, and until then `isStartingLog`. A
+    /// checkpoint without it comes first, where data hang on an earlier log, or on none. Waits for neither. Under `always`
+    /// nothing is acknowledged meanwhile. A checkpoint that fails is to be asked for again. Throws while the data of a master come.
     public func startLog() throws(StorageError) {
+        if options.keepsLog { return }
         try refuseWhileReplacing()
-        try finishCheckpoint()
-        LogWriter.waitForRemovals(host)
-        // Segments of an earlier log may be all that holds some data, until a checkpoint does.
-        if try findLog() != nil { try saveNow() }
-        let new = makeLog()
-        LogWriter.removeSegments(directory: options.directory, baseName: options.logName, through: .max, host)
-        try new.openSegment(1, previous: SegmentEnd())
-        try noteNow(1)
-        log = new
-        logBytesAtCommit = 0
+        try refuseUnwritable()
         options.keepsLog = true
-        do throws(StorageError) {
-            try saveNow()
-        } catch {
-            log = nil
-            options.keepsLog = false
-            throw error
-        }
+        logStart = stream.offset
+        request(.rewriteLog, mayFollow: true)
     }
 
     /// The log ends here. Its segments go when a checkpoint has what they hold. Throws when it cannot be synced; then it
     /// goes on.
     public func stopLog() throws(StorageError) {
         try sync()
+        lastSegment = max(lastSegment, log?.segment ?? 0)
         log = nil
+        logStart = nil
+        firstSegment = nil
         options.keepsLog = false
         request(.upkeep, mayFollow: true)
+    }
+
+    /// Has a log that was switched on count; waits for its checkpoints. Throws where one fails.
+    public func finishLogStart() throws(StorageError) {
+        while isStartingLog { try saveNow() }
     }
 
     func makeLog() -> LogWriter {
@@ -302,7 +311,7 @@ public final class DataDirectory {
     /// what was changed since the last checkpoint is not.
     @discardableResult public func noteCleanStop() throws(StorageError) -> Bool {
         guard let lock, state == .open, checkpoint == .idle, stream.id.utf8.count == 40 else { return false }
-        if log != nil {
+        if log != nil && !isStartingLog {
             try sync()
         } else if committed.map({ $0.id == stream.id && $0.offset == stream.offset }) != true || !keyspace.isSaved {
             return false

@@ -51,7 +51,7 @@ extension DataDirectory {
             checkpointer.prepare()
             if checkpointer.isMarking { return .more }
             do throws(StorageError) {
-                if let log, try !log.prepareCut() { return .waiting }
+                if beginsLog ? try !prepareLog() : try log?.prepareCut() == false { return .waiting }
                 try cut()
             } catch {
                 ended(nextMeta(segment: 0), .failure(error))
@@ -63,19 +63,51 @@ extension DataDirectory {
         }
     }
 
+    /// The next cut is where the log that was switched on begins. An earlier log must not be needed any more, and there must be a
+    /// snapshot: without one, what there is of a log is taken for all that was.
+    private var beginsLog: Bool { isStartingLog && log == nil && committed != nil && segmentOfSnapshot == 0 }
+
+    /// Has its first segment made; true once it is there. Throws, once, when it cannot be made.
+    private func prepareLog() throws(StorageError) -> Bool {
+        guard let firstSegment else {
+            firstSegment = LogWriter.prepareFirst(
+                directory: options.directory, baseName: options.logName, server: serverID, above: lastSegment, host,
+                wake)
+            return false
+        }
+        switch firstSegment.result {
+        case nil: return false
+        case .success: return true
+        case .failure(let error):
+            self.firstSegment = nil
+            throw error
+        }
+    }
+
+    /// The log begins in the segment that was made for it, whose number is returned.
+    private func beginLog(_ first: PreparedSegment) throws(StorageError) -> Int64 {
+        let log = makeLog()
+        try log.open(first)
+        firstSegment = nil
+        self.log = log
+        logBytesAtCommit = 0
+        return log.segment
+    }
+
     /// The cut. None is running. Waits for the next log segment where that was not prepared. Throws when the log cannot go
     /// on in it; then there is no checkpoint.
     private func cut() throws(StorageError) {
         client.directoryWillCut()
-        let segment = try cutLog()
+        let segment = try cutLog(beginningIn: beginsLog ? firstSegment : nil)
         if stream.db != 0 { selectStreamDatabase() }
         checkpoint = .running
         checkpointer.begin(nextMeta(segment: segment))
     }
 
-    /// The log goes on in a new segment, whose number is returned; 0: there is no log.
-    func cutLog() throws(StorageError) -> Int64 {
-        let segment = try log?.cut() ?? 0
+    /// The log goes on in a new segment, or begins in `first`. Its number is returned; 0: there is no log.
+    func cutLog(beginningIn first: PreparedSegment? = nil) throws(StorageError) -> Int64 {
+        let segment: Int64
+        if let first { segment = try beginLog(first) } else { segment = try log?.cut() ?? 0 }
         logBytesAtCut = log?.appendedBytes ?? 0
         checkpointNumber += 1
         changesAtCut = keyspace.dirty
@@ -114,6 +146,9 @@ extension DataDirectory {
         logBytesAtCommit = logBytesAtCut
         committed = meta.stream
         truncate(meta)
+        if !isStartingLog { return }
+        // A log begins at a cut, so that a snapshot which names one names this one; unless it was switched on after that.
+        if log != nil && meta.segment > 0 { logStart = nil } else { request(.rewriteLog, mayFollow: true) }
     }
 
     /// The checkpoint under way has ended.

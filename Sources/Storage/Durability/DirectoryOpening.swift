@@ -194,6 +194,7 @@ extension DataDirectory {
     }
 
     private func openLog(_ recovered: RecoveredLog?, hasSnapshot: Bool) throws(StorageError) {
+        lastSegment = max(noted?.segment ?? 0, recovered?.segment ?? 0)
         if !options.keepsLog {
             // What the log held is in memory only now; it stays until a checkpoint has it.
             if recovered != nil && lock != nil { request(.save, mayFollow: true) }
@@ -209,7 +210,7 @@ extension DataDirectory {
         }
         // No snapshot, or one from a time without a log: segments that lie about were never promised.
         LogWriter.removeSegments(directory: options.directory, baseName: options.logName, through: .max, host)
-        try log.openSegment(1, previous: SegmentEnd())
+        try log.openSegment(1)
         try noteNow(1)
         self.log = log
         if hasSnapshot { try saveNow() }

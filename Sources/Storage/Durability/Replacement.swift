@@ -104,6 +104,7 @@ extension DataDirectory {
         guard case .success = result, let stream = end?.stream else { return tell(meta, result, next: .idle) }
         excess += self.stream.offset - stream.offset
         self.stream = stream
+        if isStartingLog { logStart = stream.offset }
         replacedIdentity = meta.identity
         commitEnded(meta)
         if stream.db != 0 { selectStreamDatabase() }

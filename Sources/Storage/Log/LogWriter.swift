@@ -115,20 +115,28 @@ public final class LogWriter {
     }
 
     /// Starts the log with a new segment, durably: for the start of a server, as it waits for the disk.
-    public func openSegment(_ number: Int64, previous: SegmentEnd) throws(StorageError) {
-        try checkServer(directory + "/" + LogFormat.fileName(baseName, number))
-        let header = header(number, previous)
+    public func openSegment(_ number: Int64) throws(StorageError) {
+        let path = directory + "/" + LogFormat.fileName(baseName, number)
+        try checkServer(path)
         let file = try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, host.files)
-        do throws(FileError) {
-            try file.append(header)
-            try file.sync()
-        } catch {
-            host.files.remove(file.path)
-            throw .system(file.path, "cannot write a log segment", error)
-        }
-        begin(file, header)
-        durableSegment = number
+        try file.begin(LogWriter.header(number, server, SegmentEnd()), host.files)
+        begin(file)
         reserve.fill()
+    }
+
+    /// Starts the log with a segment that was made ahead. Waits for nothing.
+    func open(_ first: PreparedSegment) throws(StorageError) {
+        guard case .success(let file)? = first.result else {
+            throw StorageError(file: directory, message: "the log has no segment to begin in")
+        }
+        try checkServer(file.path)
+        begin(file)
+        reserve.inBackground({ $0.fill() }, onProgress)
+    }
+    /// The log begins in a segment whose header is on disk.
+    private func begin(_ file: SegmentFile) {
+        begin(file, LogWriter.header(file.number, server, SegmentEnd()))
+        durableSegment = file.number
     }
 
     /// A header with another name for the server could not be read back.
@@ -144,7 +152,7 @@ public final class LogWriter {
         version = .chained
         lastDatabase = 0
     }
-    private func header(_ number: Int64, _ previous: SegmentEnd) -> OutputBuffer {
+    static func header(_ number: Int64, _ server: String, _ previous: SegmentEnd) -> OutputBuffer {
         let header = OutputBuffer()
         LogFormat.appendHeader(server: server, segment: number, previous: previous, to: header)
         let check = LogFormat.Version.chained.check(header.bytes, after: 0, at: Int64(header.count))
@@ -158,8 +166,10 @@ public final class LogWriter {
     /// it is there: `cut` then waits for nothing. Throws, once, when it cannot be made.
     public func prepareCut() throws(StorageError) -> Bool {
         guard let next else {
-            next = PreparedSegment(
-                directory: directory, baseName: baseName, number: segment + 1, host, onProgress)
+            next = PreparedSegment(host, onProgress) {
+                [directory, baseName, number = segment + 1, host] () throws(StorageError) in
+                try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, host.files)
+            }
             return false
         }
         switch next.result {
@@ -186,7 +196,7 @@ public final class LogWriter {
         if policy != .always && held.count > 0 { writeHeld() }
         let failed = writeError != 0 ? writeError : syncer.failedWrite
         if failed != 0 && !isGivenUp { throw .system(old.path, "cannot write the log", code: failed) }
-        let header = header(file.number, end)
+        let header = LogWriter.header(file.number, server, end)
         let tail = OutputBuffer(capacity: max(held.count, 16))
         let rest = OutputBuffer(capacity: 256)
         if policy == .always {

@@ -4,15 +4,15 @@ import Synchronization
 final class PreparedSegment: Sendable {
     private let outcome = Mutex<Result<SegmentFile, StorageError>?>(nil)
 
-    /// Has it made; then `onProgress` is called, on a thread in the background.
+    /// Has `make` make it, on a thread in the background, which calls `onProgress` then.
     init(
-        directory: String, baseName: String, number: Int64, _ host: Host, _ onProgress: @escaping @Sendable () -> Void
+        _ host: Host, _ onProgress: @escaping @Sendable () -> Void,
+        _ make: @escaping @Sendable () throws(StorageError) -> SegmentFile
     ) {
-        host.background.run { [self, files = host.files] in
+        host.background.run { [self] in
             let made: Result<SegmentFile, StorageError>
             do throws(StorageError) {
-                made = .success(
-                    try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, files))
+                made = .success(try make())
             } catch {
                 made = .failure(error)
             }
@@ -23,4 +23,26 @@ final class PreparedSegment: Sendable {
 
     /// nil while it is being made.
     var result: Result<SegmentFile, StorageError>? { outcome.withLock { $0 } }
+}
+
+extension LogWriter {
+    /// Has the first segment of a log made, durably and with its header, behind whatever there is of earlier logs, and with a
+    /// number above `last`: the highest that may be noted anywhere. Calls `onProgress` then, on a thread in the background.
+    static func prepareFirst(
+        directory: String, baseName: String, server: String, above last: Int64, _ host: Host,
+        _ onProgress: @escaping @Sendable () -> Void
+    ) -> PreparedSegment {
+        PreparedSegment(host, onProgress) { () throws(StorageError) in
+            let files = host.files
+            let there = try LogFormat.segments(directory: directory, base: baseName, files).max() ?? 0
+            let (number, isHuge) = max(there, last).addingReportingOverflow(1)
+            if isHuge {
+                let path = directory + "/" + LogFormat.fileName(baseName, there)
+                throw StorageError(file: path, message: "no log segment can have a higher number: remove it")
+            }
+            let file = try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, files)
+            try file.begin(header(number, server, SegmentEnd()), files)
+            return file
+        }
+    }
 }

@@ -29,6 +29,17 @@ final class SegmentFile: Sendable {
         try LogFile.append(batches, to: file, end: &end, files)
     }
 
+    /// Writes the header, durably. Waits for the disk. Throws when that fails, and leaves no file.
+    func begin(_ header: OutputBuffer, _ files: any FileSystem) throws(StorageError) {
+        do throws(FileError) {
+            try append(header)
+            try sync()
+        } catch {
+            files.remove(path)
+            throw .system(path, "cannot write a log segment", error)
+        }
+    }
+
     /// Makes what was appended durable.
     func sync() throws(FileError) { try files.sync(file, .data) }
 

@@ -3,7 +3,10 @@ import Testing
 @testable import Server
 
 @Suite struct ReplicaStateTests {
-    private let all: [ReplicaState] = [.candidate, .waiting, .expecting, .receiving, .received, .online, .ended]
+    private let all: [ReplicaState] = [
+        .candidate, .waiting, .expecting, .promised, .receiving(isMarked: true), .receiving(isMarked: false), .received,
+        .online, .ended,
+    ]
 
     /// Which state each transition leads to, from each state; nothing else changes it.
     @Test func transitionsStartWhereTheyBelong() {
@@ -17,11 +20,26 @@ import Testing
         check(.candidate, .waiting) { $0.askedForAll() }
         check(.candidate, .online) { _ = $0.askedForRest() }
         check(.waiting, .expecting) { $0.snapshotChosen() }
-        check(.expecting, .receiving) { $0.snapshotBegan() }
-        check(.receiving, .received) { _ = $0.snapshotSent(isMarked: true, wantsStream: true) }
-        check(.receiving, .online) { _ = $0.snapshotSent(isMarked: false, wantsStream: true) }
-        check(.receiving, .ended) { _ = $0.snapshotSent(isMarked: true, wantsStream: false) }
+        check(.expecting, .receiving(isMarked: true)) { $0.snapshotBegan(isMarked: true) }
+        check(.expecting, .promised) { $0.snapshotBegan(isMarked: false) }
+        check(.promised, .receiving(isMarked: false)) { $0.snapshotMeasured() }
         check(.received, .online) { _ = $0.acknowledged() }
+    }
+
+    /// A snapshot that has a mark behind it is only over when the replica says that it has found it.
+    @Test func whatFollowsTheSnapshot() {
+        for state in all {
+            for wantsStream in [true, false] {
+                var changed = state
+                let action = changed.snapshotSent(wantsStream: wantsStream)
+                switch (state, wantsStream) {
+                case (.receiving(isMarked: true), true): #expect(changed == .received && action == .none)
+                case (.receiving(isMarked: false), true): #expect(changed == .online && action == .startStream)
+                case (.receiving, false): #expect(changed == .ended && action == .finish)
+                default: #expect(changed == state && action == .none)
+                }
+            }
+        }
     }
 
     /// The stream begins once, on each way.
@@ -31,9 +49,10 @@ import Testing
             state.askedForAll()
             state.snapshotChosen()
             var actions = [state.acknowledged()]
-            state.snapshotBegan()
+            state.snapshotBegan(isMarked: isMarked)
+            state.snapshotMeasured()
             actions.append(state.acknowledged())
-            actions.append(state.snapshotSent(isMarked: isMarked, wantsStream: true))
+            actions.append(state.snapshotSent(wantsStream: true))
             actions += [state.acknowledged(), state.acknowledged()]
             #expect(actions.count { $0 == .startStream } == 1)
             #expect(actions[isMarked ? 3 : 2] == .startStream)

@@ -280,10 +280,76 @@ import Testing
         #expect(first.data.acknowledgedOffset == .max)
         try first.data.startLog()
         first.set("key", 3)
+        try first.data.finishLogStart()
+        first.set("key", 4)
         try first.data.sync()
         let second = try first.crash(.strict)
         #expect(second.store.digest == first.store.digest)
         #expect(second.recovery?.stream == first.data.stream)
+    }
+
+    /// A log that is switched on waits for nothing. What comes before the commit that names it is lost with a crash, and so
+    /// nobody is told of it under `always`; a log of an earlier time is gone by then.
+    @Test(arguments: [true, false], [FsyncPolicy.always, .everysec])
+    func logThatIsSwitchedOnCountsFromItsCommitOn(keptLog: Bool, policy: FsyncPolicy) throws {
+        var random = SplitMix64(seed: 5)
+        let first = try Opened(MemoryFileSystem(), policy, keepsLog: keptLog)
+        for _ in 0..<10 { first.turn(&random) }
+        if keptLog { try first.data.stopLog() }
+        let stopped = first.data.stream.offset
+        first.turn(&random)
+        try first.data.startLog()
+        let begun = first.data.stream.offset
+        #expect(first.data.isStartingLog)
+        var wasLogging = false
+        for step in 0... {
+            first.turn(&random)
+            let again = try first.crash(.strict, policy)
+            if !first.data.isStartingLog {
+                // Under `always` all that was said to be is there, and else what was synced.
+                #expect(again.data.stream.offset >= first.data.syncedOffset)
+                break
+            }
+            #expect(first.data.syncedOffset == 0)
+            #expect(first.data.acknowledgedOffset == begun || policy == .everysec)
+            // What is found is a state that there was: the log's end, or a checkpoint's cut.
+            #expect(keptLog ? again.data.stream.offset >= stopped : true)
+            wasLogging = wasLogging || first.data.log != nil
+            _ = first.data.advance(budgetNanoseconds: 0)
+            first.threads.step()
+            try #require(step < 10_000)
+        }
+        #expect(wasLogging)
+        try first.data.sync()
+        #expect(first.data.acknowledgedOffset == first.data.stream.offset)
+        let second = try first.crash(.strict, policy)
+        #expect(second.store.digest == first.store.digest)
+        #expect(second.data.segmentOfSnapshot > 0)
+    }
+
+    /// Switched off again before it counts, and on again.
+    @Test func logIsSwitchedOffWhileItBegins() throws {
+        var random = SplitMix64(seed: 6)
+        for steps in 0..<60 {
+            let first = try Opened(MemoryFileSystem(), .everysec)
+            first.turn(&random)
+            try first.data.stopLog()
+            try first.data.startLog()
+            for _ in 0..<steps {
+                first.turn(&random)
+                _ = first.data.advance(budgetNanoseconds: 0)
+                first.threads.step()
+            }
+            try first.data.stopLog()
+            #expect(!first.data.isStartingLog && first.data.acknowledgedOffset == .max)
+            first.turn(&random)
+            try first.data.startLog()
+            try first.data.finishLogStart()
+            first.turn(&random)
+            try first.data.sync()
+            let second = try first.crash(.strict)
+            #expect(second.store.digest == first.store.digest)
+        }
     }
 
     /// As a program uses the library: the machine's files and threads.

@@ -202,7 +202,7 @@ import Testing
             let writer = LogWriter(
                 directory: directory.path, baseName: "log", server: server, policy: .always, onProgress: {})
             LogWriter.removeSegments(directory: directory.path, baseName: "log", through: .max)
-            try writer.openSegment(1, previous: SegmentEnd())
+            try writer.openSegment(1)
             let bytes = utf8(commands)
             bytes.withBytes { writer.append($0, upTo: bytes.count) }
             try writer.flush()

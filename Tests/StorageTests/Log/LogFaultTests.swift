@@ -364,7 +364,7 @@ import Testing
         #expect(log.segmentSize == Int64(LogFormat.headerSize))
         let foreign = LogWriter(
             directory: directory.path, baseName: "other", server: "short", policy: .no, onProgress: {})
-        #expect(throws: StorageError.self) { try foreign.openSegment(1, previous: SegmentEnd()) }
+        #expect(throws: StorageError.self) { try foreign.openSegment(1) }
     }
 
     @Test func tornTailsAreKeptAside() throws {

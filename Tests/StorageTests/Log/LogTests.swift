@@ -24,7 +24,7 @@ import Testing
             directory: directory.path, baseName: "aof", server: LogTests.server, policy: policy,
             host: files.map { Host(files: $0, threads: RealThreads()) } ?? .real,
             onProgress: {})
-        try writer.openSegment(1, previous: SegmentEnd())
+        try writer.openSegment(1)
         return writer
     }
     func command(_ words: String...) -> Text {

@@ -152,7 +152,7 @@ private final class SimulatedServer {
 
     private func keepCrash() {
         // The loop may look at any time while another thread is at work.
-        if let data, data.state == .open, data.log != nil { note(data) }
+        if let data, data.state == .open { note(data) }
         let kind = MemoryFileSystem.Crash.allCases[Int(chance.next() % 3)]
         crashes.append(Simulation.State(disk: disk.crash(kind, seed: chance.next()), kind: kind, promise: promise))
     }
@@ -240,6 +240,7 @@ private final class SimulatedServer {
         case 91: threads.settle()
         case 92, 93: breakDisk(&random)
         case 94: fault = nil
+        case 95: switchLog(data, &random)
         default: data.endTurn(Bytes(), upTo: data.stream.offset)
         }
         if data.checkpoint == .replaced { try load(data, store) }
@@ -250,6 +251,22 @@ private final class SimulatedServer {
             data.request(.save, mayFollow: false)
             threads.settle()
         }
+    }
+
+    /// appendonly, changed while the server runs: what was said so far is on disk when it was switched off.
+    private func switchLog(_ data: DataDirectory, _ random: inout SplitMix64) {
+        if random.next() % 3 != 0 { return }
+        if !data.options.keepsLog {
+            try? data.startLog()
+            return
+        }
+        // Its clients were told of all that had been logged.
+        note(data)
+        let isCounting = promise.keepsLog
+        guard (try? data.stopLog()) != nil, isCounting else { return }
+        promise.keepsLog = false
+        promise.acknowledged = promise.place(data.stream)
+        promise.durable = promise.acknowledged
     }
 
     private func turn(_ data: DataDirectory, _ store: SimulatedStore, _ random: inout SplitMix64) {
@@ -321,6 +338,7 @@ private final class SimulatedServer {
 
     /// What clients hear by now.
     private func note(_ data: DataDirectory) {
+        promise.keepsLog = data.options.keepsLog && !data.isStartingLog
         guard promise.keepsLog else { return }
         let acknowledged = promise.place(data.stream.id, data.acknowledgedOffset)
         if acknowledged > promise.acknowledged {
