@@ -215,6 +215,7 @@ static int base_collectgarbage(lua_State *L) {
     int argument = luaL_optint(L, 2, 0);
     // A full collection looks at all that is held.
     if (option == LUA_GCCOLLECT || option == LUA_GCSTEP) charge(L, host_of(L)->memory / 8 + 1000);
+    if (option == LUA_GCSTOP) host_of(L)->is_collector_stopped = true;
     int result = lua_gc(L, option, argument);
     switch (option) {
     case LUA_GCCOUNT: lua_pushnumber(L, result + (lua_Number)lua_gc(L, LUA_GCCOUNTB, 0) / 1024); break;

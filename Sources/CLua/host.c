@@ -6,6 +6,9 @@
 /// The name that the error of a script has: Lua takes what follows '@' for a file's.
 enum { longest_name = 60 };
 
+/// Bytes that may be held before garbage is looked for, and the pause of Lua's collector in percent.
+enum { memory_kept = 512 * 1024, usual_pause = 200 };
+
 /// What POSIX's generator has before it is seeded.
 static const uint64_t random_at_start = UINT64_C(0x1234ABCD330E);
 
@@ -104,11 +107,11 @@ static int collect_all(lua_State *L) {
     return 0;
 }
 
-/// A step; all of it where so much is held that the next script would find no room.
+/// A step where more than a little is held; all of it where so much is that the next script would find no room.
 static int collect(lua_State *L) {
     lua_host *host = host_of(L);
     if (host->memory > host->memory_limit / 2) return collect_all(L);
-    lua_gc(L, LUA_GCSTEP, 1);
+    if (host->memory > memory_kept) lua_gc(L, LUA_GCSTEP, 1);
     return 0;
 }
 
@@ -153,6 +156,14 @@ static void describe_error(const lua_host *host, const request *r, lua_host_erro
     if (host->error_is_unknown) error->message = (lua_host_bytes){unknown, sizeof unknown - 1};
 }
 
+/// Garbage is collected when twice as much is held as was in use; below `memory_kept` later, as there each script would pay for
+/// looking through the libraries again and again.
+static void set_pace(lua_host *host) {
+    size_t pause = memory_kept * 100 / (host->memory + 1);
+    lua_gc(host->state, LUA_GCSETPAUSE, pause < usual_pause ? usual_pause : (int)pause);
+    lua_gc(host->state, LUA_GCSETSTEPMUL, usual_pause);
+}
+
 /// Of a run that ends: what it changed of Lua itself, and what it held, is as before.
 static void settle(lua_host *host) {
     lua_State *L = host->state;
@@ -161,9 +172,10 @@ static void settle(lua_host *host) {
     install_hook(L);
     host->is_running = false;
     host->is_loading = false;
-    lua_gc(L, LUA_GCSETPAUSE, 200);
-    lua_gc(L, LUA_GCSETSTEPMUL, 200);
-    lua_gc(L, LUA_GCRESTART, 0);
+    set_pace(host);
+    // Not otherwise: it would begin to collect at once.
+    if (host->is_collector_stopped) lua_gc(L, LUA_GCRESTART, 0);
+    host->is_collector_stopped = false;
     buffer_shrink(host, &host->scratch);
     buffer_shrink(host, &host->digits);
 }
@@ -264,6 +276,7 @@ lua_host *lua_host_new(const lua_host_callbacks *callbacks, const lua_host_optio
         return NULL;
     }
     lua_settop(host->state, 0);
+    set_pace(host);
     lua_gc(host->state, LUA_GCCOLLECT, 0);
     host->current = host->state;
     host->random_state = random_at_start;

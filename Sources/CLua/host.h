@@ -36,6 +36,8 @@ struct lua_host {
     /// Of the run: a library's code is executed; the version of RESP that redis.call asks for.
     bool is_loading;
     bool is_running;
+    /// A script has stopped Lua's collector.
+    bool is_collector_stopped;
     int resp;
     /// What the interrupt said, once it said something: every pcall raises it anew.
     bool is_interrupted;

@@ -196,7 +196,4 @@ void open_string(lua_State *L) {
     lua_call(L, 1, 0);
     lua_getfield(L, LUA_GLOBALSINDEX, LUA_STRLIBNAME);
     luaL_register(L, NULL, functions);
-    // Bytecode, which nothing here takes.
-    lua_pushnil(L);
-    lua_setfield(L, -2, "dump");
 }

@@ -20,6 +20,8 @@ final class EventLoop<S: Service> {
     private let signals: Int32
     private var connections: [Connection<S>?] = []
     private var busyPoll = BusyPoll()
+    /// The same while there are messages that could leave instead.
+    private var pushPoll = BusyPoll()
 
     /// Connections with output that may leave at the end of this turn; those whose output waits for the log.
     private var flushes: [Unmanaged<Connection<S>>] = []
@@ -118,7 +120,7 @@ final class EventLoop<S: Service> {
             var events = UnsafeBufferPointer<epoll_event>(start: nil, count: 0)
             if !pushes.isEmpty { events = eventsBeforePushes(now) }
             let wait = events.isEmpty ? milliseconds(from: now) : 0
-            if wait > 0 && hadEvents && busyPoll.isWorthIt() { events = poll(until: now &+ BusyPoll.nanoseconds) }
+            if wait > 0 && hadEvents && busyPoll.isWorthIt() { events = poll(from: now, &busyPoll) }
             if events.isEmpty {
                 events = readiness.wait(wait)
                 began = monotonicNanoseconds()
@@ -195,12 +197,18 @@ final class EventLoop<S: Service> {
 
     /// Events that came meanwhile, which are dealt with before messages are sent: who publishes has an answer before others
     /// have the messages, and what several publish to one client is sent in one piece, a system call being most of what
-    /// sending costs. Without events, or after `longestPushDelay`, messages are sent.
+    /// sending costs. Without events, or after `longestPushDelay`, messages are sent. Before a thread that has nothing else to do
+    /// sends them it looks for events a little longer, as it would do behind that; not where clients wait for the messages
+    /// before they say more.
     @inline(never) private func eventsBeforePushes(_ now: UInt64) -> UnsafeBufferPointer<epoll_event> {
         if pushesSince == 0 { pushesSince = now }
         if now &- pushesSince < Self.longestPushDelay {
             let events = readiness.wait(0)
             if !(events.isEmpty && unread.isEmpty && resumes.isEmpty) { return events }
+            if pushPoll.isWorthIt() {
+                let events = poll(from: now, &pushPoll)
+                if !events.isEmpty { return events }
+            }
         }
         flushPushes()
         return UnsafeBufferPointer(start: nil, count: 0)
@@ -224,10 +232,11 @@ final class EventLoop<S: Service> {
     }
 
     /// Looks for events without sleeping.
-    @inline(__always) private func poll(until end: UInt64) -> UnsafeBufferPointer<epoll_event> {
+    @inline(__always) private func poll(from now: UInt64, _ poll: inout BusyPoll) -> UnsafeBufferPointer<epoll_event> {
         var events: UnsafeBufferPointer<epoll_event>
+        let end = now &+ BusyPoll.nanoseconds
         repeat { events = readiness.wait(0) } while events.isEmpty && monotonicNanoseconds() < end
-        busyPoll.ended(foundEvents: !events.isEmpty)
+        poll.ended(foundEvents: !events.isEmpty)
         return events
     }
 

@@ -76,7 +76,7 @@ extension PersistenceControl: StreamReader, ServerPart {
 
     /// Lets replies go whose commands are safe by the policy.
     func updateAcknowledged() {
-        server.work.set(.holdReads, data.map { $0.options.keepsLog && $0.options.fsync == .always } ?? false)
+        server.work.set(.holdReads, keepsLog && data?.options.fsync == .always)
         server.acknowledgedOffset = data?.acknowledgedOffset ?? .max
     }
 

@@ -102,6 +102,8 @@ final class PersistenceControl: KeyspaceObserver {
     var oldestUnsyncedMilliseconds: Int { Int(clamping: (log?.oldestUnsyncedAge ?? 0) / 1_000_000) }
     /// Whether all that was said up to `position` is on disk.
     func isSynced(_ position: Int) -> Bool { isLogCounting && position <= data?.syncedOffset ?? 0 }
+    /// There is a log, or there will be.
+    var keepsLog: Bool { data?.options.keepsLog == true }
     /// There is a log, and recovery reads it: not yet where it was just switched on.
     private var isLogCounting: Bool { log != nil && data?.isStartingLog == false }
 

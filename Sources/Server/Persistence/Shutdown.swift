@@ -44,7 +44,7 @@ extension PersistenceControl {
         let settings = server.config.settings
         let saves =
             options.contains(.save)
-            || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || data?.options.keepsLog == true))
+            || (!options.contains(.noSave) && (!settings.effectiveSavePoints.isEmpty || keepsLog))
         if isLoading { endWhileLoading() }
         for place in server.parts { place.part.shutdownBegins() }
         server.report("STOPPING=1\nSTATUS=Saving the data")

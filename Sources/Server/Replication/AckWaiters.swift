@@ -18,7 +18,7 @@ struct AckWaiters {
 
     /// Answers those who have waited enough, and forgets those that wait no more.
     mutating func answer(_ list: ReplicaList) {
-        if list.persistence.log == nil { abort(list.router, .waitsForNoLog) { $0.isLocal } }
+        if !list.persistence.keepsLog { abort(list.router, .waitsForNoLog) { $0.isLocal } }
         let all = places
         places.removeAll { !$0.waiter.isWaiting || list.isReached($0.goal) }
         for (waiter, goal) in all where waiter.isWaiting && list.isReached(goal) { list.router.timeOut(waiter) }

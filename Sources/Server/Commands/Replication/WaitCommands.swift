@@ -46,7 +46,7 @@ enum WaitCommands {
         let timeout = try timeout(c.args[3])
         try refuseOnReplica(c, "WAITAOF")
         let persistence = c.services.persistence
-        if local > 0 && persistence.log == nil { throw .waitsForNoLog }
+        if local > 0 && !persistence.keepsLog { throw .waitsForNoLog }
         let replicas = c.services.replication.replicas
         let offset = c.session.ackOffset
         let answer = EmptyReply.written { reply in

@@ -361,7 +361,7 @@ enum DebugCommands {
     /// DEBUG REPLICATE arg…: a command that is not executed here.
     @Sendable private static func replicate(_ c: AdminContext) throws(CommandError) {
         let isKnown = c.services.declaredCommands.find(c.args[2]) != nil
-        if !isKnown && c.services.persistence.log != nil {
+        if !isKnown && c.services.persistence.keepsLog {
             throw CommandError("ERR the log could not be replayed with an unknown command in it: set appendonly to no")
         }
         c.services.stream.append(c.db.index, rewritten: (2..<c.args.count).map { c.args[$0] })
