@@ -10,10 +10,10 @@ PRAGMA page_size = 2048;
 PRAGMA auto_vacuum = INCREMENTAL;
 
 -- name: writer.settings
--- FULL: a commit is on the disk before a log segment goes. Only the server's own call checkpoints the WAL. Overwriting
--- what is deleted with zeros would log every page of it. The cache is in KiB; ids come sorted, so a page is seldom
--- wanted twice.
-PRAGMA synchronous = FULL;
+-- A commit is on the disk before a log segment goes: FULL, and EXTRA where a journal is deleted for it. Only the server's own
+-- call checkpoints the WAL. Overwriting what is deleted with zeros would log every page of it. The cache is in KiB; ids come
+-- sorted, so a page is seldom wanted twice.
+PRAGMA synchronous = EXTRA;
 PRAGMA wal_autocheckpoint = 0;
 PRAGMA secure_delete = OFF;
 PRAGMA cache_size = -16384;

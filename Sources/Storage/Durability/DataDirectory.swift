@@ -267,6 +267,8 @@ public final class DataDirectory {
     /// goes on.
     public func stopLog() throws(StorageError) {
         try sync()
+        // A checkpoint that makes up for the log needs to know of it.
+        if let log, case .poisoned(let code) = log.state { throw .system(log.path, "cannot sync the log", code: code) }
         lastSegment = max(lastSegment, log?.segment ?? 0)
         log = nil
         logStart = nil

@@ -128,11 +128,19 @@ final class SQLiteConnection {
     /// The first column of the first row, as a number; 0 when there is no row.
     func integer(named name: String) throws(StorageError) -> Int64 {
         let statement = try prepare(named: name)
-        return try statement.step() ? statement.integer(0) : 0
+        guard try statement.step() else { return 0 }
+        let found = statement.integer(0)
+        try statement.run()
+        return found
     }
+    /// The same, as text.
     func string(named name: String) throws(StorageError) -> String {
         let statement = try prepare(named: name)
-        return try statement.step() ? statement.bytes(0).string : ""
+        guard try statement.step() else { return "" }
+        let found = statement.bytes(0).string
+        // A pragma that changes the file answers first and commits behind that, which may fail.
+        try statement.run()
+        return found
     }
 
     var changes: Int64 { sqlite3_changes64(handle) }

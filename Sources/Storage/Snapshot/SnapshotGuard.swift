@@ -153,6 +153,7 @@ final class SnapshotGuard {
         guard let writer else { return false }
         do throws(StorageError) {
             guard try writer.connection.string(named: "writer.wal") == "wal" else { return false }
+            try keepWAL()
             if witness == nil { witness = try SQLiteConnection(path: path, mode: .read, files) }
             try hold(SnapshotGuard.relockTimeout)
             return true
@@ -167,6 +168,7 @@ final class SnapshotGuard {
 extension SnapshotGuard {
     private func open(create: Bool) throws(StorageError) {
         let new = try SnapshotWriter(path: path, create: create, files: files)
+        try keepWAL()
         writer = new
         writerVersion = new.versionAtOpening
         if witness?.hasMoved ?? false { witness = nil }
@@ -180,6 +182,9 @@ extension SnapshotGuard {
             isForeign = true
         }
     }
+
+    /// The WAL is there by now: its name must survive a power cut before what it will hold counts.
+    private func keepWAL() throws(StorageError) { try files.syncNames(beside: path) }
 
     /// Takes the write lock unless it is held, and notes whether somebody else wrote since it was.
     private func hold(_ timeout: Int32) throws(StorageError) {
@@ -317,8 +322,6 @@ extension SnapshotGuard {
         var commit = SnapshotCommit(rows: rows, walBytes: 0, isWALHeld: false, warning: takeAside())
         do throws(StorageError) {
             try open(create: false)
-            // The WAL is there now: its name must survive a power cut before what it will hold counts.
-            try files.syncNames(beside: path)
             try hold(SnapshotGuard.lockTimeout)
             if isForeign { commit.warning = commit.warning ?? changed() }
         } catch {
