@@ -2,7 +2,8 @@
 
 Each has a virtual environment of its own, with what PyPI has of it. Job queues run jobs while the server is killed (SIGKILL,
 `appendfsync always`) and started again: every job that the library took must have run, or stand where the library keeps what
-failed; how often one may run twice, or be lost, is what the library promises. The rest are used by programs in `programs/`.
+failed; how often one may run twice, or be lost, is what the library promises. Others are used by programs in `programs/`, or have
+their own tests run, out of their source distributions (`suites.py`).
 
     run.py --server PATH [--only NAME ...] [--jobs 200] [--kills 3] [--seed 7]
 """
@@ -19,6 +20,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
+
+from suites import SUITES, try_suite  # noqa: E402
 
 from oracle import free_port  # noqa: E402
 from resp import Connection  # noqa: E402
@@ -67,7 +70,7 @@ class Server:
 
     def start(self):
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", ""]
-        options += ["--appendonly", "yes", "--appendfsync", "always"]
+        options += ["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"]
         self.process = subprocess.Popen([self.binary, *options], stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 30
         while True:
@@ -258,7 +261,7 @@ def try_program(name, binary):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
-    parser.add_argument("--only", nargs="*", default=[*QUEUES, *DEBIAN_QUEUES, *PROGRAMS, *DEBIAN_PROGRAMS])
+    parser.add_argument("--only", nargs="*", default=[*QUEUES, *DEBIAN_QUEUES, *PROGRAMS, *DEBIAN_PROGRAMS, *SUITES])
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int)
@@ -269,6 +272,12 @@ def main():
         begun = time.monotonic()
         if name in QUEUES or name in DEBIAN_QUEUES:
             passes, versions, said = try_queue(name, arguments.server, arguments.jobs, arguments.kills, numbers)
+        elif name in SUITES:
+            server = Server(arguments.server)
+            try:
+                passes, versions, said = try_suite(name, ENVIRONMENTS, server.environment)
+            finally:
+                server.kill()
         else:
             passes, versions, said = try_program(name, arguments.server)
         passed, failed = passed + passes, failed + (not passes)
