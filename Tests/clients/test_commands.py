@@ -223,6 +223,15 @@ def requests(connection):
                 yield tuple(full.split("|") + request(arguments, choice, repeats, optional))
 
 
+def test_command_list_has_subcommands(both):
+    ours, oracles = (set(bulks(server.call("COMMAND", "LIST"))) for server in (both.swiftlet, both.oracle))
+    there = {name.split(b"|")[0] for name in ours}
+    missing = {name for name in oracles - ours if name.split(b"|")[0] in there}
+    # Of clusters, ACL rules and modules.
+    assert {name.split(b"|")[0] for name in missing} <= {b"acl", b"cluster", b"module", b"latency", b"memory"}, missing
+    assert b"xgroup|create" in ours and len(ours) > 300
+
+
 def test_keys_are_found_in_requests_of_every_command(both):
     known = set(bulks(both.swiftlet.call("COMMAND", "LIST")))
     tried = sorted({words for words in requests(both.oracle) if words[0].encode() in known})

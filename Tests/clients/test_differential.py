@@ -37,5 +37,5 @@ def test_every_command_is_tried(swiftlet):
     from differences import NO_DATA
     from generator import drawn_commands
 
-    there = {name.decode() for name in bulks(swiftlet.call("COMMAND", "LIST"))}
+    there = {name.decode() for name in bulks(swiftlet.call("COMMAND", "LIST")) if b"|" not in name}
     assert there - NO_DATA - drawn_commands() == set()

@@ -31,7 +31,6 @@ SUITES = {
                 COMMANDS + test
                 for test in "test_acl_getuser_setuser test_acl_log test_xgroup_create_entriesread".split()
             ],
-            "our COMMAND LIST leaves subcommands out": [COMMANDS + "test_command_list"],
         },
     ),
     # The rest of its tests are of other stores.

@@ -20,7 +20,7 @@ final class EventLoop<S: Service> {
     private let signals: Int32
     private var connections: [Connection<S>?] = []
     private var busyPoll = BusyPoll()
-    /// The same while there are messages that could leave instead.
+    /// Whether looking for events is worth it while messages wait to be sent.
     private var pushPoll = BusyPoll()
 
     /// Connections with output that may leave at the end of this turn; those whose output waits for the log.

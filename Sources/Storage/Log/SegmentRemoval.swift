@@ -18,9 +18,6 @@ extension LogWriter {
         forEachSegment(directory, baseName, through: number, host.files) { host.files.remove($0) }
     }
 
-    /// Waits until what is being deleted in the background is gone, for who looks at what there is.
-    public static func waitForRemovals(_ host: Host = .real) { host.background.drain() }
-
     /// What cannot be deleted is below the snapshot's segment, and is ignored and deleted at the next start.
     private static func forEachSegment(
         _ directory: String, _ baseName: String, through number: Int64, _ files: any FileSystem,

@@ -133,7 +133,7 @@ final class SQLiteConnection {
         try statement.run()
         return found
     }
-    /// The same, as text.
+    /// The first column of the first row, as text; empty when there is no row.
     func string(named name: String) throws(StorageError) -> String {
         let statement = try prepare(named: name)
         guard try statement.step() else { return "" }

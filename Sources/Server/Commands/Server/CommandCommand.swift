@@ -79,7 +79,7 @@ enum CommandCommand {
     private static func list(_ c: ConnectionContext) throws(CommandError) {
         var names: [String] = []
         if c.args.count == 2 {
-            names = c.services.commands.entries.map(\.fullName)
+            names = withSubcommands(c.services.commands).map(\.fullName)
         } else if c.args.count == 5 && c.args[2].equals(ignoringCase: "filterby") {
             let value = c.args[4]
             if c.args[3].equals(ignoringCase: "module") {

@@ -171,16 +171,19 @@ enum ServerCommands {
         guard c.args.count == 1 || (c.args.count == 2 && c.args[1].equals(ignoringCase: "schedule")) else {
             throw .syntax
         }
-        switch try c.services.persistence.backgroundSave(mayWait: c.args.count == 2) {
-        case .started: c.reply.simple("Background saving started")
-        case .scheduled: c.reply.simple("Background saving scheduled")
+        let isInExec = c.session.flags.contains(.denyBlocking)
+        switch try c.services.persistence.backgroundSave(mayWait: c.args.count == 2 || isInExec) {
+        case .started where !isInExec: c.reply.simple("Background saving started")
+        // In a transaction it begins behind that, as in Redis.
+        case .started, .scheduled: c.reply.simple("Background saving scheduled")
         }
     }
 
     private static func bgrewriteaof(_ c: AdminContext) throws(CommandError) {
         switch try c.services.persistence.rewriteLog() {
-        case .started: c.reply.simple("Background append only file rewriting started")
-        case .scheduled: c.reply.simple("Background append only file rewriting scheduled")
+        case .started where !c.session.flags.contains(.denyBlocking):
+            c.reply.simple("Background append only file rewriting started")
+        case .started, .scheduled: c.reply.simple("Background append only file rewriting scheduled")
         }
     }
 
