@@ -7,7 +7,7 @@
 enum { longest_name = 60 };
 
 /// Bytes that may be held before garbage is looked for, and the pause of Lua's collector in percent.
-enum { memory_kept = 512 * 1024, usual_pause = 200 };
+enum { memory_kept = 192 * 1024, usual_pause = 200 };
 
 /// What POSIX's generator has before it is seeded.
 static const uint64_t random_at_start = UINT64_C(0x1234ABCD330E);

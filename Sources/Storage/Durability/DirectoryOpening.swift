@@ -197,7 +197,11 @@ extension DataDirectory {
         lastSegment = max(noted?.segment ?? 0, recovered?.segment ?? 0)
         if !options.keepsLog {
             // What the log held is in memory only now; it stays until a checkpoint has it.
-            if recovered != nil && lock != nil { request(.save, mayFollow: true) }
+            guard let recovered, lock != nil else { return }
+            if !recovered.isEmpty {
+                try LogWriter.sync(recovered, directory: options.directory, baseName: options.logName, host)
+            }
+            request(.save, mayFollow: true)
             return
         }
         let log = makeLog()

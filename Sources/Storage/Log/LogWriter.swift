@@ -94,10 +94,7 @@ public final class LogWriter {
     public func resume(_ recovered: RecoveredLog) throws(StorageError) {
         let path = directory + "/" + LogFormat.fileName(baseName, recovered.segment)
         try checkServer(path)
-        // A process that was killed may have gone on in this segment before the ones in front of it were on disk.
-        for number in recovered.first..<max(recovered.first, recovered.segment) {
-            try OutputFile.sync(directory + "/" + LogFormat.fileName(baseName, number), host.files)
-        }
+        try LogWriter.sync(recovered, directory: directory, baseName: baseName, host)
         let opened = try host.files.open(path, .append, or: "cannot open the log")
         let file = SegmentFile(
             opened, number: recovered.segment, path: path, end: recovered.end.offset, host.files)
@@ -105,13 +102,22 @@ public final class LogWriter {
             throw StorageError(
                 file: path, offset: recovered.end.offset, message: "the log has changed since it was read")
         }
-        do throws(FileError) { try file.sync() } catch { throw .system(path, "cannot sync the log", error) }
         self.file = file
         end = recovered.end
         version = recovered.version
         lastDatabase = -1
         durableSegment = file.number
         reserve.fill()
+    }
+
+    /// Has all of a recovered log on disk: a process that was killed may have gone on in a segment before the ones in front of it
+    /// were, and clients see what was replayed. Waits for the disk.
+    static func sync(
+        _ recovered: RecoveredLog, directory: String, baseName: String, _ host: Host
+    ) throws(StorageError) {
+        for number in recovered.first...max(recovered.first, recovered.segment) {
+            try OutputFile.sync(directory + "/" + LogFormat.fileName(baseName, number), host.files)
+        }
     }
 
     /// Starts the log with a new segment, durably: for the start of a server, as it waits for the disk.
