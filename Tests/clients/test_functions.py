@@ -102,6 +102,24 @@ def test_errors_in_functions_name_them(functions):
         functions("FCALL_RO", name, 0)
 
 
+def test_a_restore_that_fails_leaves_nothing(functions):
+    both = functions
+    names = ["lib%d" % i for i in range(8)]
+    for name in names:
+        both("FUNCTION", "LOAD", code(name))
+    payload = bulk(both.oracle.call("FUNCTION", "DUMP"))
+    # Whichever comes first of the payload, one of a later library's functions is there already.
+    for taken in names:
+        both("FUNCTION", "FLUSH")
+        both("FUNCTION", "LOAD", code("mine").replace("mine_get", taken + "_get"))
+        ours = both.swiftlet.call("FUNCTION", "RESTORE", payload)
+        assert ours == both.oracle.call("FUNCTION", "RESTORE", payload) and ours.startswith(b"-ERR")
+        for name in names:
+            both("FCALL", name + "_set", 1, "k", "v")
+            both("FCALL", name + "_get", 1, "k")
+        same_lists(both, "LIST")
+
+
 def test_dump_and_restore_go_both_ways(functions):
     both = functions
     both("FUNCTION", "LOAD", code("abc"))
