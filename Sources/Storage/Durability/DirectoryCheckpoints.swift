@@ -69,18 +69,10 @@ extension DataDirectory {
 
     /// Has its first segment made; true once it is there. Throws, once, when it cannot be made.
     private func prepareLog() throws(StorageError) -> Bool {
-        guard let firstSegment else {
-            firstSegment = LogWriter.prepareFirst(
+        try PreparedSegment.isReady(&firstSegment) {
+            LogWriter.prepareFirst(
                 directory: options.directory, baseName: options.logName, server: serverID, above: lastSegment, host,
                 wake)
-            return false
-        }
-        switch firstSegment.result {
-        case nil: return false
-        case .success: return true
-        case .failure(let error):
-            self.firstSegment = nil
-            throw error
         }
     }
 
@@ -173,6 +165,8 @@ extension DataDirectory {
             if meta.segment > 0 { log.removeSegments(through: meta.segment - 1) }
             return
         }
+        // Goes with them.
+        firstSegment = nil
         let through = meta.segment == 0 ? Int64.max : meta.segment - 1
         LogWriter.removeInBackground(directory: options.directory, baseName: options.logName, through: through, host)
         noteDirectory()

@@ -171,19 +171,11 @@ public final class LogWriter {
     /// Has the next segment's file made, durably, on a thread in the background, which then calls `onProgress`. True once
     /// it is there: `cut` then waits for nothing. Throws, once, when it cannot be made.
     public func prepareCut() throws(StorageError) -> Bool {
-        guard let next else {
-            next = PreparedSegment(host, onProgress) {
+        try PreparedSegment.isReady(&next) {
+            PreparedSegment(host, onProgress) {
                 [directory, baseName, number = segment + 1, host] () throws(StorageError) in
                 try SegmentFile.prepare(directory: directory, baseName: baseName, number: number, host.files)
             }
-            return false
-        }
-        switch next.result {
-        case nil: return false
-        case .success: return true
-        case .failure(let error):
-            self.next = nil
-            throw error
         }
     }
 

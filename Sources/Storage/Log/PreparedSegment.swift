@@ -21,6 +21,24 @@ final class PreparedSegment: Sendable {
         }
     }
 
+    /// True once the one at `place` is made, which `start` begins where there is none. Throws, once, when it cannot be made:
+    /// then there is none.
+    static func isReady(
+        _ place: inout PreparedSegment?, _ start: () -> PreparedSegment
+    ) throws(StorageError) -> Bool {
+        guard let segment = place else {
+            place = start()
+            return false
+        }
+        switch segment.result {
+        case nil: return false
+        case .success: return true
+        case .failure(let error):
+            place = nil
+            throw error
+        }
+    }
+
     /// nil while it is being made.
     var result: Result<SegmentFile, StorageError>? { outcome.withLock { $0 } }
 }
