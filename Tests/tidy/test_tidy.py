@@ -81,6 +81,7 @@ ORDER = {
         "Jobs",
         "Clients",
         "Registry",
+        "ACL",
         "Propagation",
         "Observability",
         "Config",

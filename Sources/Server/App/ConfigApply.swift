@@ -15,14 +15,13 @@ extension Server: ServerPart {
         switch effect {
         case .log: logger.setLevel(settings.logLevel)
         case .directory: try config.enterDirectory()
-        case .persistence, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
+        case .persistence, .listeners, .clients, .password, .limits, .slowlog, .notifications, .replication: break
         }
     }
 
     /// Says at start which settings are not what they promise: a line for those that are still to come, one for those
     /// that have nothing to act on.
     func reportSettings() {
-        for remark in config.remarks { logger.warning("\(remark)") }
         if config.settings.daemonize {
             logger.warning(
                 "daemonize yes has no effect: the server stays in the foreground. Run it under systemd, in a container, "

@@ -10,7 +10,11 @@ enum Launcher {
         }
         let config: Config
         do throws(ConfigError) {
-            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names)
+            var users = UserDeclarations()
+            let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
+            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names) {
+                (words) throws(SettingError) in try users.add(words, context)
+            }
         } catch {
             fail(error.text)
         }
@@ -30,6 +34,7 @@ enum Launcher {
         let server = Server(config: config, logger: log)
         let router = server.router
         server.reportSettings()
+        declareUsers(router, log)
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }
@@ -62,6 +67,17 @@ enum Launcher {
             // Once: the log may be what is on the screen.
             if log.isStandardOutput { exit(1) }
             fail("\(error)")
+        }
+    }
+
+    private static func declareUsers(_ router: Router, _ log: Logger) {
+        do throws(SettingError) {
+            try router.declareUsers()
+        } catch {
+            log.warning("\(error.message)")
+            // Once: the log may be what is on the screen.
+            if log.isStandardOutput { exit(1) }
+            fail(error.message)
         }
     }
 

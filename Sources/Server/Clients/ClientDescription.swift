@@ -6,7 +6,7 @@ enum ClientFilter {
     case type(ClientType)
     case address(String)
     case localAddress(String)
-    case user(String)
+    case user(ByteString)
 
     func matches(_ session: Session) -> Bool {
         switch self {
@@ -14,7 +14,7 @@ enum ClientFilter {
         case .type(let type): ClientType(session) == type
         case .address(let address): session.address == address
         case .localAddress(let address): session.localAddress == address
-        case .user(let user): session.user == user
+        case .user(let user): session.user?.name == user
         }
     }
 }
@@ -69,7 +69,7 @@ enum ClientDescription {
         number("tot-mem", session.memoryUsage, out)
         text("events", pending > 0 ? "rw" : "r", out)
         text("cmd", session.lastCommand?.fullName ?? "NULL", out)
-        text("user", session.user, out)
+        text("user", session.user?.name.description ?? "(superuser)", out)
         number("redir", Int(session.trackingRedirection), out)
         number("resp", session.protocolVersion, out)
         text("lib-name", session.libraryName, out)

@@ -6,17 +6,14 @@ final class Config {
     private(set) var settings: Settings
     /// The absolute path of the file that was read, for CONFIG REWRITE.
     let file: ByteString?
-    /// What the log should say at start.
-    let remarks: [String]
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
     var apply: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
     /// Says that CONFIG SET gave a setting without effect another value than the default.
     var onWithoutEffect: ((Setting) -> Void)?
 
-    init(_ settings: Settings = Settings(), file: ByteString? = nil, remarks: [String] = []) {
+    init(_ settings: Settings = Settings(), file: ByteString? = nil) {
         self.settings = settings
         self.file = file
-        self.remarks = remarks
     }
 
     /// The settings that nothing reads and that are not the default, in the table's order.

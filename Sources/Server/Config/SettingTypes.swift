@@ -43,7 +43,7 @@ struct SettingFlags: OptionSet, Sendable {
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, persistence, directory, slowlog, notifications, replication
+    case log, limits, listeners, clients, password, persistence, directory, slowlog, notifications, replication
 }
 
 extension SettingFlags {
@@ -190,15 +190,13 @@ extension Setting {
 
     static func text(
         _ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
-        check: @escaping @Sendable (ByteString) throws(SettingError) -> Void = { (_) throws(SettingError) in },
-        whenSet: @escaping @Sendable (inout Settings, SettingSource) -> Void = { _, _ in }
+        check: @escaping @Sendable (ByteString) throws(SettingError) -> Void = { (_) throws(SettingError) in }
     ) -> Setting {
         Setting(name, flags, effect) {
             [$0[keyPath: path]]
-        } write: { (settings, words, source) throws(SettingError) in
+        } write: { (settings, words, _) throws(SettingError) in
             try check(words[0])
             settings[keyPath: path] = words[0]
-            whenSet(&settings, source)
         }
     }
 

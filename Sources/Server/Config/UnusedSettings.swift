@@ -97,9 +97,8 @@ enum UnusedSettings {
         .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
     ]
 
-    /// Until TLS and ACL files are there, what would weaken a server when ignored is refused.
+    /// Until TLS is there, what would weaken a server when ignored is refused.
     private static let tls: [Setting] = [
-        .unusedText("aclfile", "", .startupOnly).refusing(),
         .unusedInteger("tls-port", 0, port).refusing(),
         .unusedBool("tls-replication", false).refusing("yes"),
         .unusedBool("tls-cluster", false),

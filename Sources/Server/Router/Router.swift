@@ -76,10 +76,11 @@ final class Router {
         self.logger = logger
         let statistics = Statistics()
         let names = config.settings.commandNames
+        let catalog = CommandCatalog(rows)
         let declared = CommandIndex(
             rows.map { row in
                 let name = ByteString("\(row.name)")
-                return CommandEntry(row, statistics, isRenamed: names.name(of: name) != name)
+                return CommandEntry(row, statistics, catalog, isRenamed: names.name(of: name) != name)
             })
         commands = names.isEmpty ? declared : CommandIndex(declared.entries, names: names)
         self.statistics = statistics
@@ -90,13 +91,15 @@ final class Router {
         jobs = Jobs(waker)
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
-            events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
+            events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared,
+            users: UserTable(catalog))
         pubsub = PubSub(services)
         tracking = Tracking(services, work)
         monitors = Monitors(services, work)
         blocked = BlockedClients(keyspace, work)
         watchers = Watchers(keyspace)
         services.install(self)
+        services.users.defaultUser.rules.require(config.settings.requirePass)
         services.install(pubsub)
         services.install(tracking)
         services.install(monitors)
@@ -105,6 +108,7 @@ final class Router {
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in
             settingsChanged()
+            if effect == .password { requirePasswordChanged() }
             for place in parts { try place.part.settingsChanged(effect, config.settings, old: old) }
         }
     }
@@ -123,6 +127,7 @@ final class Router {
         let threshold = settings.slowlogThreshold.multipliedReportingOverflow(by: 1000)
         slowlogNanoseconds = threshold.partialValue < 0 || threshold.overflow ? .max : UInt64(threshold.partialValue)
         services.maximumBulkLength = settings.maxBulkLength
+        services.users.log.trim(to: settings.aclLogMaxLength)
         queryBufferLimit = settings.queryBufferLimit
         if services.outputLimits != settings.outputBufferLimits {
             services.outputLimits = settings.outputBufferLimits
@@ -147,7 +152,7 @@ final class Router {
             return nil
         }
         let session = makeSession()
-        services.requireAuthentication(session)
+        beginAsDefault(session)
         sessions[session.id] = session
         statistics.connectionsReceived += 1
         return session

@@ -209,7 +209,7 @@ enum ClientCommand {
             guard value == Bytes("default") else {
                 throw CommandError(parts: Bytes("ERR No such user '"), value, Bytes("'"))
             }
-            filters.append(.user(value.string))
+            filters.append(.user(ByteString(value)))
         } else if name.equals(ignoringCase: "skipme") {
             if value.equals(ignoringCase: "yes") {
                 skipsMe = true

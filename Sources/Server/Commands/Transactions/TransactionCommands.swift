@@ -68,7 +68,28 @@ enum TransactionCommands {
         defer { session.flags.remove(.denyBlocking) }
         c.reply.array(transaction.queue.count)
         transaction.forEach { command, args, request in
+            if session.flags.contains(.restricted), isDenied(session, command, args, c.services.router) { return }
             c.services.router.call(session, command, args, request: request)
         }
+    }
+
+    /// Rights may have changed since the command was queued, even by one before it in this transaction.
+    private static func isDenied(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ router: Router)
+        -> Bool
+    {
+        guard let denial = router.denial(session, command, args, .transaction) else { return false }
+        let reason =
+            switch denial {
+            case .command: "no permission to execute the command or subcommand"
+            case .key: "no permission to touch the specified keys"
+            case .channel: "no permission to access one of the channels used as arguments to the command"
+            case .database: "no permissions to access database"
+            }
+        let error = CommandError(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command "
+                + "is no longer allowed for the following reason: \(reason)")
+        session.reply.error(error)
+        router.statistics.count(error: error.text)
+        return true
     }
 }
