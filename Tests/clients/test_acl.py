@@ -180,14 +180,47 @@ def test_who_waits_is_checked_again(server):
     ann.send("BLPOP", "list", "0")
     wait_until(lambda: b"flags=b" in admin.call("CLIENT", "LIST"))
     admin.call("ACL", "SETUSER", "ann", "resetkeys")
-    admin.call("RPUSH", "list", "x")
+    # At once: it does not learn when the key comes.
     assert ann.reply() == NO_KEY
+    admin.call("RPUSH", "list", "x")
     assert admin.call("LLEN", "list") == b":1\r\n"
     assert b"cmdstat_blpop:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0" in admin.call(
         "INFO", "commandstats"
     )
     ann.send("BLPOP", "list", "0")
     assert ann.reply() == NO_KEY
+
+
+def test_a_key_that_is_lost_is_not_watched_any_more(server):
+    admin = admin_of(server, "+@all", "~*")
+    for changes in (False, True):
+        ann = user_of(server)
+        assert ann.pipeline([["WATCH", "a"], ["MULTI"], ["PING"]])[-1] == b"+QUEUED\r\n"
+        admin.call("ACL", "SETUSER", "ann", "resetkeys", "~b")
+        if changes:
+            admin.call("SET", "a", "1")
+        assert ann.call("EXEC") == b"*-1\r\n" and ann.call("WATCH", "a") == NO_KEY
+        admin.call("ACL", "SETUSER", "ann", "~*")
+
+
+def test_client_side_caching_tells_nothing_of_other_keys(server):
+    admin = admin_of(server, "+@all", "~a*", "%W~b*")
+    ann = user_of(server)
+    ann.call("HELLO", "3")
+    track = ["CLIENT", "TRACKING", "ON", "BCAST"]
+    assert ann.call(*track) == NO_KEY == ann.call(*track, "PREFIX", "a1", "PREFIX", "c")
+    assert ann.call(*track, "PREFIX", "a1", "PREFIX", "b:") == OK
+    admin.call("SET", "a1x", "1")
+    assert ann.reply() == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\na1x\r\n"
+    admin.call("ACL", "SETUSER", "ann", "resetkeys", "~a*", "~b*")
+    assert ann.call("PING") == b"+PONG\r\n"
+    admin.call("ACL", "SETUSER", "ann", "resetkeys", "~a*")
+    assert is_closed(ann)
+    ann = user_of(server)
+    ann.pipeline([["HELLO", "3"], ["CLIENT", "TRACKING", "ON"], ["MGET", "a", "a2"]])
+    admin.call("ACL", "SETUSER", "ann", "resetkeys", "~a2")
+    admin.pipeline([["SET", "a", "1"], ["SET", "a2", "1"]])
+    assert ann.reply() == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\na2\r\n"
 
 
 def test_sort_looks_at_no_other_key(server):

@@ -276,10 +276,13 @@ class Test:
         if reply.startswith(b"-NOAUTH"):
             # Its output is limited, otherwise in either server.
             return
-        user.pipeline([self.requests.executed() for _ in range(count)])
+        # EXEC answers null where a watched key was lost, which 7.0 does not.
+        changes = self.chance.random() < 0.5
+        requests = [self.requests.executed() for _ in range(count)]
+        user.pipeline([request for request in requests if not (changes and request[0] == "WATCH")])
         queued = [self.queued() for _ in range(3)]
         user.pipeline([["MULTI"], *queued])
-        if self.chance.random() < 0.5:
+        if changes:
             self.change()
         user.pipeline([["EXEC"], ["DISCARD"]], queued)
 

@@ -69,6 +69,16 @@ struct Selector: Sendable, Equatable {
         hasAllKeys || keys.contains { $0.pattern == "*" && $0.rights.isSuperset(of: rights) }
     }
 
+    /// Whether every key that begins so is allowed: by a pattern that is a beginning of it, and a `*`.
+    func allowsAll(from prefix: Bytes) -> Bool {
+        if hasAllKeys { return true }
+        return keys.contains { key in
+            let letters = key.pattern.bytes.dropLast()
+            return key.pattern.bytes.last == UInt8(ascii: "*") && !ByteString(letters).contains(anyOf: "*?[\\")
+                && letters.count <= prefix.count && letters.elementsEqual(prefix.buffer.prefix(letters.count))
+        }
+    }
+
     /// `isPattern`: who subscribes to a pattern needs that very one.
     func allows(channel: Bytes, isPattern: Bool) -> Bool {
         hasAllChannels || channels.allow(channel: channel, isPattern: isPattern)

@@ -76,6 +76,20 @@ extension User {
     }
 }
 
+extension Session {
+    /// Whether the user may know of a key, whatever may be done with it. O(patterns).
+    func mayKnow(_ key: Bytes) -> Bool {
+        guard flags.contains(.restricted), let user else { return true }
+        return user.rules.selectors.contains { $0.allows(key: key, []) }
+    }
+
+    /// Whether the user may know of every key that begins so. O(patterns).
+    func mayKnowAll(from prefix: Bytes) -> Bool {
+        guard flags.contains(.restricted), let user else { return true }
+        return user.rules.selectors.contains { $0.allowsAll(from: prefix) }
+    }
+}
+
 extension CommandContext {
     /// Whether the client's user may read every key there may be, by the command that is executed: what finds the names of keys
     /// in data asks this.
@@ -176,6 +190,7 @@ extension CommandCatalog {
 
 extension CommandError {
     init(text: ByteString) { self.init(bytes: text.bytes) }
+    static let noKeyPermission = CommandError("NOPERM No permissions to access a key")
 
     /// Why a command is refused to a user. `verbose`: with the key or channel that it is about.
     static func denied(_ denial: Denial, _ user: User, _ command: CommandEntry, _ args: Arguments, verbose: Bool)

@@ -20,19 +20,6 @@ extension Router {
         return CommandError(text: "NOPERM \(CommandError.denied(denial, user, command, args, verbose: false))")
     }
 
-    /// Whether a client that waits has lost the right to what it waits for, as in Redis 7.2: it is told then. The reply stands
-    /// in the output from `start` on.
-    func refuses(_ waiter: Waiter, _ command: CommandEntry, _ args: Arguments, _ start: Int) -> Bool {
-        let session = waiter.session
-        guard let denial = denial(session, command, args, .toplevel) else { return false }
-        blocked.remove(waiter)
-        reject(session, command, denialError(denial, session, command, args))
-        finish(session, start)
-        session.transport?.scheduleFlush()
-        session.transport?.scheduleResume()
-        return true
-    }
-
     /// Takes an event into the log of denials. `client`: whose command it was.
     func note(
         _ reason: DenialReason, _ context: DenialContext, _ object: ByteString, _ user: ByteString, _ client: Session
@@ -81,10 +68,32 @@ extension Router {
         guard let user = services.users.find(name) else { return }
         let channels = old.flatMap { Self.narrowed($0, rules) }
         for session in Array(sessions.values) where session.user === user {
-            session.updateRestriction()
+            rightsChanged(session, current: current)
             if let channels, pubsub.hears(session, beyond: channels) { close(session, current: current) }
         }
         if user === services.users.defaultUser { defaultUserChanged() }
+    }
+
+    /// The user of the session may do other things than before. What it waits for and may not have any more it is told at once,
+    /// so that it does not learn when that comes; Redis 7.2 tells it then.
+    private func rightsChanged(_ session: Session, current: Session?) {
+        session.updateRestriction()
+        if !session.flags.contains(.restricted) { return }
+        if let waiter = session.waiter, waiter.wait.canBeEnded { refuseWaiting(waiter) }
+        if tracking.hearsTooMuch(session) { close(session, current: current) }
+    }
+
+    private func refuseWaiting(_ waiter: Waiter) {
+        let session = waiter.session
+        waiter.request.forEach { command, args, _ in
+            guard let denial = denial(session, command, args, .toplevel) else { return }
+            let start = session.output.count
+            blocked.remove(waiter)
+            reject(session, command, denialError(denial, session, command, args))
+            finish(session, start)
+            session.transport?.scheduleFlush()
+            session.transport?.scheduleResume()
+        }
     }
 
     /// The channels that are left, where some are gone; nil where none is.
@@ -113,7 +122,7 @@ extension Router {
     /// All users are others: clients are disconnected but for those of the default user, as in Redis. O(clients).
     func replaceUsers(_ declared: [ByteString: UserRules], current: Session?) {
         for user in services.users.replaceAll(declared) { userRemoved(user, current: current) }
-        for session in Array(sessions.values) { session.updateRestriction() }
+        for session in Array(sessions.values) { rightsChanged(session, current: current) }
         defaultUserChanged()
     }
 

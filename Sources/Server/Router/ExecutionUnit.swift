@@ -170,10 +170,6 @@ extension Router {
                 if !wasExecuting { session.flags.remove(.executing) }
                 services.executing = executing
             }
-            if session.flags.contains(.restricted), refuses(waiter, command, args, start) {
-                isServed = true
-                return
-            }
             beginUnit()
             let failed = execute(session, command, args, request: nil) { () throws(CommandError) in
                 switch waiter.wait.attempt {

@@ -58,7 +58,7 @@ enum TransactionCommands {
             throw .execAborted
         }
         if !c.services.guards.contains(.loading) { c.services.router.watchers.expire(session) }
-        if session.flags.contains(.dirtyWatch) {
+        if session.flags.contains(.dirtyWatch) || watchesTooMuch(session) {
             c.services.router.watchers.discardTransaction(session)
             return c.reply.nullArray()
         }
@@ -70,6 +70,16 @@ enum TransactionCommands {
         transaction.forEach { command, args, request in
             if session.flags.contains(.restricted), isDenied(session, command, args, c.services.router) { return }
             c.services.router.call(session, command, args, request: request)
+        }
+    }
+
+    /// Whether the user has lost a key since it was watched: whether that changed would show in what EXEC answers.
+    private static func watchesTooMuch(_ session: Session) -> Bool {
+        if !session.flags.contains(.restricted) { return false }
+        return session.transaction.watched.contains { key in
+            var mayKnow = true
+            key.withBytes { mayKnow = session.mayKnow($0) }
+            return !mayKnow
         }
     }
 
