@@ -113,7 +113,7 @@ struct Info {
         field("process_id", Int(getpid()))
         field("process_supervised", "no")
         field("run_id", services.statistics.runID)
-        field("tcp_port", settings.port)
+        field("tcp_port", settings.port != 0 ? settings.port : settings.tls.port)
         field("server_time_usec", wallClockMilliseconds() * 1000)
         field("uptime_in_seconds", uptime)
         field("uptime_in_days", uptime / 86400)
