@@ -66,7 +66,7 @@ final class Connection<S: Service>: Transport {
             return stream.hasUnseenEnd ? size : count
         case .needsRead: break
         case .needsWrite: perform(state.blocked())
-        case .ended: close()
+        case .ended: perform(link == nil ? state.ended() : state.close())
         }
         return 0
     }

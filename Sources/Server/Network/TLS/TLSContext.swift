@@ -138,8 +138,8 @@ final class TLSContext: @unchecked Sendable {
             return key.withCString { SSL_CTX_use_PrivateKey_file(pointer, $0, SSL_FILETYPE_PEM) } == 1
         }
         if isLoaded && SSL_CTX_check_private_key(pointer) == 1 { return }
-        let reason = cssl_reason(ERR_peek_last_error())
-        if reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH {
+        // A key of another kind is loaded all the same, as if for a certificate that is to come.
+        if isLoaded || cssl_reason(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH {
             ERR_clear_error()
             throw TLSError("Failed to load private key: \(key): it does not fit the certificate in \(certificate)")
         }
