@@ -318,7 +318,7 @@ def test_the_end_is_seen_behind_a_request(server):
     client.flush()
     assert client.read(4) == b":1\r\n"
     with pytest.raises(ssl.SSLZeroReturnError):
-        client.tls.read(1)
+        client.drive(lambda: client.tls.read(1))
     wait_until(lambda: bulk(admin.call("CLIENT", "LIST")).count(b"\n") == 1)
     client.close()
 

@@ -61,9 +61,10 @@ struct Listener {
                 log.warning("Could not create server TCP listening socket \(address):\(port): \(error.text)")
                 if error.code == EADDRNOTAVAIL && isOptional || unsupported.contains(error.code) { continue }
                 for listener in opened { listener.close() }
+                let kind = isEncrypted ? "TLS" : "TCP"
                 throw StorageError(
                     file: "\(address):\(port)",
-                    message: "Failed listening on port \(port) (\(isEncrypted ? "TLS" : "TCP")), aborting: \(error.text)")
+                    message: "Failed listening on port \(port) (\(kind)), aborting: \(error.text)")
             }
         }
         return opened

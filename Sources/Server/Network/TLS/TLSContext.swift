@@ -86,7 +86,9 @@ final class TLSContext: @unchecked Sendable {
         guard cssl_set_versions(pointer, lowest.number, highest.number) == 1 else {
             throw .next("tls-protocols '\(settings.protocols)' cannot be set")
         }
-        for version in Self.versions where !words.contains(version.name) { cssl_forbid_version(pointer, version.number) }
+        for version in Self.versions where !words.contains(version.name) {
+            cssl_forbid_version(pointer, version.number)
+        }
     }
 
     private func setCiphers(_ settings: TLSSettings) throws(TLSError) {
@@ -176,7 +178,9 @@ final class TLSContext: @unchecked Sendable {
         if file.isEmpty { return cssl_set_automatic_dh(pointer) }
         let message = "Failed to load DH params"
         try Self.checkReadable(file, message)
-        guard let bio = file.withCString({ BIO_new_file($0, "r") }) else { throw Self.failed(message, file, "unreadable") }
+        guard let bio = file.withCString({ BIO_new_file($0, "r") }) else {
+            throw Self.failed(message, file, "unreadable")
+        }
         defer { BIO_free(bio) }
         guard let parameters = PEM_read_bio_Parameters(bio, nil) else {
             throw Self.failed(message, file, "it holds no parameters in PEM")
