@@ -3,8 +3,8 @@ import Storage
 /// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
 enum SettingTable {
     static let all: [Setting] =
-        network + general + persistence + memory + values + observability + replication + UnusedSettings.table
-        + ForeignSettings.table
+        network + TLSSettings.table + general + persistence + memory + values + observability + replication
+        + UnusedSettings.table + ForeignSettings.table
 
     /// By all names, in lower case.
     static let byName: [ByteString: Setting] = {

@@ -22,7 +22,7 @@ struct SettingError: Error {
 
 /// What a setting allows and how it shows.
 struct SettingFlags: OptionSet, Sendable {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// Only a file or an argument sets it, not CONFIG SET.
     static let startupOnly = SettingFlags(rawValue: 1)
     /// CONFIG SET needs `enable-protected-configs`.
@@ -39,11 +39,13 @@ struct SettingFlags: OptionSet, Sendable {
     static let secret = SettingFlags(rawValue: 64)
     /// Belongs to a feature that is still to come: accepted and kept, without effect so far.
     static let later = SettingFlags(rawValue: 128)
+    /// Names a file, of which what it holds counts: CONFIG SET is carried out also where the value stays.
+    static let rereads = SettingFlags(rawValue: 256)
 }
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, persistence, directory, slowlog, notifications, replication
+    case log, limits, listeners, tls, clients, persistence, directory, slowlog, notifications, replication
 }
 
 extension SettingFlags {
@@ -214,8 +216,10 @@ extension Setting {
     }
 
     /// A path, in whatever encoding the file system has.
-    static func path(_ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = []) -> Setting {
-        text(name, path, flags, check: SettingForms.checkPath)
+    static func path(
+        _ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+    ) -> Setting {
+        text(name, path, flags, effect, check: SettingForms.checkPath)
     }
 
     /// A setting with a form of its own; `write` gets all words of the line.

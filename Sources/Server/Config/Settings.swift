@@ -19,6 +19,7 @@ struct Settings: Sendable {
     var queryBufferLimit = 1 << 30
     var maxBulkLength = 512 << 20
     var outputBufferLimits = OutputBufferLimits()
+    var tls = TLSSettings()
 
     // General
     var databases = 16

@@ -6,7 +6,7 @@ enum UnusedSettings {
     private static let long = SettingTable.long
     private static let port = 0...65535
 
-    static let table: [Setting] = process + persistence + memory + network + cluster + tls
+    static let table: [Setting] = process + persistence + memory + network + cluster + security
 
     private static let process: [Setting] = [
         .unusedBool("always-show-logo", false, .startupOnly),
@@ -97,28 +97,8 @@ enum UnusedSettings {
         .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
     ]
 
-    /// Until TLS and ACL files are there, what would weaken a server when ignored is refused.
-    private static let tls: [Setting] = [
-        .unusedText("aclfile", "", .startupOnly).refusing(),
-        .unusedInteger("tls-port", 0, port).refusing(),
-        .unusedBool("tls-replication", false).refusing("yes"),
-        .unusedBool("tls-cluster", false),
-        .unusedChoice("tls-auth-clients", "yes", ["no", "yes", "optional"]),
-        .unusedText("tls-cert-file"),
-        .unusedText("tls-key-file"),
-        .unusedText("tls-key-file-pass", "", .secret),
-        .unusedText("tls-client-cert-file"),
-        .unusedText("tls-client-key-file"),
-        .unusedText("tls-client-key-file-pass", "", .secret),
-        .unusedText("tls-dh-params-file"),
-        .unusedText("tls-ca-cert-file"),
-        .unusedText("tls-ca-cert-dir"),
-        .unusedText("tls-protocols"),
-        .unusedText("tls-ciphers"),
-        .unusedText("tls-ciphersuites"),
-        .unusedBool("tls-prefer-server-ciphers", false),
-        .unusedBool("tls-session-caching", true),
-        .unusedInteger("tls-session-cache-size", 20480, int),
-        .unusedInteger("tls-session-cache-timeout", 300, int),
+    /// Until ACL files are there, what would weaken a server when ignored is refused.
+    private static let security: [Setting] = [
+        .unusedText("aclfile", "", .startupOnly).refusing()
     ]
 }

@@ -54,8 +54,8 @@ final class Connection<S: Service>: Transport {
 
     // MARK: Input
 
-    /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that there is no more, 0 that nothing is
-    /// to be expected.
+    /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that an event tells of what follows, 0 that
+    /// nothing is to be expected.
     @inline(__always) func receive(_ scratch: UnsafeMutableRawPointer, _ size: Int) -> Int {
         if !state.receives || link?.isPaused == true { return 0 }
         switch stream.receive(scratch, size) {
@@ -63,10 +63,10 @@ final class Connection<S: Service>: Transport {
             let bytes = Bytes(scratch, count)
             if let link { link.received(bytes) } else { service.receive(session, bytes) }
             afterExecution()
-            return count
+            return stream.hasUnseenEnd ? size : count
         case .needsRead: break
         case .needsWrite: perform(state.blocked())
-        case .ended: close()
+        case .ended: perform(link == nil ? state.ended() : state.close())
         }
         return 0
     }
@@ -129,9 +129,8 @@ final class Connection<S: Service>: Transport {
             case .needsWrite:
                 perform(state.blocked())
                 return keepRest()
-            // What is to be read first comes with the next input.
-            case .needsRead: return loop.scheduleFlush(self)
-            case .ended: return close()
+            // Behind the handshake nothing has to come before something can be sent.
+            case .needsRead, .ended: return close()
             }
         }
         overSoftLimitSince = 0
@@ -194,6 +193,8 @@ final class Connection<S: Service>: Transport {
         case .unwatchWritable:
             loop.watchWritable(self, false)
             loop.scheduleFlush(self)
+            // It may be what receiving waited for.
+            if stream.isEncrypted { loop.scheduleReceive(self) }
         case .finishConnecting: finishConnecting()
         case .close:
             // At once, as it is to take no element of a list any more.
