@@ -75,6 +75,7 @@ struct Settings: Sendable {
     var maxMemory = 0
     var maxMemoryPolicy = EvictionPolicy.noeviction
     var maxMemorySamples = 5
+    var maxMemoryClients = ClientMemoryLimit.bytes(0)
     var evictionTenacity = 10
     var lfuLogFactor = 10
     var lfuDecayTime = 1
@@ -155,6 +156,12 @@ enum DisklessLoad: String, SettingChoice {
     case onEmptyDB = "on-empty-db"
     /// The old data until the new are loaded, where both are of one history; else -LOADING.
     case swapdb
+}
+
+/// How much the buffers of all clients may take: bytes (0: no limit), or a share of `maxmemory`.
+enum ClientMemoryLimit: Equatable, Sendable {
+    case bytes(Int)
+    case percent(Int)
 }
 
 enum EvictionPolicy: String, SettingChoice {

@@ -56,7 +56,6 @@ enum UnusedSettings {
     ]
 
     private static let memory: [Setting] = [
-        .unusedMemoryOrPercent("maxmemory-clients").later("no client is closed for it"),
         .unusedInteger("list-compress-depth", 0, int),
         .unusedBool("jemalloc-bg-thread", true),
         .unusedBool("activedefrag", false),

@@ -152,6 +152,7 @@ final class Connection<S: Service>: Transport {
     /// not have all its output kept.
     private func keepRest() {
         if session.queue.isMostlySent { session.queue.compact() }
+        service.outputWaits(session)
         checkOutputLimit()
     }
 

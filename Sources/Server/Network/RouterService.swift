@@ -21,9 +21,13 @@ extension Router: Service {
 
     func endTurn(repliesTo connections: Int) {
         clientsWithReplies &+= connections
+        if guards.contains(.limitedMemory) && memory.mustBeCounted { makeRoom() }
+        if clientMemory.isLimited { evictClients() }
         if tracking.hasBroadcasts { tracking.turnEnded() }
         for place in parts { place.part.turnEnded() }
     }
+
+    func outputWaits(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
 
     func chunksSent(_ session: Session) {
         // Subscribers take what comes; a replica is given the next part.
@@ -35,8 +39,14 @@ extension Router: Service {
         jobs.complete()
     }
 
-    var nextDeadline: UInt64 { blocked.nextDeadline }
-    func deadlinePassed() { endDueWaits() }
+    var nextDeadline: UInt64 { memory.isEvicting ? 0 : blocked.nextDeadline }
+    func deadlinePassed() {
+        endDueWaits()
+        if memory.isEvicting {
+            beginBatch()
+            makeRoom()
+        }
+    }
 
     func signalled(_ signal: Int32) {
         for place in parts where place.part.signalled(signal) { return }

@@ -42,6 +42,9 @@ protocol Service: AnyObject {
     /// All that waited on the connection has left, shared chunks among it: there is room for more.
     func chunksSent(_ session: Session)
 
+    /// The socket is full, and the session has output that waits.
+    func outputWaits(_ session: Session)
+
     // MARK: Turns
 
     /// Commands were executed, and replies have not left; `connections` have some.

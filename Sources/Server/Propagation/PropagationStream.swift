@@ -295,8 +295,14 @@ final class PropagationStream {
     /// The command that is executed is not propagated, though something changed.
     func suppress() { isRewritten = true }
 
-    /// A key expired, was evicted, or was moved away.
-    func appendRemoval(_ db: Int, _ key: Bytes) { append(db) { RESPEncoder.command("DEL", key, to: $0) } }
+    /// A key expired or was moved away.
+    func appendRemoval(_ db: Int, _ key: Bytes) { appendRemoval(db, key, by: "DEL") }
+    /// A key went, and readers remove it with this command.
+    func appendRemoval(_ db: Int, _ key: Bytes, by command: StaticString) {
+        append(db) { RESPEncoder.command(command, key, to: $0) }
+    }
+    /// Bytes allocated for what is said in a turn.
+    var pendingCapacity: Int { pending.capacity }
 
     /// A field of a hash expired.
     func appendRemoval(_ db: Int, _ key: Bytes, field: Bytes) {

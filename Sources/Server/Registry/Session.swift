@@ -109,6 +109,11 @@ final class Session {
     /// Tracking keeps here, for CLIENT LIST, the id of the client that gets the messages: 0 is this one, -1 means none.
     var trackingRedirection: Int64 = -1
 
+    /// What `maxmemory-clients` has counted of `memoryUsage`.
+    var countedMemory = 0
+    /// Prefixes of keys that the client tracks.
+    var trackingPrefixes = 0
+
     /// Pushes that came while a command was executed.
     private var pushes: OutputBuffer?
 
@@ -152,8 +157,12 @@ final class Session {
     var memoryUsage: Int {
         Self.fixedMemory + input.capacity + output.capacity + queue.sharedCount + transaction.memoryUsage
             + (waiter?.request.memoryUsage ?? 0)
+            + (channelSubscriptions + patternSubscriptions + shardSubscriptions + trackingPrefixes)
+            * Self.subscriptionMemory
     }
     private static let fixedMemory = 1024
+    /// What the table of a channel, pattern or prefix has for each of its clients, roughly.
+    private static let subscriptionMemory = 96
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
     /// On this machine: over a Unix socket, or from a loopback address.

@@ -68,12 +68,15 @@ struct Transaction {
         }
     }
 
-    /// Bytes that the queue takes.
+    /// Bytes that the queue and the watched keys take.
     var memoryUsage: Int {
-        if queue.isEmpty { return 0 }
-        return bytes.capacity + arguments.capacity * MemoryLayout<Range<Int>>.stride
+        let watches = watched.count * Self.watchedMemory
+        if queue.isEmpty { return watches }
+        return watches + bytes.capacity + arguments.capacity * MemoryLayout<Range<Int>>.stride
             + queue.capacity * MemoryLayout<Queued>.stride
     }
+    /// What a watched key takes here and in the table of those who watch it, roughly.
+    private static let watchedMemory = 128
     /// Bytes of the arguments alone.
     var argumentBytes: Int { arguments.reduce(0) { $0 + $1.count } }
 }

@@ -6,7 +6,9 @@ import Glibc
 
 /// What the allocator and the kernel say about this process's memory, in bytes.
 public struct MemoryStatistics: Sendable {
-    /// Handed out by the allocator, its own size classes included. INFO's `used_memory`.
+    /// Handed out by the allocator, its own size classes included, and mapped. INFO's `used_memory`.
+    public var inUse = 0
+    /// Handed out by the allocator, and mapped past it. It differs from the above by what the allocator keeps for each thread.
     public var allocated = 0
     /// In pages that hold something handed out.
     public var active = 0
@@ -20,9 +22,11 @@ public struct MemoryStatistics: Sendable {
         // Counts are as of the last refresh, which writing any epoch asks for.
         var epoch: UInt64 = 1
         _ = mallctl("epoch", nil, nil, &epoch, MemoryLayout<UInt64>.size)
-        allocated = Self.size("stats.allocated")
-        active = Self.size("stats.active")
-        resident = Self.size("stats.resident")
+        let mapped = MemoryCounters.mapped
+        inUse = MemoryCounters.inUse
+        allocated = Self.size("stats.allocated") + mapped
+        active = Self.size("stats.active") + mapped
+        resident = Self.size("stats.resident") + mapped
         residentSetSize = Self.readResidentSetSize()
     }
 

@@ -18,6 +18,8 @@ final class Contents: Reapable {
     var isOrphan = false
 
     var freeingCost: Int { table.count }
+    /// The hash table's alone.
+    var memoryUsage: Int { table.byteCount }
     func freeElements() {
         var freed = 0
         table.forEach { entry in

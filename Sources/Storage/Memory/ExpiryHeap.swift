@@ -32,6 +32,9 @@ struct ExpiryHeap {
         return (node.when, node.entry)
     }
 
+    /// A random one of the entries, of which there is at least one.
+    func random(using random: inout SplitMix64) -> Entry { self[Int.random(in: 0..<count, using: &random)].entry }
+
     mutating func insert(_ entry: Entry, when: Int64) {
         if count == capacity { grow() }
         count += 1
