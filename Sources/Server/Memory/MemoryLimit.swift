@@ -20,8 +20,8 @@ final class MemoryLimit {
     private var exceededSince: UInt64 = 0
     private var exceededNanoseconds: UInt64 = 0
 
-    /// Bytes that only persistence holds, for a while: the part of the server that has them tells.
-    var persistenceBuffers: () -> Int = { 0 }
+    /// Bytes of the log that are not written: the part of the server that has it tells.
+    var logBuffers: () -> Int = { 0 }
 
     init(_ services: Services) {
         self.services = services
@@ -55,7 +55,7 @@ final class MemoryLimit {
 
     /// What is in use and not counted: buffers that eviction would fill as it goes on, and that empty by themselves.
     var uncounted: Int {
-        var bytes = services.stream.pendingCapacity + persistenceBuffers()
+        var bytes = services.stream.pendingCapacity + logBuffers() + RowBatch.memoryInUse
         if let backlog = services.stream.backlog { bytes += max(0, backlog.memoryUsage - services.settings.backlogSize) }
         return bytes
     }

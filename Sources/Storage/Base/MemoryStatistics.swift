@@ -2,7 +2,7 @@ import CJemalloc
 import Glibc
 
 // Invariant of this file: a value that mallctl reads or writes is passed with its own size, in the C type that
-// jemalloc's manual names for that key.
+// jemalloc's manual names for that key. The buffer of a report outlives the call that writes it.
 
 /// What the allocator and the kernel say about this process's memory, in bytes.
 public struct MemoryStatistics: Sendable {
@@ -43,6 +43,16 @@ public struct MemoryStatistics: Sendable {
 
     /// What the calling thread has asked for since it began, in bytes.
     public static var allocatedByThread: Int { size("thread.allocated") }
+
+    /// The allocator's own report, for those who know it.
+    public static func writeAllocatorReport(to buffer: OutputBuffer) {
+        // The call may be made where no Swift closure can be captured: the buffer comes as its argument.
+        malloc_stats_print(
+            { argument, text in
+                guard let argument, let text else { return }
+                Unmanaged<OutputBuffer>.fromOpaque(argument).takeUnretainedValue().append(text: String(cString: text))
+            }, Unmanaged.passUnretained(buffer).toOpaque(), nil)
+    }
 
     /// Gives freed pages back to the kernel.
     public static func purge() {

@@ -47,6 +47,8 @@ public final class LogWriter {
     public private(set) var appendedBytes = 0
     /// Batches sealed and not yet written by this thread.
     private let held = OutputBuffer()
+    /// Bytes of commands that are not written yet, the buffers' room included.
+    public var bufferedBytes: Int { buffer.capacity + held.capacity + max(0, sealed - written) }
     /// errno of the last write that failed; 0: it succeeded.
     private var writeError: Int32 = 0
     private var firstUnsynced: UInt64?

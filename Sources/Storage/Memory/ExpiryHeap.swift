@@ -10,6 +10,7 @@ struct ExpiryHeap {
         var when: Int64
         var entry: Entry
     }
+    static var nodeSize: Int { MemoryLayout<Node>.stride }
     private var pages: [UnsafeMutablePointer<Node>] = []
     private(set) var count = 0
     /// Nodes that there is room for: the first page alone begins small.
