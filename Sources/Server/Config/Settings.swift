@@ -173,6 +173,14 @@ enum EvictionPolicy: String, SettingChoice {
     case allkeysLFU = "allkeys-lfu"
     case allkeysRandom = "allkeys-random"
     case noeviction
+
+    /// Whether keys go by when, or how often, they were used.
+    var looksAtUse: Bool {
+        switch self {
+        case .allkeysLRU, .volatileLRU, .allkeysLFU, .volatileLFU: true
+        case .noeviction, .allkeysRandom, .volatileRandom, .volatileTTL: false
+        }
+    }
 }
 
 /// Who may use DEBUG or change protected settings: nobody, everybody, or clients on this machine.
