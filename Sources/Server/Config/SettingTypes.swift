@@ -127,6 +127,13 @@ struct Setting: Sendable {
             try write(&settings, words, source)
         }
     }
+    /// Has CONFIG SET refuse `value`; in a file it is accepted.
+    func refusingToSet(_ value: ByteString, because reason: ByteString) -> Setting {
+        Setting(name, flags, effect, words: words) { (settings, words, source) throws(SettingError) in
+            if source == .command && words.first?.lowercased == value { throw SettingError(reason) }
+            try write(&settings, words, source)
+        }
+    }
     func lines(_ body: @escaping @Sendable (Settings) -> [[ByteString]]) -> Setting {
         var copy = self
         copy.lines = body

@@ -34,7 +34,7 @@ final class ClientMemory {
     }
 
     private func mayBeEvicted(_ session: Session) -> Bool {
-        if !session.flags.isDisjoint(with: [.noEvict, .internal, .closed, .closeAfterReply]) { return false }
+        if !session.flags.isDisjoint(with: Self.exempt) { return false }
         // It ends for its output already.
         if session.output.isOverflowed { return false }
         switch ClientType(session) {
@@ -42,6 +42,9 @@ final class ClientMemory {
         case .master, .replica: return false
         }
     }
+
+    /// What a client must not be, of which the last is for that of a busy script.
+    private static let exempt: ClientFlags = [.noEvict, .internal, .closed, .closeAfterReply, .evicted, .executing]
 
     /// The session's buffers may have changed.
     func count(_ session: Session) {
@@ -56,9 +59,11 @@ final class ClientMemory {
     /// O(sessions).
     func countAll(_ sessions: some Sequence<Session>) { for session in sessions { isLimited ? count(session) : remove(session) } }
 
+    /// Whether `evict` is to be called.
+    var isExceeded: Bool { total > limit }
+
     /// Calls `close` with the largest clients until the others are within the limit. O(sessions) where they are not.
     func evict(_ sessions: some Sequence<Session>, _ close: (Session) -> Void) {
-        if total <= limit { return }
         // Some have sent since what they had.
         countAll(sessions)
         if total <= limit { return }
@@ -74,6 +79,7 @@ final class ClientMemory {
                 services.statistics.evictedClients += 1
                 services.logger.notice("Evicting client: " + ClientDescription.text(session, services))
                 close(session)
+                session.releaseBuffers()
             }
         }
     }

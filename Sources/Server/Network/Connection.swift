@@ -97,6 +97,7 @@ final class Connection<S: Service>: Transport {
 
     override func schedulePushes() {
         if session.output.isOverflowed && state != .closing { return closeOverLimit() }
+        service.outputGrew(session)
         let action = state.outputAdded(isLast: false)
         if action != .scheduleFlush { return perform(action) }
         hasOnlyPushes = true
@@ -152,7 +153,7 @@ final class Connection<S: Service>: Transport {
     /// not have all its output kept.
     private func keepRest() {
         if session.queue.isMostlySent { session.queue.compact() }
-        service.outputWaits(session)
+        service.outputGrew(session)
         checkOutputLimit()
     }
 

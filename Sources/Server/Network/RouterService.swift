@@ -22,12 +22,12 @@ extension Router: Service {
     func endTurn(repliesTo connections: Int) {
         clientsWithReplies &+= connections
         if guards.contains(.limitedMemory) && memory.mustBeCounted { makeRoom() }
-        if clientMemory.isLimited { evictClients() }
+        if clientMemory.isExceeded { evictClients() }
         if tracking.hasBroadcasts { tracking.turnEnded() }
         for place in parts { place.part.turnEnded() }
     }
 
-    func outputWaits(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
+    func outputGrew(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
 
     func chunksSent(_ session: Session) {
         // Subscribers take what comes; a replica is given the next part.

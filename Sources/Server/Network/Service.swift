@@ -42,8 +42,8 @@ protocol Service: AnyObject {
     /// All that waited on the connection has left, shared chunks among it: there is room for more.
     func chunksSent(_ session: Session)
 
-    /// The socket is full, and the session has output that waits.
-    func outputWaits(_ session: Session)
+    /// The session has output that waits: for other messages, or as the socket is full.
+    func outputGrew(_ session: Session)
 
     // MARK: Turns
 

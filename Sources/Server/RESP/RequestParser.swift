@@ -64,6 +64,8 @@ struct RequestParser {
     private var bulkLength = -1
     /// Offset from the start of the request: all before it is parsed.
     private var cursor = 0
+    /// Bytes of the request under way up to the end of the argument that is being received, where that is known; else 0.
+    var expectedLength: Int { bulkLength < 0 ? 0 : cursor + bulkLength + 2 }
     /// Offset up to which the line has no end.
     private var scanned = 0
     /// The arguments before `cursor`, once the request did not come in one piece.

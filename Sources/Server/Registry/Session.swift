@@ -52,6 +52,9 @@ struct ClientFlags: OptionSet, Sendable {
     /// CLIENT CACHING: holds for the next command or transaction.
     static let cachingGiven = ClientFlags(rawValue: 1 << 28)
 
+    /// Ended for the memory that its buffers took: what still comes in is not looked at.
+    static let evicted = ClientFlags(rawValue: 1 << 29)
+
     /// The letters of CLIENT LIST; a client with none is "N".
     static let letters: [(ClientFlags, Character)] = [
         (.monitor, "O"), (.replica, "S"), (.master, "M"), (.pubsub, "P"), (.multi, "x"), (.blocked, "b"),
@@ -163,6 +166,15 @@ final class Session {
     private static let fixedMemory = 1024
     /// What the table of a channel, pattern or prefix has for each of its clients, roughly.
     private static let subscriptionMemory = 96
+
+    /// The connection is about to end, and sends no more: frees what came in and was to leave.
+    func releaseBuffers() {
+        flags.insert(.evicted)
+        input.removeAll(keepingAtMost: 16)
+        queue.removeChunks()
+        _ = queue.reset(keepingAtMost: 16)
+        transaction.removeQueue()
+    }
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
     /// On this machine: over a Unix socket, or from a loopback address.

@@ -6,19 +6,25 @@ extension Router {
     /// request among them is executed in place.
     func receive(_ session: Session, _ bytes: Bytes) {
         statistics.bytesRead &+= bytes.count
-        if session.flags.contains(.closeAfterReply) { return }
+        if clientMemory.isExceeded { evictClients() }
+        if !session.flags.isDisjoint(with: [.closeAfterReply, .evicted]) { return }
         if session.input.count == 0 && !session.flags.contains(.blocked) {
             beginBatch()
             session.inputInPlace = bytes.count
             let used = execute(session, bytes)
             session.inputInPlace = 0
-            if used < bytes.count { session.input.append(bytes[used..<bytes.count]) }
+            if used < bytes.count {
+                session.input.append(bytes[used..<bytes.count], expecting: session.parser.expectedLength)
+            }
         } else {
-            session.input.append(bytes)
+            session.input.append(bytes, expecting: session.parser.expectedLength)
             executeInput(session)
         }
         statistics.inputMaximum.note(session.input.count)
-        if clientMemory.isLimited { clientMemory.count(session) }
+        if clientMemory.isLimited {
+            clientMemory.count(session)
+            if clientMemory.isExceeded { evictClients() }
+        }
         if session.input.count > queryBufferLimit {
             statistics.queryBufferDisconnections += 1
             logger.warning("Closing client that reached max query buffer length: id=\(session.id)")

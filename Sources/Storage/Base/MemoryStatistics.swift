@@ -60,6 +60,17 @@ public struct MemoryStatistics: Sendable {
         _ = mallctl("arena.4096.purge", nil, nil, nil, 0)
     }
 
+    /// The allocator's variable of this name, as a number, after it was set to `value` where that is given; nil: there is none.
+    public static func control(_ name: String, setTo value: Int? = nil) -> Int? {
+        var old = 0
+        var length = MemoryLayout<Int>.size
+        guard mallctl(name, &old, &length, nil, 0) == 0 else { return nil }
+        if var value, mallctl(name, nil, nil, &value, length) != 0 { return nil }
+        return old
+    }
+    /// Has the allocator do what it does when it is asked for a variable without a value: `thread.tcache.flush`.
+    public static func command(_ name: String) -> Bool { mallctl(name, nil, nil, nil, 0) == 0 }
+
     private static func size(_ key: String) -> Int {
         var value = 0
         var length = MemoryLayout<Int>.size

@@ -8,8 +8,9 @@ import Synchronization
 protocol Reapable: AnyObject {
     /// Roughly how many elements freeing walks.
     var freeingCost: Int { get }
-    /// Roughly how many bytes freeing gives back. O(1).
+    /// Roughly how many bytes freeing gives back. O(1). Of a database only where it `isSmall`.
     var memoryUsage: Int { get }
+    var isSmall: Bool { get }
     /// Frees all that it owns. O(n): for a thread that may take its time.
     func freeElements()
 }
@@ -107,7 +108,9 @@ public final class Reaper: Sendable {
     }
     /// As `free`; each of its keys counts.
     func free(all contents: some Reapable) {
-        if contents.freeingCost == 0 { return send(.object(contents), objects: 0) }
+        if contents.isSmall {
+            return send(.object(contents), objects: contents.freeingCost, bytes: contents.memoryUsage)
+        }
         floods.add(1, ordering: .relaxed)
         send(.contents(contents), objects: contents.freeingCost)
     }

@@ -27,6 +27,7 @@ class LargeValue: Reapable {
     func freeze(owner: Int64, sink: RowSink) { preconditionFailure("abstract") }
 
     var freeingCost: Int { count }
+    final var isSmall: Bool { true }
 
     /// It is in no entry any more: freed off the loop, once nothing is pending.
     final func letGo() {

@@ -148,7 +148,7 @@ struct Info {
     }
 
     private func memorySection() {
-        let report = MemoryReport(services)
+        let report = MemoryReport(services, besides: out?.capacity ?? 0)
         let now = report.now
         let settings = services.config.settings
         field("used_memory", now.inUse)

@@ -3,7 +3,7 @@ import Storage
 /// What the process's memory is in use for, as INFO and MEMORY show it, in bytes. What the data takes is what is left when all
 /// that can be counted otherwise is taken off.
 struct MemoryReport {
-    let now = MemoryStatistics()
+    private(set) var now = MemoryStatistics()
     let startup: Int
     let peak: Int
     let maximum: Int
@@ -20,8 +20,9 @@ struct MemoryReport {
     let databases: [(index: Int, keys: Int, expiries: Int)]
     let keys: Int
 
-    /// O(clients and databases).
-    init(_ services: Services) {
+    /// `besides`: bytes that the report itself takes. O(clients and databases).
+    init(_ services: Services, besides: Int = 0) {
+        now.inUse -= besides
         let statistics = services.statistics
         let settings = services.settings
         statistics.peakMemory = max(statistics.peakMemory, now.inUse)
