@@ -30,7 +30,7 @@ IMPORTED_BY = {
     "CSQLite": "Storage/Snapshot/SQLite.swift",
     "CLua": "Server/Scripting/LuaHost.swift",
     "CLZF": "Storage/RDB/LZF.swift",
-    "CJemalloc": "Storage/Base/MemoryStatistics.swift",
+    "CJemalloc": "Storage/Base/Memory",
 }
 # Who may call our C: in the server the network, jobs and persistence; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
@@ -76,6 +76,7 @@ ORDER = {
         "Transfer",
         "Network",
         "Router",
+        "Memory",
         "Tracking",
         "PubSub",
         "Jobs",

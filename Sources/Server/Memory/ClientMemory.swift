@@ -24,11 +24,11 @@ final class ClientMemory {
 
     /// A share is one of `maxmemory`, and none where that has no limit.
     func settingsChanged(_ settings: Settings, _ sessions: some Sequence<Session>) {
-        let wanted: Int
-        switch settings.maxMemoryClients {
-        case .bytes(let bytes): wanted = bytes
-        case .percent(let percent): wanted = settings.maxMemory.multipliedReportingOverflow(by: percent).partialValue / 100
-        }
+        let wanted =
+            switch settings.maxMemoryClients {
+            case .bytes(let bytes): bytes
+            case .percent(let percent): settings.maxMemory / 100 * percent + settings.maxMemory % 100 * percent / 100
+            }
         limit = wanted > 0 ? max(wanted, Self.smallestLimit) : .max
         countAll(sessions)
     }
@@ -48,7 +48,7 @@ final class ClientMemory {
 
     /// The session's buffers may have changed.
     func count(_ session: Session) {
-        let bytes = mayBeEvicted(session) ? session.memoryUsage : 0
+        let bytes = mayBeEvicted(session) ? session.promisedMemory : 0
         total += bytes - session.countedMemory
         session.countedMemory = bytes
     }
@@ -57,7 +57,9 @@ final class ClientMemory {
         session.countedMemory = 0
     }
     /// O(sessions).
-    func countAll(_ sessions: some Sequence<Session>) { for session in sessions { isLimited ? count(session) : remove(session) } }
+    func countAll(_ sessions: some Sequence<Session>) {
+        for session in sessions { if isLimited { count(session) } else { remove(session) } }
+    }
 
     /// Whether `evict` is to be called.
     var isExceeded: Bool { total > limit }

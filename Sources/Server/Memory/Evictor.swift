@@ -47,7 +47,9 @@ final class Evictor {
             // Those that are gone since, or were picked twice, are passed over.
             while let best = pool.takeBest() {
                 let database = keyspace.databases[best.db]
-                if let bytes = database.evict(best.id, volatileOnly: volatileOnly, { body(best.db, $0) }) { return bytes }
+                if let bytes = database.evict(best.id, volatileOnly: volatileOnly, { body(best.db, $0) }) {
+                    return bytes
+                }
             }
         }
     }

@@ -22,6 +22,8 @@ final class MemoryLimit {
 
     /// Bytes of the log that are not written: the part of the server that has it tells.
     var logBuffers: () -> Int = { 0 }
+    /// Bytes that wait on the connections of replicas, besides what those share with the backlog.
+    var replicaBuffers: () -> Int = { 0 }
 
     init(_ services: Services) {
         self.services = services
@@ -55,8 +57,10 @@ final class MemoryLimit {
 
     /// What is in use and not counted: buffers that eviction would fill as it goes on, and that empty by themselves.
     var uncounted: Int {
-        var bytes = services.stream.pendingCapacity + logBuffers() + RowBatch.memoryInUse
-        if let backlog = services.stream.backlog { bytes += max(0, backlog.memoryUsage - services.settings.backlogSize) }
+        var bytes = services.stream.pendingCapacity + logBuffers() + replicaBuffers() + RowBatch.memoryInUse
+        if let backlog = services.stream.backlog {
+            bytes += max(0, backlog.memoryUsage - services.settings.backlogSize)
+        }
         return bytes
     }
 

@@ -29,6 +29,8 @@ extension Router: Service {
 
     func outputGrew(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
 
+    var isShortOfMemory: Bool { guards.contains(.limitedMemory) }
+
     func chunksSent(_ session: Session) {
         // Subscribers take what comes; a replica is given the next part.
         if session.flags.contains(.replica) { for place in parts { place.part.chunksSent(session) } }

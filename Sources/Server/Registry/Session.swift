@@ -163,6 +163,8 @@ final class Session {
             + (channelSubscriptions + patternSubscriptions + shardSubscriptions + trackingPrefixes)
             * Self.subscriptionMemory
     }
+    /// As `memoryUsage`; an argument that is being received counts whole, as it would take so much once all of it is there.
+    var promisedMemory: Int { memoryUsage + max(0, parser.expectedLength - input.capacity) }
     private static let fixedMemory = 1024
     /// What the table of a channel, pattern or prefix has for each of its clients, roughly.
     private static let subscriptionMemory = 96

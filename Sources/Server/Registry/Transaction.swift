@@ -18,13 +18,21 @@ struct Transaction {
     /// Those of them whose time had come when they were first watched, and which stay until another server says so.
     var watchedDue: Set<DatabaseKey> = []
 
+    /// Growing takes at most so many steps to double the buffer.
+    private static let growthSteps = 8
+
     /// Copies the request; `request` holds the arguments, or is nil when it must be put together from them.
     /// `refusedBy`: what this request may be refused for.
     mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?, refusedBy guards: Guards) {
         let start = bytes.count
         let first = arguments.count
         if let request {
-            bytes.append(request)
+            // Large ones are not many: each has only the room that it needs.
+            if request.count > bytes.capacity / Self.growthSteps {
+                bytes.append(request, expecting: start + request.count)
+            } else {
+                bytes.append(request)
+            }
             for i in 0..<args.count {
                 let offset = args[i].base - request.base
                 arguments.append(start + offset..<start + offset + args[i].count)

@@ -54,7 +54,8 @@ extension Router {
             missing -= bytes
             evicted += 1
             if evicted & 15 != 0 { continue }
-            missing = memory.excess()
+            // Other threads may have freed something. What those who are told of it have to be sent is no reason to go on.
+            if memory.excess() <= 0 { break }
             if missing > 0 && monotonicNanoseconds() > end {
                 outcome = .unfinished
                 break

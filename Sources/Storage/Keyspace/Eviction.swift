@@ -5,7 +5,9 @@ extension Database {
     public func sampleEntries(_ count: Int, volatileOnly: Bool, _ body: (Entry) -> Void) {
         if !volatileOnly { return contents.table.sample(count, using: &keyspace.accessRandom, body) }
         // Neighbours in the heap have much in common: each entry is drawn by itself.
-        for _ in 0..<min(count, contents.expiries.count) { body(contents.expiries.random(using: &keyspace.accessRandom)) }
+        for _ in 0..<min(count, contents.expiries.count) {
+            body(contents.expiries.random(using: &keyspace.accessRandom))
+        }
     }
 
     /// A random key; `volatileOnly`: of those that have an expiry. nil: there is none.

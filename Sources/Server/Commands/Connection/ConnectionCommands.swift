@@ -24,11 +24,17 @@ enum ConnectionCommands {
                 authSecrets),
             .connection(
                 "quit", -1,
-                [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed, .leavesTransaction],
+                [
+                    .noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed,
+                    .leavesTransaction,
+                ],
                 "1.0.0", "", "Closes the connection.", quit),
             .connection(
                 "reset", 1,
-                [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed, .leavesTransaction],
+                [
+                    .noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed,
+                    .leavesTransaction,
+                ],
                 "6.2.0", "", "Resets the connection to its initial state.", reset),
             ClientCommand.row,
         ])

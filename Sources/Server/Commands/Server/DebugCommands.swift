@@ -78,7 +78,8 @@ enum DebugCommands {
             c.services.scripting.runner.allowsEverything = try c.args.integer(2) != 0
             c.reply.ok()
         },
-        Action("mallctl", "name [value:i]", "Returns a variable of the allocator, or sets it.", usesData: false, control),
+        Action(
+            "mallctl", "name [value:i]", "Returns a variable of the allocator, or sets it.", usesData: false, control),
         Action(
             "mallctl-str", "name [value]", "Has the allocator execute a command: the value is VOID.", usesData: false
         ) { c throws(CommandError) in

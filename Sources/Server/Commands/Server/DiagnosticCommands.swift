@@ -2,7 +2,9 @@ import Storage
 
 /// SLOWLOG and LATENCY.
 enum DiagnosticCommands {
-    static var table: [Command] { CommandGroup.server.rows([slowlog, latency, MemoryCommands.row, MonitorCommand.row]) }
+    static var table: [Command] {
+        CommandGroup.server.rows([slowlog, latency, MemoryCommands.row, MonitorCommand.row])
+    }
 
     private static var slowlog: Command {
         .container(

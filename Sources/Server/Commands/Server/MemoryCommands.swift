@@ -132,7 +132,8 @@ enum MemoryCommands {
             remarks.append("High allocator RSS overhead: the allocator holds free pages. MEMORY PURGE returns them.")
         }
         if report.processOverhead > 1.1 && now.residentSetSize - now.resident > some {
-            remarks.append("High process RSS overhead: memory past the allocator, such as that of scripts or of the snapshot.")
+            remarks.append(
+                "High process RSS overhead: memory past the allocator, such as that of scripts or of the snapshot.")
         }
         if clients > 0 && report.clients / clients > 200 << 10 {
             remarks.append(
