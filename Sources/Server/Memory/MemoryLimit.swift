@@ -57,7 +57,7 @@ final class MemoryLimit {
 
     /// What is in use and not counted: buffers that eviction would fill as it goes on, and that empty by themselves.
     var uncounted: Int {
-        var bytes = services.stream.pendingCapacity + logBuffers() + replicaBuffers() + RowBatch.memoryInUse
+        var bytes = services.stream.pendingCapacity + logBuffers() + replicaBuffers() + Snapshot.memoryInUse
         if let backlog = services.stream.backlog {
             bytes += max(0, backlog.memoryUsage - services.settings.backlogSize)
         }

@@ -39,7 +39,7 @@ public final class RowBatch: @unchecked Sendable {
     private var counted = 0
     private static let counter = Atomic<Int>(0)
     /// Bytes of all batches, as of when each was last handed over.
-    public static var memoryInUse: Int { counter.load(ordering: .relaxed) }
+    static var memoryInUse: Int { counter.load(ordering: .relaxed) }
     /// Rows of all kinds.
     public private(set) var count = 0
     /// Rows that flush or swap databases.
