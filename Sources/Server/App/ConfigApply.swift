@@ -15,7 +15,8 @@ extension Server: ServerPart {
         switch effect {
         case .log: logger.setLevel(settings.logLevel)
         case .directory: try config.enterDirectory()
-        case .persistence, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
+        case .persistence, .listeners, .clients, .limits, .slowlog, .notifications, .replication, .oomScore:
+            break
         }
     }
 

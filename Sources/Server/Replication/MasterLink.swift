@@ -106,7 +106,8 @@ final class MasterLink {
         nextSecond = monotonicNanoseconds() + Self.second
         logger.notice("Connecting to MASTER \(host):\(port)")
         enter(.connecting)
-        link = control.links.open(host, "\(port)", timeout: timeout, self)
+        let source = router.config.settings.bindSourceAddress.description
+        link = control.links.open(host, "\(port)", from: source, timeout: timeout, self)
         logger.notice("MASTER <-> REPLICA sync started")
     }
     private var timeout: UInt64 { UInt64(router.config.settings.replicationTimeout) * Self.second }
