@@ -30,6 +30,7 @@ enum Launcher {
         let server = Server(config: config, logger: log)
         let router = server.router
         server.reportSettings()
+        server.oomScore.start()
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }
