@@ -15,7 +15,9 @@ extension Server: ServerPart {
         switch effect {
         case .log: logger.setLevel(settings.logLevel)
         case .directory: try config.enterDirectory()
-        case .persistence, .listeners, .clients, .password, .limits, .slowlog, .notifications, .replication: break
+        case .persistence, .listeners, .tls, .clients, .password, .limits, .slowlog, .notifications, .replication,
+            .oomScore:
+            break
         }
     }
 

@@ -35,6 +35,7 @@ enum Launcher {
         let router = server.router
         server.reportSettings()
         declareUsers(router, log)
+        server.oomScore.start()
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }
@@ -60,6 +61,7 @@ enum Launcher {
             server.replication.start()
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
+            if settings.tls.port != 0 { log.notice("Ready to accept connections tls") }
             router.report("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {

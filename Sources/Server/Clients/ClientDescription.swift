@@ -1,24 +1,5 @@
 import Storage
 
-/// A condition of CLIENT KILL.
-enum ClientFilter {
-    case id(UInt64)
-    case type(ClientType)
-    case address(String)
-    case localAddress(String)
-    case user(ByteString)
-
-    func matches(_ session: Session) -> Bool {
-        switch self {
-        case .id(let id): session.id == id
-        case .type(let type): ClientType(session) == type
-        case .address(let address): session.address == address
-        case .localAddress(let address): session.localAddress == address
-        case .user(let user): session.user?.name == user
-        }
-    }
-}
-
 /// A client's line of CLIENT LIST, in the fields and order of Redis 7.2.
 enum ClientDescription {
     /// For the log.
@@ -34,7 +15,7 @@ enum ClientDescription {
         current: Arguments? = nil
     ) {
         let now = services.keyspace.now / 1000
-        let input = session.input.count + session.inputInPlace
+        let input = max(0, session.input.count + session.inputInPlace - session.parser.lengthBeforeLargeArgument)
         let inputFree = session.input.capacity - session.input.count
         let multi = session.flags.contains(.multi) ? session.transaction.queue.count : -1
         // Redis has a fixed buffer, and a list for what does not fit; here there is one buffer, shown as if it were cut.
@@ -76,7 +57,10 @@ enum ClientDescription {
         text("lib-ver", session.libraryVersion, out)
     }
 
-    private static func flags(_ session: Session) -> String {
+    /// The letters of all flags, and of those that clients of Redis and Valkey can have besides.
+    static let knownFlags = String(ClientFlags.letters.map(\.1)) + "NuArEIi"
+
+    static func flags(_ session: Session) -> String {
         let letters = ClientFlags.letters.filter { session.flags.contains($0.0) }.map(\.1)
         return letters.isEmpty ? "N" : String(letters)
     }

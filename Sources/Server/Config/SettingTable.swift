@@ -3,8 +3,8 @@ import Storage
 /// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
 enum SettingTable {
     static let all: [Setting] =
-        network + general + persistence + memory + values + observability + replication + UnusedSettings.table
-        + ForeignSettings.table
+        network + TLSSettings.table + general + persistence + memory + values + observability + replication
+        + UnusedSettings.table + ForeignSettings.table
 
     /// By all names, in lower case.
     static let byName: [ByteString: Setting] = {
@@ -29,16 +29,17 @@ enum SettingTable {
             guard addresses.count == words.count(where: { !$0.isEmpty }) else { throw .notUTF8 }
             settings.bind = addresses
         },
+        .text("bind-source-addr", \.bindSourceAddress),
         .integer("port", \.port, port, [], .listeners),
         .path("unixsocket", \.unixSocketPath, .startupOnly),
         .integer("unixsocketperm", \.unixSocketPermissions, 0...0o777, form: .octal, .startupOnly),
         .integer("tcp-backlog", \.tcpBacklog, int, .startupOnly),
-        .integer("tcp-keepalive", \.tcpKeepalive, int, [], .clients),
-        .integer("timeout", \.timeout, int, [], .clients),
+        .integer("tcp-keepalive", \.tcpKeepalive, int),
+        .integer("timeout", \.timeout, int),
         .integer("maxclients", \.maxClients, 1...Int(UInt32.max), [], .clients),
         .bool("protected-mode", \.protectedMode),
-        .memory("client-query-buffer-limit", \.queryBufferLimit, 1 << 20...Int.max, [], .clients),
-        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...RowLimits.maximumValue, [], .clients),
+        .memory("client-query-buffer-limit", \.queryBufferLimit, 1 << 20...Int.max, [], .limits),
+        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...RowLimits.maximumValue, [], .limits),
         .several("client-output-buffer-limit", [], .clients) {
             SettingForms.bufferLimitLines($0).flatMap { $0 }
         } write: { (settings, words, _) throws(SettingError) in
@@ -49,11 +50,10 @@ enum SettingTable {
     private static let general: [Setting] = [
         .integer("databases", \.databases, 1...Int(Int32.max), .startupOnly),
         // Out of range is not refused, as in Redis, but brought into 1...500.
-        .several("hz", [], .limits) {
-            ["\($0.hz)"]
-        } write: { (settings, words, _) throws(SettingError) in
-            guard words.count == 1 else { throw .wrongArgumentCount }
-            settings.hz = min(500, max(1, try parseInteger(words[0], int, .decimal)))
+        .word("hz", .limits) {
+            "\($0.hz)"
+        } write: { (settings, word) throws(SettingError) in
+            settings.hz = min(500, max(1, try parseInteger(word, int, .decimal)))
         },
         .choice("loglevel", \.logLevel, [], .log),
         .path("logfile", \.logFile, .startupOnly),
@@ -74,6 +74,16 @@ enum SettingTable {
         } write: { (settings, words, _) throws(SettingError) in
             settings.shutdownOnSIGTERM = try SettingForms.shutdownOptions(words)
         },
+        .word("oom-score-adj", .oomScore) {
+            ByteString($0.oomScoreAdjustment.rawValue)
+        } write: { (settings, word) throws(SettingError) in
+            settings.oomScoreAdjustment = try SettingForms.oomScoreAdjustment(word)
+        },
+        .several("oom-score-adj-values", [], .oomScore) {
+            SettingForms.words(of: $0.oomScoreValues)
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.oomScoreValues = try SettingForms.oomScoreValues(words)
+        },
         .text("proc-title-template", \.procTitleTemplate, .unused, check: SettingForms.checkTitleTemplate),
         .text("requirepass", \.requirePass, .secret, .password),
         .path("aclfile", \.aclFile, .startupOnly),
@@ -87,7 +97,7 @@ enum SettingTable {
         } write: { (settings, words, source) throws(SettingError) in
             try SettingForms.setSavePoints(&settings, words, source)
         }.lines(SettingForms.saveLines),
-        .fileName("snapshotfilename", \.snapshotFileName, .startupOnly),
+        .fileName("snapshotfilename", \.snapshotFileName, [], .directory),
         .fileName("dbfilename", \.dbFileName, .protected, mayBeEmpty: true),
         .bool("appendonly", \.appendOnly, .notWhileLoading, .persistence),
         .choice("appendfsync", \.appendFsync, [], .persistence),
@@ -104,13 +114,14 @@ enum SettingTable {
     ]
 
     private static let memory: [Setting] = [
-        .memory("maxmemory", \.maxMemory, long, [], .limits).later("nothing is evicted, and no write refused"),
-        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits).later("it only says what OBJECT FREQ counts"),
-        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits).later(),
-        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits).later(),
+        .memory("maxmemory", \.maxMemory, long, [], .limits),
+        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits),
+        .bytesOrPercent("maxmemory-clients", \.maxMemoryClients, .limits),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits),
+        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits),
         .integer("lfu-log-factor", \.lfuLogFactor, int, [], .limits),
         .integer("lfu-decay-time", \.lfuDecayTime, int, [], .limits),
-        .bool("lazyfree-lazy-eviction", \.lazyEviction).later(),
+        .bool("lazyfree-lazy-eviction", \.lazyEviction),
         .bool("lazyfree-lazy-expire", \.lazyExpire),
         .bool("lazyfree-lazy-server-del", \.lazyServerDelete),
         .bool("lazyfree-lazy-user-del", \.lazyUserDelete, .unused),
@@ -175,7 +186,7 @@ enum SettingTable {
         .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port"),
         .choice("repl-diskless-load", \.disklessLoad),
         .bool("replica-announced", \.replicaAnnounced),
-        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory").later(),
+        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory, [], .limits).alias("slave-ignore-maxmemory"),
         .bool("replica-lazy-flush", \.replicaLazyFlush, .unused).alias("slave-lazy-flush"),
         .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication),
         .integer("repl-backlog-ttl", \.backlogTTL, long),

@@ -1,7 +1,16 @@
 /// Why a setting was refused; `message` is Redis's wording where it has one.
 struct SettingError: Error {
     let message: ByteString
+    /// The reply, where it is not the message behind `ERR`.
+    var reply: CommandError?
     init(_ message: ByteString) { self.message = message }
+
+    /// It is not to be set while data are loaded.
+    static let loading = {
+        var error = SettingError(ByteString(CommandError.loading.text))
+        error.reply = .loading
+        return error
+    }()
 
     static let wrongArgumentCount = SettingError("wrong number of arguments")
     static let notBool = SettingError("argument must be 'yes' or 'no'")
@@ -13,6 +22,7 @@ struct SettingError: Error {
     static func outside(_ range: ClosedRange<Int>) -> SettingError {
         SettingError("argument must be between \(range.lowerBound) and \(range.upperBound) inclusive")
     }
+    static let invalidTitle = SettingError("template format is invalid or contains unknown variables")
     static let holdsNUL = SettingError("argument can't hold NUL bytes")
     static let notUTF8 = SettingError("argument must be UTF-8")
     static func noneOf(_ names: [ByteString]) -> SettingError {
@@ -22,7 +32,7 @@ struct SettingError: Error {
 
 /// What a setting allows and how it shows.
 struct SettingFlags: OptionSet, Sendable {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// Only a file or an argument sets it, not CONFIG SET.
     static let startupOnly = SettingFlags(rawValue: 1)
     /// CONFIG SET needs `enable-protected-configs`.
@@ -39,11 +49,14 @@ struct SettingFlags: OptionSet, Sendable {
     static let secret = SettingFlags(rawValue: 64)
     /// Belongs to a feature that is still to come: accepted and kept, without effect so far.
     static let later = SettingFlags(rawValue: 128)
+    /// Names a file, of which what it holds counts: CONFIG SET is carried out also where the value stays.
+    static let rereads = SettingFlags(rawValue: 256)
 }
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, password, persistence, directory, slowlog, notifications, replication
+    case log, limits, listeners, tls, clients, password, persistence, directory, slowlog, notifications, replication,
+        oomScore
 }
 
 extension SettingFlags {
@@ -81,7 +94,7 @@ struct Setting: Sendable {
     func set(_ settings: inout Settings, _ words: [ByteString], _ source: SettingSource) throws(SettingError) {
         if flags.contains(.severalWords) {
             // The several words may come as one, quoted: CONFIG SET has no other way.
-            let split = words.count == 1 ? words[0].words : words
+            let split = words.count == 1 ? words[0].fields : words
             try write(&settings, split, source)
         } else {
             guard words.count == 1 else { throw .wrongArgumentCount }
@@ -124,6 +137,13 @@ struct Setting: Sendable {
             if let word = words.first?.lowercased, value.map({ $0 == word }) ?? (word != harmless) {
                 throw SettingError("'\(name)' is not supported by \(Version.name)")
             }
+            try write(&settings, words, source)
+        }
+    }
+    /// Has CONFIG SET refuse `value`; in a file it is accepted.
+    func refusingToSet(_ value: ByteString, because reason: ByteString) -> Setting {
+        Setting(name, flags, effect, words: words) { (settings, words, source) throws(SettingError) in
+            if source == .command && words.first?.lowercased == value { throw SettingError(reason) }
             try write(&settings, words, source)
         }
     }
@@ -174,6 +194,29 @@ extension Setting {
         integer(name, path, range, form: .memory, flags, effect)
     }
 
+    /// Bytes, or a share: `5%`.
+    static func bytesOrPercent(
+        _ name: ByteString, _ path: SettingPath<ClientMemoryLimit>, _ effect: SettingEffect
+    ) -> Setting {
+        word(name, effect) {
+            switch $0[keyPath: path] {
+            case .bytes(let bytes): "\(bytes)"
+            case .percent(let percent): "\(percent)%"
+            }
+        } write: { (settings, word) throws(SettingError) in
+            guard word.bytes.last == UInt8(ascii: "%") else {
+                guard let bytes = parseMemory(word) else { throw .notMemoryOrPercent }
+                settings[keyPath: path] = .bytes(Int(clamping: bytes))
+                return
+            }
+            guard let percent = ByteString(word.bytes.dropLast()).integer, percent >= 0 else {
+                throw .notMemoryOrPercent
+            }
+            guard percent <= 100 else { throw .percentTooLarge }
+            settings[keyPath: path] = percent == 0 ? .bytes(0) : .percent(percent)
+        }
+    }
+
     static func choice<Choice: SettingChoice>(
         _ name: ByteString, _ path: SettingPath<Choice>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
@@ -202,9 +245,10 @@ extension Setting {
 
     /// The name of a file in `dir`.
     static func fileName(
-        _ name: ByteString, _ path: SettingPath<String>, _ flags: SettingFlags = [], mayBeEmpty: Bool = false
+        _ name: ByteString, _ path: SettingPath<String>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
+        mayBeEmpty: Bool = false
     ) -> Setting {
-        Setting(name, flags, nil) {
+        Setting(name, flags, effect) {
             [ByteString($0[keyPath: path])]
         } write: { (settings, words, _) throws(SettingError) in
             settings[keyPath: path] = try SettingForms.fileName(words[0], name, mayBeEmpty: mayBeEmpty)
@@ -212,8 +256,10 @@ extension Setting {
     }
 
     /// A path, in whatever encoding the file system has.
-    static func path(_ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = []) -> Setting {
-        text(name, path, flags, check: SettingForms.checkPath)
+    static func path(
+        _ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+    ) -> Setting {
+        text(name, path, flags, effect, check: SettingForms.checkPath)
     }
 
     /// A setting with a form of its own; `write` gets all words of the line.
@@ -286,11 +332,11 @@ func formatInteger(_ value: Int, _ form: IntegerForm) -> ByteString {
     form == .octal ? ByteString(String(value, radix: 8)) : "\(value)"
 }
 
-/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. nil for anything else, and
-/// above 64 bits.
+/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. No digits are 0, as in Redis. More
+/// than 64 bits hold are as many as they hold. nil for anything else.
 func parseMemory(_ word: ByteString) -> UInt64? {
     let digits = word.bytes.prefix { $0 >= 48 && $0 <= 57 }
-    guard let number = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }
+    let number = digits.isEmpty ? 0 : UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
     let unit: UInt64
     switch word.dropFirst(digits.count).lowercased {
     case "", "b": unit = 1
@@ -303,5 +349,5 @@ func parseMemory(_ word: ByteString) -> UInt64? {
     default: return nil
     }
     let (bytes, overflow) = number.multipliedReportingOverflow(by: unit)
-    return overflow ? nil : bytes
+    return overflow ? .max : bytes
 }

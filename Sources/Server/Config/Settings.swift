@@ -6,6 +6,8 @@ struct Settings: Sendable {
     // Network
     var bind = ["*", "-::*"]
     var port = 6379
+    /// The address of this machine that connections to a master come from; empty: any.
+    var bindSourceAddress: ByteString = ""
     var unixSocketPath: ByteString = ""
     /// 0: as the umask has it.
     var unixSocketPermissions = 0
@@ -19,6 +21,7 @@ struct Settings: Sendable {
     var queryBufferLimit = 1 << 30
     var maxBulkLength = 512 << 20
     var outputBufferLimits = OutputBufferLimits()
+    var tls = TLSSettings()
 
     // General
     var databases = 16
@@ -35,6 +38,8 @@ struct Settings: Sendable {
     var shutdownTimeout = 10
     var shutdownOnSIGINT = ShutdownOptions()
     var shutdownOnSIGTERM = ShutdownOptions()
+    var oomScoreAdjustment = OOMScoreAdjustment.no
+    var oomScoreValues = OOMScoreValues()
     var procTitleTemplate: ByteString = "{title} {listen-addr} {server-mode}"
     var commandNames = CommandNames()
 
@@ -77,6 +82,7 @@ struct Settings: Sendable {
     var maxMemory = 0
     var maxMemoryPolicy = EvictionPolicy.noeviction
     var maxMemorySamples = 5
+    var maxMemoryClients = ClientMemoryLimit.bytes(0)
     var evictionTenacity = 10
     var lfuLogFactor = 10
     var lfuDecayTime = 1
@@ -159,6 +165,12 @@ enum DisklessLoad: String, SettingChoice {
     case swapdb
 }
 
+/// How much the buffers of all clients may take: bytes (0: no limit), or a share of `maxmemory`.
+enum ClientMemoryLimit: Equatable, Sendable {
+    case bytes(Int)
+    case percent(Int)
+}
+
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"
     case volatileLFU = "volatile-lfu"
@@ -168,6 +180,14 @@ enum EvictionPolicy: String, SettingChoice {
     case allkeysLFU = "allkeys-lfu"
     case allkeysRandom = "allkeys-random"
     case noeviction
+
+    /// Whether keys go by when, or how often, they were used.
+    var looksAtUse: Bool {
+        switch self {
+        case .allkeysLRU, .volatileLRU, .allkeysLFU, .volatileLFU: true
+        case .noeviction, .allkeysRandom, .volatileRandom, .volatileTTL: false
+        }
+    }
 }
 
 /// Who may use DEBUG or change protected settings: nobody, everybody, or clients on this machine.
@@ -175,6 +195,16 @@ enum Permission: String, SettingChoice { case no, yes, local }
 
 /// What started the server and wants to hear when it is ready.
 enum Supervision: String, SettingChoice { case upstart, systemd, auto, no }
+
+/// Whether `oom-score-adj-values` are in force, and whether they are added to what the process had.
+enum OOMScoreAdjustment: String { case no, relative = "yes", absolute }
+
+/// What a master's or replica's score is, and a child process's, of which there is none.
+struct OOMScoreValues: Sendable, Equatable {
+    var master = 0
+    var replica = 200
+    var child = 800
+}
 
 enum ACLPubSubDefault: String, SettingChoice { case allchannels, resetchannels }
 

@@ -6,7 +6,7 @@ enum UnusedSettings {
     private static let long = SettingTable.long
     private static let port = 0...65535
 
-    static let table: [Setting] = process + persistence + memory + network + cluster + tls
+    static let table: [Setting] = process + persistence + memory + network + cluster
 
     private static let process: [Setting] = [
         .unusedBool("always-show-logo", false, .startupOnly),
@@ -20,15 +20,6 @@ enum UnusedSettings {
         .unusedBool("crash-log-enabled", true),
         .unusedBool("crash-memcheck-enabled", true),
         .unusedBool("disable-thp", true, .startupOnly),
-        .unusedChoice("oom-score-adj", "no", ["no", "yes", "relative", "absolute"]),
-        .unusedWords("oom-score-adj-values", ["0", "200", "800"]) { (words) throws(SettingError) in
-            guard words.count == 3 else { throw .wrongArgumentCount }
-            for word in words {
-                guard let value = word.integer, (-2000...2000).contains(value) else {
-                    throw SettingError("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
-                }
-            }
-        },
         .unusedText("server_cpulist", "", .startupOnly),
         .unusedText("bio_cpulist", "", .startupOnly),
         .unusedText("aof_rewrite_cpulist", "", .startupOnly),
@@ -55,11 +46,15 @@ enum UnusedSettings {
         .unusedBool("use-exit-on-panic", false, [.hidden, .startupOnly]),
     ]
 
+    /// As of a redis-server on a system's jemalloc, which this is too.
+    private static let noDefragmentation = ByteString(
+        "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the one "
+            + "shipped by default with the Redis source distribution")
+
     private static let memory: [Setting] = [
-        .unusedMemoryOrPercent("maxmemory-clients").later("no client is closed for it"),
         .unusedInteger("list-compress-depth", 0, int),
         .unusedBool("jemalloc-bg-thread", true),
-        .unusedBool("activedefrag", false),
+        .unusedBool("activedefrag", false).refusingToSet("yes", because: noDefragmentation),
         .unusedInteger("active-defrag-ignore-bytes", 100 << 20, 1...Int.max, form: .memory),
         .unusedInteger("active-defrag-threshold-lower", 10, 0...1000),
         .unusedInteger("active-defrag-threshold-upper", 100, 0...1000),
@@ -69,7 +64,6 @@ enum UnusedSettings {
     ]
 
     private static let network: [Setting] = [
-        .unusedText("bind-source-addr"),
         .unusedInteger("socket-mark-id", 0, 0...Int(UInt32.max), .startupOnly),
         .unusedBool("repl-disable-tcp-nodelay", false),
         .unusedBool("replica-ignore-disk-write-errors", false),
@@ -81,7 +75,7 @@ enum UnusedSettings {
         .unusedInteger("cluster-port", 0, port, .startupOnly),
         .unusedInteger("cluster-node-timeout", 15000, long),
         .unusedText("cluster-announce-ip"),
-        .unusedText("cluster-announce-hostname"),
+        .unusedText("cluster-announce-hostname", check: checkHostname),
         .unusedText("cluster-announce-human-nodename"),
         .unusedInteger("cluster-announce-port", 0, port),
         .unusedInteger("cluster-announce-tls-port", 0, port),
@@ -97,27 +91,11 @@ enum UnusedSettings {
         .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
     ]
 
-    /// Until TLS is there, what would weaken a server when ignored is refused.
-    private static let tls: [Setting] = [
-        .unusedInteger("tls-port", 0, port).refusing(),
-        .unusedBool("tls-replication", false).refusing("yes"),
-        .unusedBool("tls-cluster", false),
-        .unusedChoice("tls-auth-clients", "yes", ["no", "yes", "optional"]),
-        .unusedText("tls-cert-file"),
-        .unusedText("tls-key-file"),
-        .unusedText("tls-key-file-pass", "", .secret),
-        .unusedText("tls-client-cert-file"),
-        .unusedText("tls-client-key-file"),
-        .unusedText("tls-client-key-file-pass", "", .secret),
-        .unusedText("tls-dh-params-file"),
-        .unusedText("tls-ca-cert-file"),
-        .unusedText("tls-ca-cert-dir"),
-        .unusedText("tls-protocols"),
-        .unusedText("tls-ciphers"),
-        .unusedText("tls-ciphersuites"),
-        .unusedBool("tls-prefer-server-ciphers", false),
-        .unusedBool("tls-session-caching", true),
-        .unusedInteger("tls-session-cache-size", 20480, int),
-        .unusedInteger("tls-session-cache-timeout", 300, int),
-    ]
+    @Sendable private static func checkHostname(_ name: ByteString) throws(SettingError) {
+        if name.count >= 256 { throw SettingError("Hostnames must be less than 256 characters") }
+        guard name.bytes.allSatisfy({ hostnameBytes.contains($0) }) else {
+            throw SettingError("Hostnames may only contain alphanumeric characters, hyphens or dots")
+        }
+    }
+    private static let hostnameBytes = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.".utf8)
 }

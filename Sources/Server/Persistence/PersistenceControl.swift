@@ -123,6 +123,8 @@ final class PersistenceControl: KeyspaceObserver {
 
     /// SHUTDOWN that waits for replicas.
     var pendingShutdown: PendingShutdown?
+    /// A signal that came while DEBUG PAUSE-CRON holds periodic work up: it is dealt with when that goes on.
+    var pausedSignal: Int32?
 
     /// Data is loaded: the log is written at the end of turns.
     var isAttached = false
@@ -130,6 +132,7 @@ final class PersistenceControl: KeyspaceObserver {
     init(_ router: Router) {
         server = router
         router.keyspace.observe(.flushed, by: self)
+        router.memory.logBuffers = { [unowned self] in log?.bufferedBytes ?? 0 }
     }
 
     // MARK: Requests
@@ -242,7 +245,8 @@ final class PersistenceControl: KeyspaceObserver {
         case .persistence: try settingsChanged(settings, old: old)
         case .directory:
             throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
-        case .log, .password, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
+        case .log, .listeners, .tls, .clients, .password, .limits, .slowlog, .notifications, .replication, .oomScore:
+            break
         }
     }
 

@@ -9,6 +9,8 @@ final class SharedChunk {
     private let buffer: OutputBuffer
     var bytes: Bytes { buffer.bytes }
     var count: Int { buffer.count }
+    /// Bytes that it takes, once for all who send it.
+    var memoryUsage: Int { buffer.capacity }
 
     /// A chunk up to this length is copied: a reference takes a count, a place in the queue and a vector of its own.
     static let copiedLength = 256
@@ -48,6 +50,9 @@ struct OutputQueue {
     var chunkCount: Int { pieces.count - sentPieces }
     /// All bytes that have not left.
     var pending: Int { max(0, buffer.count &- sent) &+ sharedCount }
+
+    /// Nothing waits, or has left of what is still in the buffer.
+    var isEmpty: Bool { buffer.count == 0 && pieces.isEmpty }
 
     /// Bytes that may wait; `.max`: any number. Beyond it the buffer overflows, chunks included.
     var limit = Int.max { didSet { limitBuffer() } }

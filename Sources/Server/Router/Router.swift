@@ -16,6 +16,10 @@ final class Router {
     /// What the end of the unit has to do that is executed.
     let work: PendingWork
 
+    // MARK: Memory
+    let memory: MemoryLimit
+    let clientMemory: ClientMemory
+
     // MARK: Sessions
     private(set) var sessions: [UInt64: Session] = [:]
     private var lastSessionID: UInt64 = 0
@@ -42,13 +46,20 @@ final class Router {
 
     // MARK: Time
     /// Another server says when keys expire.
-    var followsExpiry = false { didSet { updateDueMode() } }
+    var followsExpiry = false {
+        didSet {
+            updateDueMode()
+            memoryLimitChanged()
+        }
+    }
     /// What becomes of due keys that clients look at: they stay where another server says when they go, and where writes
     /// are deferred.
     var dueMode: DueMode { followsExpiry || !guards.isDisjoint(with: .paused) ? .hidden : .removed }
     func updateDueMode() { keyspace.dueMode = dueMode }
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
+    /// DEBUG PAUSE-CRON: nothing is done that is done regularly.
+    var isCronPaused = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
     /// Commands that took at least so many nanoseconds go to the slow log.
@@ -93,6 +104,8 @@ final class Router {
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
             events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared,
             users: UserTable(catalog))
+        memory = MemoryLimit(services)
+        clientMemory = ClientMemory(services)
         pubsub = PubSub(services)
         tracking = Tracking(services, work)
         monitors = Monitors(services, work)
@@ -103,6 +116,7 @@ final class Router {
         services.install(pubsub)
         services.install(tracking)
         services.install(monitors)
+        services.install(memory)
         keyspace.observe(.expired, by: self)
         jobs.run = { [unowned self] completion in unit(.job, completion) }
         settingsChanged()
@@ -141,6 +155,8 @@ final class Router {
                 .frequency(logFactor: settings.lfuLogFactor, decayMinutes: settings.lfuDecayTime)
             case .noeviction, .allkeysLRU, .allkeysRandom, .volatileLRU, .volatileRandom, .volatileTTL: .recency
             }
+        memoryLimitChanged()
+        clientMemory.settingsChanged(settings, sessions.values)
     }
 
     // MARK: - Clients
@@ -172,6 +188,7 @@ final class Router {
         if session.flags.contains(.closed) { return }
         session.flags.insert(.closed)
         sessions[session.id] = nil
+        clientMemory.remove(session)
         watchers.unwatchAll(session)
         pubsub.end(session)
         tracking.end(session)
@@ -222,6 +239,7 @@ final class Router {
 
     /// `hz` times a second.
     func cron() {
+        if isCronPaused { return }
         beginBatch()
         statistics.sample()
         pause.endIfDue(self)
@@ -232,23 +250,26 @@ final class Router {
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
+        if memory.maximum != 0 { memory.refresh() }
+        if clientMemory.isLimited { clientMemory.countAll(sessions.values) }
         tracking.limitKeys()
-        closeIdleClients()
         for place in parts { place.part.cron() }
     }
 
-    private func closeIdleClients() {
+    /// About once a second for each client: ends what `timeout` ends, and gives back what an idle client needs no more.
+    func maintain(_ session: Session) {
+        let idle = keyspace.now / 1000 - session.lastInteraction
+        if idle >= Self.secondsToIdle { session.shrinkBuffers() }
         let timeout = Int64(config.settings.timeout)
-        if timeout == 0 { return }
-        let now = keyspace.now / 1000
-        for session in Array(sessions.values)
-        where now - session.lastInteraction > timeout
+        if timeout > 0 && idle > timeout
             && session.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub, .monitor])
         {
             logger.verbose("Closing idle client")
             close(session)
         }
     }
+    /// Seconds without a command after which a client's buffers shrink, as in Redis.
+    private static let secondsToIdle = 3
 }
 
 extension Limits {

@@ -60,6 +60,13 @@ public final class OutputBuffer {
             base = realloc(base, capacity)!
         }
     }
+    /// Gives memory back that the contents do not need, but for `least` bytes.
+    public func shrink(to least: Int) {
+        let needed = max(count, least)
+        if capacity <= needed { return }
+        capacity = needed
+        base = realloc(base, capacity)!
+    }
     /// Drops what follows the first `length` bytes.
     public func truncate(to length: Int) { count = min(count, max(0, length)) }
     /// Moves the bytes after the first `length` to the front.
@@ -73,6 +80,14 @@ public final class OutputBuffer {
         reserve(bytes.count)
         memcpy(base + count, bytes.base, bytes.count)
         count &+= bytes.count
+    }
+    /// As `append`, where `total` bytes are to come in all: growing stops there, as one value may be most of the memory.
+    public func append(_ bytes: Bytes, expecting total: Int) {
+        if count + bytes.count > capacity, total < capacity * 2, count + bytes.count <= total, total <= limit {
+            capacity = total
+            base = realloc(base, capacity)!
+        }
+        append(bytes)
     }
     @inline(__always) public func append(_ text: StaticString) { append(Bytes(text)) }
     /// CR LF, as every line of RESP ends.
