@@ -8,6 +8,11 @@ enum Launcher {
             print(text)
             exit(0)
         }
+        if arguments.first == ConfigCheck.option {
+            let (lines, isGood) = ConfigCheck.run(Array(arguments.dropFirst()))
+            for line in lines { print(line) }
+            exit(isGood ? 0 : 1)
+        }
         let config: Config
         do throws(ConfigError) {
             config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names)

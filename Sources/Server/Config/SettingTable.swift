@@ -145,8 +145,8 @@ enum SettingTable {
         .integer("slowlog-log-slower-than", \.slowlogThreshold, -1...Int.max, [], .slowlog).valkey(
             "commandlog-execution-slower-than"),
         .integer("slowlog-max-len", \.slowlogMaxLength, long, [], .slowlog).valkey("commandlog-slow-execution-max-len"),
-        .integer("latency-monitor-threshold", \.latencyThreshold, long).later(),
-        .bool("latency-tracking", \.latencyTracking),
+        .integer("latency-monitor-threshold", \.latencyThreshold, long, [], .slowlog),
+        .bool("latency-tracking", \.latencyTracking, [], .slowlog),
         .several("latency-tracking-info-percentiles") {
             $0.latencyPercentiles.map { ByteString($0) }
         } write: { (settings, words, _) throws(SettingError) in
