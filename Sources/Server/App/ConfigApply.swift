@@ -15,6 +15,9 @@ extension Server: ServerPart {
         switch effect {
         case .log: logger.setLevel(settings.logLevel)
         case .directory: try config.enterDirectory()
+        case .process:
+            ProcessControl.setTitle(settings, configFile: config.file)
+            ProcessControl.reportCrashes(settings)
         case .persistence, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
         }
     }
@@ -33,12 +36,6 @@ extension Server: ServerPart {
             if $1.flags.contains(.later) { $0.0.append($1) } else { $0.1.append($1) }
         }
         var remarks: [(text: String, isWarning: Bool)] = []
-        if config.settings.daemonize {
-            let text =
-                "daemonize yes has no effect: the server stays in the foreground. Run it under systemd, in a container, "
-                + "or with nohup and &"
-            remarks.append((text, true))
-        }
         if !later.isEmpty { remarks.append((withoutEffect(later), true)) }
         if !unused.isEmpty { remarks.append((withoutEffect(unused), false)) }
         return remarks

@@ -74,7 +74,12 @@ enum SettingTable {
         } write: { (settings, words, _) throws(SettingError) in
             settings.shutdownOnSIGTERM = try SettingForms.shutdownOptions(words)
         },
-        .text("proc-title-template", \.procTitleTemplate, .unused, check: SettingForms.checkTitleTemplate),
+        .text("proc-title-template", \.procTitleTemplate, [], .process, check: SettingForms.checkTitleTemplate),
+        .bool("set-proc-title", \.setsProcessTitle, .startupOnly),
+        .bool("crash-log-enabled", \.reportsCrashes, [], .process),
+        .bool("syslog-enabled", \.usesSyslog, .startupOnly),
+        .text("syslog-ident", \.syslogIdentity, .startupOnly),
+        .choice("syslog-facility", \.syslogFacility, .startupOnly),
         .text(
             "requirepass", \.requirePass, .secret,
             whenSet: { settings, source in

@@ -43,7 +43,7 @@ struct SettingFlags: OptionSet, Sendable {
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, persistence, directory, slowlog, notifications, replication
+    case log, limits, listeners, clients, persistence, directory, slowlog, notifications, replication, process
 }
 
 extension SettingFlags {

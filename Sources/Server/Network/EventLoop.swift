@@ -386,7 +386,7 @@ extension EventLoop: ServerPart, LoopControl {
         switch effect {
         case .listeners: try acceptor.listenAgain()
         case .clients: if settings.maxClients > old.maxClients { try acceptor.clientLimitChanged() }
-        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication: break
+        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .process: break
         }
     }
 }

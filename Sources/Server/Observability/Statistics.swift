@@ -37,6 +37,8 @@ final class Statistics {
     let runID = Statistics.randomID()
     let startedNanoseconds = monotonicNanoseconds()
 
+    /// What started the process and hears how far it is: `no`, or `systemd`.
+    var supervisor: StaticString = "no"
     var connectionsReceived = 0
     var connectionsRejected = 0
     var commandsProcessed = 0

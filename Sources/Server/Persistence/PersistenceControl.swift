@@ -249,7 +249,7 @@ final class PersistenceControl: KeyspaceObserver {
         case .persistence: try settingsChanged(settings, old: old)
         case .directory:
             throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
-        case .log, .listeners, .clients, .limits, .slowlog, .notifications, .replication: break
+        case .log, .listeners, .clients, .limits, .slowlog, .notifications, .replication, .process: break
         }
     }
 

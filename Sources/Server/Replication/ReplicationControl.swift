@@ -72,7 +72,7 @@ extension ReplicationControl: ServerPart {
         case .replication, .clients:
             replicas.settingsChanged(settings)
             linkChanged()
-        case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications: break
+        case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications, .process: break
         }
     }
     func chunksSent(_ session: Session) { replicas.chunksSent(session) }

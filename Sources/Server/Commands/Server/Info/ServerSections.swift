@@ -20,7 +20,7 @@ extension Info {
         field("monotonic_clock", "POSIX clock_gettime")
         field("multiplexing_api", "epoll")
         field("process_id", Int(getpid()))
-        field("process_supervised", "no")
+        field("process_supervised", "\(services.statistics.supervisor)")
         field("run_id", services.statistics.runID)
         field("tcp_port", settings.port)
         field("server_time_usec", wallClockMilliseconds() * 1000)
@@ -29,9 +29,7 @@ extension Info {
         field("hz", settings.hz)
         field("configured_hz", settings.hz)
         field("lru_clock", Int(services.keyspace.now / 1000) & 0xff_ffff)
-        field(
-            "executable",
-            CommandLine.arguments.first.map { "\(absolutePath(ByteString($0), from: currentDirectory()))" } ?? "")
+        field("executable", services.config.executable.description)
         field("config_file", services.config.file?.description ?? "")
         field("io_threads_active", 0)
     }
