@@ -76,6 +76,13 @@ enum Launcher {
             print(text)
             exit(0)
         }
+        if arguments.first == Completion.option {
+            guard arguments.count == 2, let script = Completion.script(for: arguments[1]) else {
+                fail("Usage: swiftlet-server --completion bash|zsh|fish")
+            }
+            print(script)
+            exit(0)
+        }
         if arguments.first == ConfigCheck.option {
             let (lines, isGood) = ConfigCheck.run(Array(arguments.dropFirst()))
             for line in lines { print(line) }

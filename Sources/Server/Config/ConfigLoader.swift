@@ -98,6 +98,7 @@ struct ConfigLoader {
                        swiftlet-server -h | --help
                        swiftlet-server --check-config [file] [--setting value ...]
                                                                  names all faults, and starts nothing
+                       swiftlet-server --completion bash | zsh | fish
 
                 The file is a redis.conf. Settings on the command line come last and win:
                        swiftlet-server /etc/redis.conf --port 7777 --save 60 1 --loglevel verbose
