@@ -56,6 +56,7 @@ struct SettingFlags: OptionSet, Sendable {
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
     case log, limits, listeners, tls, clients, persistence, directory, slowlog, notifications, replication, oomScore
+    case process
 }
 
 extension SettingFlags {
