@@ -417,7 +417,9 @@ extension EventLoop: ServerPart, LoopControl {
             try acceptor.listenAgain(hasOtherAddresses: settings.bind != old.bind)
         case .tls: try readCertificates(settings.tls)
         case .clients: if settings.maxClients > old.maxClients { try acceptor.clientLimitChanged() }
-        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .oomScore, .process: break
+        case .log, .password, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .oomScore,
+            .process:
+            break
         }
     }
 }

@@ -38,10 +38,11 @@ enum ServerCommands {
                 "Deletes all keys of all databases.", flushall
             ).complexity("O(N) for N keys").tips("request_policy:all_shards response_policy:all_succeeded").history(
                 ("4.0.0", "Accepts `ASYNC`."), ("6.2.0", "Accepts `SYNC`.")
-            ).categories([.keyspace, .dangerous]),
+            ).categories([.keyspace, .dangerous]).databases(.all),
             .write(
                 "swapdb", 3, .fast, [], "4.0.0", "index1:i index2:i", "Exchanges the contents of two databases.", swapdb
-            ).complexity("O(N) for N watching or blocked clients").categories([.keyspace, .dangerous]),
+            ).complexity("O(N) for N watching or blocked clients").categories([.keyspace, .dangerous]).databases(
+                .named([1, 2])),
         ]
     }
 
