@@ -295,7 +295,6 @@ def test_a_new_password_takes_the_place_of_the_line(start):
         ("user default on nopass ~* +@all\nuser default on nopass ~* +@all", "Duplicate user found"),
         ("loadmodule x.so", "'loadmodule' is not supported"),
         ("aclfile users.acl", "'aclfile' is not supported"),
-        ("tls-port 1234", "'tls-port' is not supported"),
         ("cluster-enabled yes", "'cluster-enabled' is not supported"),
     ],
 )

@@ -122,7 +122,6 @@ private func temporaryFile(_ text: String) throws -> String {
             (["--save", "1"], "'save \"1\"'", "Invalid save parameters"),
             (["--dir", "/no/such/place"], "dir", "No such file or directory"),
             (["--user", "bob", "on"], "user", "not supported"),
-            (["--tls-port", "6390"], "tls-port", "not supported"),
             (["--cluster-enabled", "yes"], "cluster-enabled", "not supported"),
             (["--snapshotfilename", "a/b"], "snapshotfilename", "can't be a path, just a filename"),
         ] as [([String], String, String)])
