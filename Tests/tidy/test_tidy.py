@@ -31,7 +31,7 @@ IMPORTED_BY = {
     "CLua": "Server/Scripting/LuaHost.swift",
     "CSSL": "Server/Network/TLS/",
     "CLZF": "Storage/RDB/LZF.swift",
-    "CJemalloc": "Storage/Base/MemoryStatistics.swift",
+    "CJemalloc": "Storage/Base/Memory",
 }
 # Who may call our C: in the server the network, jobs and persistence; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
@@ -77,6 +77,7 @@ ORDER = {
         "Transfer",
         "Network",
         "Router",
+        "Memory",
         "Tracking",
         "PubSub",
         "Jobs",

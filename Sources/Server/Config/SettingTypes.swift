@@ -129,6 +129,13 @@ struct Setting: Sendable {
             try write(&settings, words, source)
         }
     }
+    /// Has CONFIG SET refuse `value`; in a file it is accepted.
+    func refusingToSet(_ value: ByteString, because reason: ByteString) -> Setting {
+        Setting(name, flags, effect, words: words) { (settings, words, source) throws(SettingError) in
+            if source == .command && words.first?.lowercased == value { throw SettingError(reason) }
+            try write(&settings, words, source)
+        }
+    }
     func lines(_ body: @escaping @Sendable (Settings) -> [[ByteString]]) -> Setting {
         var copy = self
         copy.lines = body
@@ -174,6 +181,29 @@ extension Setting {
         _ effect: SettingEffect? = nil
     ) -> Setting {
         integer(name, path, range, form: .memory, flags, effect)
+    }
+
+    /// Bytes, or a share: `5%`.
+    static func bytesOrPercent(
+        _ name: ByteString, _ path: SettingPath<ClientMemoryLimit>, _ effect: SettingEffect
+    ) -> Setting {
+        word(name, effect) {
+            switch $0[keyPath: path] {
+            case .bytes(let bytes): "\(bytes)"
+            case .percent(let percent): "\(percent)%"
+            }
+        } write: { (settings, word) throws(SettingError) in
+            guard word.bytes.last == UInt8(ascii: "%") else {
+                guard let bytes = parseMemory(word) else { throw .notMemoryOrPercent }
+                settings[keyPath: path] = .bytes(Int(clamping: bytes))
+                return
+            }
+            guard let percent = ByteString(word.bytes.dropLast()).integer, percent >= 0 else {
+                throw .notMemoryOrPercent
+            }
+            guard percent <= 100 else { throw .percentTooLarge }
+            settings[keyPath: path] = percent == 0 ? .bytes(0) : .percent(percent)
+        }
     }
 
     static func choice<Choice: SettingChoice>(

@@ -55,11 +55,15 @@ enum UnusedSettings {
         .unusedBool("use-exit-on-panic", false, [.hidden, .startupOnly]),
     ]
 
+    /// As of a redis-server on a system's jemalloc, which this is too.
+    private static let noDefragmentation = ByteString(
+        "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the one "
+            + "shipped by default with the Redis source distribution")
+
     private static let memory: [Setting] = [
-        .unusedMemoryOrPercent("maxmemory-clients").later("no client is closed for it"),
         .unusedInteger("list-compress-depth", 0, int),
         .unusedBool("jemalloc-bg-thread", true),
-        .unusedBool("activedefrag", false),
+        .unusedBool("activedefrag", false).refusingToSet("yes", because: noDefragmentation),
         .unusedInteger("active-defrag-ignore-bytes", 100 << 20, 1...Int.max, form: .memory),
         .unusedInteger("active-defrag-threshold-lower", 10, 0...1000),
         .unusedInteger("active-defrag-threshold-upper", 100, 0...1000),

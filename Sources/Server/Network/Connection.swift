@@ -22,6 +22,8 @@ final class Connection<S: Service>: Transport {
 
     /// Output capacity that an idle connection keeps.
     private static var keptOutput: Int { 64 << 10 }
+    /// As above, where memory is short.
+    private static var leastOutput: Int { 256 }
 
     /// A client's connection, from `peer`. Throws what to tell the other side instead.
     init(_ stream: ByteStream, from peer: Peer, _ loop: EventLoop<S>, _ service: S) throws(CommandError) {
@@ -97,6 +99,7 @@ final class Connection<S: Service>: Transport {
 
     override func schedulePushes() {
         if session.output.isOverflowed && state != .closing { return closeOverLimit() }
+        service.outputGrew(session)
         let action = state.outputAdded(isLast: false)
         if action != .scheduleFlush { return perform(action) }
         hasOnlyPushes = true
@@ -107,6 +110,10 @@ final class Connection<S: Service>: Transport {
     func flushPushes() {
         hasOnlyPushes = false
         flush()
+        // Else the messages of what was evicted would be the reason to evict more.
+        if service.isShortOfMemory && session.queue.pending == 0 {
+            _ = session.queue.reset(keepingAtMost: Self.leastOutput)
+        }
     }
 
     /// The socket can be written.
@@ -151,6 +158,7 @@ final class Connection<S: Service>: Transport {
     /// not have all its output kept.
     private func keepRest() {
         if session.queue.isMostlySent { session.queue.compact() }
+        service.outputGrew(session)
         checkOutputLimit()
     }
 

@@ -45,6 +45,12 @@ protocol Service: AnyObject {
     /// All that waited on the connection has left, shared chunks among it: there is room for more.
     func chunksSent(_ session: Session)
 
+    /// The session has output that waits: for other messages, or as the socket is full.
+    func outputGrew(_ session: Session)
+
+    /// Whether buffers that are empty should be as small as they may be.
+    var isShortOfMemory: Bool { get }
+
     // MARK: Turns
 
     /// Commands were executed, and replies have not left; `connections` have some.

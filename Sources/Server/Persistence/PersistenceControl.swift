@@ -130,6 +130,7 @@ final class PersistenceControl: KeyspaceObserver {
     init(_ router: Router) {
         server = router
         router.keyspace.observe(.flushed, by: self)
+        router.memory.logBuffers = { [unowned self] in log?.bufferedBytes ?? 0 }
     }
 
     // MARK: Requests

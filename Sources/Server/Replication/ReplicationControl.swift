@@ -24,6 +24,9 @@ final class ReplicationControl {
         self.links = links
         replicas = ReplicaList(router, persistence)
         localExpiries = LocalExpiries(router)
+        router.memory.replicaBuffers = { [unowned self] in
+            replicas.attached.reduce(0) { $0 + $1.session.output.capacity }
+        }
     }
 
     var isReplica: Bool { master != nil }

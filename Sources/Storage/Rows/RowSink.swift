@@ -30,6 +30,7 @@ final class RowSink {
     func flush() {
         if batch.isEmpty { return }
         bytesSent += batch.byteCount
+        batch.countMemory()
         send(batch)
         batch = empty() ?? RowBatch(capacity: RowSink.capacity)
         batch.isOrdered = isOrdered

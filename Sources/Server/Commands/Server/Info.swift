@@ -157,22 +157,20 @@ struct Info {
     }
 
     private func memorySection() {
-        let now = MemoryStatistics()
-        let statistics = services.statistics
+        let report = MemoryReport(services, besides: out?.capacity ?? 0)
+        let now = report.now
         let settings = services.config.settings
-        statistics.peakMemory = max(statistics.peakMemory, now.allocated)
-        let data = max(0, now.allocated - statistics.startupMemory)
-        field("used_memory", now.allocated)
-        field("used_memory_human", Self.human(now.allocated))
+        field("used_memory", now.inUse)
+        field("used_memory_human", Self.human(now.inUse))
         field("used_memory_rss", now.residentSetSize)
         field("used_memory_rss_human", Self.human(now.residentSetSize))
-        field("used_memory_peak", statistics.peakMemory)
-        field("used_memory_peak_human", Self.human(statistics.peakMemory))
-        field("used_memory_peak_perc", Self.fixed(Self.share(now.allocated, statistics.peakMemory) * 100, 2) + "%")
-        field("used_memory_overhead", statistics.startupMemory)
-        field("used_memory_startup", statistics.startupMemory)
-        field("used_memory_dataset", data)
-        field("used_memory_dataset_perc", Self.fixed(Self.share(data, now.allocated) * 100, 2) + "%")
+        field("used_memory_peak", report.peak)
+        field("used_memory_peak_human", Self.human(report.peak))
+        field("used_memory_peak_perc", Self.fixed(report.peakPercentage, 2) + "%")
+        field("used_memory_overhead", report.overhead)
+        field("used_memory_startup", report.startup)
+        field("used_memory_dataset", report.dataset)
+        field("used_memory_dataset_perc", Self.fixed(report.datasetPercentage, 2) + "%")
         field("allocator_allocated", now.allocated)
         field("allocator_active", now.active)
         field("allocator_resident", now.resident)
@@ -182,32 +180,21 @@ struct Info {
         field("maxmemory", settings.maxMemory)
         field("maxmemory_human", Self.human(settings.maxMemory))
         field("maxmemory_policy", settings.maxMemoryPolicy.rawValue)
-        field("allocator_frag_ratio", Self.fixed(Self.share(now.active, now.allocated), 2))
+        field("allocator_frag_ratio", Self.fixed(report.allocatorFragmentation, 2))
         field("allocator_frag_bytes", now.active - now.allocated)
-        field("allocator_rss_ratio", Self.fixed(Self.share(now.resident, now.active), 2))
+        field("allocator_rss_ratio", Self.fixed(report.allocatorResidency, 2))
         field("allocator_rss_bytes", now.resident - now.active)
-        field("rss_overhead_ratio", Self.fixed(Self.share(now.residentSetSize, now.resident), 2))
+        field("rss_overhead_ratio", Self.fixed(report.processOverhead, 2))
         field("rss_overhead_bytes", now.residentSetSize - now.resident)
-        field("mem_fragmentation_ratio", Self.fixed(Self.share(now.residentSetSize, now.allocated), 2))
-        field("mem_fragmentation_bytes", now.residentSetSize - now.allocated)
-        let backlog = services.stream.backlog?.count ?? 0
-        field("mem_not_counted_for_evict", max(0, backlog - settings.backlogSize))
-        field("mem_replication_backlog", min(backlog, settings.backlogSize))
-        field("mem_total_replication_buffers", backlog)
-        // What waits for replicas beyond the backlog's size is theirs, and there once.
-        var replicas = max(0, backlog - settings.backlogSize)
-        var others = 0
-        for session in services.router.sessions.values {
-            if ClientType(session) == .replica {
-                replicas += session.memoryUsage - session.queue.sharedCount
-            } else {
-                others += session.memoryUsage
-            }
-        }
-        field("mem_clients_slaves", replicas)
-        field("mem_clients_normal", others)
+        field("mem_fragmentation_ratio", Self.fixed(report.fragmentation, 2))
+        field("mem_fragmentation_bytes", now.residentSetSize - now.inUse)
+        field("mem_not_counted_for_evict", report.uncounted)
+        field("mem_replication_backlog", report.backlog)
+        field("mem_total_replication_buffers", report.replicationBuffers)
+        field("mem_clients_slaves", report.replicas)
+        field("mem_clients_normal", report.clients)
         field("mem_cluster_links", 0)
-        field("mem_aof_buffer", 0)
+        field("mem_aof_buffer", report.log)
         field("mem_allocator", MemoryStatistics.allocator)
         field("active_defrag_running", 0)
         field("lazyfree_pending_objects", Reaper.shared.backlog)
@@ -317,8 +304,8 @@ struct Info {
         field("evicted_keys", statistics.evictedKeys)
         field("evicted_clients", statistics.evictedClients)
         field("evicted_scripts", services.scripting.evicted)
-        field("total_eviction_exceeded_time", 0)
-        field("current_eviction_exceeded_time", 0)
+        field("total_eviction_exceeded_time", services.router.memory.totalExceededMilliseconds)
+        field("current_eviction_exceeded_time", services.router.memory.currentExceededMilliseconds)
         field("keyspace_hits", statistics.keyspaceHits)
         field("keyspace_misses", statistics.keyspaceMisses)
         field("pubsub_channels", services.pubsub.count(of: .channel))
