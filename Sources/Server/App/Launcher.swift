@@ -45,6 +45,7 @@ enum Launcher {
             try loop.listen()
             router.report("STATUS=Loading the data")
             server.followSettings()
+            router.statistics.isReadyForData()
             do throws(StorageError) {
                 try server.persistence.start()
             } catch {

@@ -123,7 +123,7 @@ struct OutputQueue {
 
     /// Whether `compact` is worth what it costs.
     var isMostlySent: Bool {
-        sent > 1 << 20 && sent > buffer.count / 2 || sentPieces > 1024 && sentPieces > pieces.count / 2
+        sent > 1 << 16 && sent > buffer.count / 2 || sentPieces > 1024 && sentPieces > pieces.count / 2
     }
 
     /// Frees what has left, as a connection that never quite catches up must not have all its output kept. O(bytes and
