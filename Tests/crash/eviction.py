@@ -132,7 +132,7 @@ class Evictions:
             return
         listener = Listener(server)
         base = int(admin.call("INFO", "memory").split(b"used_memory_startup:")[1].split(b"\r")[0])
-        admin.call("CONFIG", "SET", "maxmemory", base + rng.choice([3_000_000, 4_000_000, 5_000_000]))
+        admin.call("CONFIG", "SET", "maxmemory", base + rng.choice([4_000_000, 5_000_000, 6_000_000]))
         stop = threading.Event()
         threads = [threading.Thread(target=listener.run, daemon=True)]
         for writer in self.writers:

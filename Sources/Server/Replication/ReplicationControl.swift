@@ -26,7 +26,7 @@ final class ReplicationControl {
         localExpiries = LocalExpiries(router)
         router.memory.hasReplicas = { [unowned self] in !replicas.attached.isEmpty }
         router.memory.replicaBuffers = { [unowned self] in
-            replicas.attached.reduce(0) { $0 + $1.session.output.capacity }
+            replicas.attached.reduce(0) { $0 + $1.session.output.memoryUsage }
         }
     }
 

@@ -53,9 +53,10 @@ public final class RowBatch: @unchecked Sendable {
 
     /// Has `SnapshotBuffers` hold what the batch takes by now: when it is made, handed over and emptied.
     func countMemory() {
-        if buffer.capacity == counted { return }
-        SnapshotBuffers.add(buffer.capacity - counted)
-        counted = buffer.capacity
+        let bytes = buffer.memoryUsage
+        if bytes == counted { return }
+        SnapshotBuffers.add(bytes - counted)
+        counted = bytes
     }
 
     public var byteCount: Int { buffer.count }
