@@ -6,6 +6,8 @@ struct Settings: Sendable {
     // Network
     var bind = ["*", "-::*"]
     var port = 6379
+    /// The address of this machine that connections to a master come from; empty: any.
+    var bindSourceAddress: ByteString = ""
     var unixSocketPath: ByteString = ""
     /// 0: as the umask has it.
     var unixSocketPermissions = 0
@@ -19,6 +21,7 @@ struct Settings: Sendable {
     var queryBufferLimit = 1 << 30
     var maxBulkLength = 512 << 20
     var outputBufferLimits = OutputBufferLimits()
+    var tls = TLSSettings()
 
     // General
     var databases = 16
@@ -29,12 +32,20 @@ struct Settings: Sendable {
     /// `dir`; absolute once the server has gone there.
     var directoryPath: ByteString = ""
     var daemonize = false
+    var setsProcessTitle = true
+    /// A crash leaves a report in the log.
+    var reportsCrashes = true
+    var usesSyslog = false
+    var syslogIdentity: ByteString = "redis"
+    var syslogFacility = SyslogFacility.local0
     var supervised = Supervision.no
     var enableProtectedConfigs = Permission.no
     var enableDebugCommand = Permission.no
     var shutdownTimeout = 10
     var shutdownOnSIGINT = ShutdownOptions()
     var shutdownOnSIGTERM = ShutdownOptions()
+    var oomScoreAdjustment = OOMScoreAdjustment.no
+    var oomScoreValues = OOMScoreValues()
     var procTitleTemplate: ByteString = "{title} {listen-addr} {server-mode}"
     var commandNames = CommandNames()
 
@@ -144,6 +155,10 @@ struct Settings: Sendable {
 
 // MARK: - What they hold
 
+enum SyslogFacility: String, SettingChoice {
+    case user, local0, local1, local2, local3, local4, local5, local6, local7
+}
+
 enum LogLevel: String, SettingChoice { case debug, verbose, notice, warning, nothing }
 
 enum AppendFsync: String, SettingChoice { case everysec, always, no }
@@ -188,6 +203,16 @@ enum Permission: String, SettingChoice { case no, yes, local }
 
 /// What started the server and wants to hear when it is ready.
 enum Supervision: String, SettingChoice { case upstart, systemd, auto, no }
+
+/// Whether `oom-score-adj-values` are in force, and whether they are added to what the process had.
+enum OOMScoreAdjustment: String { case no, relative = "yes", absolute }
+
+/// What a master's or replica's score is, and a child process's, of which there is none.
+struct OOMScoreValues: Sendable, Equatable {
+    var master = 0
+    var replica = 200
+    var child = 800
+}
 
 enum ACLPubSubDefault: String, SettingChoice { case allchannels, resetchannels }
 

@@ -6,29 +6,14 @@ enum UnusedSettings {
     private static let long = SettingTable.long
     private static let port = 0...65535
 
-    static let table: [Setting] = process + persistence + memory + network + cluster + tls
+    static let table: [Setting] = process + persistence + memory + network + cluster + security
 
     private static let process: [Setting] = [
         .unusedBool("always-show-logo", false, .startupOnly),
-        .unusedBool("set-proc-title", true, .startupOnly),
         .unusedText("locale-collate"),
-        .unusedBool("syslog-enabled", false, .startupOnly),
-        .unusedText("syslog-ident", "redis", .startupOnly),
-        .unusedChoice(
-            "syslog-facility", "local0",
-            ["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"], .startupOnly),
-        .unusedBool("crash-log-enabled", true),
         .unusedBool("crash-memcheck-enabled", true),
+        .unusedInteger("watchdog-period", 0, int, .hidden),
         .unusedBool("disable-thp", true, .startupOnly),
-        .unusedChoice("oom-score-adj", "no", ["no", "yes", "relative", "absolute"]),
-        .unusedWords("oom-score-adj-values", ["0", "200", "800"]) { (words) throws(SettingError) in
-            guard words.count == 3 else { throw .wrongArgumentCount }
-            for word in words {
-                guard let value = word.integer, (-2000...2000).contains(value) else {
-                    throw SettingError("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
-                }
-            }
-        },
         .unusedText("server_cpulist", "", .startupOnly),
         .unusedText("bio_cpulist", "", .startupOnly),
         .unusedText("aof_rewrite_cpulist", "", .startupOnly),
@@ -73,7 +58,6 @@ enum UnusedSettings {
     ]
 
     private static let network: [Setting] = [
-        .unusedText("bind-source-addr"),
         .unusedInteger("socket-mark-id", 0, 0...Int(UInt32.max), .startupOnly),
         .unusedBool("repl-disable-tcp-nodelay", false),
         .unusedBool("replica-ignore-disk-write-errors", false),
@@ -85,7 +69,7 @@ enum UnusedSettings {
         .unusedInteger("cluster-port", 0, port, .startupOnly),
         .unusedInteger("cluster-node-timeout", 15000, long),
         .unusedText("cluster-announce-ip"),
-        .unusedText("cluster-announce-hostname"),
+        .unusedText("cluster-announce-hostname", check: checkHostname),
         .unusedText("cluster-announce-human-nodename"),
         .unusedInteger("cluster-announce-port", 0, port),
         .unusedInteger("cluster-announce-tls-port", 0, port),
@@ -101,28 +85,16 @@ enum UnusedSettings {
         .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
     ]
 
-    /// Until TLS and ACL files are there, what would weaken a server when ignored is refused.
-    private static let tls: [Setting] = [
-        .unusedText("aclfile", "", .startupOnly).refusing(),
-        .unusedInteger("tls-port", 0, port).refusing(),
-        .unusedBool("tls-replication", false).refusing("yes"),
-        .unusedBool("tls-cluster", false),
-        .unusedChoice("tls-auth-clients", "yes", ["no", "yes", "optional"]),
-        .unusedText("tls-cert-file"),
-        .unusedText("tls-key-file"),
-        .unusedText("tls-key-file-pass", "", .secret),
-        .unusedText("tls-client-cert-file"),
-        .unusedText("tls-client-key-file"),
-        .unusedText("tls-client-key-file-pass", "", .secret),
-        .unusedText("tls-dh-params-file"),
-        .unusedText("tls-ca-cert-file"),
-        .unusedText("tls-ca-cert-dir"),
-        .unusedText("tls-protocols"),
-        .unusedText("tls-ciphers"),
-        .unusedText("tls-ciphersuites"),
-        .unusedBool("tls-prefer-server-ciphers", false),
-        .unusedBool("tls-session-caching", true),
-        .unusedInteger("tls-session-cache-size", 20480, int),
-        .unusedInteger("tls-session-cache-timeout", 300, int),
+    @Sendable private static func checkHostname(_ name: ByteString) throws(SettingError) {
+        if name.count >= 256 { throw SettingError("Hostnames must be less than 256 characters") }
+        guard name.bytes.allSatisfy({ hostnameBytes.contains($0) }) else {
+            throw SettingError("Hostnames may only contain alphanumeric characters, hyphens or dots")
+        }
+    }
+    private static let hostnameBytes = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.".utf8)
+
+    /// Until ACL files are there, what would weaken a server when ignored is refused.
+    private static let security: [Setting] = [
+        .unusedText("aclfile", "", .startupOnly).refusing()
     ]
 }

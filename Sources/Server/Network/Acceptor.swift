@@ -43,8 +43,8 @@ final class Acceptor {
         listeners = []
     }
 
-    /// `bind` or `port` changed: listens anew, or keeps the old listeners and throws.
-    func listenAgain() throws(SettingError) {
+    /// `bind` (`hasOtherAddresses`), `port` or `tls-port` changed: listens anew, or keeps the old listeners and throws.
+    func listenAgain(hasOtherAddresses: Bool) throws(SettingError) {
         let old = listeners
         isPaused = false
         for listener in old { readiness.unwatch(listener.descriptor) }
@@ -56,21 +56,24 @@ final class Acceptor {
             listeners += opened
         } catch {
             watchListeners()
-            throw SettingError("Unable to listen on this port. Check server logs.")
+            throw SettingError(
+                hasOtherAddresses
+                    ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs.")
         }
         watchListeners()
     }
 
     // MARK: Connections
 
-    /// The next connection at the listener that an event named; nil: there is none.
-    func accept(_ word: UInt64) -> (ByteStream, Peer)? {
+    /// The next connection at the listener that an event named, and whether it begins with a TLS handshake; nil: there is
+    /// none.
+    func accept(_ word: UInt64) -> (socket: Int32, peer: Peer, isEncrypted: Bool)? {
         let index = Int(clamping: word &- firstWord)
         guard index < listeners.count else { return nil }
         let listener = listeners[index]
         while true {
             let descriptor = cshims_accept(listener.descriptor)
-            if descriptor >= 0 { return (ByteStream(socket: descriptor), prepare(descriptor, listener)) }
+            if descriptor >= 0 { return (descriptor, prepare(descriptor, listener), listener.isEncrypted) }
             switch errno {
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: pause()
             // The client has gone meanwhile.

@@ -5,6 +5,12 @@ import Storage
 extension Router: Service {
     var settings: Settings { config.settings }
 
+    func hasRoom(besides others: Int) -> Bool {
+        if sessionCount + others < settings.maxClients { return true }
+        statistics.connectionsRejected += 1
+        return false
+    }
+
     func connect(_ peer: Peer) throws(CommandError) -> Session {
         guard let session = connect() else { throw .tooManyClients }
         if settings.protectedMode && !settings.isPasswordRequired && !peer.isLocal {

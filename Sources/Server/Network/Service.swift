@@ -21,6 +21,9 @@ protocol Service: AnyObject {
 
     // MARK: Sessions
 
+    /// Whether `maxclients` has room for a client beside those that are connected and `others`; one that is refused is
+    /// counted.
+    func hasRoom(besides others: Int) -> Bool
     /// A session for a new connection; throws what the other side is told instead.
     func connect(_ peer: Peer) throws(CommandError) -> Session
     /// A session for a connection that was opened from here, which no list of clients shows.
@@ -57,6 +60,8 @@ protocol Service: AnyObject {
     func woken()
     /// `hz` times a second.
     func cron()
+    /// A client's connection has its turn, about once a second.
+    func maintain(_ session: Session)
     /// Monotonic nanoseconds at which `deadlinePassed` is to be called; `.max`: never.
     var nextDeadline: UInt64 { get }
     func deadlinePassed()

@@ -293,6 +293,10 @@ final class PropagationStream {
         isRewritten = true
         append(db) { RESPEncoder.command(args, to: $0) }
     }
+    func append(_ db: Int, rewritten args: Arguments) {
+        isRewritten = true
+        append(db) { RESPEncoder.command(args, to: $0) }
+    }
     /// The command that is executed is not propagated, though something changed.
     func suppress() { isRewritten = true }
 

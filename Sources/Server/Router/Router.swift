@@ -58,9 +58,13 @@ final class Router {
     func updateDueMode() { keyspace.dueMode = dueMode }
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
+    /// DEBUG PAUSE-CRON: nothing is done that is done regularly.
+    var isCronPaused = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
-    /// Commands that took at least so many nanoseconds go to the slow log.
+    /// Commands that took at least so many nanoseconds go to the slow log, or are events of the latency monitor: the lesser
+    /// of its threshold and the slow log's, which is tested after each command.
+    private(set) var slowNanoseconds: UInt64 = .max
     private(set) var slowlogNanoseconds: UInt64 = .max
     private(set) var queryBufferLimit = 1 << 30
 
@@ -126,14 +130,19 @@ final class Router {
     func liftLimits() {
         services.maximumBulkLength = max(services.maximumBulkLength, 1 << 40)
         slowlogNanoseconds = .max
+        slowNanoseconds = .max
     }
 
     /// Copies out of the settings what is looked at often.
     func settingsChanged() {
         let settings = config.settings
         services.slowlog.capacity = settings.slowlogMaxLength
-        let threshold = settings.slowlogThreshold.multipliedReportingOverflow(by: 1000)
-        slowlogNanoseconds = threshold.partialValue < 0 || threshold.overflow ? .max : UInt64(threshold.partialValue)
+        slowlogNanoseconds = Self.nanoseconds(settings.slowlogThreshold, unit: 1000)
+        services.latency.threshold = settings.latencyThreshold
+        slowNanoseconds = min(
+            slowlogNanoseconds,
+            settings.latencyThreshold > 0 ? Self.nanoseconds(settings.latencyThreshold, unit: 1_000_000) : .max)
+        statistics.tracksLatency = settings.latencyTracking
         services.maximumBulkLength = settings.maxBulkLength
         queryBufferLimit = settings.queryBufferLimit
         if services.outputLimits != settings.outputBufferLimits {
@@ -150,6 +159,12 @@ final class Router {
             }
         memoryLimitChanged()
         clientMemory.settingsChanged(settings, sessions.values)
+    }
+
+    /// A threshold in units of so many nanoseconds; one that is negative, or too large, is never reached.
+    private static func nanoseconds(_ threshold: Int, unit: Int) -> UInt64 {
+        let (product, isTooLong) = threshold.multipliedReportingOverflow(by: unit)
+        return product < 0 || isTooLong ? .max : UInt64(product)
     }
 
     // MARK: - Clients
@@ -232,35 +247,42 @@ final class Router {
 
     /// `hz` times a second.
     func cron() {
+        if isCronPaused { return }
         beginBatch()
+        let began = clock
         statistics.sample()
         pause.endIfDue(self)
         if isActiveExpireEnabled && !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
             // A quarter of the time at most, when more is due than can be done.
-            unit(.expiry) {
-                _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+            services.latency.measure(.expireCycle) {
+                unit(.expiry) {
+                    _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+                }
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
         if memory.maximum != 0 { memory.refresh() }
         if clientMemory.isLimited { clientMemory.countAll(sessions.values) }
         tracking.limitKeys()
-        closeIdleClients()
+        services.keySizes.step()
         for place in parts { place.part.cron() }
+        statistics.timerNanoseconds &+= monotonicNanoseconds() &- began
     }
 
-    private func closeIdleClients() {
+    /// About once a second for each client: ends what `timeout` ends, and gives back what an idle client needs no more.
+    func maintain(_ session: Session) {
+        let idle = keyspace.now / 1000 - session.lastInteraction
+        if idle >= Self.secondsToIdle { session.shrinkBuffers() }
         let timeout = Int64(config.settings.timeout)
-        if timeout == 0 { return }
-        let now = keyspace.now / 1000
-        for session in Array(sessions.values)
-        where now - session.lastInteraction > timeout
+        if timeout > 0 && idle > timeout
             && session.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub, .monitor])
         {
             logger.verbose("Closing idle client")
             close(session)
         }
     }
+    /// Seconds without a command after which a client's buffers shrink, as in Redis.
+    private static let secondsToIdle = 3
 }
 
 extension Limits {

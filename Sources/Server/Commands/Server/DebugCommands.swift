@@ -52,6 +52,10 @@ enum DebugCommands {
             "events", "action(ON|TAKE|OFF)", "Records what happens to keys, and returns it.", usesData: false,
             DebugEvents.reply),
         Action("populate", "count:i [prefix] [size:i]", "Creates strings named prefix:0 and so on.", populate),
+        Action("segfault", "", "Crashes the server with a segmentation fault.", usesData: false) {
+            _ throws(CommandError) in
+            raise(SIGSEGV)
+        },
         Action("error", "message", "Returns the message as an error.", usesData: false, error),
         Action("log", "message", "Writes the message to the server's log.", usesData: false, log),
         Action("protocol", "type", "Returns a value of a type of the protocol.", usesData: false, DebugProtocol.reply),
@@ -86,12 +90,16 @@ enum DebugCommands {
             guard MemoryStatistics.command(c.args[2].string) else { throw .unknownVariable }
             c.reply.ok()
         },
+        Action("pause-cron", "enabled(0|1)", "Stops what is done regularly, or goes on with it.") {
+            c throws(CommandError) in
+            c.services.router.isCronPaused = try c.args.integer(2) != 0
+            c.reply.ok()
+        },
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
         Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
         Action("replybuffer", "attribute value", withoutEffect, usesData: false, accept),
         Action("dict-resizing", "enabled(0|1)", withoutEffect, accept),
-        Action("pause-cron", "enabled(0|1)", withoutEffect, accept),
         Action("client-eviction", "", withoutEffect, accept),
         Action("jmap", "", withoutEffect, usesData: false, accept),
     ]
