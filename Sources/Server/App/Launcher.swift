@@ -55,6 +55,7 @@ enum Launcher {
             PidFile.write(settings, log)
             router.report("STATUS=Loading the data")
             server.followSettings()
+            router.statistics.isReadyForData()
             do throws(StorageError) {
                 try server.persistence.start()
             } catch {
