@@ -48,11 +48,14 @@ PROGRAMS = {
     "flask_caching": ["flask-caching", "redis"],
     "walrus": ["walrus"],
     "redis_py": ["redis", "hiredis"],
+    "coredis": ["coredis"],
 }
 # Of Debian: packages, and the command before the program's name.
 DEBIAN_QUEUES = {"sidekiq": (["ruby-sidekiq"], ["ruby"], ".rb", 2, 1)}
 DEBIAN_PROGRAMS = {
     "php_sessions": (["php-redis"], ["php"], "sessions.php"),
+    "php_redis": (["php-redis"], ["php"], "use_php_redis.php"),
+    "ruby_redis": (["ruby-redis"], ["ruby"], "use_ruby_redis.rb"),
     "exporter": (["prometheus-redis-exporter"], [sys.executable], "exporter.py"),
 }
 # Seconds in which what was queued is done.
