@@ -127,14 +127,13 @@ def test_what_is_without_effect_is_named(start):
 
 
 def test_what_is_relied_on_is_said_plainly(start):
-    config = b"maxmemory 1gb\nmin-replicas-to-write 1\ndaemonize yes\nio-threads 4\n"
+    config = b"maxmemory 1gb\nmin-replicas-to-write 1\nio-threads 4\n"
     server = start(config=config)
     server.connect()
     text = server.text()
     assert "maxmemory (nothing is evicted, and no write refused)" in text
     # Those that have an effect are not named.
     assert "min-replicas-to-write" not in text
-    assert "daemonize yes has no effect: the server stays in the foreground" in text
     assert "Swiftlet has no use for it: io-threads\n" in text
 
 

@@ -6,6 +6,9 @@ final class Config {
     private(set) var settings: Settings
     /// The absolute path of the file that was read, for CONFIG REWRITE.
     let file: ByteString?
+    /// The program's absolute path, as of the directory in which it was started.
+    let executable = absolutePath(
+        CommandLine.arguments.first.map { ByteString($0) } ?? "", from: currentDirectory())
     /// What the log should say at start.
     let remarks: [String]
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
@@ -113,9 +116,8 @@ final class Config {
         settings = next
         var done: [SettingEffect] = []
         for (setting, name) in zip(rows, names) {
-            guard let effect = setting.effect, !done.contains(effect), setting.words(old) != setting.words(next) else {
-                continue
-            }
+            let isChanged = setting.flags.contains(.rereads) || setting.words(old) != setting.words(next)
+            guard let effect = setting.effect, !done.contains(effect), isChanged else { continue }
             done.append(effect)
             do {
                 try apply?(effect, old)

@@ -21,6 +21,7 @@ struct Settings: Sendable {
     var queryBufferLimit = 1 << 30
     var maxBulkLength = 512 << 20
     var outputBufferLimits = OutputBufferLimits()
+    var tls = TLSSettings()
 
     // General
     var databases = 16
@@ -31,6 +32,12 @@ struct Settings: Sendable {
     /// `dir`; absolute once the server has gone there.
     var directoryPath: ByteString = ""
     var daemonize = false
+    var setsProcessTitle = true
+    /// A crash leaves a report in the log.
+    var reportsCrashes = true
+    var usesSyslog = false
+    var syslogIdentity: ByteString = "redis"
+    var syslogFacility = SyslogFacility.local0
     var supervised = Supervision.no
     var enableProtectedConfigs = Permission.no
     var enableDebugCommand = Permission.no
@@ -79,6 +86,7 @@ struct Settings: Sendable {
     var maxMemory = 0
     var maxMemoryPolicy = EvictionPolicy.noeviction
     var maxMemorySamples = 5
+    var maxMemoryClients = ClientMemoryLimit.bytes(0)
     var evictionTenacity = 10
     var lfuLogFactor = 10
     var lfuDecayTime = 1
@@ -147,6 +155,10 @@ struct Settings: Sendable {
 
 // MARK: - What they hold
 
+enum SyslogFacility: String, SettingChoice {
+    case user, local0, local1, local2, local3, local4, local5, local6, local7
+}
+
 enum LogLevel: String, SettingChoice { case debug, verbose, notice, warning, nothing }
 
 enum AppendFsync: String, SettingChoice { case everysec, always, no }
@@ -161,6 +173,12 @@ enum DisklessLoad: String, SettingChoice {
     case swapdb
 }
 
+/// How much the buffers of all clients may take: bytes (0: no limit), or a share of `maxmemory`.
+enum ClientMemoryLimit: Equatable, Sendable {
+    case bytes(Int)
+    case percent(Int)
+}
+
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"
     case volatileLFU = "volatile-lfu"
@@ -170,6 +188,14 @@ enum EvictionPolicy: String, SettingChoice {
     case allkeysLFU = "allkeys-lfu"
     case allkeysRandom = "allkeys-random"
     case noeviction
+
+    /// Whether keys go by when, or how often, they were used.
+    var looksAtUse: Bool {
+        switch self {
+        case .allkeysLRU, .volatileLRU, .allkeysLFU, .volatileLFU: true
+        case .noeviction, .allkeysRandom, .volatileRandom, .volatileTTL: false
+        }
+    }
 }
 
 /// Who may use DEBUG or change protected settings: nobody, everybody, or clients on this machine.

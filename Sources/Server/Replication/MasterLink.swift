@@ -106,8 +106,10 @@ final class MasterLink {
         nextSecond = monotonicNanoseconds() + Self.second
         logger.notice("Connecting to MASTER \(host):\(port)")
         enter(.connecting)
-        let source = router.config.settings.bindSourceAddress.description
-        link = control.links.open(host, "\(port)", from: source, timeout: timeout, self)
+        let settings = router.config.settings
+        link = control.links.open(
+            host, "\(port)", from: settings.bindSourceAddress.description, timeout: timeout,
+            isEncrypted: settings.tls.replication, self)
         logger.notice("MASTER <-> REPLICA sync started")
     }
     private var timeout: UInt64 { UInt64(router.config.settings.replicationTimeout) * Self.second }

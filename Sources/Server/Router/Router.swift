@@ -16,6 +16,10 @@ final class Router {
     /// What the end of the unit has to do that is executed.
     let work: PendingWork
 
+    // MARK: Memory
+    let memory: MemoryLimit
+    let clientMemory: ClientMemory
+
     // MARK: Sessions
     private(set) var sessions: [UInt64: Session] = [:]
     private var lastSessionID: UInt64 = 0
@@ -42,7 +46,12 @@ final class Router {
 
     // MARK: Time
     /// Another server says when keys expire.
-    var followsExpiry = false { didSet { updateDueMode() } }
+    var followsExpiry = false {
+        didSet {
+            updateDueMode()
+            memoryLimitChanged()
+        }
+    }
     /// What becomes of due keys that clients look at: they stay where another server says when they go, and where writes
     /// are deferred.
     var dueMode: DueMode { followsExpiry || !guards.isDisjoint(with: .paused) ? .hidden : .removed }
@@ -53,7 +62,9 @@ final class Router {
     var isCronPaused = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
-    /// Commands that took at least so many nanoseconds go to the slow log.
+    /// Commands that took at least so many nanoseconds go to the slow log, or are events of the latency monitor: the lesser
+    /// of its threshold and the slow log's, which is tested after each command.
+    private(set) var slowNanoseconds: UInt64 = .max
     private(set) var slowlogNanoseconds: UInt64 = .max
     private(set) var queryBufferLimit = 1 << 30
 
@@ -93,6 +104,8 @@ final class Router {
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
             events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
+        memory = MemoryLimit(services)
+        clientMemory = ClientMemory(services)
         pubsub = PubSub(services)
         tracking = Tracking(services, work)
         monitors = Monitors(services, work)
@@ -102,6 +115,7 @@ final class Router {
         services.install(pubsub)
         services.install(tracking)
         services.install(monitors)
+        services.install(memory)
         keyspace.observe(.expired, by: self)
         jobs.run = { [unowned self] completion in unit(.job, completion) }
         settingsChanged()
@@ -116,14 +130,19 @@ final class Router {
     func liftLimits() {
         services.maximumBulkLength = max(services.maximumBulkLength, 1 << 40)
         slowlogNanoseconds = .max
+        slowNanoseconds = .max
     }
 
     /// Copies out of the settings what is looked at often.
     func settingsChanged() {
         let settings = config.settings
         services.slowlog.capacity = settings.slowlogMaxLength
-        let threshold = settings.slowlogThreshold.multipliedReportingOverflow(by: 1000)
-        slowlogNanoseconds = threshold.partialValue < 0 || threshold.overflow ? .max : UInt64(threshold.partialValue)
+        slowlogNanoseconds = Self.nanoseconds(settings.slowlogThreshold, unit: 1000)
+        services.latency.threshold = settings.latencyThreshold
+        slowNanoseconds = min(
+            slowlogNanoseconds,
+            settings.latencyThreshold > 0 ? Self.nanoseconds(settings.latencyThreshold, unit: 1_000_000) : .max)
+        statistics.tracksLatency = settings.latencyTracking
         services.maximumBulkLength = settings.maxBulkLength
         queryBufferLimit = settings.queryBufferLimit
         if services.outputLimits != settings.outputBufferLimits {
@@ -138,6 +157,14 @@ final class Router {
                 .frequency(logFactor: settings.lfuLogFactor, decayMinutes: settings.lfuDecayTime)
             case .noeviction, .allkeysLRU, .allkeysRandom, .volatileLRU, .volatileRandom, .volatileTTL: .recency
             }
+        memoryLimitChanged()
+        clientMemory.settingsChanged(settings, sessions.values)
+    }
+
+    /// A threshold in units of so many nanoseconds; one that is negative, or too large, is never reached.
+    private static func nanoseconds(_ threshold: Int, unit: Int) -> UInt64 {
+        let (product, isTooLong) = threshold.multipliedReportingOverflow(by: unit)
+        return product < 0 || isTooLong ? .max : UInt64(product)
     }
 
     // MARK: - Clients
@@ -169,6 +196,7 @@ final class Router {
         if session.flags.contains(.closed) { return }
         session.flags.insert(.closed)
         sessions[session.id] = nil
+        clientMemory.remove(session)
         watchers.unwatchAll(session)
         pubsub.end(session)
         tracking.end(session)
@@ -221,23 +249,30 @@ final class Router {
     func cron() {
         if isCronPaused { return }
         beginBatch()
+        let began = clock
         statistics.sample()
         pause.endIfDue(self)
         if isActiveExpireEnabled && !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
             // A quarter of the time at most, when more is due than can be done.
-            unit(.expiry) {
-                _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+            services.latency.measure(.expireCycle) {
+                unit(.expiry) {
+                    _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+                }
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
+        if memory.maximum != 0 { memory.refresh() }
+        if clientMemory.isLimited { clientMemory.countAll(sessions.values) }
         tracking.limitKeys()
+        services.keySizes.step()
         for place in parts { place.part.cron() }
+        statistics.timerNanoseconds &+= monotonicNanoseconds() &- began
     }
 
     /// About once a second for each client: ends what `timeout` ends, and gives back what an idle client needs no more.
     func maintain(_ session: Session) {
         let idle = keyspace.now / 1000 - session.lastInteraction
-        if idle >= Self.secondsToIdle { session.releaseBuffers() }
+        if idle >= Self.secondsToIdle { session.shrinkBuffers() }
         let timeout = Int64(config.settings.timeout)
         if timeout > 0 && idle > timeout
             && session.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub, .monitor])

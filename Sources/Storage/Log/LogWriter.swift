@@ -47,10 +47,18 @@ public final class LogWriter {
     public private(set) var appendedBytes = 0
     /// Batches sealed and not yet written by this thread.
     private let held = OutputBuffer()
+    /// Bytes of commands that are not written yet, and of buffers that have grown for such.
+    public var bufferedBytes: Int {
+        max(0, buffer.capacity - LogWriter.initialCapacity) + max(0, held.capacity - LogWriter.initialCapacity)
+            + max(0, sealed - written)
+    }
+    private static let initialCapacity = 1 << 16
     /// errno of the last write that failed; 0: it succeeded.
     private var writeError: Int32 = 0
     private var firstUnsynced: UInt64?
     private var lastSyncRequest: UInt64 = 0
+    /// How far the last sync that was asked for goes.
+    private var lastSyncPosition = 0
     private var lastRefill: UInt64 = 0
     private var rotations: UInt64 = 0
     /// The last segment that was whole on disk, with all before it.
@@ -59,7 +67,7 @@ public final class LogWriter {
     private var next: PreparedSegment?
 
     /// The turn's commands as RESP.
-    private let buffer = OutputBuffer(capacity: 1 << 16)
+    private let buffer = OutputBuffer(capacity: LogWriter.initialCapacity)
 
     /// How old the oldest byte that is not on disk may be under `everysec` before replies wait, in nanoseconds.
     private static let maxUnsyncedAge: UInt64 = 2_000_000_000
@@ -338,6 +346,7 @@ public final class LogWriter {
         let now = host.threads.now
         if policy == .everysec && now - lastSyncRequest >= LogWriter.syncInterval && syncer.mailbox.count == 0 {
             lastSyncRequest = now
+            lastSyncPosition = written
             if let file { syncer.mailbox.send(.sync(file, upTo: written, startedAt: now)) }
         }
     }
@@ -364,6 +373,11 @@ public final class LogWriter {
         let now = host.threads.now
         return now > since ? now - since : 0
     }
+
+    /// The turn has something to write, or an earlier one still has.
+    public var hasAppended: Bool { buffer.count > 0 || held.count > 0 }
+    /// A sync that was asked for under `everysec` has not ended.
+    public var isSyncing: Bool { syncer.syncedPosition < lastSyncPosition }
 
     /// The last segment that a sync failed for, until a snapshot makes up for it; nil: there is none.
     public var lostSegment: Int64? { syncer.lostSegment }

@@ -52,6 +52,10 @@ enum DebugCommands {
             "events", "action(ON|TAKE|OFF)", "Records what happens to keys, and returns it.", usesData: false,
             DebugEvents.reply),
         Action("populate", "count:i [prefix] [size:i]", "Creates strings named prefix:0 and so on.", populate),
+        Action("segfault", "", "Crashes the server with a segmentation fault.", usesData: false) {
+            _ throws(CommandError) in
+            raise(SIGSEGV)
+        },
         Action("error", "message", "Returns the message as an error.", usesData: false, error),
         Action("log", "message", "Writes the message to the server's log.", usesData: false, log),
         Action("protocol", "type", "Returns a value of a type of the protocol.", usesData: false, DebugProtocol.reply),
@@ -76,6 +80,14 @@ enum DebugCommands {
             usesData: false
         ) { c throws(CommandError) in
             c.services.scripting.runner.allowsEverything = try c.args.integer(2) != 0
+            c.reply.ok()
+        },
+        Action(
+            "mallctl", "name [value:i]", "Returns a variable of the allocator, or sets it.", usesData: false, control),
+        Action(
+            "mallctl-str", "name [value]", "Has the allocator execute a command: the value is VOID.", usesData: false
+        ) { c throws(CommandError) in
+            guard MemoryStatistics.command(c.args[2].string) else { throw .unknownVariable }
             c.reply.ok()
         },
         Action("pause-cron", "enabled(0|1)", "Stops what is done regularly, or goes on with it.") {
@@ -120,6 +132,14 @@ enum DebugCommands {
             return try action.run(c)
         }
         throw .subcommandSyntax(c.args)
+    }
+
+    @Sendable private static func control(_ c: AdminContext) throws(CommandError) {
+        let value = c.args.count > 3 ? try c.args.integer(3) : nil
+        guard let old = MemoryStatistics.control(c.args[2].string, setTo: value.map { Int($0) }) else {
+            throw .unknownVariable
+        }
+        c.reply.integer(old)
     }
 
     @Sendable private static func accept(_ c: AdminContext) throws(CommandError) { c.reply.ok() }
@@ -380,4 +400,8 @@ enum DebugCommands {
         _ = stringmatch(c.args[3], text.bytes)
         c.reply.ok()
     }
+}
+
+extension CommandError {
+    fileprivate static let unknownVariable = CommandError("ERR No such file or directory")
 }
