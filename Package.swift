@@ -21,6 +21,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
         .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        .systemLibrary(name: "CSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CShims"),
         // The archives, not the shared libraries: a server runs where there is no Lua.
         .target(
@@ -32,7 +33,7 @@ let package = Package(
         .target(
             name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
         .executableTarget(
-            name: "Server", dependencies: ["Storage", "CShims", "CLua"], swiftSettings: swift6),
+            name: "Server", dependencies: ["Storage", "CShims", "CLua", "CSSL"], swiftSettings: swift6),
         .executableTarget(
             name: "Migrate",
             dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],

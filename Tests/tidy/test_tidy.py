@@ -21,7 +21,7 @@ C_FILES = sorted(SOURCES.rglob("*.[ch]"))
 SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
     "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
-    "Server": SYSTEM | {"Storage", "CShims", "CLua"},
+    "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
     "Migrate": SYSTEM | {"Storage", "ArgumentParser"},
 }
 # A library that one folder or file alone deals with.
@@ -29,8 +29,9 @@ IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
     "CSQLite": "Storage/Snapshot/SQLite.swift",
     "CLua": "Server/Scripting/LuaHost.swift",
+    "CSSL": "Server/Network/TLS/",
     "CLZF": "Storage/RDB/LZF.swift",
-    "CJemalloc": "Storage/Base/MemoryStatistics.swift",
+    "CJemalloc": "Storage/Base/Memory",
 }
 # Who may call our C: in the server the network, jobs, persistence and what deals with the process; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
@@ -77,6 +78,7 @@ ORDER = {
         "Transfer",
         "Network",
         "Router",
+        "Memory",
         "Tracking",
         "PubSub",
         "Jobs",

@@ -60,6 +60,7 @@ enum Launcher {
             server.replication.start()
             if settings.port != 0 { log.notice("Ready to accept connections tcp") }
             if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
+            if settings.tls.port != 0 { log.notice("Ready to accept connections tls") }
             router.report("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {

@@ -34,7 +34,7 @@ enum ClientDescription {
         current: Arguments? = nil
     ) {
         let now = services.keyspace.now / 1000
-        let input = session.input.count + session.inputInPlace
+        let input = max(0, session.input.count + session.inputInPlace - session.parser.lengthBeforeLargeArgument)
         let inputFree = session.input.capacity - session.input.count
         let multi = session.flags.contains(.multi) ? session.transaction.queue.count : -1
         // Redis has a fixed buffer, and a list for what does not fit; here there is one buffer, shown as if it were cut.

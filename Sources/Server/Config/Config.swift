@@ -112,9 +112,8 @@ final class Config {
         settings = next
         var done: [SettingEffect] = []
         for (setting, name) in zip(rows, names) {
-            guard let effect = setting.effect, !done.contains(effect), setting.words(old) != setting.words(next) else {
-                continue
-            }
+            let isChanged = setting.flags.contains(.rereads) || setting.words(old) != setting.words(next)
+            guard let effect = setting.effect, !done.contains(effect), isChanged else { continue }
             done.append(effect)
             do {
                 try apply?(effect, old)

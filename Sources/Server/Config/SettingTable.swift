@@ -3,8 +3,8 @@ import Storage
 /// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
 enum SettingTable {
     static let all: [Setting] =
-        network + general + persistence + memory + values + observability + replication + UnusedSettings.table
-        + ForeignSettings.table
+        network + TLSSettings.table + general + persistence + memory + values + observability + replication
+        + UnusedSettings.table + ForeignSettings.table
 
     /// By all names, in lower case.
     static let byName: [ByteString: Setting] = {
@@ -113,13 +113,14 @@ enum SettingTable {
     ]
 
     private static let memory: [Setting] = [
-        .memory("maxmemory", \.maxMemory, long, [], .limits).later("nothing is evicted, and no write refused"),
-        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits).later("it only says what OBJECT FREQ counts"),
-        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits).later(),
-        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits).later(),
+        .memory("maxmemory", \.maxMemory, long, [], .limits),
+        .choice("maxmemory-policy", \.maxMemoryPolicy, [], .limits),
+        .bytesOrPercent("maxmemory-clients", \.maxMemoryClients, .limits),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...Int(Int32.max), [], .limits),
+        .integer("maxmemory-eviction-tenacity", \.evictionTenacity, 0...100, [], .limits),
         .integer("lfu-log-factor", \.lfuLogFactor, int, [], .limits),
         .integer("lfu-decay-time", \.lfuDecayTime, int, [], .limits),
-        .bool("lazyfree-lazy-eviction", \.lazyEviction).later(),
+        .bool("lazyfree-lazy-eviction", \.lazyEviction),
         .bool("lazyfree-lazy-expire", \.lazyExpire),
         .bool("lazyfree-lazy-server-del", \.lazyServerDelete),
         .bool("lazyfree-lazy-user-del", \.lazyUserDelete, .unused),
@@ -184,7 +185,7 @@ enum SettingTable {
         .integer("replica-announce-port", \.replicaAnnouncePort, port).alias("slave-announce-port"),
         .choice("repl-diskless-load", \.disklessLoad),
         .bool("replica-announced", \.replicaAnnounced),
-        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory).alias("slave-ignore-maxmemory").later(),
+        .bool("replica-ignore-maxmemory", \.replicaIgnoreMaxMemory, [], .limits).alias("slave-ignore-maxmemory"),
         .bool("replica-lazy-flush", \.replicaLazyFlush, .unused).alias("slave-lazy-flush"),
         .memory("repl-backlog-size", \.backlogSize, 1...Int.max, [], .replication),
         .integer("repl-backlog-ttl", \.backlogTTL, long),

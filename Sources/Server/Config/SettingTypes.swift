@@ -22,7 +22,7 @@ struct SettingError: Error {
 
 /// What a setting allows and how it shows.
 struct SettingFlags: OptionSet, Sendable {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// Only a file or an argument sets it, not CONFIG SET.
     static let startupOnly = SettingFlags(rawValue: 1)
     /// CONFIG SET needs `enable-protected-configs`.
@@ -39,11 +39,13 @@ struct SettingFlags: OptionSet, Sendable {
     static let secret = SettingFlags(rawValue: 64)
     /// Belongs to a feature that is still to come: accepted and kept, without effect so far.
     static let later = SettingFlags(rawValue: 128)
+    /// Names a file, of which what it holds counts: CONFIG SET is carried out also where the value stays.
+    static let rereads = SettingFlags(rawValue: 256)
 }
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, clients, persistence, directory, slowlog, notifications, replication, process
+    case log, limits, listeners, tls, clients, persistence, directory, slowlog, notifications, replication, process
 }
 
 extension SettingFlags {
@@ -127,6 +129,13 @@ struct Setting: Sendable {
             try write(&settings, words, source)
         }
     }
+    /// Has CONFIG SET refuse `value`; in a file it is accepted.
+    func refusingToSet(_ value: ByteString, because reason: ByteString) -> Setting {
+        Setting(name, flags, effect, words: words) { (settings, words, source) throws(SettingError) in
+            if source == .command && words.first?.lowercased == value { throw SettingError(reason) }
+            try write(&settings, words, source)
+        }
+    }
     func lines(_ body: @escaping @Sendable (Settings) -> [[ByteString]]) -> Setting {
         var copy = self
         copy.lines = body
@@ -174,6 +183,29 @@ extension Setting {
         integer(name, path, range, form: .memory, flags, effect)
     }
 
+    /// Bytes, or a share: `5%`.
+    static func bytesOrPercent(
+        _ name: ByteString, _ path: SettingPath<ClientMemoryLimit>, _ effect: SettingEffect
+    ) -> Setting {
+        word(name, effect) {
+            switch $0[keyPath: path] {
+            case .bytes(let bytes): "\(bytes)"
+            case .percent(let percent): "\(percent)%"
+            }
+        } write: { (settings, word) throws(SettingError) in
+            guard word.bytes.last == UInt8(ascii: "%") else {
+                guard let bytes = parseMemory(word) else { throw .notMemoryOrPercent }
+                settings[keyPath: path] = .bytes(Int(clamping: bytes))
+                return
+            }
+            guard let percent = ByteString(word.bytes.dropLast()).integer, percent >= 0 else {
+                throw .notMemoryOrPercent
+            }
+            guard percent <= 100 else { throw .percentTooLarge }
+            settings[keyPath: path] = percent == 0 ? .bytes(0) : .percent(percent)
+        }
+    }
+
     static func choice<Choice: SettingChoice>(
         _ name: ByteString, _ path: SettingPath<Choice>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
     ) -> Setting {
@@ -214,8 +246,10 @@ extension Setting {
     }
 
     /// A path, in whatever encoding the file system has.
-    static func path(_ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = []) -> Setting {
-        text(name, path, flags, check: SettingForms.checkPath)
+    static func path(
+        _ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil
+    ) -> Setting {
+        text(name, path, flags, effect, check: SettingForms.checkPath)
     }
 
     /// A setting with a form of its own; `write` gets all words of the line.

@@ -19,6 +19,7 @@ struct Settings: Sendable {
     var queryBufferLimit = 1 << 30
     var maxBulkLength = 512 << 20
     var outputBufferLimits = OutputBufferLimits()
+    var tls = TLSSettings()
 
     // General
     var databases = 16
@@ -81,6 +82,7 @@ struct Settings: Sendable {
     var maxMemory = 0
     var maxMemoryPolicy = EvictionPolicy.noeviction
     var maxMemorySamples = 5
+    var maxMemoryClients = ClientMemoryLimit.bytes(0)
     var evictionTenacity = 10
     var lfuLogFactor = 10
     var lfuDecayTime = 1
@@ -167,6 +169,12 @@ enum DisklessLoad: String, SettingChoice {
     case swapdb
 }
 
+/// How much the buffers of all clients may take: bytes (0: no limit), or a share of `maxmemory`.
+enum ClientMemoryLimit: Equatable, Sendable {
+    case bytes(Int)
+    case percent(Int)
+}
+
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"
     case volatileLFU = "volatile-lfu"
@@ -176,6 +184,14 @@ enum EvictionPolicy: String, SettingChoice {
     case allkeysLFU = "allkeys-lfu"
     case allkeysRandom = "allkeys-random"
     case noeviction
+
+    /// Whether keys go by when, or how often, they were used.
+    var looksAtUse: Bool {
+        switch self {
+        case .allkeysLRU, .volatileLRU, .allkeysLFU, .volatileLFU: true
+        case .noeviction, .allkeysRandom, .volatileRandom, .volatileTTL: false
+        }
+    }
 }
 
 /// Who may use DEBUG or change protected settings: nobody, everybody, or clients on this machine.

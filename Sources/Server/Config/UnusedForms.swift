@@ -26,20 +26,6 @@ extension Setting {
     static func unusedText(_ name: ByteString, _ value: ByteString = "", _ flags: SettingFlags = []) -> Setting {
         unused(name, value, flags) { (word) throws(SettingError) in word }
     }
-    /// Bytes or a share: `5%`.
-    static func unusedMemoryOrPercent(_ name: ByteString) -> Setting {
-        unused(name, "0", []) { (word) throws(SettingError) in
-            guard word.bytes.last == UInt8(ascii: "%") else {
-                guard let bytes = parseMemory(word) else { throw .notMemoryOrPercent }
-                return "\(bytes)"
-            }
-            guard let percent = ByteString(word.bytes.dropLast()).integer, percent >= 0 else {
-                throw .notMemoryOrPercent
-            }
-            guard percent <= 100 else { throw .percentTooLarge }
-            return percent == 0 ? "0" : "\(percent)%"
-        }
-    }
     static func unusedWords(
         _ name: ByteString, _ value: [ByteString], _ flags: SettingFlags = [],
         check: @escaping @Sendable ([ByteString]) throws(SettingError) -> Void

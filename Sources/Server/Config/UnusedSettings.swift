@@ -6,7 +6,7 @@ enum UnusedSettings {
     private static let long = SettingTable.long
     private static let port = 0...65535
 
-    static let table: [Setting] = process + persistence + memory + network + cluster + tls
+    static let table: [Setting] = process + persistence + memory + network + cluster + security
 
     private static let process: [Setting] = [
         .unusedBool("always-show-logo", false, .startupOnly),
@@ -49,11 +49,15 @@ enum UnusedSettings {
         .unusedBool("use-exit-on-panic", false, [.hidden, .startupOnly]),
     ]
 
+    /// As of a redis-server on a system's jemalloc, which this is too.
+    private static let noDefragmentation = ByteString(
+        "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the one "
+            + "shipped by default with the Redis source distribution")
+
     private static let memory: [Setting] = [
-        .unusedMemoryOrPercent("maxmemory-clients").later("no client is closed for it"),
         .unusedInteger("list-compress-depth", 0, int),
         .unusedBool("jemalloc-bg-thread", true),
-        .unusedBool("activedefrag", false),
+        .unusedBool("activedefrag", false).refusingToSet("yes", because: noDefragmentation),
         .unusedInteger("active-defrag-ignore-bytes", 100 << 20, 1...Int.max, form: .memory),
         .unusedInteger("active-defrag-threshold-lower", 10, 0...1000),
         .unusedInteger("active-defrag-threshold-upper", 100, 0...1000),
@@ -91,28 +95,8 @@ enum UnusedSettings {
         .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
     ]
 
-    /// Until TLS and ACL files are there, what would weaken a server when ignored is refused.
-    private static let tls: [Setting] = [
-        .unusedText("aclfile", "", .startupOnly).refusing(),
-        .unusedInteger("tls-port", 0, port).refusing(),
-        .unusedBool("tls-replication", false).refusing("yes"),
-        .unusedBool("tls-cluster", false),
-        .unusedChoice("tls-auth-clients", "yes", ["no", "yes", "optional"]),
-        .unusedText("tls-cert-file"),
-        .unusedText("tls-key-file"),
-        .unusedText("tls-key-file-pass", "", .secret),
-        .unusedText("tls-client-cert-file"),
-        .unusedText("tls-client-key-file"),
-        .unusedText("tls-client-key-file-pass", "", .secret),
-        .unusedText("tls-dh-params-file"),
-        .unusedText("tls-ca-cert-file"),
-        .unusedText("tls-ca-cert-dir"),
-        .unusedText("tls-protocols"),
-        .unusedText("tls-ciphers"),
-        .unusedText("tls-ciphersuites"),
-        .unusedBool("tls-prefer-server-ciphers", false),
-        .unusedBool("tls-session-caching", true),
-        .unusedInteger("tls-session-cache-size", 20480, int),
-        .unusedInteger("tls-session-cache-timeout", 300, int),
+    /// Until ACL files are there, what would weaken a server when ignored is refused.
+    private static let security: [Setting] = [
+        .unusedText("aclfile", "", .startupOnly).refusing()
     ]
 }

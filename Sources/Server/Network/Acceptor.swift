@@ -43,7 +43,7 @@ final class Acceptor {
         listeners = []
     }
 
-    /// `bind` or `port` changed: listens anew, or keeps the old listeners and throws.
+    /// `bind`, `port` or `tls-port` changed: listens anew, or keeps the old listeners and throws.
     func listenAgain() throws(SettingError) {
         let old = listeners
         isPaused = false
@@ -63,14 +63,15 @@ final class Acceptor {
 
     // MARK: Connections
 
-    /// The next connection at the listener that an event named; nil: there is none.
-    func accept(_ word: UInt64) -> (ByteStream, Peer)? {
+    /// The next connection at the listener that an event named, and whether it begins with a TLS handshake; nil: there is
+    /// none.
+    func accept(_ word: UInt64) -> (socket: Int32, peer: Peer, isEncrypted: Bool)? {
         let index = Int(clamping: word &- firstWord)
         guard index < listeners.count else { return nil }
         let listener = listeners[index]
         while true {
             let descriptor = cshims_accept(listener.descriptor)
-            if descriptor >= 0 { return (ByteStream(socket: descriptor), prepare(descriptor, listener)) }
+            if descriptor >= 0 { return (descriptor, prepare(descriptor, listener), listener.isEncrypted) }
             switch errno {
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: pause()
             // The client has gone meanwhile.

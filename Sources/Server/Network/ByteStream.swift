@@ -1,14 +1,30 @@
 import CShims
 import Glibc
 
-// Invariant of this file: pointers are passed on to system calls, and none is kept; `socket` is open until `close`.
+// Invariant of this file: pointers are passed on to system calls, and none is kept; `socket` is open until `close`. A
+// TLSStream calls plain streams over its own socket.
 
 /// The bytes of one socket: the only thing that receives and sends. Nothing here waits.
 ///
-/// A stream that encrypts fits in: its handshake is what `receive` and `send` do first, and they say what the socket has
-/// to become before they can go on, whichever of the two was called.
+/// Plain, or TLS once the handshake is made (`Handshakes`): a plain one pays a test of a pointer for that.
 struct ByteStream {
     let socket: Int32
+    /// nil: plain.
+    private let tls: TLSStream?
+
+    init(socket: Int32) {
+        self.socket = socket
+        tls = nil
+    }
+    init(_ tls: TLSStream) {
+        socket = tls.socket
+        self.tls = tls
+    }
+
+    /// What comes and leaves is encrypted: bytes may be here that no event tells of.
+    var isEncrypted: Bool { tls != nil }
+    /// The end has come, behind bytes that were received, and no event tells of it.
+    @inline(__always) var hasUnseenEnd: Bool { tls?.hasEnded ?? false }
 
     enum Outcome: Equatable {
         /// So many bytes were moved, at least one.
@@ -22,6 +38,7 @@ struct ByteStream {
 
     /// Up to `size` bytes, at least 1. Fewer mean that the socket has no more.
     @inline(__always) func receive(_ bytes: UnsafeMutableRawPointer, _ size: Int) -> Outcome {
+        if let tls { return tls.receive(bytes, size) }
         while true {
             let count = cshims_receive(socket, bytes, size)
             if count > 0 { return .moved(count) }
@@ -33,6 +50,7 @@ struct ByteStream {
 
     /// Sends what the socket takes of `count` bytes, at least 1.
     @inline(__always) func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Outcome {
+        if let tls { return tls.send(bytes, count) }
         while true {
             let sent = cshims_send(socket, bytes, count)
             if sent >= 0 { return .moved(sent) }
@@ -43,6 +61,7 @@ struct ByteStream {
 
     /// Sends what the socket takes of `count` vectors.
     func send(_ vectors: UnsafePointer<iovec>, _ count: Int) -> Outcome {
+        if let tls { return tls.send(vectors, count) }
         while true {
             let sent = cshims_send_vectors(socket, vectors, count)
             if sent >= 0 { return .moved(sent) }
@@ -51,5 +70,8 @@ struct ByteStream {
         }
     }
 
-    func close() { Glibc.close(socket) }
+    func close() {
+        tls?.end()
+        Glibc.close(socket)
+    }
 }

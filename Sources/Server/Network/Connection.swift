@@ -22,6 +22,8 @@ final class Connection<S: Service>: Transport {
 
     /// Output capacity that an idle connection keeps.
     private static var keptOutput: Int { 64 << 10 }
+    /// As above, where memory is short.
+    private static var leastOutput: Int { 256 }
 
     /// A client's connection, from `peer`. Throws what to tell the other side instead.
     init(_ stream: ByteStream, from peer: Peer, _ loop: EventLoop<S>, _ service: S) throws(CommandError) {
@@ -54,8 +56,8 @@ final class Connection<S: Service>: Transport {
 
     // MARK: Input
 
-    /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that there is no more, 0 that nothing is
-    /// to be expected.
+    /// Takes what has come, at most `size` bytes; returns how many. Fewer mean that an event tells of what follows, 0 that
+    /// nothing is to be expected.
     @inline(__always) func receive(_ scratch: UnsafeMutableRawPointer, _ size: Int) -> Int {
         if !state.receives || link?.isPaused == true { return 0 }
         switch stream.receive(scratch, size) {
@@ -63,10 +65,10 @@ final class Connection<S: Service>: Transport {
             let bytes = Bytes(scratch, count)
             if let link { link.received(bytes) } else { service.receive(session, bytes) }
             afterExecution()
-            return count
+            return stream.hasUnseenEnd ? size : count
         case .needsRead: break
         case .needsWrite: perform(state.blocked())
-        case .ended: close()
+        case .ended: perform(link == nil ? state.ended() : state.close())
         }
         return 0
     }
@@ -97,6 +99,7 @@ final class Connection<S: Service>: Transport {
 
     override func schedulePushes() {
         if session.output.isOverflowed && state != .closing { return closeOverLimit() }
+        service.outputGrew(session)
         let action = state.outputAdded(isLast: false)
         if action != .scheduleFlush { return perform(action) }
         hasOnlyPushes = true
@@ -107,6 +110,10 @@ final class Connection<S: Service>: Transport {
     func flushPushes() {
         hasOnlyPushes = false
         flush()
+        // Else the messages of what was evicted would be the reason to evict more.
+        if service.isShortOfMemory && session.queue.pending == 0 {
+            _ = session.queue.reset(keepingAtMost: Self.leastOutput)
+        }
     }
 
     /// The socket can be written.
@@ -129,9 +136,8 @@ final class Connection<S: Service>: Transport {
             case .needsWrite:
                 perform(state.blocked())
                 return keepRest()
-            // What is to be read first comes with the next input.
-            case .needsRead: return loop.scheduleFlush(self)
-            case .ended: return close()
+            // Behind the handshake nothing has to come before something can be sent.
+            case .needsRead, .ended: return close()
             }
         }
         overSoftLimitSince = 0
@@ -152,6 +158,7 @@ final class Connection<S: Service>: Transport {
     /// not have all its output kept.
     private func keepRest() {
         if session.queue.isMostlySent { session.queue.compact() }
+        service.outputGrew(session)
         checkOutputLimit()
     }
 
@@ -194,6 +201,8 @@ final class Connection<S: Service>: Transport {
         case .unwatchWritable:
             loop.watchWritable(self, false)
             loop.scheduleFlush(self)
+            // It may be what receiving waited for.
+            if stream.isEncrypted { loop.scheduleReceive(self) }
         case .finishConnecting: finishConnecting()
         case .close:
             // At once, as it is to take no element of a list any more.

@@ -89,6 +89,13 @@ enum ConnectionState: Equatable {
         return .unwatchWritable
     }
 
+    /// The other side says nothing more. It has the replies that are to leave at the end of this turn.
+    mutating func ended() -> Action {
+        guard self == .flushing || self == .closingAfterReply else { return close() }
+        self = .closingAfterReply
+        return .none
+    }
+
     /// The connection ends without sending what is left.
     mutating func close() -> Action {
         if self == .closing { return .none }

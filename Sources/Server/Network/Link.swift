@@ -30,7 +30,12 @@ final class Link {
     fileprivate var deadline = UInt64.max
     private var pendingAtRestart = 0
     private(set) var isConnected = false
+    /// Of the other side: host and port.
+    let name: String
     fileprivate let timeout: UInt64
+    fileprivate let isEncrypted: Bool
+    /// Ends the TLS handshake that is under way, if one is, and its socket.
+    fileprivate var cancelHandshake: (() -> Void)?
     fileprivate var addresses: ArraySlice<SocketAddress> = []
     /// The session of the connection that is open or being opened.
     private(set) var session: Session?
@@ -42,9 +47,13 @@ final class Link {
     private weak var handler: (any LinkHandler)?
     private var isEnded = false
 
-    fileprivate init(_ links: Links, timeout: UInt64, _ handler: any LinkHandler) {
+    fileprivate init(
+        _ links: Links, _ name: String, timeout: UInt64, isEncrypted: Bool, _ handler: any LinkHandler
+    ) {
         self.links = links
+        self.name = name
         self.timeout = timeout
+        self.isEncrypted = isEncrypted
         self.handler = handler
     }
 
@@ -62,13 +71,22 @@ final class Link {
     func close() {
         isEnded = true
         links.remove(self)
+        endHandshake()
         session?.transport?.close()
+    }
+
+    private func endHandshake() {
+        cancelHandshake?()
+        cancelHandshake = nil
     }
 
     // MARK: For the network
 
     /// `session` is the session of the connection that is being opened.
-    func opening(_ session: Session) { self.session = session }
+    func opening(_ session: Session) {
+        cancelHandshake = nil
+        self.session = session
+    }
 
     func connected() {
         isConnected = true
@@ -83,6 +101,7 @@ final class Link {
     /// The connection is closing, or was never made.
     func closed() {
         if isConnected { end(.closed) }
+        cancelHandshake = nil
         session = nil
         if !isEnded { links.openNext(self) }
     }
@@ -106,6 +125,10 @@ final class Link {
         if isConnected { return end(.timedOut) }
         // The next address has its own time.
         patience = nil
+        if cancelHandshake != nil {
+            endHandshake()
+            return closed()
+        }
         session?.transport?.close()
     }
 }
@@ -161,15 +184,23 @@ final class Links {
         stream.close()
         link.closed()
     }
+    /// Takes over a socket that is to have a TLS handshake first, and returns how to cancel that; nil: the socket is closed,
+    /// as there are no certificates. The loop's.
+    var encrypt: (_ socket: Int32, Link) -> (() -> Void)? = { socket, _ in
+        Glibc.close(socket)
+        return nil
+    }
     /// No deadline of a link is before this; `.max`: there is none.
     private(set) var nextDeadline = UInt64.max
 
     init(_ jobs: Jobs) { self.jobs = jobs }
 
-    /// Opens a connection to the first of the host's addresses that answers within `timeout` nanoseconds. The handler,
-    /// which is not retained, hears of it later.
-    func open(_ host: String, _ port: String, timeout: UInt64, _ handler: any LinkHandler) -> Link {
-        let link = Link(self, timeout: timeout, handler)
+    /// Opens a connection to the first of the host's addresses that answers within `timeout` nanoseconds, with TLS where it
+    /// is to be encrypted. The handler, which is not retained, hears of it later.
+    func open(
+        _ host: String, _ port: String, timeout: UInt64, isEncrypted: Bool = false, _ handler: any LinkHandler
+    ) -> Link {
+        let link = Link(self, "\(host):\(port)", timeout: timeout, isEncrypted: isEncrypted, handler)
         links[ObjectIdentifier(link)] = link
         jobs.start("resolve") { (_) throws(SocketAddress.Unresolved) in
             try SocketAddress.resolve(host, port)
@@ -189,7 +220,9 @@ final class Links {
         while let address = link.addresses.popFirst() {
             guard let descriptor = address.connect() else { continue }
             link.patience = link.timeout
-            return adopt(ByteStream(socket: descriptor), link)
+            if !link.isEncrypted { return adopt(ByteStream(socket: descriptor), link) }
+            link.cancelHandshake = encrypt(descriptor, link)
+            if link.cancelHandshake != nil { return }
         }
         link.end(.unreachable)
     }

@@ -8,6 +8,7 @@ struct Listener {
     let descriptor: Int32
     /// Of a Unix socket.
     let path: ByteString
+    let isEncrypted: Bool
     /// The Unix socket's file, so that another server's is not taken for it.
     private let file: FileIdentity?
     var isUnix: Bool { !path.isEmpty }
@@ -18,7 +19,7 @@ struct Listener {
         if isUnix, let file, file == FileIdentity(path) { _ = path.withCString { unlink($0) } }
     }
 
-    /// Sockets for `bind`, `port` and `unixsocket`; none where these name none. Throws when one cannot be listened on.
+    /// Sockets for `bind`, `port`, `tls-port` and `unixsocket`; none where these name none. Throws when one cannot be listened on.
     static func open(_ settings: Settings, _ log: Logger) throws(StorageError) -> [Listener] {
         var opened = try openTCP(settings, log)
         if settings.unixSocket.isEmpty { return opened }
@@ -33,23 +34,37 @@ struct Listener {
 
     // MARK: TCP
 
-    /// `bind`'s addresses on `port`; none for port 0. An address whose kind this machine does not have is left out, and
-    /// so is one that it does not have at all where a leading "-" makes it optional.
+    /// `bind`'s addresses on `port` and `tls-port`; none for port 0. An address whose kind this machine does not have is
+    /// left out, and so is one that it does not have at all where a leading "-" makes it optional.
     static func openTCP(_ settings: Settings, _ log: Logger) throws(StorageError) -> [Listener] {
-        if settings.port == 0 { return [] }
+        let plain = try open(settings, log, port: settings.port, isEncrypted: false)
+        do throws(StorageError) {
+            return plain + (try open(settings, log, port: settings.tls.port, isEncrypted: true))
+        } catch {
+            for listener in plain { listener.close() }
+            throw error
+        }
+    }
+
+    private static func open(_ settings: Settings, _ log: Logger, port: Int, isEncrypted: Bool) throws(StorageError)
+        -> [Listener]
+    {
+        if port == 0 { return [] }
         var opened: [Listener] = []
         for word in settings.bind {
             let isOptional = word.hasPrefix("-")
             let address = isOptional ? String(word.dropFirst()) : word
             do throws(BindError) {
-                opened.append(try bind(address, settings))
+                let descriptor = try bind(address, port, settings)
+                opened.append(Listener(descriptor: descriptor, path: "", isEncrypted: isEncrypted, file: nil))
             } catch {
-                log.warning("Could not create server TCP listening socket \(address):\(settings.port): \(error.text)")
+                log.warning("Could not create server TCP listening socket \(address):\(port): \(error.text)")
                 if error.code == EADDRNOTAVAIL && isOptional || unsupported.contains(error.code) { continue }
                 for listener in opened { listener.close() }
+                let kind = isEncrypted ? "TLS" : "TCP"
                 throw StorageError(
-                    file: "\(address):\(settings.port)",
-                    message: "Failed listening on port \(settings.port) (TCP), aborting: \(error.text)")
+                    file: "\(address):\(port)",
+                    message: "Failed listening on port \(port) (\(kind)), aborting: \(error.text)")
             }
         }
         return opened
@@ -72,21 +87,21 @@ struct Listener {
     private static let unsupported = [ENOPROTOOPT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPFNOSUPPORT, EAFNOSUPPORT]
 
     /// "*" stands for all addresses of IPv4, "::*" for those of IPv6. A name may have several: the first that works.
-    private static func bind(_ address: String, _ settings: Settings) throws(BindError) -> Listener {
+    private static func bind(_ address: String, _ port: Int, _ settings: Settings) throws(BindError) -> Int32 {
         var hints = addrinfo()
         hints.ai_family = address.contains(":") ? AF_INET6 : AF_INET
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_PASSIVE
         var found: UnsafeMutablePointer<addrinfo>?
         let isEvery = address == "*" || address == "::*"
-        let failed = getaddrinfo(isEvery ? nil : address, String(settings.port), &hints, &found)
+        let failed = getaddrinfo(isEvery ? nil : address, String(port), &hints, &found)
         if failed != 0 { throw BindError(resolving: failed) }
         defer { freeaddrinfo(found) }
         var failure = BindError(EADDRNOTAVAIL)
         var next = found
         while let candidate = next {
             do throws(BindError) {
-                return Listener(descriptor: try bind(candidate.pointee, settings), path: "", file: nil)
+                return try bind(candidate.pointee, settings)
             } catch {
                 failure = error
             }
@@ -151,7 +166,7 @@ struct Listener {
             Glibc.close(descriptor)
             throw .system(path.description, "cannot listen", code: code)
         }
-        return Listener(descriptor: descriptor, path: path, file: FileIdentity(path))
+        return Listener(descriptor: descriptor, path: path, isEncrypted: false, file: FileIdentity(path))
     }
 }
 

@@ -5,6 +5,12 @@ import Storage
 extension Router: Service {
     var settings: Settings { config.settings }
 
+    func hasRoom(besides others: Int) -> Bool {
+        if sessionCount + others < settings.maxClients { return true }
+        statistics.connectionsRejected += 1
+        return false
+    }
+
     func connect(_ peer: Peer) throws(CommandError) -> Session {
         guard let session = connect() else { throw .tooManyClients }
         if settings.protectedMode && !settings.isPasswordRequired && !peer.isLocal {
@@ -21,9 +27,15 @@ extension Router: Service {
 
     func endTurn(repliesTo connections: Int) {
         clientsWithReplies &+= connections
+        if guards.contains(.limitedMemory) && memory.mustBeCounted { makeRoom() }
+        if clientMemory.isExceeded { evictClients() }
         if tracking.hasBroadcasts { tracking.turnEnded() }
         for place in parts { place.part.turnEnded() }
     }
+
+    func outputGrew(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
+
+    var isShortOfMemory: Bool { guards.contains(.limitedMemory) }
 
     func chunksSent(_ session: Session) {
         // Subscribers take what comes; a replica is given the next part.
@@ -35,8 +47,14 @@ extension Router: Service {
         jobs.complete()
     }
 
-    var nextDeadline: UInt64 { blocked.nextDeadline }
-    func deadlinePassed() { endDueWaits() }
+    var nextDeadline: UInt64 { memory.isEvicting ? 0 : blocked.nextDeadline }
+    func deadlinePassed() {
+        endDueWaits()
+        if memory.isEvicting {
+            beginBatch()
+            makeRoom()
+        }
+    }
 
     func signalled(_ signal: Int32) {
         for place in parts where place.part.signalled(signal) { return }

@@ -21,6 +21,9 @@ protocol Service: AnyObject {
 
     // MARK: Sessions
 
+    /// Whether `maxclients` has room for a client beside those that are connected and `others`; one that is refused is
+    /// counted.
+    func hasRoom(besides others: Int) -> Bool
     /// A session for a new connection; throws what the other side is told instead.
     func connect(_ peer: Peer) throws(CommandError) -> Session
     /// A session for a connection that was opened from here, which no list of clients shows.
@@ -41,6 +44,12 @@ protocol Service: AnyObject {
 
     /// All that waited on the connection has left, shared chunks among it: there is room for more.
     func chunksSent(_ session: Session)
+
+    /// The session has output that waits: for other messages, or as the socket is full.
+    func outputGrew(_ session: Session)
+
+    /// Whether buffers that are empty should be as small as they may be.
+    var isShortOfMemory: Bool { get }
 
     // MARK: Turns
 

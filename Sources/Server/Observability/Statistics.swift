@@ -94,7 +94,12 @@ final class Statistics {
     /// Bytes; the highest that the timer has seen.
     var peakMemory = 0
     /// What the process used before it held data.
-    let startupMemory = MemoryStatistics().allocated
+    let startupMemory: Int
+
+    init() {
+        MemoryCounters.count()
+        startupMemory = MemoryCounters.inUse
+    }
 
     private var operations = Rate()
     private var turnRate = Rate()
@@ -205,7 +210,7 @@ final class Statistics {
         turnTime.sample(turnNanoseconds, now)
         inputMaximum.step(now)
         outputMaximum.step(now)
-        peakMemory = max(peakMemory, MemoryStatistics().allocated)
+        peakMemory = max(peakMemory, MemoryCounters.inUse)
     }
     /// Commands a second, over the last samples.
     var operationsPerSecond: Int { Int(operations.perSecond) }

@@ -137,6 +137,7 @@ final class PersistenceControl: KeyspaceObserver {
     init(_ router: Router) {
         server = router
         router.keyspace.observe(.flushed, by: self)
+        router.memory.logBuffers = { [unowned self] in log?.bufferedBytes ?? 0 }
     }
 
     // MARK: Requests
@@ -249,7 +250,7 @@ final class PersistenceControl: KeyspaceObserver {
         case .persistence: try settingsChanged(settings, old: old)
         case .directory:
             throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
-        case .log, .listeners, .clients, .limits, .slowlog, .notifications, .replication, .process: break
+        case .log, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .process: break
         }
     }
 

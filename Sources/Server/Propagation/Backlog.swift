@@ -25,6 +25,8 @@ struct Backlog {
     private var gone = 0
     /// What was said last in small pieces.
     private var open: OutputBuffer?
+    /// Bytes of the blocks' buffers.
+    private var allocated = 0
     private var openStart: Int
 
     /// Pieces of at most so many bytes are gathered in blocks, as each connection has its own copy of them.
@@ -44,18 +46,22 @@ struct Backlog {
 
     /// Bytes that are kept.
     var count: Int { end - start }
+    /// Bytes that keeping them takes. O(1).
+    var memoryUsage: Int { allocated + (open?.capacity ?? 0) + (blocks.count - gone) * Self.blockOverhead }
+    /// A block's chunk, its buffer and its place here.
+    private static let blockOverhead = 128
 
     /// Appends what was said, and calls `share` with each block that was made of it; it makes none of a small piece.
     /// O(bytes).
     mutating func append(_ bytes: Bytes, share: (SharedChunk) -> Void) {
         if bytes.count <= Self.gatheredLength {
             if open == nil {
-                open = OutputBuffer(capacity: Self.blockSize + Self.gatheredLength)
+                open = OutputBuffer(capacity: Self.blockSize)
                 openStart = end
             }
             open?.append(bytes)
             end += bytes.count
-            if end - openStart >= Self.blockSize { seal() }
+            if end - openStart > Self.blockSize - Self.gatheredLength { seal() }
         } else {
             seal()
             let limit = max(capacity / Self.blocksEnough, Self.blockSize)
@@ -64,6 +70,7 @@ struct Backlog {
                 let length = min(limit, bytes.count - at)
                 let chunk = SharedChunk(OutputBuffer(copying: bytes[at..<at + length]))
                 blocks.append(Block(chunk: chunk, start: end))
+                allocated += chunk.memoryUsage
                 end += length
                 at += length
                 share(chunk)
@@ -76,6 +83,7 @@ struct Backlog {
         guard let buffer = open else { return }
         open = nil
         blocks.append(Block(chunk: SharedChunk(buffer), start: openStart))
+        allocated += buffer.capacity
     }
 
     /// Lets the oldest blocks go that nothing needs.
@@ -85,6 +93,7 @@ struct Backlog {
             guard let length = blocks[gone].chunk?.count, length <= count - capacity, start + length <= pinned,
                 isKnownUniquelyReferenced(&blocks[gone].chunk)
             else { break }
+            allocated -= blocks[gone].chunk?.memoryUsage ?? 0
             blocks[gone].chunk = nil
             start += length
             gone += 1

@@ -51,7 +51,8 @@ final class PropagationStream {
     private(set) var offset = 0
 
     /// What was said in this turn. A SELECT stands wherever the database changes.
-    private let pending = OutputBuffer(capacity: 64 << 10)
+    private let pending = OutputBuffer(capacity: PropagationStream.initialCapacity)
+    private static let initialCapacity = 64 << 10
     private var readers: [any StreamReader] = []
     /// The last bytes that were said, for readers that come back; nil: nobody will ask for them.
     private(set) var backlog: Backlog?
@@ -292,11 +293,21 @@ final class PropagationStream {
         isRewritten = true
         append(db) { RESPEncoder.command(args, to: $0) }
     }
+    func append(_ db: Int, rewritten args: Arguments) {
+        isRewritten = true
+        append(db) { RESPEncoder.command(args, to: $0) }
+    }
     /// The command that is executed is not propagated, though something changed.
     func suppress() { isRewritten = true }
 
-    /// A key expired, was evicted, or was moved away.
-    func appendRemoval(_ db: Int, _ key: Bytes) { append(db) { RESPEncoder.command("DEL", key, to: $0) } }
+    /// A key expired or was moved away.
+    func appendRemoval(_ db: Int, _ key: Bytes) { appendRemoval(db, key, by: "DEL") }
+    /// A key went, and readers remove it with this command.
+    func appendRemoval(_ db: Int, _ key: Bytes, by command: StaticString) {
+        append(db) { RESPEncoder.command(command, key, to: $0) }
+    }
+    /// Bytes allocated for what is said in a turn, beyond those that are there from the start.
+    var pendingCapacity: Int { max(0, pending.capacity - PropagationStream.initialCapacity) }
 
     /// A field of a hash expired.
     func appendRemoval(_ db: Int, _ key: Bytes, field: Bytes) {

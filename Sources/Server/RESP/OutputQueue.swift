@@ -9,6 +9,8 @@ final class SharedChunk {
     private let buffer: OutputBuffer
     var bytes: Bytes { buffer.bytes }
     var count: Int { buffer.count }
+    /// Bytes that it takes, once for all who send it.
+    var memoryUsage: Int { buffer.capacity }
 
     /// A chunk up to this length is copied: a reference takes a count, a place in the queue and a vector of its own.
     static let copiedLength = 256

@@ -64,6 +64,12 @@ struct RequestParser {
     private var bulkLength = -1
     /// Offset from the start of the request: all before it is parsed.
     private var cursor = 0
+    /// Bytes of the request under way up to the end of the argument that is being received, where that is known; else 0.
+    var expectedLength: Int { bulkLength < 0 ? 0 : cursor + bulkLength + 2 }
+    /// Bytes of the request that stand before an argument that is being received, where that is so large that Redis would have
+    /// taken them out of the client's buffer.
+    var lengthBeforeLargeArgument: Int { bulkLength >= Self.largeArgument ? cursor : 0 }
+    private static let largeArgument = 32 << 10
     /// Offset up to which the line has no end.
     private var scanned = 0
     /// The arguments before `cursor`, once the request did not come in one piece.

@@ -66,6 +66,9 @@ struct CommandFlags: OptionSet, Sendable {
     /// Scripts may call it, as in Redis 7.2, though COMMAND has `noscript` as 7.0 does: it would wait, and does not there.
     static let callableByScripts = CommandFlags(rawValue: 1 << 33)
 
+    /// Ends a transaction, or what the client does altogether: between MULTI and EXEC it is executed for want of memory too.
+    static let leavesTransaction = CommandFlags(rawValue: 1 << 40)
+
     /// In the order of COMMAND's replies.
     static let names: [(CommandFlags, StaticString)] = [
         (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),

@@ -73,6 +73,7 @@ struct WriteContext: CommandContext {
     /// and something changed. May be called several times; the commands take effect together.
     func propagate(_ args: Bytes...) { propagate(args) }
     func propagate(_ args: [Bytes]) { services.stream.append(db.index, rewritten: args) }
+    func propagate(_ args: Arguments) { services.stream.append(db.index, rewritten: args) }
     /// Said after its last change, this command counts as so many changes in INFO and for the save points, where Redis
     /// counts otherwise than by keys and elements written.
     func count(as changes: Int) { services.keyspace.countCommand(as: changes) }

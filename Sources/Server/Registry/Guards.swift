@@ -18,6 +18,9 @@ struct Guards: OptionSet, Sendable {
     /// A master's data take the place of those that are here, which still answer.
     static let replacing = Guards(rawValue: 1 << 9)
 
+    /// `maxmemory` is set: refuses nothing, but before each command it is asked whether keys have to go.
+    static let limitedMemory = Guards(rawValue: 1 << 10)
+
     static let paused: Guards = [.pausedWrites, .pausedAll]
 
     /// Those that refuse a command with these flags.

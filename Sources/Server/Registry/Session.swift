@@ -52,6 +52,9 @@ struct ClientFlags: OptionSet, Sendable {
     /// CLIENT CACHING: holds for the next command or transaction.
     static let cachingGiven = ClientFlags(rawValue: 1 << 28)
 
+    /// Ended for the memory that its buffers took: what still comes in is not looked at.
+    static let evicted = ClientFlags(rawValue: 1 << 29)
+
     /// The letters of CLIENT LIST; a client with none is "N".
     static let letters: [(ClientFlags, Character)] = [
         (.monitor, "O"), (.replica, "S"), (.master, "M"), (.pubsub, "P"), (.multi, "x"), (.blocked, "b"),
@@ -109,6 +112,11 @@ final class Session {
     /// Tracking keeps here, for CLIENT LIST, the id of the client that gets the messages: 0 is this one, -1 means none.
     var trackingRedirection: Int64 = -1
 
+    /// What `maxmemory-clients` has counted of `memoryUsage`.
+    var countedMemory = 0
+    /// Prefixes of keys that the client tracks.
+    var trackingPrefixes = 0
+
     /// Pushes that came while a command was executed.
     private var pushes: OutputBuffer?
 
@@ -152,8 +160,23 @@ final class Session {
     var memoryUsage: Int {
         Self.fixedMemory + input.capacity + output.capacity + queue.sharedCount + transaction.memoryUsage
             + (waiter?.request.memoryUsage ?? 0)
+            + (channelSubscriptions + patternSubscriptions + shardSubscriptions + trackingPrefixes)
+            * Self.subscriptionMemory
     }
+    /// As `memoryUsage`; an argument that is being received counts whole, as it would take so much once all of it is there.
+    var promisedMemory: Int { memoryUsage + max(0, parser.expectedLength - input.capacity) }
     private static let fixedMemory = 1024
+    /// What the table of a channel, pattern or prefix has for each of its clients, roughly.
+    private static let subscriptionMemory = 96
+
+    /// The connection is about to end, and sends no more: frees what came in and was to leave.
+    func releaseBuffers() {
+        flags.insert(.evicted)
+        input.removeAll(keepingAtMost: 16)
+        queue.removeChunks()
+        _ = queue.reset(keepingAtMost: 16)
+        transaction.removeQueue()
+    }
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
     /// On this machine: over a Unix socket, or from a loopback address.

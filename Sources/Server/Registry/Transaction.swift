@@ -18,13 +18,21 @@ struct Transaction {
     /// Those of them whose time had come when they were first watched, and which stay until another server says so.
     var watchedDue: Set<DatabaseKey> = []
 
+    /// Growing takes at most so many steps to double the buffer.
+    private static let growthSteps = 8
+
     /// Copies the request; `request` holds the arguments, or is nil when it must be put together from them.
     /// `refusedBy`: what this request may be refused for.
     mutating func enqueue(_ command: CommandEntry, _ args: Arguments, request: Bytes?, refusedBy guards: Guards) {
         let start = bytes.count
         let first = arguments.count
         if let request {
-            bytes.append(request)
+            // Large ones are not many: each has only the room that it needs.
+            if request.count > bytes.capacity / Self.growthSteps {
+                bytes.append(request, expecting: start + request.count)
+            } else {
+                bytes.append(request)
+            }
             for i in 0..<args.count {
                 let offset = args[i].base - request.base
                 arguments.append(start + offset..<start + offset + args[i].count)
@@ -68,12 +76,15 @@ struct Transaction {
         }
     }
 
-    /// Bytes that the queue takes.
+    /// Bytes that the queue and the watched keys take.
     var memoryUsage: Int {
-        if queue.isEmpty { return 0 }
-        return bytes.capacity + arguments.capacity * MemoryLayout<Range<Int>>.stride
+        let watches = watched.count * Self.watchedMemory
+        if queue.isEmpty { return watches }
+        return watches + bytes.capacity + arguments.capacity * MemoryLayout<Range<Int>>.stride
             + queue.capacity * MemoryLayout<Queued>.stride
     }
+    /// What a watched key takes here and in the table of those who watch it, roughly.
+    private static let watchedMemory = 128
     /// Bytes of the arguments alone.
     var argumentBytes: Int { arguments.reduce(0) { $0 + $1.count } }
 }

@@ -39,7 +39,8 @@ extension MasterLink {
             }
             steps.append(.authentication)
         }
-        let port = settings.replicaAnnouncePort > 0 ? settings.replicaAnnouncePort : settings.port
+        let ownPort = settings.tls.replication ? settings.tls.port : settings.port
+        let port = settings.replicaAnnouncePort > 0 ? settings.replicaAnnouncePort : ownPort
         ByteString("\(port)").withBytes { send([Bytes("REPLCONF"), Bytes("listening-port"), $0]) }
         steps.append(.port)
         if !settings.replicaAnnounceIP.isEmpty {

@@ -106,7 +106,8 @@ final class MasterLink {
         nextSecond = monotonicNanoseconds() + Self.second
         logger.notice("Connecting to MASTER \(host):\(port)")
         enter(.connecting)
-        link = control.links.open(host, "\(port)", timeout: timeout, self)
+        link = control.links.open(
+            host, "\(port)", timeout: timeout, isEncrypted: router.config.settings.tls.replication, self)
         logger.notice("MASTER <-> REPLICA sync started")
     }
     private var timeout: UInt64 { UInt64(router.config.settings.replicationTimeout) * Self.second }

@@ -24,6 +24,9 @@ final class ReplicationControl {
         self.links = links
         replicas = ReplicaList(router, persistence)
         localExpiries = LocalExpiries(router)
+        router.memory.replicaBuffers = { [unowned self] in
+            replicas.attached.reduce(0) { $0 + $1.session.output.capacity }
+        }
     }
 
     var isReplica: Bool { master != nil }
@@ -72,7 +75,7 @@ extension ReplicationControl: ServerPart {
         case .replication, .clients:
             replicas.settingsChanged(settings)
             linkChanged()
-        case .log, .limits, .listeners, .persistence, .directory, .slowlog, .notifications, .process: break
+        case .log, .limits, .listeners, .tls, .persistence, .directory, .slowlog, .notifications, .process: break
         }
     }
     func chunksSent(_ session: Session) { replicas.chunksSent(session) }

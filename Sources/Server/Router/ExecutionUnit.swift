@@ -6,6 +6,8 @@ enum Origin {
     case client
     /// Keys and fields whose time has come. Each goes by itself.
     case expiry
+    /// Keys that go because memory is short. Each goes by itself.
+    case eviction
     /// Work done elsewhere that ends on the loop: MIGRATE.
     case job
 }
@@ -13,6 +15,7 @@ enum Origin {
 /// How deep the execution of units is nested. A unit is what takes effect together: the only way in which data changes.
 struct ExecutionUnit {
     fileprivate var depth = 0
+    var isInProgress: Bool { depth > 0 }
     /// The end of an outermost unit is being dealt with.
     fileprivate var isFinishing = false
     /// Whether what the outermost unit propagates is wrapped in MULTI and EXEC.
@@ -30,7 +33,7 @@ extension Router {
         stream.beginCommand()
         switch origin {
         case .client: break
-        case .expiry: if execution.depth == 1 { execution.isAtomic = false }
+        case .expiry, .eviction: if execution.depth == 1 { execution.isAtomic = false }
         case .job: if execution.depth == 1 { beginBatch() }
         }
         defer {

@@ -6,18 +6,25 @@ extension Router {
     /// request among them is executed in place.
     func receive(_ session: Session, _ bytes: Bytes) {
         statistics.bytesRead &+= bytes.count
-        if session.flags.contains(.closeAfterReply) { return }
+        if clientMemory.isExceeded { evictClients() }
+        if !session.flags.isDisjoint(with: [.closeAfterReply, .evicted]) { return }
         if session.input.count == 0 && !session.flags.contains(.blocked) {
             beginBatch()
             session.inputInPlace = bytes.count
             let used = execute(session, bytes)
             session.inputInPlace = 0
-            if used < bytes.count { session.input.append(bytes[used..<bytes.count]) }
+            if used < bytes.count {
+                session.input.append(bytes[used..<bytes.count], expecting: session.parser.expectedLength)
+            }
         } else {
-            session.input.append(bytes)
+            session.input.append(bytes, expecting: session.parser.expectedLength)
             executeInput(session)
         }
         statistics.inputMaximum.note(session.input.count)
+        if clientMemory.isLimited {
+            clientMemory.count(session)
+            if clientMemory.isExceeded { evictClients() }
+        }
         if session.input.count > queryBufferLimit {
             statistics.queryBufferDisconnections += 1
             logger.warning("Closing client that reached max query buffer length: id=\(session.id)")
@@ -209,6 +216,10 @@ extension Router {
     /// True when the command was refused, queued or deferred.
     @inline(never)
     private func isHeldBack(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ request: Bytes?) -> Bool {
+        if guards.contains(.limitedMemory) {
+            if memory.mustBeCounted { makeRoom() }
+            if guards == .limitedMemory && session.flags.isDisjoint(with: Self.guardedFlags) { return false }
+        }
         if session.flags.contains(.unauthenticated) && !command.flags.contains(.noAuth) {
             reject(session, command, .noAuth)
             return true
@@ -234,6 +245,8 @@ extension Router {
         let refusedBy = guards(refusing: command, args)
         var refused = refusedBy
         if command.flags.contains(.runsTransaction) { refused.formUnion(session.transaction.refusedBy) }
+        // What is queued takes memory too.
+        if isInMulti && !command.flags.contains(.leavesTransaction) { refused.insert(.outOfMemory) }
         refused.formIntersection(guards)
         if session.flags.contains(.master) { refused.subtract([.readOnlyReplica, .misconfigured, .outOfMemory]) }
         let errors = refused.subtracting(.paused)

@@ -16,6 +16,10 @@ final class Router {
     /// What the end of the unit has to do that is executed.
     let work: PendingWork
 
+    // MARK: Memory
+    let memory: MemoryLimit
+    let clientMemory: ClientMemory
+
     // MARK: Sessions
     private(set) var sessions: [UInt64: Session] = [:]
     private var lastSessionID: UInt64 = 0
@@ -42,7 +46,12 @@ final class Router {
 
     // MARK: Time
     /// Another server says when keys expire.
-    var followsExpiry = false { didSet { updateDueMode() } }
+    var followsExpiry = false {
+        didSet {
+            updateDueMode()
+            memoryLimitChanged()
+        }
+    }
     /// What becomes of due keys that clients look at: they stay where another server says when they go, and where writes
     /// are deferred.
     var dueMode: DueMode { followsExpiry || !guards.isDisjoint(with: .paused) ? .hidden : .removed }
@@ -93,6 +102,8 @@ final class Router {
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
             events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
+        memory = MemoryLimit(services)
+        clientMemory = ClientMemory(services)
         pubsub = PubSub(services)
         tracking = Tracking(services, work)
         monitors = Monitors(services, work)
@@ -102,6 +113,7 @@ final class Router {
         services.install(pubsub)
         services.install(tracking)
         services.install(monitors)
+        services.install(memory)
         keyspace.observe(.expired, by: self)
         jobs.run = { [unowned self] completion in unit(.job, completion) }
         settingsChanged()
@@ -143,6 +155,8 @@ final class Router {
                 .frequency(logFactor: settings.lfuLogFactor, decayMinutes: settings.lfuDecayTime)
             case .noeviction, .allkeysLRU, .allkeysRandom, .volatileLRU, .volatileRandom, .volatileTTL: .recency
             }
+        memoryLimitChanged()
+        clientMemory.settingsChanged(settings, sessions.values)
     }
 
     /// A threshold in units of so many nanoseconds; one that is negative, or too large, is never reached.
@@ -180,6 +194,7 @@ final class Router {
         if session.flags.contains(.closed) { return }
         session.flags.insert(.closed)
         sessions[session.id] = nil
+        clientMemory.remove(session)
         watchers.unwatchAll(session)
         pubsub.end(session)
         tracking.end(session)
@@ -243,6 +258,8 @@ final class Router {
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
+        if memory.maximum != 0 { memory.refresh() }
+        if clientMemory.isLimited { clientMemory.countAll(sessions.values) }
         tracking.limitKeys()
         services.keySizes.step()
         closeIdleClients()

@@ -63,6 +63,7 @@ final class Tracking: KeyspaceObserver {
         }
         if options.isBroadcast {
             for prefix in prefixes.isEmpty ? [Bytes()] : prefixes { broadcasts.add(prefix, for: client) }
+            session.trackingPrefixes = client.prefixes.count
         }
         if isNew { clientCount += 1 }
     }
@@ -101,6 +102,7 @@ final class Tracking: KeyspaceObserver {
     func disable(_ session: Session) {
         guard session.flags.contains(.tracking), let client = clients[session.id] else { return }
         if session.flags.contains(.trackingBroadcast) { broadcasts.removeAll(of: client) }
+        session.trackingPrefixes = 0
         session.endTracking()
         client.redirection = nil
         clientCount -= 1

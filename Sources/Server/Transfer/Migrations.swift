@@ -44,8 +44,12 @@ final class Migrations {
         if current != nil { return session.reply.error(CommandError("ERR another MIGRATE is under way")) }
         guard let waiter = server.wait(session, request) else { return }
         server.pause.holdWrites(server)
-        let name = "\(migration.host) \(migration.port)"
-        let connection = connections[name] ?? TargetConnection(links) { [unowned self] in connections[name] = nil }
+        // As Redis, where MIGRATE is what nodes of a cluster use among themselves.
+        let isEncrypted = server.config.settings.tls.cluster
+        let name = "\(migration.host) \(migration.port)\(isEncrypted ? " TLS" : "")"
+        let connection =
+            connections[name]
+            ?? TargetConnection(links, isEncrypted: isEncrypted) { [unowned self] in connections[name] = nil }
         connections[name] = connection
         current = Current(waiter: waiter, database: session.database, migration: migration)
         connection.carry(migration) { [unowned self] outcome in finish(outcome) }

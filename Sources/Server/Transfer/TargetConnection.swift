@@ -13,6 +13,7 @@ final class TargetConnection: LinkHandler {
     private enum Step { case idle, connecting, authenticating, selecting, restoring }
 
     private let links: Links
+    private let isEncrypted: Bool
     private let onEnd: () -> Void
     private var link: Link?
     private var step = Step.idle
@@ -31,9 +32,10 @@ final class TargetConnection: LinkHandler {
     /// A reply line that is longer than this is not one.
     private static let longestLine = 64 << 10
 
-    /// `onEnd` is called when the connection is not kept any more.
-    init(_ links: Links, onEnd: @escaping () -> Void) {
+    /// `onEnd` is called when the connection is not kept any more; `isEncrypted`: it speaks TLS.
+    init(_ links: Links, isEncrypted: Bool, onEnd: @escaping () -> Void) {
         self.links = links
+        self.isEncrypted = isEncrypted
         self.onEnd = onEnd
     }
 
@@ -50,7 +52,8 @@ final class TargetConnection: LinkHandler {
         step = .connecting
         database = nil
         received.removeAll()
-        link = links.open(migration.host, migration.port, timeout: Self.nanoseconds(migration), self)
+        link = links.open(
+            migration.host, migration.port, timeout: Self.nanoseconds(migration), isEncrypted: isEncrypted, self)
     }
 
     private static func nanoseconds(_ migration: Migration) -> UInt64 {

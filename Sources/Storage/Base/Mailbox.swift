@@ -124,7 +124,9 @@ public func startThread(named name: String, isYielding: Bool = false, _ body: @e
             let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
             cshims_set_thread_name(box.name)
             if box.isYielding { cshims_yield_to_others() }
+            MemoryCounters.count()
             box.body()
+            MemoryCounters.threadEnds()
             return nil
         }, box.toOpaque())
     precondition(failed == 0, "cannot start the thread \(name)")

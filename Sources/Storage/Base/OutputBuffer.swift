@@ -74,6 +74,14 @@ public final class OutputBuffer {
         memcpy(base + count, bytes.base, bytes.count)
         count &+= bytes.count
     }
+    /// As `append`, where `total` bytes are to come in all: growing stops there, as one value may be most of the memory.
+    public func append(_ bytes: Bytes, expecting total: Int) {
+        if count + bytes.count > capacity, total < capacity * 2, count + bytes.count <= total, total <= limit {
+            capacity = total
+            base = realloc(base, capacity)!
+        }
+        append(bytes)
+    }
     @inline(__always) public func append(_ text: StaticString) { append(Bytes(text)) }
     /// CR LF, as every line of RESP ends.
     @inline(__always) public func appendLineEnd() {

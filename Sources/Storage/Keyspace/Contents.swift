@@ -18,6 +18,19 @@ final class Contents: Reapable {
     var isOrphan = false
 
     var freeingCost: Int { table.count }
+    /// So few keys that their bytes are counted.
+    var isSmall: Bool { table.count <= Contents.fewKeys && table.bucketCount <= Contents.fewKeys }
+    private static let fewKeys = 64
+    /// The hash table's, and where there are few keys theirs.
+    var memoryUsage: Int {
+        var bytes = table.byteCount
+        if !isSmall { return bytes }
+        table.forEach { entry in
+            bytes += entry.memoryUsage
+            return true
+        }
+        return bytes
+    }
     func freeElements() {
         var freed = 0
         table.forEach { entry in

@@ -18,6 +18,11 @@ public final class Database: ChangeRecorder {
     /// Buckets and bytes of the hash table, for MEMORY STATS and DEBUG HTSTATS.
     public var tableSize: (buckets: Int, bytes: Int) { (contents.table.bucketCount, contents.table.byteCount) }
 
+    /// Bytes that each key has in its entry beside the key itself and the value; and what an expiry takes, with its place in
+    /// the heap.
+    public static var entryOverhead: Int { Entry.headerSize }
+    public static var expiryOverhead: Int { Entry.expirySize + ExpiryHeap.nodeSize }
+
     // MARK: Look-up
 
     /// The key's entry; nil when missing or expired (what becomes of an expired one says `Keyspace.dueMode`).

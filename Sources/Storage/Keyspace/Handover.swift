@@ -90,7 +90,7 @@ final class Handover {
                 if !value.drain(while: goOn) { return false }
                 draining.removeFirst()
                 if value.isOrphan {
-                    Reaper.shared.free(value)
+                    value.free()
                 } else if !isWhole {
                     drained.append(value)
                 }

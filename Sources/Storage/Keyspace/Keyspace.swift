@@ -41,6 +41,8 @@ public final class Keyspace: ValueContext {
     public internal(set) var expired = 0
     /// Fields of hashes expired since the start.
     public internal(set) var expiredFields = 0
+    /// Keys evicted since the start.
+    public internal(set) var evicted = 0
 
     /// What look-ups note of the use of keys. Entries keep what they have when it changes.
     public var accessTracking = AccessTracking.recency { didSet { updateAccessClock() } }
@@ -160,8 +162,8 @@ public final class Keyspace: ValueContext {
         for database in databases { database.tellReplaced() }
     }
 
-    /// Keys and elements written or removed, and those that expired: roughly how many rows changed.
-    var writes: Int { dirty &+ expired &+ expiredFields }
+    /// Keys and elements written or removed, and those that expired or were evicted: roughly how many rows changed.
+    var writes: Int { dirty &+ expired &+ expiredFields &+ evicted }
 
     /// Nothing was written, removed or expired since the last checkpoint's cut, or since a snapshot was loaded.
     var isSaved: Bool { snapshot != nil && !isAllMarked && writes == writesAtSnapshot && changeSet.isEmpty }

@@ -146,7 +146,8 @@ extension Database {
         let new: Entry
         if count > Entry.inlineLimit {
             new = Entry.make(old.key, type: .string, encoding: .raw, expiry: old.expiry, room: 8, flags: .outOfLine)
-            new.pointer = malloc(count * 2)!
+            // What grows may go on to: not so what is made in one piece.
+            new.pointer = malloc(text.count == 0 ? count : min(count * 2, count + (1 << 20)))!
         } else {
             let room = min(max(count, text.count * 2), Entry.inlineLimit)
             new = Entry.make(old.key, type: .string, encoding: .raw, expiry: old.expiry, room: room)

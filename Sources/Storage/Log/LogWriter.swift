@@ -47,6 +47,12 @@ public final class LogWriter {
     public private(set) var appendedBytes = 0
     /// Batches sealed and not yet written by this thread.
     private let held = OutputBuffer()
+    /// Bytes of commands that are not written yet, and of buffers that have grown for such.
+    public var bufferedBytes: Int {
+        max(0, buffer.capacity - LogWriter.initialCapacity) + max(0, held.capacity - LogWriter.initialCapacity)
+            + max(0, sealed - written)
+    }
+    private static let initialCapacity = 1 << 16
     /// errno of the last write that failed; 0: it succeeded.
     private var writeError: Int32 = 0
     private var firstUnsynced: UInt64?
@@ -61,7 +67,7 @@ public final class LogWriter {
     private var next: PreparedSegment?
 
     /// The turn's commands as RESP.
-    private let buffer = OutputBuffer(capacity: 1 << 16)
+    private let buffer = OutputBuffer(capacity: LogWriter.initialCapacity)
 
     /// How old the oldest byte that is not on disk may be under `everysec` before replies wait, in nanoseconds.
     private static let maxUnsyncedAge: UInt64 = 2_000_000_000

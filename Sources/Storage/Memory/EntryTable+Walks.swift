@@ -72,6 +72,47 @@ extension EntryTable {
         }
     }
 
+    /// Calls `body` with `count` entries, or fewer where the table has few: those of consecutive buckets from a random one on,
+    /// so that they cost a miss of the cache a bucket, and not all the same number of times. O(count).
+    func sample(_ count: Int, using random: inout SplitMix64, _ body: (Entry) -> Void) {
+        let total = bucketCount
+        var index = Int.random(in: 0..<total, using: &random)
+        var left = min(count, self.count)
+        // Sparse tables are mostly empty buckets.
+        var steps = count &* EntryTable.stepsPerEntry
+        while left > 0 && steps > 0 {
+            let (array, bucket) = index < main.buckets ? (main, index) : (next ?? main, index - main.buckets)
+            _ = array.forEach(in: bucket) { entry in
+                body(entry)
+                left -= 1
+                return left > 0
+            }
+            index = index + 1 == total ? 0 : index + 1
+            steps -= 1
+        }
+    }
+
+    /// The entry whose key has this hash: the first of those that share all its bits.
+    func find(hash: UInt64) -> Slot? {
+        for array in [main, next].compactMap({ $0 }) {
+            var line = array.line(array.index(hash))
+            while true {
+                let word = line.load(as: UInt64.self)
+                let isChained = word & 1 != 0
+                var hits = EntryTable.matches(word, EntryTable.tag(hash))
+                if isChained { hits &= 0x00ff_ffff_ffff_ffff }
+                while hits != 0 {
+                    let slot = Slot(address: line + (hits.trailingZeroBitCount >> 3) &* 8)
+                    if Hashing.hash(slot.entry.key) == hash { return slot }
+                    hits &= hits &- 1
+                }
+                if !isChained { break }
+                line = (line + 56).load(as: UnsafeMutableRawPointer.self)
+            }
+        }
+        return nil
+    }
+
     /// Every entry is in its bucket under its tag, and found there; buckets that have moved are empty. `checkEntry` is told where
     /// an entry's change must be noted: whether its bucket's bits say changed and pending. O(n).
     func checkInvariants(

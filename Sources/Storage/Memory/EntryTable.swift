@@ -25,6 +25,7 @@ struct BucketArray {
             base = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
             precondition(base != MAP_FAILED, "out of memory for a hash table of \(size) bytes")
             madvise(base, size, MADV_HUGEPAGE)
+            MemoryCounters.map(size)
         } else {
             var block: UnsafeMutableRawPointer?
             let failed = posix_memalign(&block, 64, size)
@@ -37,7 +38,12 @@ struct BucketArray {
 
     /// Returns the memory; for an array of many megabytes this takes milliseconds and belongs on another thread.
     func free() {
-        if buckets * 64 >= BucketArray.mapLimit { munmap(base, buckets * 64) } else { Glibc.free(base) }
+        if buckets * 64 >= BucketArray.mapLimit {
+            munmap(base, buckets * 64)
+            MemoryCounters.unmap(buckets * 64)
+        } else {
+            Glibc.free(base)
+        }
         changed?.free()
         pending?.free()
     }
@@ -67,9 +73,13 @@ struct EntryTable {
     private let tracked: Bool
     /// Buckets below which the table does not shrink.
     private var floor = EntryTable.minimumBuckets
+    /// Bytes that a larger array may take beside this one: beyond that the table grows only where it is overfull.
+    var room = Int.max
 
     /// Entries for each bucket above which the table grows, times eight: 84 % of seven slots.
     private static let growAt = 47
+    /// As `growAt`, where there is no room for a larger array: half as many entries again.
+    private static let overfullAt = 70
     private static var minimumBuckets: Int { StructureSizes.size(4, small: 1) }
 
     init(tracked: Bool, expecting count: Int = 0) {
@@ -148,8 +158,13 @@ struct EntryTable {
         count &+= 1
         if moving >= 0 { return EntryTable.insert(entry, hash, next.unsafelyUnwrapped) }
         let slot = EntryTable.insert(entry, hash, main)
-        if count &* 8 > main.buckets &* EntryTable.growAt { beginRehash(buckets: main.buckets * 2) }
+        if count &* 8 > main.buckets &* EntryTable.growAt { grow() }
         return slot
+    }
+
+    @inline(never) private mutating func grow() {
+        if main.buckets &* 128 > room && count &* 8 <= main.buckets &* EntryTable.overfullAt { return }
+        beginRehash(buckets: main.buckets * 2)
     }
 
     @inline(__always) private static func insert(_ entry: Entry, _ hash: UInt64, _ array: BucketArray) -> Slot {
@@ -243,7 +258,7 @@ struct EntryTable {
         moving = -1
         // What was inserted meanwhile may have filled the new array, or removals emptied it.
         if count &* 8 > main.buckets &* EntryTable.growAt {
-            beginRehash(buckets: main.buckets * 2)
+            grow()
         } else if isSparse {
             shrink()
         }

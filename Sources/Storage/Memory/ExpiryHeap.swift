@@ -10,6 +10,7 @@ struct ExpiryHeap {
         var when: Int64
         var entry: Entry
     }
+    static var nodeSize: Int { MemoryLayout<Node>.stride }
     private var pages: [UnsafeMutablePointer<Node>] = []
     private(set) var count = 0
     /// Nodes that there is room for: the first page alone begins small.
@@ -31,6 +32,9 @@ struct ExpiryHeap {
         let node = self[0]
         return (node.when, node.entry)
     }
+
+    /// A random one of the entries, of which there is at least one.
+    func random(using random: inout SplitMix64) -> Entry { self[Int.random(in: 0..<count, using: &random)].entry }
 
     mutating func insert(_ entry: Entry, when: Int64) {
         if count == capacity { grow() }

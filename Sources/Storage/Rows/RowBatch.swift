@@ -1,3 +1,5 @@
+import Synchronization
+
 // Invariant of this file: `buffer` holds whole operations only, each written by one append function below: a header of
 // `headerSize` bytes, the optional number that it announces, then the two runs of bytes whose lengths it gives.
 // Nothing from outside the process is ever decoded here, so the decoder trusts what it finds.
@@ -33,6 +35,11 @@ public final class RowBatch: @unchecked Sendable {
     public static var targetSize: Int { StructureSizes.size(256 << 10, small: 700) }
 
     private let buffer: OutputBuffer
+    /// What `memoryInUse` has of this batch.
+    private var counted = 0
+    private static let counter = Atomic<Int>(0)
+    /// Bytes of all batches, as of when each was last handed over.
+    static var memoryInUse: Int { counter.load(ordering: .relaxed) }
     /// Rows of all kinds.
     public private(set) var count = 0
     /// Rows that flush or swap databases.
@@ -43,7 +50,18 @@ public final class RowBatch: @unchecked Sendable {
     var isOrdered = true
 
     /// `capacity` in bytes is what is allocated at once.
-    public init(capacity: Int = 4096) { buffer = OutputBuffer(capacity: capacity) }
+    public init(capacity: Int = 4096) {
+        buffer = OutputBuffer(capacity: capacity)
+        countMemory()
+    }
+    deinit { RowBatch.counter.subtract(counted, ordering: .relaxed) }
+
+    /// Has `memoryInUse` hold what the batch takes by now.
+    func countMemory() {
+        if buffer.capacity == counted { return }
+        RowBatch.counter.add(buffer.capacity - counted, ordering: .relaxed)
+        counted = buffer.capacity
+    }
 
     public var byteCount: Int { buffer.count }
     public var isEmpty: Bool { count == 0 }
@@ -51,6 +69,7 @@ public final class RowBatch: @unchecked Sendable {
     /// Empties the batch for its next use; memory above a few times `targetSize` is given back.
     public func removeAll() {
         buffer.removeAll(keepingAtMost: 4 * RowBatch.targetSize)
+        countMemory()
         count = 0
         barrierCount = 0
         removalCount = 0

@@ -33,6 +33,7 @@ final class RowSink {
         if batch.isEmpty { return }
         bytesSent += batch.byteCount
         rowsSent += batch.count
+        batch.countMemory()
         send(batch)
         batch = empty() ?? RowBatch(capacity: RowSink.capacity)
         batch.isOrdered = isOrdered

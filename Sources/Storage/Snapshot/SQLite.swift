@@ -10,6 +10,9 @@ import schema
 
 /// One connection of ours to a database. Thin on purpose: hot loops bind and step with no arrays and no Strings.
 final class SQLiteConnection {
+    /// Bytes that all connections of the process have allocated. Takes a short lock.
+    static var memoryInUse: Int { Int(sqlite3_memory_used()) }
+
     enum Mode {
         case read, write, create
 

@@ -12,6 +12,8 @@ class LargeValue: Reapable {
     final var sink: RowSink?
     /// Not in the keyspace any more: whoever lets go of it last frees it off the loop.
     final var isOrphan = false
+    /// What the reaper was told that will be freed.
+    private final var expectedBytes = 0
     /// The rows in the snapshot, if any, bear no relation to the slots here: remove them all first.
     final var rewriteAll = true
 
@@ -25,11 +27,17 @@ class LargeValue: Reapable {
     func freeze(owner: Int64, sink: RowSink) { preconditionFailure("abstract") }
 
     var freeingCost: Int { count }
+    final var isSmall: Bool { true }
 
     /// It is in no entry any more: freed off the loop, once nothing is pending.
     final func letGo() {
-        if sink != nil { isOrphan = true } else { Reaper.shared.free(self) }
+        if sink == nil { return Reaper.shared.free(self) }
+        isOrphan = true
+        expectedBytes = memoryUsage
+        Reaper.shared.expect(expectedBytes)
     }
+    /// Nothing is pending any more of an orphan.
+    final func free() { Reaper.shared.free(self, expected: expectedBytes) }
 
     /// Hands over pending elements until `goOn` says stop. True when none is left.
     func drain(while goOn: () -> Bool) -> Bool { preconditionFailure("abstract") }

@@ -44,6 +44,13 @@ import Testing
             ]
         ) { $0.flushed() }
         check(
+            "ended",
+            [
+                (.closing, .close), (.closing, .close), (.closingAfterReply, .none), (.closing, .close),
+                (.closingAfterReply, .none), (.closing, .close), (.closing, .none),
+            ]
+        ) { $0.ended() }
+        check(
             "blocked",
             [
                 (.connecting, .none), (.writingBlocked, .watchWritable), (.writingBlocked, .watchWritable),

@@ -23,10 +23,18 @@ enum ConnectionCommands {
             ).complexity("O(N) for N passwords of the user").history(("6.0.0", "Accepts a user name.")).secrets(
                 authSecrets),
             .connection(
-                "quit", -1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed],
+                "quit", -1,
+                [
+                    .noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed,
+                    .leavesTransaction,
+                ],
                 "1.0.0", "", "Closes the connection.", quit),
             .connection(
-                "reset", 1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed],
+                "reset", 1,
+                [
+                    .noscript, .loading, .stale, .fast, .noAuth, .allowBusy, .unqueued, .whileSubscribed,
+                    .leavesTransaction,
+                ],
                 "6.2.0", "", "Resets the connection to its initial state.", reset),
             ClientCommand.row,
         ])

@@ -53,8 +53,10 @@ enum ObjectCommands {
 
     private static func refcount(_ c: ReadContext) throws(CommandError) {
         guard let entry = c.db.inspect(c.args[2]) else { return c.reply.null() }
-        // Redis shares one object for each small integer, and answers this for them; nothing is shared here.
+        // Redis shares one object for each small integer, unless eviction wants to know when each was used, and answers this
+        // for them; nothing is shared here.
         let isSmallInteger = entry.integer.map { (0..<10000).contains($0) } ?? false
-        c.reply.integer(isSmallInteger ? Int64(Int32.max) : 1)
+        let isShared = isSmallInteger && (c.settings.maxMemory == 0 || !c.settings.maxMemoryPolicy.looksAtUse)
+        c.reply.integer(isShared ? Int64(Int32.max) : 1)
     }
 }

@@ -82,6 +82,14 @@ enum DebugCommands {
             c.services.scripting.runner.allowsEverything = try c.args.integer(2) != 0
             c.reply.ok()
         },
+        Action(
+            "mallctl", "name [value:i]", "Returns a variable of the allocator, or sets it.", usesData: false, control),
+        Action(
+            "mallctl-str", "name [value]", "Has the allocator execute a command: the value is VOID.", usesData: false
+        ) { c throws(CommandError) in
+            guard MemoryStatistics.command(c.args[2].string) else { throw .unknownVariable }
+            c.reply.ok()
+        },
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
         Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
@@ -120,6 +128,14 @@ enum DebugCommands {
             return try action.run(c)
         }
         throw .subcommandSyntax(c.args)
+    }
+
+    @Sendable private static func control(_ c: AdminContext) throws(CommandError) {
+        let value = c.args.count > 3 ? try c.args.integer(3) : nil
+        guard let old = MemoryStatistics.control(c.args[2].string, setTo: value.map { Int($0) }) else {
+            throw .unknownVariable
+        }
+        c.reply.integer(old)
     }
 
     @Sendable private static func accept(_ c: AdminContext) throws(CommandError) { c.reply.ok() }
@@ -380,4 +396,8 @@ enum DebugCommands {
         _ = stringmatch(c.args[3], text.bytes)
         c.reply.ok()
     }
+}
+
+extension CommandError {
+    fileprivate static let unknownVariable = CommandError("ERR No such file or directory")
 }

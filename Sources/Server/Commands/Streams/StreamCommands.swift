@@ -102,8 +102,8 @@ enum StreamCommands {
         let trimmed = trim.apply(stream, nodeEntries: c.settings.streamNodeMaxEntries)
         if trimmed.count > 0 { c.changed(c.args[1], .stream, "xtrim") }
         propagate(c, id, first, trimmed.count > 0 && trimmed.wereOldest ? stream.view.count : nil)
-        trimmed.removals.propagateRemoved(c)
-        trimmed.removals.propagateAcknowledged(c)
+        trimmed.removals?.propagateRemoved(c)
+        trimmed.removals?.propagateAcknowledged(c)
         c.count(as: 1)
     }
 
@@ -124,15 +124,27 @@ enum StreamCommands {
 
     /// Logs the entry with its id, and how many are left where some were trimmed.
     private static func propagate(_ c: WriteContext, _ id: StreamID, _ first: Int, _ left: Int?) {
+        let isTrimmed = left != nil
         id.withText { id in
-            var rewritten: [Bytes] = []
-            rewritten.reserveCapacity(c.args.count + 4)
-            rewritten += [c.args[0], c.args[1]]
             withDecimal(Int64(left ?? 0)) { count in
-                if left != nil { rewritten += [Bytes("MAXLEN"), Bytes("="), count] }
-                rewritten.append(id)
-                for j in first..<c.args.count { rewritten.append(c.args[j]) }
-                c.propagate(rewritten)
+                withUnsafeTemporaryAllocation(of: Bytes.self, capacity: c.args.count - first + 6) { rewritten in
+                    var used = 0
+                    func add(_ argument: Bytes) {
+                        rewritten.initializeElement(at: used, to: argument)
+                        used += 1
+                    }
+                    add(c.args[0])
+                    add(c.args[1])
+                    if isTrimmed {
+                        add(Bytes("MAXLEN"))
+                        add(Bytes("="))
+                        add(count)
+                    }
+                    add(id)
+                    for j in first..<c.args.count { add(c.args[j]) }
+                    guard let base = rewritten.baseAddress else { return }
+                    c.propagate(Arguments(base, used))
+                }
             }
         }
     }
@@ -160,8 +172,8 @@ enum StreamCommands {
                 c.propagate(Bytes("XTRIM"), c.args[1], Bytes("MAXLEN"), Bytes("="), $0)
             }
         }
-        trimmed.removals.propagateRemoved(c)
-        trimmed.removals.propagateAcknowledged(c)
+        trimmed.removals?.propagateRemoved(c)
+        trimmed.removals?.propagateAcknowledged(c)
     }
 
     private static func xdel(_ c: WriteContext) throws(CommandError) {

@@ -12,11 +12,7 @@ struct StreamTrim {
 
     /// Takes the option at `i`, and moves `i` to its last argument. False where there is none of these.
     mutating func take(_ args: Arguments, _ i: inout Int) throws(CommandError) -> Bool {
-        if references == nil, let found = StreamReferences(args[i]) {
-            references = found
-            return true
-        }
-        if i + 1 >= args.count { return false }
+        if i + 1 >= args.count { return takeReferences(args[i]) }
         let isLength = args[i].equals(ignoringCase: "maxlen")
         if isLength || args[i].equals(ignoringCase: "minid") {
             if threshold != nil { throw StreamTrim.bothThresholds }
@@ -35,11 +31,18 @@ struct StreamTrim {
             }
             return true
         }
-        guard args[i].equals(ignoringCase: "limit") else { return false }
+        guard args[i].equals(ignoringCase: "limit") else { return takeReferences(args[i]) }
         i += 1
         let count = try args.integer(i)
         if count < 0 { throw CommandError("ERR The LIMIT argument must be >= 0.") }
         limit = Int(count)
+        return true
+    }
+
+    /// The rarest option comes last, so that the others do not pay for it.
+    private mutating func takeReferences(_ word: Bytes) -> Bool {
+        guard references == nil, let found = StreamReferences(word) else { return false }
+        references = found
         return true
     }
 
@@ -63,8 +66,8 @@ struct StreamTrim {
         var count = 0
         /// What was removed lay in front of all that is left.
         var wereOldest = true
-        /// For those that were not, and references that went with them.
-        var removals = StreamRemovals()
+        /// For those that were not, and references that went with them; nil where no option speaks of references.
+        var removals: StreamRemovals?
     }
 
     func apply(_ stream: StreamEditor, nodeEntries: Int) -> Result {
@@ -81,7 +84,9 @@ struct StreamTrim {
         case .drop:
             var removed: [StreamID] = []
             result.count = stream.trim(to: threshold, approximately: isApproximate, limit: limit) { removed.append($0) }
-            for id in removed { result.removals.dropReferences(id, stream) }
+            var removals = StreamRemovals()
+            for id in removed { removals.dropReferences(id, stream) }
+            result.removals = removals
         case .obey:
             let ids = stream.unreferenced(beyond: threshold, approximately: isApproximate, limit: limit)
             result.count = ids.count
@@ -94,7 +99,9 @@ struct StreamTrim {
             if result.wereOldest {
                 _ = stream.trim(to: .length(stream.view.count - ids.count))
             } else {
-                for id in ids where stream.delete(id) { result.removals.removed.append(id) }
+                var removals = StreamRemovals()
+                for id in ids where stream.delete(id) { removals.removed.append(id) }
+                result.removals = removals
             }
         }
         return result

@@ -9,11 +9,12 @@ enum TransactionCommands {
                     "multi", 1, [.fast, .allowBusy, .unqueued, .beginsTransaction], "1.2.0", "",
                     "Begins a transaction.", multi),
                 .connection(
-                    "exec", 1, [.skipSlowlog, .unqueued, .runsTransaction], "1.2.0", "",
+                    "exec", 1, [.skipSlowlog, .unqueued, .runsTransaction, .leavesTransaction], "1.2.0", "",
                     "Executes the commands of a transaction.", exec
                 ).complexity("Depends on the commands queued"),
                 .connection(
-                    "discard", 1, [.fast, .allowBusy, .unqueued], "2.0.0", "", "Discards a transaction.", discard
+                    "discard", 1, [.fast, .allowBusy, .unqueued, .leavesTransaction], "2.0.0", "",
+                    "Discards a transaction.", discard
                 ).complexity("O(N) for N commands queued"),
                 .connection(
                     "watch", -2, [.fast, .allowBusy, .unqueued], "2.2.0", "key...",

@@ -22,7 +22,7 @@ extension Info {
         field("process_id", Int(getpid()))
         field("process_supervised", "\(services.statistics.supervisor)")
         field("run_id", services.statistics.runID)
-        field("tcp_port", settings.port)
+        field("tcp_port", settings.port != 0 ? settings.port : settings.tls.port)
         field("server_time_usec", wallClockMilliseconds() * 1000)
         field("uptime_in_seconds", uptime)
         field("uptime_in_days", uptime / 86400)
@@ -32,6 +32,15 @@ extension Info {
         field("executable", services.config.executable.description)
         field("config_file", services.config.file?.description ?? "")
         field("io_threads_active", 0)
+        listenerFields(settings)
+    }
+
+    /// A line for each kind of listener, with the number that Redis 7.2 has for the kind.
+    private func listenerFields(_ settings: Settings) {
+        let addresses = settings.bind.map { ",bind=\($0)" }.joined()
+        if settings.port != 0 { field("listener0", "name=tcp\(addresses),port=\(settings.port)") }
+        if !settings.unixSocketPath.isEmpty { field("listener1", "name=unix,bind=\(settings.unixSocketPath)") }
+        if settings.tls.port != 0 { field("listener2", "name=tls\(addresses),port=\(settings.tls.port)") }
     }
 
     func clientsSection() {
