@@ -19,6 +19,11 @@ DIFFERENCES = {
     ("zrevrank", "arguments"): NEWER,
     ("zrevrank", "history"): NEWER,
 } | {(name, what): REDIS_8 for name in ("set", "bitop", "xadd", "xtrim") for what in ("arguments", "history")}
+DIFFERENCES |= {
+    (name, what): "Redis 7.4 and Valkey 9 have more filters"
+    for name in ("client|list", "client|kill")
+    for what in ("arguments", "history")
+}
 
 # --- Replies ---
 

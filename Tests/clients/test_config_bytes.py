@@ -244,7 +244,7 @@ def test_argument_forms(start, arguments, expected):
         (["--maxmemroy", "1gb"], "did you mean 'maxmemory'?"),
         (["--", "timeuot", "8"], "did you mean 'timeout'?"),
         (["--rename-commnd", "a", "b"], "did you mean 'rename-command'?"),
-        (["--maxmemory", "99999999999gb"], "argument must be a memory value"),
+        (["--maxmemory", "99999999999gb"], "argument must be between 0 and 9223372036854775807 inclusive"),
         (["--maxmemory", "-1"], "argument must be a memory value"),
         (["--repl-backlog-size", "0"], "argument must be between 1 and"),
         (["--timeout", "010"], "couldn't be parsed into an integer"),

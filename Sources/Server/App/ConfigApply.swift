@@ -18,7 +18,7 @@ extension Server: ServerPart {
         case .process:
             ProcessControl.setTitle(settings, configFile: config.file)
             ProcessControl.reportCrashes(settings)
-        case .persistence, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication: break
+        case .persistence, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .oomScore: break
         }
     }
 

@@ -32,6 +32,7 @@ enum Launcher {
         let router = server.router
         router.statistics.supervisor = manager == nil ? "no" : "systemd"
         server.reportSettings()
+        server.oomScore.start()
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }

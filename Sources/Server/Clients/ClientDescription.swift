@@ -1,24 +1,5 @@
 import Storage
 
-/// A condition of CLIENT KILL.
-enum ClientFilter {
-    case id(UInt64)
-    case type(ClientType)
-    case address(String)
-    case localAddress(String)
-    case user(String)
-
-    func matches(_ session: Session) -> Bool {
-        switch self {
-        case .id(let id): session.id == id
-        case .type(let type): ClientType(session) == type
-        case .address(let address): session.address == address
-        case .localAddress(let address): session.localAddress == address
-        case .user(let user): session.user == user
-        }
-    }
-}
-
 /// A client's line of CLIENT LIST, in the fields and order of Redis 7.2.
 enum ClientDescription {
     /// For the log.
@@ -76,7 +57,10 @@ enum ClientDescription {
         text("lib-ver", session.libraryVersion, out)
     }
 
-    private static func flags(_ session: Session) -> String {
+    /// The letters of all flags, and of those that clients of Redis and Valkey can have besides.
+    static let knownFlags = String(ClientFlags.letters.map(\.1)) + "NuArEIi"
+
+    static func flags(_ session: Session) -> String {
         let letters = ClientFlags.letters.filter { session.flags.contains($0.0) }.map(\.1)
         return letters.isEmpty ? "N" : String(letters)
     }

@@ -29,6 +29,10 @@ struct ByteString: Sendable, Hashable {
     func dropFirst(_ count: Int) -> ByteString { ByteString(bytes.dropFirst(count)) }
     /// The parts between single spaces, without empty ones.
     var words: [ByteString] { bytes.split(separator: 32).map { ByteString($0) } }
+    /// The parts between single spaces; none of what is empty.
+    var fields: [ByteString] {
+        isEmpty ? [] : bytes.split(separator: 32, omittingEmptySubsequences: false).map { ByteString($0) }
+    }
     /// Decimal, as Redis reads it: no sign but "-", no leading zeros, no blanks.
     var integer: Int? { withBytes { $0.integer }.flatMap { Int(exactly: $0) } }
 

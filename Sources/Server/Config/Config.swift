@@ -38,7 +38,11 @@ final class Config {
     }
 
     /// Replication commands change these without CONFIG SET.
-    func setMaster(_ master: HostAndPort?) { settings.replicaOf = master }
+    func setMaster(_ master: HostAndPort?) {
+        let old = settings
+        settings.replicaOf = master
+        try? apply?(.oomScore, old)
+    }
 
     /// The system has no descriptors for as many clients as the settings say.
     func lowerClientLimit(_ count: Int) { settings.maxClients = count }
@@ -87,7 +91,7 @@ final class Config {
                 throw Self.failed(name, "can't set protected config")
             }
             if setting.flags.contains(.notWhileLoading) && isLoading {
-                throw Self.failed(name, "can't set this config while loading")
+                throw .loading
             }
             if !names.insert(key).inserted { throw Self.failed(name, "duplicate parameter") }
             rows.append(setting)

@@ -40,20 +40,20 @@ enum SettingForms {
 
     /// Sets the classes that `words` name, four words each; the others stay.
     static func setBufferLimits(_ settings: inout Settings, _ words: [ByteString]) throws(SettingError) {
-        guard !words.isEmpty, words.count.isMultiple(of: 4) else {
+        guard words.count.isMultiple(of: 4) else {
             throw SettingError("Wrong number of arguments in buffer limit configuration.")
         }
         for i in stride(from: 0, to: words.count, by: 4) {
             guard let row = bufferClasses.first(where: { $0.names.contains(words[i].lowercased) }) else {
                 throw SettingError("Invalid client class specified in buffer limit configuration.")
             }
-            guard let hard = parseMemory(words[i + 1]).flatMap(Int.init(exactly:)),
-                let soft = parseMemory(words[i + 2]).flatMap(Int.init(exactly:)),
-                let seconds = words[i + 3].integer, seconds >= 0
+            guard let hard = parseMemory(words[i + 1]), let soft = parseMemory(words[i + 2]),
+                let seconds = words[i + 3].integer, (0...Int(Int32.max)).contains(seconds)
             else {
                 throw SettingError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
             }
-            settings[keyPath: row.path] = .init(hard: hard, soft: soft, softSeconds: seconds)
+            settings[keyPath: row.path] = .init(
+                hard: Int(clamping: hard), soft: Int(clamping: soft), softSeconds: seconds)
         }
     }
 
@@ -84,6 +84,29 @@ enum SettingForms {
     static func words(of options: ShutdownOptions) -> [ByteString] {
         let words = ShutdownOptions.names.filter { !$0.1.isEmpty && options.contains($0.1) }.map(\.0)
         return words.isEmpty ? ["default"] : words
+    }
+
+    // MARK: oom-score-adj
+
+    static func oomScoreAdjustment(_ word: ByteString) throws(SettingError) -> OOMScoreAdjustment {
+        if word.lowercased == "relative" { return .relative }
+        guard let found = OOMScoreAdjustment(rawValue: word.lowercased.description) else {
+            throw .noneOf(["no", "yes", "relative", "absolute"])
+        }
+        return found
+    }
+
+    static func oomScoreValues(_ words: [ByteString]) throws(SettingError) -> OOMScoreValues {
+        guard words.count == 3 else { throw .wrongArgumentCount }
+        let values = words.compactMap { word in word.integer.flatMap { (-2000...2000).contains($0) ? $0 : nil } }
+        guard values.count == 3 else {
+            throw SettingError("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+        }
+        return OOMScoreValues(master: values[0], replica: values[1], child: values[2])
+    }
+
+    static func words(of values: OOMScoreValues) -> [ByteString] {
+        ["\(values.master)", "\(values.replica)", "\(values.child)"]
     }
 
     // MARK: Names and places
@@ -121,19 +144,20 @@ enum SettingForms {
         let known: [ByteString] = [
             "title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file",
         ]
+        if trim(template.bytes[...]).isEmpty { throw .invalidTitle }
         var rest = template.bytes[...]
         while let open = rest.firstIndex(of: UInt8(ascii: "{")) {
             guard let close = rest[open...].firstIndex(of: UInt8(ascii: "}")),
                 known.contains(ByteString(rest[(open + 1)..<close]))
-            else { throw SettingError("template format is invalid or contains unknown variables") }
+            else { throw .invalidTitle }
             rest = rest[(close + 1)...]
         }
     }
 
     static func percentiles(_ words: [ByteString]) throws(SettingError) -> [String] {
         var percentiles: [String] = []
-        for word in words where !word.isEmpty {
-            guard let value = word.text.flatMap(Double.init), value.isFinite else {
+        for word in words {
+            guard let value = word.text.flatMap(Double.init), !value.isNaN else {
                 throw SettingError("Invalid latency-tracking-info-percentiles parameters")
             }
             guard value >= 0, value <= 100 else {

@@ -29,16 +29,17 @@ enum SettingTable {
             guard addresses.count == words.count(where: { !$0.isEmpty }) else { throw .notUTF8 }
             settings.bind = addresses
         },
+        .text("bind-source-addr", \.bindSourceAddress),
         .integer("port", \.port, port, [], .listeners),
         .path("unixsocket", \.unixSocketPath, .startupOnly),
         .integer("unixsocketperm", \.unixSocketPermissions, 0...0o777, form: .octal, .startupOnly),
         .integer("tcp-backlog", \.tcpBacklog, int, .startupOnly),
-        .integer("tcp-keepalive", \.tcpKeepalive, int, [], .clients),
-        .integer("timeout", \.timeout, int, [], .clients),
+        .integer("tcp-keepalive", \.tcpKeepalive, int),
+        .integer("timeout", \.timeout, int),
         .integer("maxclients", \.maxClients, 1...Int(UInt32.max), [], .clients),
         .bool("protected-mode", \.protectedMode),
-        .memory("client-query-buffer-limit", \.queryBufferLimit, 1 << 20...Int.max, [], .clients),
-        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...RowLimits.maximumValue, [], .clients),
+        .memory("client-query-buffer-limit", \.queryBufferLimit, 1 << 20...Int.max, [], .limits),
+        .memory("proto-max-bulk-len", \.maxBulkLength, 1 << 20...RowLimits.maximumValue, [], .limits),
         .several("client-output-buffer-limit", [], .clients) {
             SettingForms.bufferLimitLines($0).flatMap { $0 }
         } write: { (settings, words, _) throws(SettingError) in
@@ -49,11 +50,10 @@ enum SettingTable {
     private static let general: [Setting] = [
         .integer("databases", \.databases, 1...Int(Int32.max), .startupOnly),
         // Out of range is not refused, as in Redis, but brought into 1...500.
-        .several("hz", [], .limits) {
-            ["\($0.hz)"]
-        } write: { (settings, words, _) throws(SettingError) in
-            guard words.count == 1 else { throw .wrongArgumentCount }
-            settings.hz = min(500, max(1, try parseInteger(words[0], int, .decimal)))
+        .word("hz", .limits) {
+            "\($0.hz)"
+        } write: { (settings, word) throws(SettingError) in
+            settings.hz = min(500, max(1, try parseInteger(word, int, .decimal)))
         },
         .choice("loglevel", \.logLevel, [], .log),
         .path("logfile", \.logFile, .startupOnly),
@@ -73,6 +73,16 @@ enum SettingTable {
             SettingForms.words(of: $0.shutdownOnSIGTERM)
         } write: { (settings, words, _) throws(SettingError) in
             settings.shutdownOnSIGTERM = try SettingForms.shutdownOptions(words)
+        },
+        .word("oom-score-adj", .oomScore) {
+            ByteString($0.oomScoreAdjustment.rawValue)
+        } write: { (settings, word) throws(SettingError) in
+            settings.oomScoreAdjustment = try SettingForms.oomScoreAdjustment(word)
+        },
+        .several("oom-score-adj-values", [], .oomScore) {
+            SettingForms.words(of: $0.oomScoreValues)
+        } write: { (settings, words, _) throws(SettingError) in
+            settings.oomScoreValues = try SettingForms.oomScoreValues(words)
         },
         .text("proc-title-template", \.procTitleTemplate, [], .process, check: SettingForms.checkTitleTemplate),
         .bool("set-proc-title", \.setsProcessTitle, .startupOnly),
@@ -96,7 +106,7 @@ enum SettingTable {
         } write: { (settings, words, source) throws(SettingError) in
             try SettingForms.setSavePoints(&settings, words, source)
         }.lines(SettingForms.saveLines),
-        .fileName("snapshotfilename", \.snapshotFileName, .startupOnly),
+        .fileName("snapshotfilename", \.snapshotFileName, [], .directory),
         .fileName("dbfilename", \.dbFileName, .protected, mayBeEmpty: true),
         .bool("appendonly", \.appendOnly, .notWhileLoading, .persistence),
         .choice("appendfsync", \.appendFsync, [], .persistence),

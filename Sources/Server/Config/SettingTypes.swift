@@ -1,7 +1,16 @@
 /// Why a setting was refused; `message` is Redis's wording where it has one.
 struct SettingError: Error {
     let message: ByteString
+    /// The reply, where it is not the message behind `ERR`.
+    var reply: CommandError?
     init(_ message: ByteString) { self.message = message }
+
+    /// It is not to be set while data are loaded.
+    static let loading = {
+        var error = SettingError(ByteString(CommandError.loading.text))
+        error.reply = .loading
+        return error
+    }()
 
     static let wrongArgumentCount = SettingError("wrong number of arguments")
     static let notBool = SettingError("argument must be 'yes' or 'no'")
@@ -13,6 +22,7 @@ struct SettingError: Error {
     static func outside(_ range: ClosedRange<Int>) -> SettingError {
         SettingError("argument must be between \(range.lowerBound) and \(range.upperBound) inclusive")
     }
+    static let invalidTitle = SettingError("template format is invalid or contains unknown variables")
     static let holdsNUL = SettingError("argument can't hold NUL bytes")
     static let notUTF8 = SettingError("argument must be UTF-8")
     static func noneOf(_ names: [ByteString]) -> SettingError {
@@ -45,7 +55,8 @@ struct SettingFlags: OptionSet, Sendable {
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, tls, clients, persistence, directory, slowlog, notifications, replication, process
+    case log, limits, listeners, tls, clients, persistence, directory, slowlog, notifications, replication, oomScore
+    case process
 }
 
 extension SettingFlags {
@@ -83,7 +94,7 @@ struct Setting: Sendable {
     func set(_ settings: inout Settings, _ words: [ByteString], _ source: SettingSource) throws(SettingError) {
         if flags.contains(.severalWords) {
             // The several words may come as one, quoted: CONFIG SET has no other way.
-            let split = words.count == 1 ? words[0].words : words
+            let split = words.count == 1 ? words[0].fields : words
             try write(&settings, split, source)
         } else {
             guard words.count == 1 else { throw .wrongArgumentCount }
@@ -236,9 +247,10 @@ extension Setting {
 
     /// The name of a file in `dir`.
     static func fileName(
-        _ name: ByteString, _ path: SettingPath<String>, _ flags: SettingFlags = [], mayBeEmpty: Bool = false
+        _ name: ByteString, _ path: SettingPath<String>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
+        mayBeEmpty: Bool = false
     ) -> Setting {
-        Setting(name, flags, nil) {
+        Setting(name, flags, effect) {
             [ByteString($0[keyPath: path])]
         } write: { (settings, words, _) throws(SettingError) in
             settings[keyPath: path] = try SettingForms.fileName(words[0], name, mayBeEmpty: mayBeEmpty)
@@ -322,11 +334,11 @@ func formatInteger(_ value: Int, _ form: IntegerForm) -> ByteString {
     form == .octal ? ByteString(String(value, radix: 8)) : "\(value)"
 }
 
-/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. nil for anything else, and
-/// above 64 bits.
+/// Bytes from `512`, `1k` (1000), `1kb` (1024), likewise m, mb, g, gb, and b; any case. No digits are 0, as in Redis. More
+/// than 64 bits hold are as many as they hold. nil for anything else.
 func parseMemory(_ word: ByteString) -> UInt64? {
     let digits = word.bytes.prefix { $0 >= 48 && $0 <= 57 }
-    guard let number = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }
+    let number = digits.isEmpty ? 0 : UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
     let unit: UInt64
     switch word.dropFirst(digits.count).lowercased {
     case "", "b": unit = 1
@@ -339,5 +351,5 @@ func parseMemory(_ word: ByteString) -> UInt64? {
     default: return nil
     }
     let (bytes, overflow) = number.multipliedReportingOverflow(by: unit)
-    return overflow ? nil : bytes
+    return overflow ? .max : bytes
 }

@@ -6,6 +6,8 @@ struct Settings: Sendable {
     // Network
     var bind = ["*", "-::*"]
     var port = 6379
+    /// The address of this machine that connections to a master come from; empty: any.
+    var bindSourceAddress: ByteString = ""
     var unixSocketPath: ByteString = ""
     /// 0: as the umask has it.
     var unixSocketPermissions = 0
@@ -42,6 +44,8 @@ struct Settings: Sendable {
     var shutdownTimeout = 10
     var shutdownOnSIGINT = ShutdownOptions()
     var shutdownOnSIGTERM = ShutdownOptions()
+    var oomScoreAdjustment = OOMScoreAdjustment.no
+    var oomScoreValues = OOMScoreValues()
     var procTitleTemplate: ByteString = "{title} {listen-addr} {server-mode}"
     var commandNames = CommandNames()
 
@@ -199,6 +203,16 @@ enum Permission: String, SettingChoice { case no, yes, local }
 
 /// What started the server and wants to hear when it is ready.
 enum Supervision: String, SettingChoice { case upstart, systemd, auto, no }
+
+/// Whether `oom-score-adj-values` are in force, and whether they are added to what the process had.
+enum OOMScoreAdjustment: String { case no, relative = "yes", absolute }
+
+/// What a master's or replica's score is, and a child process's, of which there is none.
+struct OOMScoreValues: Sendable, Equatable {
+    var master = 0
+    var replica = 200
+    var child = 800
+}
 
 enum ACLPubSubDefault: String, SettingChoice { case allchannels, resetchannels }
 

@@ -23,8 +23,14 @@ extension Setting {
             return lower
         }
     }
-    static func unusedText(_ name: ByteString, _ value: ByteString = "", _ flags: SettingFlags = []) -> Setting {
-        unused(name, value, flags) { (word) throws(SettingError) in word }
+    static func unusedText(
+        _ name: ByteString, _ value: ByteString = "", _ flags: SettingFlags = [],
+        check: @escaping @Sendable (ByteString) throws(SettingError) -> Void = { (_) throws(SettingError) in }
+    ) -> Setting {
+        unused(name, value, flags) { (word) throws(SettingError) in
+            try check(word)
+            return word
+        }
     }
     static func unusedWords(
         _ name: ByteString, _ value: [ByteString], _ flags: SettingFlags = [],

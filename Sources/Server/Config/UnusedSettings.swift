@@ -14,15 +14,6 @@ enum UnusedSettings {
         .unusedBool("crash-memcheck-enabled", true),
         .unusedInteger("watchdog-period", 0, int, .hidden),
         .unusedBool("disable-thp", true, .startupOnly),
-        .unusedChoice("oom-score-adj", "no", ["no", "yes", "relative", "absolute"]),
-        .unusedWords("oom-score-adj-values", ["0", "200", "800"]) { (words) throws(SettingError) in
-            guard words.count == 3 else { throw .wrongArgumentCount }
-            for word in words {
-                guard let value = word.integer, (-2000...2000).contains(value) else {
-                    throw SettingError("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
-                }
-            }
-        },
         .unusedText("server_cpulist", "", .startupOnly),
         .unusedText("bio_cpulist", "", .startupOnly),
         .unusedText("aof_rewrite_cpulist", "", .startupOnly),
@@ -67,7 +58,6 @@ enum UnusedSettings {
     ]
 
     private static let network: [Setting] = [
-        .unusedText("bind-source-addr"),
         .unusedInteger("socket-mark-id", 0, 0...Int(UInt32.max), .startupOnly),
         .unusedBool("repl-disable-tcp-nodelay", false),
         .unusedBool("replica-ignore-disk-write-errors", false),
@@ -79,7 +69,7 @@ enum UnusedSettings {
         .unusedInteger("cluster-port", 0, port, .startupOnly),
         .unusedInteger("cluster-node-timeout", 15000, long),
         .unusedText("cluster-announce-ip"),
-        .unusedText("cluster-announce-hostname"),
+        .unusedText("cluster-announce-hostname", check: checkHostname),
         .unusedText("cluster-announce-human-nodename"),
         .unusedInteger("cluster-announce-port", 0, port),
         .unusedInteger("cluster-announce-tls-port", 0, port),
@@ -94,6 +84,14 @@ enum UnusedSettings {
         .unusedBool("cluster-allow-pubsubshard-when-down", true),
         .unusedInteger("cluster-link-sendbuf-limit", 0, long, form: .memory),
     ]
+
+    @Sendable private static func checkHostname(_ name: ByteString) throws(SettingError) {
+        if name.count >= 256 { throw SettingError("Hostnames must be less than 256 characters") }
+        guard name.bytes.allSatisfy({ hostnameBytes.contains($0) }) else {
+            throw SettingError("Hostnames may only contain alphanumeric characters, hyphens or dots")
+        }
+    }
+    private static let hostnameBytes = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.".utf8)
 
     /// Until ACL files are there, what would weaken a server when ignored is refused.
     private static let security: [Setting] = [

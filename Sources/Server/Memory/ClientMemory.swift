@@ -81,7 +81,7 @@ final class ClientMemory {
                 services.statistics.evictedClients += 1
                 services.logger.notice("Evicting client: " + ClientDescription.text(session, services))
                 close(session)
-                session.releaseBuffers()
+                session.discardBuffers()
             }
         }
     }

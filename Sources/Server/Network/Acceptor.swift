@@ -43,8 +43,8 @@ final class Acceptor {
         listeners = []
     }
 
-    /// `bind`, `port` or `tls-port` changed: listens anew, or keeps the old listeners and throws.
-    func listenAgain() throws(SettingError) {
+    /// `bind` (`hasOtherAddresses`), `port` or `tls-port` changed: listens anew, or keeps the old listeners and throws.
+    func listenAgain(hasOtherAddresses: Bool) throws(SettingError) {
         let old = listeners
         isPaused = false
         for listener in old { readiness.unwatch(listener.descriptor) }
@@ -56,7 +56,9 @@ final class Acceptor {
             listeners += opened
         } catch {
             watchListeners()
-            throw SettingError("Unable to listen on this port. Check server logs.")
+            throw SettingError(
+                hasOtherAddresses
+                    ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs.")
         }
         watchListeners()
     }

@@ -166,6 +166,13 @@ final class Connection<S: Service>: Transport {
     /// soft limit is one of time too: it is looked at also while nothing is written.
     func checkOutputLimit() { if state != .closing && isOverLimit() { closeOverLimit() } }
 
+    /// About once a second.
+    func maintain() {
+        if state == .closing { return }
+        if link == nil { service.maintain(session) }
+        checkOutputLimit()
+    }
+
     private func isOverLimit() -> Bool {
         let limit = session.outputBufferLimit
         let waiting = session.queue.pending

@@ -43,6 +43,8 @@ final class EventLoop<S: Service> {
     private var spare: [Connection<S>] = []
     private var spareFlushes: [Unmanaged<Connection<S>>] = []
     private var nextCron: UInt64 = 0
+    /// Index of the connection that was maintained last.
+    private var lastMaintained = 0
 
     /// What is received goes there; a request that lies in it whole is executed in place.
     private var scratch = UnsafeMutableRawPointer.allocate(byteCount: EventLoop.receiveSize, alignment: 16)
@@ -255,10 +257,21 @@ final class EventLoop<S: Service> {
             nextCron = now + 1_000_000_000 / UInt64(max(1, service.settings.hz))
             service.cron()
             acceptor.resume()
-            for connection in blocked.values { connection.checkOutputLimit() }
+            maintainConnections()
         }
         endTurn()
     }
+
+    /// Visits a share of the connections, so that each has its turn about once a second, and none of a server's turns is
+    /// long, however many there are.
+    private func maintainConnections() {
+        let share = max(Self.leastMaintained, connections.count / max(1, service.settings.hz))
+        for _ in 0..<min(share, connections.count) {
+            lastMaintained = lastMaintained + 1 < connections.count ? lastMaintained + 1 : 0
+            connections[lastMaintained]?.maintain()
+        }
+    }
+    private static var leastMaintained: Int { 64 }
 
     @inline(__always) private func handle(_ events: UnsafeBufferPointer<epoll_event>) {
         if !unread.isEmpty { receiveUnread() }
@@ -401,10 +414,10 @@ extension EventLoop: ServerPart, LoopControl {
         switch effect {
         case .listeners:
             if settings.tls.isUsed && !old.tls.isUsed { try readCertificates(settings.tls) }
-            try acceptor.listenAgain()
+            try acceptor.listenAgain(hasOtherAddresses: settings.bind != old.bind)
         case .tls: try readCertificates(settings.tls)
         case .clients: if settings.maxClients > old.maxClients { try acceptor.clientLimitChanged() }
-        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .process: break
+        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .oomScore, .process: break
         }
     }
 }

@@ -37,6 +37,8 @@ final class Link {
     /// Ends the TLS handshake that is under way, if one is, and its socket.
     fileprivate var cancelHandshake: (() -> Void)?
     fileprivate var addresses: ArraySlice<SocketAddress> = []
+    /// Addresses of this machine that the connection may come from; empty: any.
+    fileprivate var sources: [SocketAddress] = []
     /// The session of the connection that is open or being opened.
     private(set) var session: Session?
     /// Nothing is received: what comes stays with the system, and at last with the other side.
@@ -158,20 +160,27 @@ struct SocketAddress: Sendable {
     }
     struct Unresolved: Error {}
 
-    /// A socket that is connected or on its way; nil where the system refuses that at once.
-    fileprivate func connect() -> Int32? {
+    /// A socket that is connected or on its way, from the first of `sources` that is of its family; nil where the system
+    /// refuses that at once.
+    fileprivate func connect(from sources: [SocketAddress]) -> Int32? {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(family, type, 0)
         if descriptor < 0 { return nil }
         SocketOptions.prepare(descriptor, keepalive: 0)
-        let result = bytes.withUnsafeBytes {
-            guard let base = $0.baseAddress else { return Int32(-1) }
-            return Glibc.connect(
-                descriptor, base.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+        let source = sources.first { $0.family == family }
+        let isBound = sources.isEmpty || source?.withPointer { bind(descriptor, $0, $1) } == 0
+        if isBound, withPointer({ Glibc.connect(descriptor, $0, $1) }) == 0 || errno == EINPROGRESS {
+            return descriptor
         }
-        if result == 0 || errno == EINPROGRESS { return descriptor }
         Glibc.close(descriptor)
         return nil
+    }
+
+    private func withPointer(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        bytes.withUnsafeBytes {
+            guard let base = $0.baseAddress else { return -1 }
+            return body(base.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+        }
     }
 }
 
@@ -195,19 +204,23 @@ final class Links {
 
     init(_ jobs: Jobs) { self.jobs = jobs }
 
-    /// Opens a connection to the first of the host's addresses that answers within `timeout` nanoseconds, with TLS where it
-    /// is to be encrypted. The handler, which is not retained, hears of it later.
+    /// Opens a connection to the first of the host's addresses that answers within `timeout` nanoseconds, `from` an address
+    /// of this machine unless it is empty, with TLS where it is to be encrypted. The handler, which is not retained, hears of
+    /// it later.
     func open(
-        _ host: String, _ port: String, timeout: UInt64, isEncrypted: Bool = false, _ handler: any LinkHandler
+        _ host: String, _ port: String, from source: String = "", timeout: UInt64, isEncrypted: Bool = false,
+        _ handler: any LinkHandler
     ) -> Link {
         let link = Link(self, "\(host):\(port)", timeout: timeout, isEncrypted: isEncrypted, handler)
         links[ObjectIdentifier(link)] = link
         jobs.start("resolve") { (_) throws(SocketAddress.Unresolved) in
-            try SocketAddress.resolve(host, port)
+            let sources = source.isEmpty ? [] : try SocketAddress.resolve(source, "0")
+            return (addresses: try SocketAddress.resolve(host, port), sources: sources)
         } completion: { [self] outcome in
             switch outcome {
-            case .success(let addresses):
-                link.addresses = addresses[...]
+            case .success(let found):
+                link.addresses = found.addresses[...]
+                link.sources = found.sources
                 openNext(link)
             case .failure: link.end(.unknownHost)
             }
@@ -218,7 +231,7 @@ final class Links {
     fileprivate func openNext(_ link: Link) {
         guard links[ObjectIdentifier(link)] != nil else { return }
         while let address = link.addresses.popFirst() {
-            guard let descriptor = address.connect() else { continue }
+            guard let descriptor = address.connect(from: link.sources) else { continue }
             link.patience = link.timeout
             if !link.isEncrypted { return adopt(ByteStream(socket: descriptor), link) }
             link.cancelHandshake = encrypt(descriptor, link)

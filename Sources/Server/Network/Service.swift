@@ -59,6 +59,8 @@ protocol Service: AnyObject {
     func woken()
     /// `hz` times a second.
     func cron()
+    /// A client's connection has its turn, about once a second.
+    func maintain(_ session: Session)
     /// Monotonic nanoseconds at which `deadlinePassed` is to be called; `.max`: never.
     var nextDeadline: UInt64 { get }
     func deadlinePassed()

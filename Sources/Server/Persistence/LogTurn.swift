@@ -34,6 +34,10 @@ extension PersistenceControl: StreamReader, ServerPart {
     }
 
     func cron() {
+        if let signal = pausedSignal {
+            pausedSignal = nil
+            beginShutdown(by: signal)
+        }
         if !isAttached { return }
         writeTurn()
         updateAcknowledged()

@@ -130,6 +130,8 @@ final class PersistenceControl: KeyspaceObserver {
 
     /// SHUTDOWN that waits for replicas.
     var pendingShutdown: PendingShutdown?
+    /// A signal that came while DEBUG PAUSE-CRON holds periodic work up: it is dealt with when that goes on.
+    var pausedSignal: Int32?
 
     /// Data is loaded: the log is written at the end of turns.
     var isAttached = false
@@ -250,7 +252,8 @@ final class PersistenceControl: KeyspaceObserver {
         case .persistence: try settingsChanged(settings, old: old)
         case .directory:
             throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
-        case .log, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .process: break
+        case .log, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .oomScore, .process:
+            break
         }
     }
 

@@ -83,23 +83,29 @@ extension PersistenceControl {
 
     /// SIGTERM or SIGINT.
     func signalled(_ signal: Int32) -> Bool {
-        let settings = server.config.settings
         server.logger.warning("Received \(signal == SIGINT ? "SIGINT" : "SIGTERM") scheduling shutdown...")
+        if server.isCronPaused { pausedSignal = signal } else { beginShutdown(by: signal) }
+        return true
+    }
+
+    func beginShutdown(by signal: Int32) {
+        let settings = server.config.settings
         let options = signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM
         // A second signal is no other wish.
-        if pendingShutdown != nil { return true }
+        if pendingShutdown != nil { return }
         do throws(CommandError) { try shutdown(options) } catch {
             // The data is in memory and the log at best: staying up is what can still help.
             server.logger.warning("The server stays up; SHUTDOWN NOSAVE or SHUTDOWN FORCE ends it.")
         }
-        return true
     }
 
     /// SHUTDOWN ABORT.
     func abortShutdown() throws(CommandError) {
-        guard let pending = pendingShutdown else { throw CommandError("ERR No shutdown in progress.") }
-        pendingShutdown = nil
+        if pendingShutdown == nil && pausedSignal == nil { throw CommandError("ERR No shutdown in progress.") }
         server.logger.notice("Shutdown manually aborted.")
+        pausedSignal = nil
+        guard let pending = pendingShutdown else { return }
+        pendingShutdown = nil
         for waiter in pending.waiters where waiter.session.waiter === waiter { server.abort(waiter, .cannotShutDown) }
         server.pause.releaseWrites(server)
     }

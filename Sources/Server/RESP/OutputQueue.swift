@@ -51,6 +51,9 @@ struct OutputQueue {
     /// All bytes that have not left.
     var pending: Int { max(0, buffer.count &- sent) &+ sharedCount }
 
+    /// Nothing waits, or has left of what is still in the buffer.
+    var isEmpty: Bool { buffer.count == 0 && pieces.isEmpty }
+
     /// Bytes that may wait; `.max`: any number. Beyond it the buffer overflows, chunks included.
     var limit = Int.max { didSet { limitBuffer() } }
 

@@ -67,12 +67,12 @@ struct ClientFlags: OptionSet, Sendable {
 /// commands act in, from the selected database to the transaction. Confined to the loop.
 final class Session {
     let id: UInt64
-    let output = OutputBuffer(capacity: 256)
+    let output = OutputBuffer(capacity: outputCapacity)
     /// What of it, and of chunks shared with others, has not been sent.
     var queue: OutputQueue
     let reply: ReplyWriter
     /// What has come in of a request that is not complete, or not executed yet because the client is blocked.
-    let input = OutputBuffer(capacity: 16)
+    let input = OutputBuffer(capacity: inputCapacity)
     /// Bytes that are executed where they came in, and are not in `input`.
     var inputInPlace = 0
     var parser = RequestParser()
@@ -138,7 +138,8 @@ final class Session {
         if flags.contains(.unauthenticated) {
             queue.limit = Session.fixedOutput
         } else {
-            queue.limit = limit > 0 && limit < .max - Session.fixedOutput ? limit + Session.fixedOutput : .max
+            let counted = limit / Self.outputChunk * Self.outputChunk
+            queue.limit = limit > 0 && counted < .max - Self.fixedOutput ? counted + Self.fixedOutput : .max
         }
     }
     /// What `client-output-buffer-limit` says for the client's class. It is for what is beyond `fixedOutput`.
@@ -156,6 +157,8 @@ final class Session {
     /// Size of the output buffer that each client of Redis has, besides a list for what does not fit: the limits are for
     /// the list, and CLIENT LIST tells them apart.
     static let fixedOutput = 16 << 10
+    /// The list's chunks are counted whole, with what the allocator adds to 16 KB.
+    private static let outputChunk = 20 << 10
     /// Bytes that this connection takes, roughly: its buffers, and what it has queued or waits with.
     var memoryUsage: Int {
         Self.fixedMemory + input.capacity + output.capacity + queue.sharedCount + transaction.memoryUsage
@@ -170,13 +173,22 @@ final class Session {
     private static let subscriptionMemory = 96
 
     /// The connection is about to end, and sends no more: frees what came in and was to leave.
-    func releaseBuffers() {
+    func discardBuffers() {
         flags.insert(.evicted)
         input.removeAll(keepingAtMost: 16)
         queue.removeChunks()
         _ = queue.reset(keepingAtMost: 16)
         transaction.removeQueue()
     }
+
+    /// Gives back what buffers have beyond their contents, as far as it is worth it: the client has been idle.
+    func shrinkBuffers() {
+        input.shrink(to: Self.inputCapacity)
+        if queue.isEmpty { output.shrink(to: Self.outputCapacity) }
+    }
+    /// Capacities that buffers begin with.
+    private static let inputCapacity = 16
+    private static let outputCapacity = 256
 
     var protocolVersion: Int { reply.resp3 ? 3 : 2 }
     /// On this machine: over a Unix socket, or from a loopback address.
@@ -255,7 +267,7 @@ enum ClientType {
     init?(_ name: Bytes) {
         if name.equals(ignoringCase: "normal") {
             self = .normal
-        } else if name.equals(ignoringCase: "master") {
+        } else if name.equals(ignoringCase: "master") || name.equals(ignoringCase: "primary") {
             self = .master
         } else if name.equals(ignoringCase: "replica") || name.equals(ignoringCase: "slave") {
             self = .replica

@@ -106,8 +106,10 @@ final class MasterLink {
         nextSecond = monotonicNanoseconds() + Self.second
         logger.notice("Connecting to MASTER \(host):\(port)")
         enter(.connecting)
+        let settings = router.config.settings
         link = control.links.open(
-            host, "\(port)", timeout: timeout, isEncrypted: router.config.settings.tls.replication, self)
+            host, "\(port)", from: settings.bindSourceAddress.description, timeout: timeout,
+            isEncrypted: settings.tls.replication, self)
         logger.notice("MASTER <-> REPLICA sync started")
     }
     private var timeout: UInt64 { UInt64(router.config.settings.replicationTimeout) * Self.second }

@@ -75,7 +75,8 @@ extension ReplicationControl: ServerPart {
         case .replication, .clients:
             replicas.settingsChanged(settings)
             linkChanged()
-        case .log, .limits, .listeners, .tls, .persistence, .directory, .slowlog, .notifications, .process: break
+        case .log, .limits, .listeners, .tls, .persistence, .directory, .slowlog, .notifications, .oomScore, .process:
+            break
         }
     }
     func chunksSent(_ session: Session) { replicas.chunksSent(session) }

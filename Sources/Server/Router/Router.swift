@@ -58,6 +58,8 @@ final class Router {
     func updateDueMode() { keyspace.dueMode = dueMode }
     /// DEBUG SET-ACTIVE-EXPIRE: whether keys that are due go without being looked up.
     var isActiveExpireEnabled = true
+    /// DEBUG PAUSE-CRON: nothing is done that is done regularly.
+    var isCronPaused = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
     /// Commands that took at least so many nanoseconds go to the slow log, or are events of the latency monitor: the lesser
@@ -245,6 +247,7 @@ final class Router {
 
     /// `hz` times a second.
     func cron() {
+        if isCronPaused { return }
         beginBatch()
         let began = clock
         statistics.sample()
@@ -262,23 +265,24 @@ final class Router {
         if clientMemory.isLimited { clientMemory.countAll(sessions.values) }
         tracking.limitKeys()
         services.keySizes.step()
-        closeIdleClients()
         for place in parts { place.part.cron() }
         statistics.timerNanoseconds &+= monotonicNanoseconds() &- began
     }
 
-    private func closeIdleClients() {
+    /// About once a second for each client: ends what `timeout` ends, and gives back what an idle client needs no more.
+    func maintain(_ session: Session) {
+        let idle = keyspace.now / 1000 - session.lastInteraction
+        if idle >= Self.secondsToIdle { session.shrinkBuffers() }
         let timeout = Int64(config.settings.timeout)
-        if timeout == 0 { return }
-        let now = keyspace.now / 1000
-        for session in Array(sessions.values)
-        where now - session.lastInteraction > timeout
+        if timeout > 0 && idle > timeout
             && session.flags.isDisjoint(with: [.blocked, .replica, .master, .pubsub, .monitor])
         {
             logger.verbose("Closing idle client")
             close(session)
         }
     }
+    /// Seconds without a command after which a client's buffers shrink, as in Redis.
+    private static let secondsToIdle = 3
 }
 
 extension Limits {

@@ -60,6 +60,13 @@ public final class OutputBuffer {
             base = realloc(base, capacity)!
         }
     }
+    /// Gives memory back that the contents do not need, but for `least` bytes.
+    public func shrink(to least: Int) {
+        let needed = max(count, least)
+        if capacity <= needed { return }
+        capacity = needed
+        base = realloc(base, capacity)!
+    }
     /// Drops what follows the first `length` bytes.
     public func truncate(to length: Int) { count = min(count, max(0, length)) }
     /// Moves the bytes after the first `length` to the front.

@@ -32,8 +32,8 @@ final class RowSink {
     func flush() {
         if batch.isEmpty { return }
         bytesSent += batch.byteCount
-        rowsSent += batch.count
         batch.countMemory()
+        rowsSent += batch.count
         send(batch)
         batch = empty() ?? RowBatch(capacity: RowSink.capacity)
         batch.isOrdered = isOrdered

@@ -27,23 +27,30 @@ enum ClientCommand {
                     "list", -2, [], "2.4.0",
                     """
                     [TYPE normal_master_replica_pubsub(NORMAL|MASTER|REPLICA|PUBSUB)@5.0.0] \
-                    [ID id{client-id:i...}@6.2.0]
+                    [ID id{client-id:i...}@6.2.0] [USER username@8.1.0] [ADDR ip:port@8.1.0] [LADDR ip:port@8.1.0] \
+                    [SKIPME yes/no@8.1.0] [MAXAGE seconds:i@8.1.0] [IDLE seconds:i@9.0.0] [NAME name@9.0.0] \
+                    [FLAGS flags@9.0.0] [LIB-NAME name@9.0.0] [LIB-VER version@9.0.0] [DB index:i@9.0.0] \
+                    [CAPA capa@9.0.0] [IP ip@9.0.0] [negated{not-filter value}...@9.0.0]
                     """, "Lists the connections.", list
                 ).complexity("O(N) for N connections").tips("nondeterministic_output").history(
                     ("2.8.12", "Shows `id`."), ("5.0.0", "Accepts `TYPE`."), ("6.0.0", "Shows `user`."),
                     ("6.2.0", "Accepts `ID`; shows `argv-mem`, `tot-mem`, `laddr` and `redir`."),
-                    ("7.0.0", "Shows `resp`, `multi-mem`, `rbs` and `rbp`."), ("7.0.3", "Shows `ssub`.")),
+                    ("7.0.0", "Shows `resp`, `multi-mem`, `rbs` and `rbp`."), ("7.0.3", "Shows `ssub`."),
+                    ("8.1.0", "Accepts the filters of CLIENT KILL."), ("9.0.0", "Accepts Valkey's filters.")),
                 .admin(
                     "kill", -3, [], "2.4.0",
                     """
                     filter(ip:port!2.8.12|new-format([ID client-id:i@2.8.12]|\
                     [TYPE normal_master_slave_pubsub(NORMAL|MASTER@3.2.0|SLAVE|REPLICA@5.0.0|PUBSUB)@2.8.12]|\
-                    [USER username]|[ADDR ip:port]|[LADDR ip:port@6.2.0]|[SKIPME yes/no])...)
-                    """, "Closes connections by address, id, type or user.", kill
+                    [USER username]|[ADDR ip:port]|[LADDR ip:port@6.2.0]|[SKIPME yes/no]|[MAXAGE seconds:i@7.4.0]|[IDLE seconds:i@9.0.0]|[NAME name@9.0.0]|\
+                    [FLAGS flags@9.0.0]|[LIB-NAME name@9.0.0]|[LIB-VER version@9.0.0]|[DB index:i@9.0.0]|\
+                    [CAPA capa@9.0.0]|[IP ip@9.0.0]|[negated{not-filter value}@9.0.0])...)
+                    """, "Closes connections by what is known of them.", kill
                 ).complexity("O(N) for N connections").history(
                     ("2.8.12", "Accepts filters by name."), ("2.8.12", "Accepts `ID`."),
                     ("3.2.0", "Accepts `TYPE master`."),
-                    ("5.0.0", "Accepts `TYPE replica`, which `slave` still stands for."), ("6.2.0", "Accepts `LADDR`.")),
+                    ("5.0.0", "Accepts `TYPE replica`, which `slave` still stands for."), ("6.2.0", "Accepts `LADDR`."),
+                    ("7.4.0", "Accepts `MAXAGE`."), ("9.0.0", "Accepts several ids, and Valkey's filters.")),
                 .admin(
                     "unblock", -3, [], "5.0.0", "client-id:i [timeout_error(TIMEOUT|ERROR)]",
                     "Unblocks a connection that waits in a command.", unblock),
@@ -130,23 +137,14 @@ enum ClientCommand {
     // MARK: - All connections
 
     private static func list(_ c: AdminContext) throws(CommandError) {
-        var clients: [Session] = []
-        if c.args.count == 2 {
-            clients = c.services.router.sessions.values.sorted { $0.id < $1.id }
-        } else if c.args[2].equals(ignoringCase: "type") && c.args.count == 4 {
-            let type = try clientType(c.args[3])
-            clients = c.services.router.sessions.values.filter { ClientFilter.type(type).matches($0) }.sorted {
-                $0.id < $1.id
-            }
-        } else if c.args[2].equals(ignoringCase: "id") && c.args.count > 3 {
-            for i in 3..<c.args.count {
-                guard let id = c.args[i].integer else { throw CommandError("ERR Invalid client ID") }
-                if let session = UInt64(exactly: id).flatMap({ c.services.router.sessions[$0] }) {
-                    clients.append(session)
-                }
-            }
+        let isByID = c.args.count > 3 && c.args[2].equals(ignoringCase: "id")
+        let clients: [Session]
+        if isByID, let ids = integers(c.args, from: 3) {
+            // The older form, where an id may be any number.
+            clients = ids.compactMap { UInt64(exactly: $0) }.compactMap { c.services.router.sessions[$0] }
         } else {
-            throw .syntax
+            if isByID && c.args[3].integer == nil { throw CommandError("ERR Invalid client ID") }
+            clients = found(by: try ClientFilter(c.args, from: 2, c.services), c)
         }
         let out = OutputBuffer()
         for session in clients {
@@ -156,78 +154,44 @@ enum ClientCommand {
         c.reply.verbatim(out.bytes, "txt")
     }
 
-    private static func clientType(_ name: Bytes) throws(CommandError) -> ClientType {
-        guard let type = ClientType(name) else {
-            throw CommandError(parts: Bytes("ERR Unknown client type '"), name, Bytes("'"))
+    /// nil where one of the arguments is no integer.
+    private static func integers(_ args: Arguments, from start: Int) -> [Int64]? {
+        var found: [Int64] = []
+        for i in start..<args.count {
+            guard let number = args[i].integer else { return nil }
+            found.append(number)
         }
-        return type
+        return found
+    }
+
+    /// The clients that a filter lets through, by their ids. O(ids) where it names ids, else O(N log N) for N clients.
+    private static func found(by filter: ClientFilter, _ c: AdminContext) -> [Session] {
+        let sessions = c.services.router.sessions
+        let candidates = filter.ids.map { Set($0).compactMap { sessions[$0] } } ?? Array(sessions.values)
+        let skipsMe = filter.skipsMe ?? false
+        return candidates.filter { filter.matches($0) && !(skipsMe && $0 === c.session) }.sorted { $0.id < $1.id }
     }
 
     private static func kill(_ c: AdminContext) throws(CommandError) {
-        var filters: [ClientFilter] = []
         // The older form, an address alone, may name this connection, and answers otherwise.
-        let isOldForm = c.args.count == 3
-        var skipsMe = !isOldForm
-        if isOldForm {
-            filters.append(.address(c.args[2].string))
-        } else {
-            guard c.args.count.isMultiple(of: 2) else { throw .syntax }
-            for i in stride(from: 2, to: c.args.count, by: 2) {
-                try addFilter(c.args[i], c.args[i + 1], &filters, &skipsMe)
-            }
+        if c.args.count == 3 {
+            let killed = found(by: ClientFilter(address: c.args[2]), c)
+            if killed.isEmpty { throw CommandError("ERR No such client") }
+            for session in killed { c.services.router.close(session, current: c.session) }
+            return c.reply.ok()
         }
+        let filter = try ClientFilter(c.args, from: 2, c.services)
         var killed = 0
-        for session in c.services.router.sessions.values where filters.allSatisfy({ $0.matches(session) }) {
-            if skipsMe && session === c.session { continue }
+        for session in found(by: filter, c) {
+            if session === c.session && filter.skipsMe ?? true { continue }
             c.services.router.close(session, current: c.session)
             killed += 1
         }
-        if !isOldForm {
-            c.reply.integer(killed)
-        } else if killed == 0 {
-            throw CommandError("ERR No such client")
-        } else {
-            c.reply.ok()
-        }
-    }
-
-    private static func addFilter(
-        _ name: Bytes, _ value: Bytes, _ filters: inout [ClientFilter], _ skipsMe: inout Bool
-    ) throws(CommandError) {
-        if name.equals(ignoringCase: "id") {
-            guard let id = value.integer, id > 0 else {
-                throw CommandError("ERR client-id should be greater than 0")
-            }
-            filters.append(.id(UInt64(id)))
-        } else if name.equals(ignoringCase: "type") {
-            filters.append(.type(try clientType(value)))
-        } else if name.equals(ignoringCase: "addr") {
-            filters.append(.address(value.string))
-        } else if name.equals(ignoringCase: "laddr") {
-            filters.append(.localAddress(value.string))
-        } else if name.equals(ignoringCase: "user") {
-            guard value == Bytes("default") else {
-                throw CommandError(parts: Bytes("ERR No such user '"), value, Bytes("'"))
-            }
-            filters.append(.user(value.string))
-        } else if name.equals(ignoringCase: "skipme") {
-            if value.equals(ignoringCase: "yes") {
-                skipsMe = true
-            } else if value.equals(ignoringCase: "no") {
-                skipsMe = false
-            } else {
-                throw .syntax
-            }
-        } else {
-            throw .syntax
-        }
+        c.reply.integer(killed)
     }
 
     private static func unblock(_ c: AdminContext) throws(CommandError) {
-        guard c.args.count <= 4 else {
-            throw CommandError(
-                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.")
-        }
+        guard c.args.count <= 4 else { throw .subcommandSyntax(c.args) }
         var isError = false
         if c.args.count == 4 {
             isError = c.args[3].equals(ignoringCase: "error")
@@ -246,7 +210,7 @@ enum ClientCommand {
     }
 
     private static func pause(_ c: AdminContext) throws(CommandError) {
-        guard c.args.count <= 4 else { throw .syntax }
+        guard c.args.count <= 4 else { throw .subcommandSyntax(c.args) }
         var all = true
         if c.args.count == 4 {
             if c.args[3].equals(ignoringCase: "write") {

@@ -39,22 +39,16 @@ enum ConfigCommands {
         let pairs = stride(from: 2, to: c.args.count, by: 2).map {
             (name: ByteString(c.args[$0]), value: ByteString(c.args[$0 + 1]))
         }
-        // While a master's data come in beside those that are served, as while data are loaded.
-        if c.services.guards.contains(.replacing), pairs.contains(where: { Self.isNotWhileLoading($0.name) }) {
-            throw .loading
-        }
         let config = c.services.config
         let isTrusted = config.settings.enableProtectedConfigs.allows(c.session)
+        // Also while a master's data come in beside those that are served.
+        let isLoading = c.services.persistence.isLoading || c.services.guards.contains(.replacing)
         do {
-            try config.set(pairs, isTrusted: isTrusted, isLoading: c.services.persistence.isLoading)
+            try config.set(pairs, isTrusted: isTrusted, isLoading: isLoading)
         } catch {
-            throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)
+            throw error.reply ?? CommandError(bytes: "ERR ".utf8 + error.message.bytes)
         }
         c.reply.ok()
-    }
-
-    private static func isNotWhileLoading(_ name: ByteString) -> Bool {
-        SettingTable.byName[name.lowercased]?.flags.contains(.notWhileLoading) ?? false
     }
 
     /// What follows the name of a secret setting, wherever it stands: a word may be missing before it.

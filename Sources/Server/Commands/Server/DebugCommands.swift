@@ -90,12 +90,16 @@ enum DebugCommands {
             guard MemoryStatistics.command(c.args[2].string) else { throw .unknownVariable }
             c.reply.ok()
         },
+        Action("pause-cron", "enabled(0|1)", "Stops what is done regularly, or goes on with it.") {
+            c throws(CommandError) in
+            c.services.router.isCronPaused = try c.args.integer(2) != 0
+            c.reply.ok()
+        },
         // Of Redis's insides: accepted, so that suites go on.
         Action("quicklist-packed-threshold", "size", withoutEffect, accept),
         Action("aof-flush-sleep", "microseconds:i", withoutEffect, accept),
         Action("replybuffer", "attribute value", withoutEffect, usesData: false, accept),
         Action("dict-resizing", "enabled(0|1)", withoutEffect, accept),
-        Action("pause-cron", "enabled(0|1)", withoutEffect, accept),
         Action("client-eviction", "", withoutEffect, accept),
         Action("jmap", "", withoutEffect, usesData: false, accept),
     ]
