@@ -9,6 +9,10 @@ MIGRATE = $(CURDIR)/.build/release/redis-migrate
 # For pipefail: a build that fails must not go on to the tests of the one before.
 SHELL = /bin/bash
 DATA ?= data
+# Where `make install` puts things; a package sets DESTDIR.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
 ARGS ?=
 PYTHON = .venv/bin/python
 SWIFT_SOURCES = Sources Tests schema Package.swift
@@ -22,7 +26,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run test unit clients asan tsan mutants bench crash powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb test unit clients asan tsan mutants bench crash powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -42,6 +46,29 @@ build: deps
 run: build
 	@mkdir -p $(DATA)
 	$(SERVER) --dir $(DATA) $(ARGS)
+
+# What `make build` has built, and what belongs to it: never over a configuration that is there. `make install PREFIX=~/.local`
+install:
+	@[ -x $(SERVER) ] && [ -x $(MIGRATE) ] || { echo "Nothing is built yet: run make build first" >&2; exit 1; }
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/swiftlet \
+	$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/swiftlet
+	install -m 755 $(SERVER) $(MIGRATE) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/swiftlet
+	$(SERVER) --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/swiftlet-server
+	$(SERVER) --completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_swiftlet-server
+	$(SERVER) --completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/swiftlet-server.fish
+	$(MIGRATE) --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/redis-migrate
+	$(MIGRATE) --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_redis-migrate
+	$(MIGRATE) --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/redis-migrate.fish
+	sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' packaging/swiftlet-server.service \
+	> $(DESTDIR)$(PREFIX)/lib/systemd/system/swiftlet-server.service
+	@conf=$(DESTDIR)$(SYSCONFDIR)/swiftlet/swiftlet.conf; [ -e $$conf ] || install -m 644 packaging/swiftlet.conf $$conf
+
+# A package for a Debian without Swift, in .build/deb.
+deb: build
+	packaging/build-deb .build/deb
 
 # A warning in our own code is an error; those of dependencies are theirs.
 unit: test-deps

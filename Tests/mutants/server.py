@@ -147,9 +147,25 @@ MUTANTS = [
     # --- Observability ---
     mutant(
         "the slow log keeps one too many", "Server/Observability/Slowlog.swift",
-        "        if excess > 0 { entries.removeFirst(excess) }",
-        "        if excess > (ON ? 1 : 0) { entries.removeFirst(excess - (ON ? 1 : 0)) }",
-        "unit ConfigCommandsTests", "answers",
+        "first = max(first, entries.count - max(0, capacity))",
+        "first = max(first, entries.count - max(0, capacity) - (ON ? 1 : 0))",
+        "observability", "answers",
+    ),
+    mutant(
+        "a percentile is the range before it", "Server/Observability/LatencyHistogram.swift",
+        "let range = Self.range(of: slot)\n            return percentile",
+        "let range = Self.range(of: ON ? max(0, slot - 1) : slot)\n            return percentile",
+        "unit LatencyHistogramTests",
+    ),
+    mutant(
+        "an event of the threshold's length is none", "Server/Observability/LatencyMonitor.swift",
+        "if isOn && milliseconds >= threshold {", "if isOn && milliseconds >= threshold + (ON ? 1 : 0) {",
+        "unit LatencyMonitorTests",
+    ),
+    mutant(
+        "key sizes are those of the range above", "Storage/Keyspace/KeySizes.swift",
+        "($0 == 0 ? 0 : 1 << ($0 - 1), counts[row][$0])", "($0 == 0 ? 0 : 1 << ($0 - (ON ? 0 : 1)), counts[row][$0])",
+        "observability",
     ),
     mutant(
         "the slow log shows one argument too many", "Server/Observability/Slowlog.swift",

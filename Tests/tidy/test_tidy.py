@@ -33,10 +33,11 @@ IMPORTED_BY = {
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/Memory",
 }
-# Who may call our C: in the server the network, jobs and persistence; in Storage what prefetches, formats numbers,
+# Who may call our C: in the server the network, jobs, persistence and what deals with the process; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
 CSHIMS_FOLDERS = ("Server/Network/", "Server/Jobs/", "Server/Persistence/")
 CSHIMS_FILES = {
+    "Server/App/ProcessControl.swift",
     "Storage/Base/DoubleText.swift",
     "Storage/Base/Mailbox.swift",
     "Storage/Memory/Entry.swift",

@@ -1,4 +1,5 @@
-// The few machine instructions and libc calls that Swift cannot express: prefetch, CRC32C, errno-free wrappers.
+// The few machine instructions and libc calls that Swift cannot express: prefetch, CRC32C, errno-free wrappers, fork, signal
+// handlers.
 #ifndef CSHIMS_H
 #define CSHIMS_H
 #include <stddef.h>
@@ -49,5 +50,22 @@ int cshims_epoll_wait(int poll, struct epoll_event *events, int capacity, int mi
 
 /// Sets disk blocks aside for a file without changing its size: 0, or -1 with errno.
 int cshims_allocate(int file, int64_t offset, int64_t length);
+
+/// argv[0] as the process was started with; NULL where it has none.
+const char *cshims_first_argument(void);
+
+/// Has ps and top show `title` for this process, cut to the room that arguments and environment had. Nothing may hold on to
+/// these, as their memory is written over; the environment is copied before.
+void cshims_set_process_title(const char *title);
+
+/// Goes on in a child in the background, in a session of its own, with /dev/null for standard input and output; the parent
+/// ends. Only before there are threads. 0, or -1 with errno.
+int cshims_daemonize(void);
+
+/// Has a crash write a report with a stack trace to the file at `path`, or to standard output where that is empty, before it
+/// ends the process. `name` opens it. Both are copied, cut where they are too long.
+void cshims_report_crashes(const char *path, const char *name);
+/// Takes that back.
+void cshims_ignore_crashes(void);
 
 #endif

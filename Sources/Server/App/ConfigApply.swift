@@ -15,6 +15,9 @@ extension Server: ServerPart {
         switch effect {
         case .log: logger.setLevel(settings.logLevel)
         case .directory: try config.enterDirectory()
+        case .process:
+            ProcessControl.setTitle(settings, configFile: config.file)
+            ProcessControl.reportCrashes(settings)
         case .persistence, .listeners, .tls, .clients, .password, .limits, .slowlog, .notifications, .replication,
             .oomScore:
             break
@@ -24,16 +27,19 @@ extension Server: ServerPart {
     /// Says at start which settings are not what they promise: a line for those that are still to come, one for those
     /// that have nothing to act on.
     func reportSettings() {
-        if config.settings.daemonize {
-            logger.warning(
-                "daemonize yes has no effect: the server stays in the foreground. Run it under systemd, in a container, "
-                    + "or with nohup and &")
+        for remark in Self.remarks(on: config) {
+            if remark.isWarning { logger.warning("\(remark.text)") } else { logger.notice("\(remark.text)") }
         }
+    }
+
+    static func remarks(on config: Config) -> [(text: String, isWarning: Bool)] {
         let (later, unused) = config.withoutEffect.reduce(into: ([Setting](), [Setting]())) {
             if $1.flags.contains(.later) { $0.0.append($1) } else { $0.1.append($1) }
         }
-        if !later.isEmpty { logger.warning("\(Self.withoutEffect(later))") }
-        if !unused.isEmpty { logger.notice("\(Self.withoutEffect(unused))") }
+        var remarks: [(text: String, isWarning: Bool)] = []
+        if !later.isEmpty { remarks.append((withoutEffect(later), true)) }
+        if !unused.isEmpty { remarks.append((withoutEffect(unused), false)) }
+        return remarks
     }
 
     private static func withoutEffect(_ settings: [Setting]) -> String {

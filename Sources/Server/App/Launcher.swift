@@ -4,10 +4,7 @@ import Storage
 /// From the command line to a server that accepts connections.
 enum Launcher {
     static func run(_ arguments: [ByteString]) -> Never {
-        if let text = ConfigLoader.information(arguments) {
-            print(text)
-            exit(0)
-        }
+        answer(arguments)
         let config: Config
         do throws(ConfigError) {
             var users = UserDeclarations()
@@ -24,18 +21,23 @@ enum Launcher {
             fail(error.message)
         }
         let settings = config.settings
-        let log = Logger(path: settings.logFile, level: settings.logLevel)
+        let syslog = settings.usesSyslog ? Syslog(settings.syslogIdentity, settings.syslogFacility) : nil
+        let log = Logger(path: settings.logFile, level: settings.logLevel, syslog: syslog)
         if let reason = log.check() { fail(reason) }
+        let isSupervised = ServiceManager.isThere(settings.supervised)
+        if let reason = ProcessControl.daemonize(settings, isSupervised: isSupervised) { fail(reason) }
         log.notice("\(Version.name) is starting")
         log.notice("\(Version.name) version=\(Version.number), pid=\(getpid()), just started")
-        writeProcessID(settings.pidFile, log)
+        ProcessControl.setTitle(settings, configFile: config.file)
+        ProcessControl.reportCrashes(settings)
         let manager = ServiceManager(settings.supervised, log)
 
         let server = Server(config: config, logger: log)
         let router = server.router
+        router.statistics.supervisor = manager == nil ? "no" : "systemd"
         server.reportSettings()
-        declareUsers(router, log)
         server.oomScore.start()
+        declareUsers(router, log)
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }
@@ -49,12 +51,16 @@ enum Launcher {
             log.notice("Port: \(settings.port), PID: \(getpid())")
             log.notice("Server initialized")
             try loop.listen()
+            // Not before: where another one listens, it is the one that the file names.
+            PidFile.write(settings, log)
             router.report("STATUS=Loading the data")
             server.followSettings()
+            router.statistics.isReadyForData()
             do throws(StorageError) {
                 try server.persistence.start()
             } catch {
                 loop.closeListeners()
+                PidFile.remove(settings)
                 throw error
             }
             server.persistence.isAttached = true
@@ -72,6 +78,26 @@ enum Launcher {
         }
     }
 
+    /// Ends the process where the arguments ask for something else than a server.
+    private static func answer(_ arguments: [ByteString]) {
+        if let text = ConfigLoader.information(arguments) {
+            print(text)
+            exit(0)
+        }
+        if arguments.first == Completion.option {
+            guard arguments.count == 2, let script = Completion.script(for: arguments[1]) else {
+                fail("Usage: swiftlet-server --completion bash|zsh|fish")
+            }
+            print(script)
+            exit(0)
+        }
+        if arguments.first == ConfigCheck.option {
+            let (lines, isGood) = ConfigCheck.run(Array(arguments.dropFirst()))
+            for line in lines { print(line) }
+            exit(isGood ? 0 : 1)
+        }
+    }
+
     private static func declareUsers(_ router: Router, _ log: Logger) {
         do throws(SettingError) {
             try router.declareUsers()
@@ -81,15 +107,6 @@ enum Launcher {
             if log.isStandardOutput { exit(1) }
             fail(error.message)
         }
-    }
-
-    private static func writeProcessID(_ path: ByteString, _ log: Logger) {
-        if path.isEmpty { return }
-        let file = path.withCString { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
-        var text = "\(getpid())\n"
-        let isWritten = file >= 0 && text.withUTF8 { write(file, $0.baseAddress, $0.count) } > 0
-        if !isWritten { log.warning("Cannot write the pid file \(path): \(systemReason())") }
-        if file >= 0 { close(file) }
     }
 
     private static func fail(_ message: ByteString) -> Never {

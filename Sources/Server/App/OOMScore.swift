@@ -17,8 +17,8 @@ final class OOMScore: ServerPart {
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
         switch effect {
         case .oomScore: try adjust(settings)
-        case .log, .password, .limits, .listeners, .tls, .clients, .persistence, .directory, .slowlog, .notifications,
-            .replication:
+        case .log, .limits, .listeners, .tls, .clients, .password, .persistence, .directory, .slowlog, .notifications,
+            .replication, .process:
             break
         }
     }

@@ -6,6 +6,9 @@ final class Config {
     private(set) var settings: Settings
     /// The absolute path of the file that was read, for CONFIG REWRITE.
     let file: ByteString?
+    /// The program's absolute path, as of the directory in which it was started.
+    let executable = absolutePath(
+        CommandLine.arguments.first.map { ByteString($0) } ?? "", from: currentDirectory())
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
     var apply: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
     /// Says that CONFIG SET gave a setting without effect another value than the default.

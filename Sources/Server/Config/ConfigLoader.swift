@@ -4,10 +4,13 @@ import Storage
 /// Why the server does not start; `text` is what stands on stderr.
 struct ConfigError: Error, CustomStringConvertible {
     let text: ByteString
+    /// The line that was refused, and why.
+    let summary: ByteString
     var description: String { text.description }
 
     /// The line that was refused, in the form that Redis prints.
     init(_ place: ByteString, _ line: ByteString, _ message: ByteString) {
+        summary = "\(line): \(message)"
         text = """
 
             *** FATAL CONFIG FILE ERROR (\(Version.name) \(Version.number)) ***
@@ -16,9 +19,12 @@ struct ConfigError: Error, CustomStringConvertible {
             \(message)
             """
     }
-    init(_ text: ByteString) { self.text = text }
+    init(_ text: ByteString) {
+        self.text = text
+        summary = text
+    }
     init(unreadable file: ByteString, _ reason: ByteString) {
-        text = "Fatal error, can't open config file '\(file)': \(reason)"
+        self.init("Fatal error, can't open config file '\(file)': \(reason)")
     }
 }
 
@@ -33,6 +39,8 @@ struct ConfigLoader {
     private let checkUser: UserCheck
     /// Where relative paths begin: the working directory, or what `dir` named last, as in Redis.
     private var directory = currentDirectory()
+    /// Keeps what is refused, where all faults are wanted; nil: the first one ends the reading.
+    private var faults: ConfigFaults?
 
     /// Throws what is wrong with a user that is declared.
     typealias UserCheck = ([ByteString]) throws(SettingError) -> Void
@@ -40,13 +48,15 @@ struct ConfigLoader {
     private init(_ checkUser: @escaping UserCheck) { self.checkUser = checkUser }
 
     /// Loads what `arguments` (without the program's name) ask for: `[file | -] [--name value …]… [-]`. `commands`: the
-    /// names of those that `rename-command` may rename; `checkUser` hears of each line `user …`, without this word.
+    /// names of those that `rename-command` may rename; `checkUser` hears of each line `user …`, without this word. With
+    /// `faults`, lines that are refused go there and are left out.
     static func load(
-        arguments: [ByteString], commands: Set<ByteString>,
+        arguments: [ByteString], commands: Set<ByteString>, faults: ConfigFaults? = nil,
         checkUser: @escaping UserCheck = { (_) throws(SettingError) in }
     ) throws(ConfigError) -> Config {
         var arguments = arguments[...]
         var loader = ConfigLoader(checkUser)
+        loader.faults = faults
         loader.settings.commandNames = CommandNames(known: commands)
         var file: ByteString?
         var readsStandardInput = false
@@ -72,14 +82,11 @@ struct ConfigLoader {
             try loader.read(bytes, file: "-", place: "Reading the configuration from standard input", depth: 0)
         }
         for directive in Self.directives(arguments) {
-            // One argument may hold the name and its values.
-            let name = directive[0]
-            guard let split = splitWords(name) else {
-                throw ConfigError(commandLine, name, "Unbalanced quotes in configuration line")
+            do throws(ConfigError) {
+                try loader.apply(directive)
+            } catch {
+                try loader.note(error, "command line")
             }
-            if split.isEmpty && directive.count == 1 { continue }
-            let shown = ([name] + directive.dropFirst().map(quotedWord)).joined(separator: " ")
-            try loader.apply(split + directive.dropFirst(), shown, commandLine, depth: 0)
         }
         return Config(loader.settings, file: file)
     }
@@ -96,6 +103,9 @@ struct ConfigLoader {
                        swiftlet-server - [--setting value ...]   settings from standard input
                        swiftlet-server -v | --version
                        swiftlet-server -h | --help
+                       swiftlet-server --check-config [file] [--setting value ...]
+                                                                 names all faults, and starts nothing
+                       swiftlet-server --completion bash | zsh | fish
 
                 The file is a redis.conf. Settings on the command line come last and win:
                        swiftlet-server /etc/redis.conf --port 7777 --save 60 1 --loglevel verbose
@@ -140,19 +150,31 @@ struct ConfigLoader {
             throw ConfigError(unreadable: file, error.message)
         }
         for (index, line) in lines.enumerated() {
-            let trimmed = trim(line)
-            let here: ByteString = "\(place), at line \(index + 1)"
-            if trimmed.bytes.contains(0) {
-                throw ConfigError(
-                    here, ByteString(trimmed.bytes.prefix(100).filter { $0 != 0 }),
-                    "the line holds NUL bytes: the file is damaged, or UTF-16")
+            do throws(ConfigError) {
+                try apply(line: trim(line), "\(place), at line \(index + 1)", depth: depth)
+            } catch {
+                try note(error, "\(file):\(index + 1)")
             }
-            if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
-            guard let words = splitWords(trimmed) else {
-                throw ConfigError(here, trimmed, "Unbalanced quotes in configuration line")
-            }
-            if !words.isEmpty { try apply(words, trimmed, here, depth: depth) }
         }
+    }
+
+    /// Keeps `error` where all are wanted, else throws it.
+    private func note(_ error: ConfigError, _ place: ByteString) throws(ConfigError) {
+        guard let faults else { throw error }
+        faults.lines.append("\(place): \(error.summary)")
+    }
+
+    private mutating func apply(line: ByteString, _ here: ByteString, depth: Int) throws(ConfigError) {
+        if line.bytes.contains(0) {
+            throw ConfigError(
+                here, ByteString(line.bytes.prefix(100).filter { $0 != 0 }),
+                "the line holds NUL bytes: the file is damaged, or UTF-16")
+        }
+        if line.isEmpty || line.hasPrefix("#") { return }
+        guard let words = splitWords(line) else {
+            throw ConfigError(here, line, "Unbalanced quotes in configuration line")
+        }
+        if !words.isEmpty { try apply(words, line, here, depth: depth) }
     }
 
     /// Reads the file, or those that match the pattern, in alphabetical order; `refuse` makes the error that names the
@@ -179,6 +201,17 @@ struct ConfigLoader {
     }
 
     // MARK: - One directive
+
+    /// Of the command line, where one argument may hold the name and its values.
+    private mutating func apply(_ directive: [ByteString]) throws(ConfigError) {
+        let name = directive[0]
+        guard let split = splitWords(name) else {
+            throw ConfigError(Self.commandLine, name, "Unbalanced quotes in configuration line")
+        }
+        if split.isEmpty && directive.count == 1 { return }
+        let shown = ([name] + directive.dropFirst().map(quotedWord)).joined(separator: " ")
+        try apply(split + directive.dropFirst(), shown, Self.commandLine, depth: 0)
+    }
 
     private mutating func apply(_ words: [ByteString], _ shown: ByteString, _ place: ByteString, depth: Int)
         throws(ConfigError)

@@ -13,7 +13,7 @@ enum ForeignSettings {
     ]
 
     private static let redis3To6: [(ByteString, ByteString)] = [
-        ("watchdog-period", "0"), ("gopher-enabled", "no"), ("tracking-table-max-fill", "10"),
+        ("gopher-enabled", "no"), ("tracking-table-max-fill", "10"),
         ("slave-announced", "yes"), ("cluster-slave-migration-barrier", "1"), ("lua-replicate-commands", "yes"),
         ("list-max-quicklist-size", "-2"), ("memory-limit", "0"),
     ]

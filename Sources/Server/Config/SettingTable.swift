@@ -84,7 +84,12 @@ enum SettingTable {
         } write: { (settings, words, _) throws(SettingError) in
             settings.oomScoreValues = try SettingForms.oomScoreValues(words)
         },
-        .text("proc-title-template", \.procTitleTemplate, .unused, check: SettingForms.checkTitleTemplate),
+        .text("proc-title-template", \.procTitleTemplate, [], .process, check: SettingForms.checkTitleTemplate),
+        .bool("set-proc-title", \.setsProcessTitle, .startupOnly),
+        .bool("crash-log-enabled", \.reportsCrashes, [], .process),
+        .bool("syslog-enabled", \.usesSyslog, .startupOnly),
+        .text("syslog-ident", \.syslogIdentity, .startupOnly),
+        .choice("syslog-facility", \.syslogFacility, .startupOnly),
         .text("requirepass", \.requirePass, .secret, .password),
         .path("aclfile", \.aclFile, .startupOnly),
         .integer("acllog-max-len", \.aclLogMaxLength, long, [], .limits),
@@ -152,8 +157,8 @@ enum SettingTable {
         .integer("slowlog-log-slower-than", \.slowlogThreshold, -1...Int.max, [], .slowlog).valkey(
             "commandlog-execution-slower-than"),
         .integer("slowlog-max-len", \.slowlogMaxLength, long, [], .slowlog).valkey("commandlog-slow-execution-max-len"),
-        .integer("latency-monitor-threshold", \.latencyThreshold, long).later(),
-        .bool("latency-tracking", \.latencyTracking),
+        .integer("latency-monitor-threshold", \.latencyThreshold, long, [], .slowlog),
+        .bool("latency-tracking", \.latencyTracking, [], .slowlog),
         .several("latency-tracking-info-percentiles") {
             $0.latencyPercentiles.map { ByteString($0) }
         } write: { (settings, words, _) throws(SettingError) in

@@ -55,8 +55,8 @@ struct SettingFlags: OptionSet, Sendable {
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, tls, clients, password, persistence, directory, slowlog, notifications, replication,
-        oomScore
+    case log, limits, listeners, tls, clients, password, persistence, directory, slowlog, notifications, replication
+    case oomScore, process
 }
 
 extension SettingFlags {

@@ -32,6 +32,12 @@ struct Settings: Sendable {
     /// `dir`; absolute once the server has gone there.
     var directoryPath: ByteString = ""
     var daemonize = false
+    var setsProcessTitle = true
+    /// A crash leaves a report in the log.
+    var reportsCrashes = true
+    var usesSyslog = false
+    var syslogIdentity: ByteString = "redis"
+    var syslogFacility = SyslogFacility.local0
     var supervised = Supervision.no
     var enableProtectedConfigs = Permission.no
     var enableDebugCommand = Permission.no
@@ -150,6 +156,10 @@ struct Settings: Sendable {
 }
 
 // MARK: - What they hold
+
+enum SyslogFacility: String, SettingChoice {
+    case user, local0, local1, local2, local3, local4, local5, local6, local7
+}
 
 enum LogLevel: String, SettingChoice { case debug, verbose, notice, warning, nothing }
 

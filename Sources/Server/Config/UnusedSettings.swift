@@ -10,15 +10,9 @@ enum UnusedSettings {
 
     private static let process: [Setting] = [
         .unusedBool("always-show-logo", false, .startupOnly),
-        .unusedBool("set-proc-title", true, .startupOnly),
         .unusedText("locale-collate"),
-        .unusedBool("syslog-enabled", false, .startupOnly),
-        .unusedText("syslog-ident", "redis", .startupOnly),
-        .unusedChoice(
-            "syslog-facility", "local0",
-            ["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"], .startupOnly),
-        .unusedBool("crash-log-enabled", true),
         .unusedBool("crash-memcheck-enabled", true),
+        .unusedInteger("watchdog-period", 0, int, .hidden),
         .unusedBool("disable-thp", true, .startupOnly),
         .unusedText("server_cpulist", "", .startupOnly),
         .unusedText("bio_cpulist", "", .startupOnly),

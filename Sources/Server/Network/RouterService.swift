@@ -35,7 +35,7 @@ extension Router: Service {
 
     func outputGrew(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
 
-    var isShortOfMemory: Bool { guards.contains(.limitedMemory) }
+    var isShortOfMemory: Bool { memory.hasEvicted }
 
     func chunksSent(_ session: Session) {
         // Subscribers take what comes; a replica is given the next part.

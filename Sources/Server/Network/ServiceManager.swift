@@ -8,6 +8,14 @@ final class ServiceManager: ServerPart {
     private let address: ByteString
     private let logger: Logger
 
+    /// Whether somebody supervises the process, so that it is to stay in the foreground.
+    static func isThere(_ supervised: Supervision) -> Bool {
+        switch supervised {
+        case .no, .upstart: false
+        case .auto, .systemd: getenv("NOTIFY_SOCKET") != nil
+        }
+    }
+
     /// nil where `supervised` does not ask for it, or nobody listens; the log says what the user should know.
     init?(_ supervised: Supervision, _ logger: Logger) {
         self.logger = logger

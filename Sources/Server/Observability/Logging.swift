@@ -15,11 +15,13 @@ final class Logger: Sendable {
 
     /// Empty: standard output.
     private let path: ByteString
+    private let syslog: Syslog?
     private let threshold: Atomic<Int>
     private let role = Atomic<UInt8>(Role.starting.rawValue)
 
-    init(path: ByteString = "", level: LogLevel = .notice) {
+    init(path: ByteString = "", level: LogLevel = .notice, syslog: Syslog? = nil) {
         self.path = path
+        self.syslog = syslog
         threshold = Atomic(Self.rank(level))
     }
 
@@ -47,8 +49,10 @@ final class Logger: Sendable {
 
     private func write(_ level: LogLevel, _ sign: String, _ message: () -> String) {
         guard Self.rank(level) >= threshold.load(ordering: .relaxed) else { return }
+        let message = message()
+        syslog?.write(level, message)
         let letter = Character(Unicode.Scalar(role.load(ordering: .relaxed)))
-        var line = "\(getpid()):\(letter) \(Self.timestamp()) \(sign) \(message())\n"
+        var line = "\(getpid()):\(letter) \(Self.timestamp()) \(sign) \(message)\n"
         // Opened for each line, so that the file can be rotated under the server; one write, so that threads' lines do
         // not mix.
         let descriptor = path.isEmpty ? 1 : openFile()

@@ -1,6 +1,6 @@
 import Storage
 
-/// The last commands that took long, newest last: a ring of `slowlog-max-len`. Confined to the loop.
+/// The last commands that took long, newest last: `slowlog-max-len` at most. Confined to the loop.
 final class Slowlog {
     struct Entry {
         let id: Int64
@@ -17,15 +17,22 @@ final class Slowlog {
     private static let maximumArguments = 32
     private static let maximumArgumentBytes = 128
 
-    private(set) var entries: [Entry] = []
+    /// The oldest first; those before `first` are gone.
+    private var entries: [Entry] = []
+    private var first = 0
     private var nextID: Int64 = 0
     /// Entries kept; the oldest go first.
     var capacity = 128 {
         didSet { trim() }
     }
 
-    /// Notes a command. The caller has compared with `slowlog-log-slower-than`.
+    var count: Int { entries.count - first }
+    /// The last `wanted` entries, the newest first.
+    func newest(_ wanted: Int) -> [Entry] { entries[first...].suffix(wanted).reversed() }
+
+    /// Notes a command. The caller has compared with `slowlog-log-slower-than`. Amortised O(size of the entry).
     func add(_ arguments: [Bytes], microseconds: Int64, seconds: Int64, address: String, client: String) {
+        if capacity == 0 { return }
         entries.append(
             Entry(
                 id: nextID, time: seconds, microseconds: microseconds, arguments: Self.shortened(arguments),
@@ -34,11 +41,17 @@ final class Slowlog {
         trim()
     }
 
-    func removeAll() { entries.removeAll() }
+    func removeAll() {
+        entries.removeAll()
+        first = 0
+    }
 
     private func trim() {
-        let excess = entries.count - max(0, capacity)
-        if excess > 0 { entries.removeFirst(excess) }
+        first = max(first, entries.count - max(0, capacity))
+        // What is gone is freed when it is half of all, so that an entry moves once for each that comes.
+        if first < count || first == 0 { return }
+        entries.removeFirst(first)
+        first = 0
     }
 
     private static func shortened(_ arguments: [Bytes]) -> [[UInt8]] {

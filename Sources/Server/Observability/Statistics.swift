@@ -11,18 +11,23 @@ struct CommandStatistics {
     var rejected = 0
     /// Ran, and answered an error.
     var failed = 0
-    /// Calls by the power of two of their microseconds: [i] counts those of at most 2^i.
-    var histogram: InlineArray<32, UInt32> = .init(repeating: 0)
+    /// How long they took, of those that ran while `latency-tracking` was on.
+    var latencies = LatencyHistogram()
 
-    /// The time within which `percentile` of the calls ended, in microseconds; an upper bound, as buckets are wide.
-    func microseconds(percentile: Double) -> Double {
-        let wanted = Double(calls) * percentile / 100
-        var seen = 0
-        for i in histogram.indices {
-            seen += Int(histogram[i])
-            if seen > 0 && Double(seen) >= wanted { return Double(UInt64(1) << UInt64(i)) }
-        }
-        return 0
+    @inline(__always)
+    fileprivate mutating func count(_ nanoseconds: UInt64, failed hasFailed: Bool, tracksLatency: Bool) {
+        calls &+= 1
+        microseconds &+= Int(clamping: nanoseconds / 1000)
+        if hasFailed { failed &+= 1 }
+        if tracksLatency { latencies.record(nanoseconds: nanoseconds) }
+    }
+
+    fileprivate mutating func reset() {
+        calls = 0
+        microseconds = 0
+        rejected = 0
+        failed = 0
+        latencies.removeAll()
     }
 }
 
@@ -32,6 +37,8 @@ final class Statistics {
     let runID = Statistics.randomID()
     let startedNanoseconds = monotonicNanoseconds()
 
+    /// What started the process and hears how far it is: `no`, or `systemd`.
+    var supervisor: StaticString = "no"
     var connectionsReceived = 0
     var connectionsRejected = 0
     var commandsProcessed = 0
@@ -67,6 +74,13 @@ final class Statistics {
     private(set) var turns = 0
     private(set) var turnNanoseconds = 0
     private var turnBegan: UInt64 = 0
+    /// The longest turn, and the most commands that one had.
+    private(set) var longestTurnNanoseconds = 0
+    private(set) var mostCommandsOfTurn = 0
+    private var commandsAtTurnEnd = 0
+    /// What timers took, and writing the log.
+    var timerNanoseconds: UInt64 = 0
+    var logNanoseconds: UInt64 = 0
     /// Commands of the master that failed here.
     var unexpectedErrorReplies = 0
     var errorReplies = 0
@@ -75,15 +89,19 @@ final class Statistics {
     private static let maximumErrorCodes = 128
     private static let longestErrorCode = 31
     private(set) var commands: [CommandStatistics] = []
+    /// `latency-tracking`.
+    var tracksLatency = true
     /// Bytes; the highest that the timer has seen.
     var peakMemory = 0
     /// What the process used before it held data.
-    let startupMemory: Int
+    private(set) var startupMemory = 0
 
     init() {
         MemoryCounters.count()
-        startupMemory = MemoryCounters.inUse
+        isReadyForData()
     }
+    /// The server is put together, and has no data yet.
+    func isReadyForData() { startupMemory = MemoryCounters.inUse }
 
     private var operations = Rate()
     private var turnRate = Rate()
@@ -92,6 +110,8 @@ final class Statistics {
     private var output = Rate()
     private var replicationInput = Rate()
     private var replicationOutput = Rate()
+
+    deinit { for i in commands.indices { commands[i].latencies.deallocate() } }
 
     // MARK: Counting
 
@@ -103,13 +123,8 @@ final class Statistics {
 
     /// A command ran.
     func count(_ command: Int, nanoseconds: UInt64, failed: Bool) {
-        let microseconds = Int(clamping: nanoseconds / 1000)
         commandsProcessed &+= 1
-        commands[command].calls &+= 1
-        commands[command].microseconds &+= microseconds
-        if failed { commands[command].failed &+= 1 }
-        let bucket = microseconds <= 1 ? 0 : Int.bitWidth - (microseconds - 1).leadingZeroBitCount
-        commands[command].histogram[min(31, bucket)] &+= 1
+        commands[command].count(nanoseconds, failed: failed, tracksLatency: tracksLatency)
     }
 
     /// A command that ran counts as failed, though it may have answered none of the errors that it came across.
@@ -149,6 +164,11 @@ final class Statistics {
         freedBase = Reaper.shared.freed
         turns = 0
         turnNanoseconds = 0
+        longestTurnNanoseconds = 0
+        mostCommandsOfTurn = 0
+        commandsAtTurnEnd = 0
+        timerNanoseconds = 0
+        logNanoseconds = 0
         turnRate = Rate()
         turnTime = Rate()
         expiredBase = expired
@@ -156,7 +176,7 @@ final class Statistics {
         errorReplies = 0
         unexpectedErrorReplies = 0
         errors = [:]
-        for i in commands.indices { commands[i] = CommandStatistics(name: commands[i].name) }
+        for i in commands.indices { commands[i].reset() }
         operations = Rate()
         input = Rate()
         output = Rate()
@@ -169,7 +189,11 @@ final class Statistics {
     @inline(__always) func endTurn(_ now: UInt64) {
         if turnBegan == 0 { return }
         turns &+= 1
-        turnNanoseconds &+= Int(truncatingIfNeeded: now &- turnBegan)
+        let taken = Int(truncatingIfNeeded: now &- turnBegan)
+        turnNanoseconds &+= taken
+        longestTurnNanoseconds = max(longestTurnNanoseconds, taken)
+        mostCommandsOfTurn = max(mostCommandsOfTurn, commandsProcessed &- commandsAtTurnEnd)
+        commandsAtTurnEnd = commandsProcessed
     }
     /// Microseconds that commands took. O(commands in the table).
     var commandMicroseconds: Int { commands.reduce(0) { $0 &+ $1.microseconds } }

@@ -17,7 +17,18 @@ extension PersistenceControl {
 
     /// Between commands: begins, goes on with and ends checkpoints.
     func proceed() {
-        if case .more? = data?.advance(budgetNanoseconds: PersistenceControl.slice) { server.waker.wake() }
+        guard let data else { return }
+        let before = data.checkpoint
+        let began = monotonicNanoseconds()
+        let progress = data.advance(budgetNanoseconds: PersistenceControl.slice)
+        if before != .idle {
+            let taken = monotonicNanoseconds() &- began
+            // The step that makes the cut ends behind it.
+            let isCut = before == .requested && data.checkpoint == .running
+            pace.add(slice: taken, isCut: isCut)
+            server.services.latency.note(isCut ? .checkpointCut : .checkpointSlice, nanoseconds: taken)
+        }
+        if case .more = progress { server.waker.wake() }
     }
 
     /// A checkpoint failed, or could not begin. What it was to save stays in the log and counts as changed.
@@ -84,6 +95,15 @@ extension PersistenceControl {
         }
     }
     private func requestByItself() { request(.save) }
+
+    /// Seconds until a save point is reached with the changes that there are; 0: now; -1: they reach none. What makes a
+    /// checkpoint due besides, the log's size, has no time.
+    var secondsUntilDue: Int64 {
+        let changes = unsaved(server.keyspace.dirty)
+        let elapsed = wallClockMilliseconds() / 1000 - lastSaveTime
+        let points = server.config.settings.effectiveSavePoints.filter { changes >= $0.changes }
+        return points.map { max(0, Int64($0.seconds) - elapsed) }.min() ?? -1
+    }
 }
 
 // MARK: - What the directory tells
@@ -98,6 +118,7 @@ extension PersistenceControl: DataDirectoryClient {
         // What a server says of its own selects its database again; what its master says does not.
         data?.stream.db = server.stream.isRelayed ? server.stream.db : 0
         saveStarted = wallClockMilliseconds() / 1000
+        pace.begin()
     }
 
     func checkpointEnded(_ outcome: DataDirectory.Outcome) {
@@ -106,6 +127,7 @@ extension PersistenceControl: DataDirectoryClient {
             return server.waker.wake()
         }
         endedCheckpoints += 1
+        pace.end()
         lastOutcome = outcome
         switch outcome.result {
         case .success(let commit): checkpointSucceeded(outcome, commit)

@@ -54,8 +54,7 @@ extension PersistenceControl: StreamReader, ServerPart {
         server.stream.deliver()
         guard let data else { return }
         // One that pipelines has its replies under way from an earlier turn, and is not counted again.
-        data.endTurn(Bytes(), upTo: server.stream.offset, waiters: max(1, waitersOfTurn))
-        guard let log = data.log else { return }
+        guard let log = endTurn(data) else { return }
         // The state is looked at each turn: a command that could not be logged is not acknowledged.
         switch log.state {
         case .ok:
@@ -78,10 +77,37 @@ extension PersistenceControl: StreamReader, ServerPart {
         }
     }
 
+    /// Writes what the turn has appended; the log, where there is one. The loop is timed at it.
+    private func endTurn(_ data: DataDirectory) -> LogWriter? {
+        guard let log = data.log, log.hasAppended else {
+            data.endTurn(Bytes(), upTo: server.stream.offset, waiters: max(1, waitersOfTurn))
+            return data.log
+        }
+        let isSyncing = log.isSyncing
+        let began = monotonicNanoseconds()
+        data.endTurn(Bytes(), upTo: server.stream.offset, waiters: max(1, waitersOfTurn))
+        let taken = monotonicNanoseconds() &- began
+        server.statistics.logNanoseconds &+= taken
+        let latency = server.services.latency
+        if latency.isOn && log.policy == .always {
+            if awaitedSync == nil { awaitedSync = (server.stream.offset, began) }
+        } else if latency.isOn {
+            latency.note(.logWrite, nanoseconds: taken)
+            latency.note(
+                isSyncing ? .logWriteDuringSync : isSaving ? .logWriteDuringCheckpoint : .logWriteAlone,
+                nanoseconds: taken)
+        }
+        return log
+    }
+
     /// Lets replies go whose commands are safe by the policy.
     func updateAcknowledged() {
         server.work.set(.holdReads, keepsLog && data?.options.fsync == .always)
         server.acknowledgedOffset = data?.acknowledgedOffset ?? .max
+        if let awaited = awaitedSync, server.acknowledgedOffset >= awaited.offset {
+            awaitedSync = nil
+            server.services.latency.note(.logSync, nanoseconds: monotonicNanoseconds() &- awaited.since)
+        }
     }
 
     /// Whether writes are refused, and with which words. The log says so once, and once that they are accepted again.
@@ -92,6 +118,7 @@ extension PersistenceControl: StreamReader, ServerPart {
             let reply = "MISCONF " + String(cause.map { $0.isNewline ? " " : $0 })
             if !server.guards.contains(.misconfigured) {
                 server.logger.warning("Writes are refused from here on: \(cause)")
+                refusedSince = wallClockMilliseconds() / 1000
             }
             server.misconfiguration = CommandError(reply)
             server.guards.insert(.misconfigured)
@@ -114,7 +141,8 @@ extension PersistenceControl: StreamReader, ServerPart {
         return .saveFailed(cause)
     }
 
-    private func text(of refusal: Refusal) -> String {
+    /// The refusal in words.
+    func text(of refusal: Refusal) -> String {
         switch refusal {
         case .logFailed(let code):
             "Errors writing to the AOF file: \(String(cString: strerror(code))) (\(log?.path ?? ""))"

@@ -74,6 +74,9 @@ final class PersistenceControl: KeyspaceObserver {
     var lastSaveDuration: Int64 = -1
     var lastSave = LastSave.succeeded
     var lastSaveSucceeded: Bool { lastSave == .succeeded }
+    var lastSaveError: String? { if case .failed(let cause, _) = lastSave { cause } else { nil } }
+    /// How the checkpoint under way goes, and how the last one went.
+    var pace = CheckpointPace()
     /// Checkpoints that succeeded since the start.
     var saves = 0
     /// Checkpoints that ended, well or not, and the last one's outcome: for who waits for one.
@@ -89,8 +92,12 @@ final class PersistenceControl: KeyspaceObserver {
     var isLogging = false
     /// Clients whose replies wait for what this turn appends.
     var waitersOfTurn = 0
+    /// What the latency monitor measures under `always`: an offset whose sync is awaited, and since when, in monotonic nanoseconds.
+    var awaitedSync: (offset: Int, since: UInt64)?
     /// Why writes are refused; nil: they are not.
     var refusal: Refusal?
+    /// Seconds since 1970 at which that began.
+    var refusedSince: Int64 = 0
     /// The last write to the log reached the kernel.
     var lastAppendSucceeded: Bool { log.map { $0.state == .ok } ?? true }
     /// An fsync failed: the segment is not trusted any more, and writes are refused until a checkpoint is done.
@@ -245,7 +252,8 @@ final class PersistenceControl: KeyspaceObserver {
         case .persistence: try settingsChanged(settings, old: old)
         case .directory:
             throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
-        case .log, .listeners, .tls, .clients, .password, .limits, .slowlog, .notifications, .replication, .oomScore:
+        case .log, .password, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .oomScore,
+            .process:
             break
         }
     }

@@ -76,8 +76,7 @@ extension PersistenceControl {
     /// Ends the process; what is to be saved is.
     func leave(_ code: Int32) -> Never {
         server.loop?.closeListeners()
-        let pidFile = server.config.settings.pidFile
-        if !pidFile.isEmpty { _ = pidFile.withCString { unlink($0) } }
+        PidFile.remove(server.config.settings)
         server.logger.warning("Swiftlet is now ready to exit, bye bye...")
         exit(code)
     }

@@ -9,6 +9,8 @@ final class Services {
     let logger: Logger
     let statistics: Statistics
     let slowlog = Slowlog()
+    let latency = LatencyMonitor()
+    let keySizes: KeySizeStatistics
     let stream: PropagationStream
     /// What happens to keys, for its listeners.
     let events: EventQueue
@@ -40,6 +42,7 @@ final class Services {
         events: EventQueue, commands: CommandIndex, declaredCommands: CommandIndex, users: UserTable
     ) {
         self.keyspace = keyspace
+        keySizes = KeySizeStatistics(keyspace)
         self.config = config
         self.logger = logger
         self.statistics = statistics

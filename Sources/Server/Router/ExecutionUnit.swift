@@ -267,11 +267,14 @@ extension Router {
     @inline(__always)
     func count(_ session: Session, _ command: CommandEntry, _ args: Arguments, nanoseconds: UInt64, failed: Bool) {
         statistics.count(command.statistics, nanoseconds: nanoseconds, failed: failed)
-        if nanoseconds >= slowlogNanoseconds { noteSlow(session, command, args, nanoseconds) }
+        if nanoseconds >= slowNanoseconds { noteSlow(session, command, args, nanoseconds) }
     }
 
     @inline(never)
     private func noteSlow(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ nanoseconds: UInt64) {
+        services.latency.note(
+            command.flags.contains(.fast) ? .fastCommand : .command, nanoseconds: nanoseconds)
+        if nanoseconds < slowlogNanoseconds { return }
         if !command.flags.isDisjoint(with: [.skipSlowlog, .runsTransaction]) { return }
         services.slowlog.add(
             command.shown(args), microseconds: Int64(nanoseconds / 1000), seconds: keyspace.now / 1000,

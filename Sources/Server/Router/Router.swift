@@ -62,7 +62,9 @@ final class Router {
     var isCronPaused = false
     /// Monotonic nanoseconds at the end of the last command.
     var clock: UInt64 = 0
-    /// Commands that took at least so many nanoseconds go to the slow log.
+    /// Commands that took at least so many nanoseconds go to the slow log, or are events of the latency monitor: the lesser
+    /// of its threshold and the slow log's, which is tested after each command.
+    private(set) var slowNanoseconds: UInt64 = .max
     private(set) var slowlogNanoseconds: UInt64 = .max
     private(set) var queryBufferLimit = 1 << 30
 
@@ -132,14 +134,19 @@ final class Router {
     func liftLimits() {
         services.maximumBulkLength = max(services.maximumBulkLength, 1 << 40)
         slowlogNanoseconds = .max
+        slowNanoseconds = .max
     }
 
     /// Copies out of the settings what is looked at often.
     func settingsChanged() {
         let settings = config.settings
         services.slowlog.capacity = settings.slowlogMaxLength
-        let threshold = settings.slowlogThreshold.multipliedReportingOverflow(by: 1000)
-        slowlogNanoseconds = threshold.partialValue < 0 || threshold.overflow ? .max : UInt64(threshold.partialValue)
+        slowlogNanoseconds = Self.nanoseconds(settings.slowlogThreshold, unit: 1000)
+        services.latency.threshold = settings.latencyThreshold
+        slowNanoseconds = min(
+            slowlogNanoseconds,
+            settings.latencyThreshold > 0 ? Self.nanoseconds(settings.latencyThreshold, unit: 1_000_000) : .max)
+        statistics.tracksLatency = settings.latencyTracking
         services.maximumBulkLength = settings.maxBulkLength
         services.users.log.trim(to: settings.aclLogMaxLength)
         queryBufferLimit = settings.queryBufferLimit
@@ -157,6 +164,12 @@ final class Router {
             }
         memoryLimitChanged()
         clientMemory.settingsChanged(settings, sessions.values)
+    }
+
+    /// A threshold in units of so many nanoseconds; one that is negative, or too large, is never reached.
+    private static func nanoseconds(_ threshold: Int, unit: Int) -> UInt64 {
+        let (product, isTooLong) = threshold.multipliedReportingOverflow(by: unit)
+        return product < 0 || isTooLong ? .max : UInt64(product)
     }
 
     // MARK: - Clients
@@ -241,19 +254,24 @@ final class Router {
     func cron() {
         if isCronPaused { return }
         beginBatch()
+        let began = clock
         statistics.sample()
         pause.endIfDue(self)
         if isActiveExpireEnabled && !guards.contains(.loading) && guards.isDisjoint(with: .paused) {
             // A quarter of the time at most, when more is due than can be done.
-            unit(.expiry) {
-                _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+            services.latency.measure(.expireCycle) {
+                unit(.expiry) {
+                    _ = keyspace.activeExpire(budgetNanoseconds: 250_000_000 / UInt64(max(1, config.settings.hz)))
+                }
             }
         }
         if guards.isDisjoint(with: [.loading, .pausedAll]) { keyspace.rehash(budgetNanoseconds: 1_000_000) }
         if memory.maximum != 0 { memory.refresh() }
         if clientMemory.isLimited { clientMemory.countAll(sessions.values) }
         tracking.limitKeys()
+        services.keySizes.step()
         for place in parts { place.part.cron() }
+        statistics.timerNanoseconds &+= monotonicNanoseconds() &- began
     }
 
     /// About once a second for each client: ends what `timeout` ends, and gives back what an idle client needs no more.

@@ -100,6 +100,9 @@ public final class Checkpointer {
     /// `Keyspace.writes` at the running checkpoint's cut.
     public var writesAtCut: Int? { state.handover?.writesAtCut }
 
+    /// What the last checkpoint that ended has handed over: rows of all kinds, in so many bytes.
+    public private(set) var handedOver = (rows: 0, bytes: 0)
+
     /// The cut: from here on the checkpoint's state is fixed. None may be running. `meta` says where to replay from.
     public func begin(_ meta: Meta) {
         while keyspace.mark(budgetNanoseconds: .max) {}
@@ -187,6 +190,7 @@ public final class Checkpointer {
         guard let taken else { return nil }
         defer { state = .idle }
         guard let handover else { return (meta, taken) }
+        handedOver = (handover.sink.rowsSent, handover.sink.bytesSent)
         switch taken {
         case .success(let commit):
             handover.finish(committed: true)

@@ -170,6 +170,11 @@ public final class DataDirectory {
     public var snapshotSize: Int64 { host.files.size(snapshotPath) ?? 0 }
     /// Bytes in the log since the last checkpoint's cut, checks left out.
     public var logBytes: Int { max(0, (log?.appendedBytes ?? 0) - logBytesAtCommit) }
+    /// Segments that a restart would replay; 0 without a log. Those that history has overtaken are being deleted.
+    public var segmentCount: Int {
+        guard let log else { return 0 }
+        return isStartingLog ? 1 : max(1, Int(log.segment - max(1, segmentOfSnapshot)) + 1)
+    }
     /// Another process cannot use the directory. False in one that cannot be written.
     public var isLocked: Bool { lock != nil }
 

@@ -7,6 +7,9 @@ extension DataDirectory {
         public let purpose: Purpose
         /// The keyspace's `dirty` at the cut.
         public let changes: Int
+        /// Rows handed over, removals among them, and their bytes. Those of a replacement come from elsewhere.
+        public let rows: Int
+        public let byteCount: Int
         public let result: Result<SnapshotCommit, StorageError>
     }
 
@@ -145,7 +148,9 @@ extension DataDirectory {
 
     /// The checkpoint under way has ended.
     func tell(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>, next state: Checkpoint) {
-        let outcome = Outcome(meta: meta, purpose: purpose ?? .save, changes: changesAtCut, result: result)
+        let outcome = Outcome(
+            meta: meta, purpose: purpose ?? .save, changes: changesAtCut, rows: checkpointer.handedOver.rows,
+            byteCount: checkpointer.handedOver.bytes, result: result)
         checkpoint = state
         purpose = nil
         if state == .idle { beginFollowing() }

@@ -57,6 +57,8 @@ public final class LogWriter {
     private var writeError: Int32 = 0
     private var firstUnsynced: UInt64?
     private var lastSyncRequest: UInt64 = 0
+    /// How far the last sync that was asked for goes.
+    private var lastSyncPosition = 0
     private var lastRefill: UInt64 = 0
     private var rotations: UInt64 = 0
     /// The last segment that was whole on disk, with all before it.
@@ -344,6 +346,7 @@ public final class LogWriter {
         let now = host.threads.now
         if policy == .everysec && now - lastSyncRequest >= LogWriter.syncInterval && syncer.mailbox.count == 0 {
             lastSyncRequest = now
+            lastSyncPosition = written
             if let file { syncer.mailbox.send(.sync(file, upTo: written, startedAt: now)) }
         }
     }
@@ -370,6 +373,11 @@ public final class LogWriter {
         let now = host.threads.now
         return now > since ? now - since : 0
     }
+
+    /// The turn has something to write, or an earlier one still has.
+    public var hasAppended: Bool { buffer.count > 0 || held.count > 0 }
+    /// A sync that was asked for under `everysec` has not ended.
+    public var isSyncing: Bool { syncer.syncedPosition < lastSyncPosition }
 
     /// The last segment that a sync failed for, until a snapshot makes up for it; nil: there is none.
     public var lostSegment: Int64? { syncer.lostSegment }

@@ -7,6 +7,7 @@ final class RowSink {
     var isOrdered = false { didSet { batch.isOrdered = isOrdered } }
     /// Bytes sent so far.
     private(set) var bytesSent = 0
+    private(set) var rowsSent = 0
 
     /// `empty` answers a batch that was sent before and is empty again, where there is one: a checkpoint then needs as many
     /// as are under way at once, and not a new one for each 256 KB.
@@ -25,12 +26,14 @@ final class RowSink {
     func send(whole other: RowBatch) {
         flush()
         bytesSent += other.byteCount
+        rowsSent += other.count
         send(other)
     }
     func flush() {
         if batch.isEmpty { return }
         bytesSent += batch.byteCount
         batch.countMemory()
+        rowsSent += batch.count
         send(batch)
         batch = empty() ?? RowBatch(capacity: RowSink.capacity)
         batch.isOrdered = isOrdered

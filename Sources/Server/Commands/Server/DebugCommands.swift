@@ -52,6 +52,10 @@ enum DebugCommands {
             "events", "action(ON|TAKE|OFF)", "Records what happens to keys, and returns it.", usesData: false,
             DebugEvents.reply),
         Action("populate", "count:i [prefix] [size:i]", "Creates strings named prefix:0 and so on.", populate),
+        Action("segfault", "", "Crashes the server with a segmentation fault.", usesData: false) {
+            _ throws(CommandError) in
+            raise(SIGSEGV)
+        },
         Action("error", "message", "Returns the message as an error.", usesData: false, error),
         Action("log", "message", "Writes the message to the server's log.", usesData: false, log),
         Action("protocol", "type", "Returns a value of a type of the protocol.", usesData: false, DebugProtocol.reply),

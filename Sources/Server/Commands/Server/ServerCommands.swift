@@ -17,7 +17,7 @@ enum ServerCommands {
                 ).tips("nondeterministic_output"),
                 .read(
                     "lolwut", -1, .fast, [], "5.0.0", "[VERSION version:i]", "Draws a picture and returns the version.",
-                    lolwut
+                    Lolwut.reply
                 ).complexity(nil),
             ])
     }
@@ -99,25 +99,6 @@ enum ServerCommands {
         c.reply.array(2)
         c.reply.bulkDecimal(now / 1_000_000_000)
         c.reply.bulkDecimal(now % 1_000_000_000 / 1000)
-    }
-
-    private static func lolwut(_ c: ReadContext) throws(CommandError) {
-        // A swiftlet on the wing.
-        let drawing = """
-              __                                 __
-              \\ `--..__                   __..--' /
-               `-.      `--..__     __..--'     .-'
-                  `-.__        `\\ /'       __.-'
-                       `--..__   Y   __..--'
-                              `\\ | /'
-                               / ^ \\
-                              '  '  '
-
-            """
-        let text = OutputBuffer()
-        text.append(text: drawing)
-        text.append(text: "Redis ver. \(Version.redis), \(Version.name) \(Version.number)\n")
-        c.reply.verbatim(text.bytes, "txt")
     }
 
     // MARK: - Keyspace

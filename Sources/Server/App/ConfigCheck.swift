@@ -1,0 +1,52 @@
+import Glibc
+import Storage
+
+/// `swiftlet-server --check-config`: reads a configuration as a start would, says all that is wrong with it, and starts
+/// nothing.
+enum ConfigCheck {
+    static let option: ByteString = "--check-config"
+
+    /// What stands on standard output, and whether a server would start. `arguments` are those of a start.
+    static func run(_ arguments: [ByteString]) -> (lines: [ByteString], isGood: Bool) {
+        let faults = ConfigFaults()
+        var notes: [ByteString] = []
+        do throws(ConfigError) {
+            var users = UserDeclarations()
+            let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
+            let config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults) {
+                (words) throws(SettingError) in try users.add(words, context)
+            }
+            faults.lines += unusable(config.settings)
+            notes += Server.remarks(on: config).map { "note: \($0.text)" }
+        } catch {
+            faults.lines.append(error.summary)
+        }
+        let count = faults.lines.count
+        let verdict: ByteString =
+            count == 0
+            ? "The configuration is good" : "\(count) \(count == 1 ? "fault" : "faults"): a server would not start"
+        return (faults.lines + notes + [verdict], count == 0)
+    }
+
+    /// Files that a start would make, where they cannot be made.
+    private static func unusable(_ settings: Settings) -> [ByteString] {
+        let directory = settings.directoryPath.isEmpty ? currentDirectory() : settings.directoryPath
+        var faults: [ByteString] = []
+        if !isWritable(directory) { faults.append("dir: can't write to '\(directory)': \(systemReason())") }
+        if !settings.logFile.isEmpty {
+            let path = absolutePath(settings.logFile, from: directory)
+            let isThere = path.withCString { access($0, F_OK) } == 0
+            if !isWritable(isThere ? path : folder(of: path)) {
+                faults.append("logfile: can't write '\(path)': \(systemReason())")
+            }
+        }
+        return faults
+    }
+
+    private static func isWritable(_ path: ByteString) -> Bool { path.withCString { access($0, W_OK) } == 0 }
+
+    private static func folder(of path: ByteString) -> ByteString {
+        let end = path.bytes.lastIndex(of: UInt8(ascii: "/")) ?? 0
+        return end == 0 ? "/" : ByteString(path.bytes.prefix(end))
+    }
+}
