@@ -50,6 +50,7 @@ PROGRAMS = {
     "walrus": ["walrus"],
     "redis_py": ["redis", "hiredis"],
     "tls": ["redis", "hiredis", "valkey", "valkey-glide", "coredis"],
+    "coredis": ["coredis"],
 }
 # Of Debian: packages, and the command before the program's name.
 DEBIAN_QUEUES = {"sidekiq": (["ruby-sidekiq"], ["ruby"], ".rb", 2, 1)}
@@ -57,6 +58,8 @@ DEBIAN_PROGRAMS = {
     "php_sessions": (["php-redis"], ["php"], "sessions.php"),
     "php_tls": (["php-redis"], ["php"], "tls.php"),
     "ruby_tls": (["ruby-redis"], ["ruby"], "tls.rb"),
+    "php_redis": (["php-redis"], ["php"], "use_php_redis.php"),
+    "ruby_redis": (["ruby-redis"], ["ruby"], "use_ruby_redis.rb"),
     "exporter": (["prometheus-redis-exporter"], [sys.executable], "exporter.py"),
 }
 # Seconds in which what was queued is done.

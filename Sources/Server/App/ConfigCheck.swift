@@ -11,9 +11,12 @@ enum ConfigCheck {
         let faults = ConfigFaults()
         var notes: [ByteString] = []
         do throws(ConfigError) {
-            let config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults)
+            var users = UserDeclarations()
+            let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
+            let config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults) {
+                (words) throws(SettingError) in try users.add(words, context)
+            }
             faults.lines += unusable(config.settings)
-            notes += config.remarks.map { "note: \($0)" }
             notes += Server.remarks(on: config).map { "note: \($0.text)" }
         } catch {
             faults.lines.append(error.summary)

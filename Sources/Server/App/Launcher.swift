@@ -7,7 +7,11 @@ enum Launcher {
         answer(arguments)
         let config: Config
         do throws(ConfigError) {
-            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names)
+            var users = UserDeclarations()
+            let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
+            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names) {
+                (words) throws(SettingError) in try users.add(words, context)
+            }
         } catch {
             fail(error.text)
         }
@@ -33,6 +37,7 @@ enum Launcher {
         router.statistics.supervisor = manager == nil ? "no" : "systemd"
         server.reportSettings()
         server.oomScore.start()
+        declareUsers(router, log)
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }
@@ -50,6 +55,7 @@ enum Launcher {
             PidFile.write(settings, log)
             router.report("STATUS=Loading the data")
             server.followSettings()
+            router.statistics.isReadyForData()
             do throws(StorageError) {
                 try server.persistence.start()
             } catch {
@@ -89,6 +95,17 @@ enum Launcher {
             let (lines, isGood) = ConfigCheck.run(Array(arguments.dropFirst()))
             for line in lines { print(line) }
             exit(isGood ? 0 : 1)
+        }
+    }
+
+    private static func declareUsers(_ router: Router, _ log: Logger) {
+        do throws(SettingError) {
+            try router.declareUsers()
+        } catch {
+            log.warning("\(error.message)")
+            // Once: the log may be what is on the screen.
+            if log.isStandardOutput { exit(1) }
+            fail(error.message)
         }
     }
 

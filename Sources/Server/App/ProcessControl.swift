@@ -26,7 +26,8 @@ enum ProcessControl {
             settings.port == 0 && !settings.unixSocketPath.isEmpty
             ? settings.unixSocketPath : "\(settings.bind.first ?? "*"):\(settings.port)"
         let values: [ByteString: ByteString] = [
-            "title": name, "listen-addr": address, "server-mode": "", "port": "\(settings.port)", "tls-port": "0",
+            "title": name, "listen-addr": address, "server-mode": "", "port": "\(settings.port)",
+            "tls-port": "\(settings.tls.port)",
             "unixsocket": settings.unixSocketPath, "config-file": configFile ?? "",
         ]
         var text: [UInt8] = []

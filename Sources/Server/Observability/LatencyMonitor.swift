@@ -18,7 +18,6 @@ enum LatencyEvent: String, CaseIterable {
     /// Making room under `maxmemory`: all that a command had to wait for, and the removal of one key.
     case evictionCycle = "eviction-cycle"
     case evictionRemoval = "eviction-del"
-    case defragmentationCycle = "active-defrag-cycle"
     /// A checkpoint's cut, and a slice of handing over what it saves.
     case checkpointCut = "checkpoint-cut"
     case checkpointSlice = "checkpoint-slice"

@@ -6,7 +6,7 @@ extension Router {
     @inline(never) func makeRoom() {
         // What a script or a transaction does is not interrupted, and was asked about when it began.
         if execution.isInProgress { return }
-        let outcome = evict()
+        let outcome = services.latency.measure(.evictionCycle) { evict() }
         memory.isEvicting = outcome == .unfinished
         memory.note(isExceeded: outcome != .enough)
         setGuard(.outOfMemory, outcome == .failed)
@@ -43,9 +43,11 @@ extension Router {
         var evicted = 0
         var outcome = EvictionOutcome.enough
         while missing > 0 {
-            let bytes = memory.evictor.evictNext { db, key in
-                stream.appendRemoval(db, key, by: command)
-                services.events.record(db, key, .evicted, "evicted")
+            let bytes = services.latency.measure(.evictionRemoval) {
+                memory.evictor.evictNext { db, key in
+                    stream.appendRemoval(db, key, by: command)
+                    services.events.record(db, key, .evicted, "evicted")
+                }
             }
             guard let bytes else {
                 outcome = .failed
@@ -62,6 +64,7 @@ extension Router {
             }
         }
         statistics.evictedKeys += evicted
+        if evicted > 0 { memory.hasEvicted = true }
         if evicted > 0 && work.afterCall.contains(.holdReads) { recentWrites.noteAny(at: stream.offset) }
         return outcome
     }

@@ -105,7 +105,6 @@ enum LatencyReport {
             case .expireCycle: add("Many keys expire at the same time: spread their times to live.")
             case .evictionCycle, .evictionRemoval:
                 add("Memory is at `maxmemory`: writes wait for room. More memory, or shorter times to live, help.")
-            case .defragmentationCycle: add("Active defragmentation takes long: lower `active-defrag-cycle-max`.")
             case .checkpointCut, .checkpointSlice:
                 add("A checkpoint held commands up, which is to take 0.1 ms at a time: the machine may be out of CPU.")
             }
