@@ -243,6 +243,23 @@ def test_records_that_come_in_parts(server):
     client.close()
 
 
+def test_a_request_that_comes_with_the_end_of_the_handshake(server):
+    """In TLS 1.3 the client has the last word, and may go on at once."""
+    for _ in range(5):
+        client = Segments(server, server.certificates.context(version=ssl.TLSVersion.TLSv1_3))
+        while True:
+            try:
+                client.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.flush()
+                client.incoming.write(client.plain.recv(65536))
+        client.tls.write(encode(("PING",)))
+        client.flush()
+        assert client.read(7) == b"+PONG\r\n"
+        client.close()
+
+
 def test_requests_that_are_split_among_records(server):
     random = seeded(2)
     connection = server.connect_tls()
