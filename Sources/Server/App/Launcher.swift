@@ -65,9 +65,7 @@ enum Launcher {
             }
             server.persistence.isAttached = true
             server.replication.start()
-            if settings.port != 0 { log.notice("Ready to accept connections tcp") }
-            if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
-            if settings.tls.port != 0 { log.notice("Ready to accept connections tls") }
+            sayReady(settings, log)
             router.report("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {
