@@ -107,6 +107,14 @@ enum Launcher {
         }
     }
 
+    /// In Redis's words, a line for each kind of listener.
+    private static func sayReady(_ settings: Settings, _ log: Logger) {
+        let kinds = [
+            ("tcp", settings.port != 0), ("unix", !settings.unixSocket.isEmpty), ("tls", settings.tls.port != 0),
+        ]
+        for (kind, listens) in kinds where listens { log.notice("Ready to accept connections \(kind)") }
+    }
+
     private static func fail(_ message: ByteString) -> Never {
         let text = message.bytes + [10]
         _ = write(2, text, text.count)
