@@ -11,11 +11,7 @@ enum ConfigCheck {
         let faults = ConfigFaults()
         var notes: [ByteString] = []
         do throws(ConfigError) {
-            var users = UserDeclarations()
-            let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
-            let config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults) {
-                (words) throws(SettingError) in try users.add(words, context)
-            }
+            let config = try Launcher.config(arguments, faults: faults)
             faults.lines += unusable(config.settings)
             notes += Server.remarks(on: config).map { "note: \($0.text)" }
         } catch {

@@ -7,11 +7,7 @@ enum Launcher {
         answer(arguments)
         let config: Config
         do throws(ConfigError) {
-            var users = UserDeclarations()
-            let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
-            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names) {
-                (words) throws(SettingError) in try users.add(words, context)
-            }
+            config = try self.config(arguments)
         } catch {
             fail(error.text)
         }
@@ -95,6 +91,15 @@ enum Launcher {
             let (lines, isGood) = ConfigCheck.run(Array(arguments.dropFirst()))
             for line in lines { print(line) }
             exit(isGood ? 0 : 1)
+        }
+    }
+
+    /// The configuration that the arguments ask for, its users checked. With `faults`, lines that are refused go there.
+    static func config(_ arguments: [ByteString], faults: ConfigFaults? = nil) throws(ConfigError) -> Config {
+        var users = UserDeclarations()
+        let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
+        return try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults) {
+            (words) throws(SettingError) in try users.add(words, context)
         }
     }
 
