@@ -1,5 +1,6 @@
 """INFO, LATENCY and the slow log, as monitoring reads them."""
 
+import pathlib
 import re
 import subprocess
 
@@ -168,3 +169,20 @@ def test_a_good_configuration_is_good_and_starts_nothing(tmp_path):
     assert any("io-threads" in line for line in lines)
     assert [path.name for path in tmp_path.iterdir()] == ["test.conf"]
     assert check(str(tmp_path / "none.conf"))[0] == 1
+
+
+def test_the_documentation_names_what_is_there(server):
+    """docs/operations.md: fields, commands, events."""
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
+    fields = info(server, "everything")
+    own = set(re.findall(r"`((?:snapshot|log|writes)_\w+)`", text))
+    assert own == {name for name in fields if name.startswith(("snapshot_", "log_", "writes_refused"))}
+    others = ["used_memory", "evicted_keys", "rejected_connections"]
+    assert all(f"`{name}`" in text and name in fields for name in others)
+    blocks = re.findall(r"```\n(.*?)```", text, re.S)
+    commands = [line for block in blocks for line in block.splitlines() if not line.startswith("swiftlet-server")]
+    server.call("CONFIG", "SET", "latency-monitor-threshold", 1)
+    server.call("DEBUG", "SLEEP", "0.01")
+    assert len(commands) > 5
+    for command in commands:
+        assert server.call(*command.split())[:1] != b"-", command
