@@ -27,7 +27,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash powercut simulate differential differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -111,6 +111,10 @@ simulate: deps
 differential: test-deps build
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/differential/run.py \
 	--commands $${COMMANDS:-20000000} $${SEED:+--seed $$SEED}
+
+# Random users, rules and commands: who may do what, compared with redis-server; the seed is printed.
+differential-acl: test-deps build
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) Tests/differential/users.py --checks $${CHECKS:-1000000} $${SEED:+--seed $$SEED}
 
 # With replicas, of either server, which must have what their masters have.
 differential-replicas: test-deps build

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests" / "Support"))
 
+from certificates import Certificates  # noqa: F401
 from resp import Connection, decoded
 from resp import encode as encoded
 

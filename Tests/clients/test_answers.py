@@ -88,14 +88,11 @@ ACL GENPASS 4097
 ACL GENPASS -1
 ACL GENPASS x
 ACL GENPASS 1 2
-ACL LIST
 ACL USERS
-ACL GETUSER default
 ACL GETUSER nobody
 ACL NOPE
 ACL SETUSER
 ACL SETUSER default
-ACL SETUSER default on nopass ~* &* +@all allkeys allchannels allcommands
 ACL DELUSER bob
 ACL DELUSER bob default
 ACL LOG
@@ -212,10 +209,12 @@ def test_the_user_with_a_password(password):
         both("AUTH", password)
         for version in (2, 3):
             both.swiftlet.call("HELLO", version), both.oracle.call("HELLO", version)
-            for command in (["ACL", "LIST"], ["ACL", "USERS"], ["ACL", "GETUSER", "default"], ["ACL", "WHOAMI"]):
+            for command in (["ACL", "USERS"], ["ACL", "WHOAMI"]):
                 both(*command)
-        assert hashlib.sha256(password.encode()).hexdigest().encode() in both("ACL", "LIST")
-        assert both.swiftlet.call("ACL", "SETUSER", "default", "nopass").startswith(b"-ERR ")
+        # 7.2 shows a flag that 7.0 leaves out.
+        line, oracles = (bulks(connection.call("ACL", "LIST"))[0] for connection in connections)
+        assert hashlib.sha256(password.encode()).hexdigest().encode() in line
+        assert line.replace(b"sanitize-payload ", b"") == oracles
     finally:
         for server in servers:
             server.stop()
@@ -223,8 +222,7 @@ def test_the_user_with_a_password(password):
 
 def test_what_cannot_be_done_yet_is_refused_with_a_word(swiftlet):
     for command in (
-        "ACL SETUSER bob on", "ACL SETUSER default -@all", "ACL SETUSER default >word", "ACL LOAD", "ACL SAVE",
-        "MODULE LOAD x", "MODULE LOADEX x", "MODULE UNLOAD x",
+        "ACL LOAD", "ACL SAVE", "MODULE LOAD x", "MODULE LOADEX x", "MODULE UNLOAD x",
     ):  # fmt: skip
         error = swiftlet.call(*command.split())
         assert error.startswith(b"-ERR ") and b"unknown" not in error, error

@@ -2,6 +2,7 @@
 
 import pytest
 
+from resp import bulk
 from waiting import wait_until
 
 FILTERS = """
@@ -187,3 +188,22 @@ def test_forms_that_redis_has(both):
     both("CLIENT", "SETNAME", "a b")
     both("CLIENT", "SETNAME", "")
     both("CLIENT", "GETNAME")
+
+
+def test_lolwut(both):
+    for words in ("VERSION x", "VERSION 5 x", "VERSION 6 1 x", "VERSION 99999999999999999999"):
+        both("LOLWUT", *words.split())
+    for words in (
+        (),
+        ("VERSION", 5),
+        ("VERSION", 5, 40, 3),
+        ("VERSION", 6, -1, -1),
+        ("VERSION", 1, 10**18, 10**18),
+        ("VERSION",),
+    ):
+        text = both.swiftlet.call("LOLWUT", *words)
+        if words == ("VERSION",):
+            assert text == b"-ERR value is not an integer or out of range\r\n"
+            continue
+        lines = bulk(text).decode().splitlines()
+        assert len({len(line) for line in lines[:12]}) == 1 and lines[-1].startswith("Redis ver. 7.2.0, Swiftlet")

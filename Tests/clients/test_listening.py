@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -180,3 +181,48 @@ def test_a_file_size_limit_does_not_kill():
         assert other.call("GET", "k").startswith(b"$100000")
     finally:
         process.stop()
+
+
+def outside():
+    """An address of this machine that is not a loopback one; None: it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            # Nothing is sent: the kernel says from where it would be.
+            s.connect(("192.0.2.99", 9))
+        except OSError:
+            return None
+        address = s.getsockname()[0]
+        return None if address.startswith("127.") else address
+
+
+def test_protected_mode():
+    """Who comes from elsewhere is told, in redis-server's words, while there is no password."""
+    address = outside()
+    if address is None:
+        pytest.skip("needs an address beside the loopback one")
+    servers = [Launched(binary, "--bind", "*") for binary in (swiftlet_binary(), shutil.which("redis-server"))]
+    try:
+
+        def heard(server):
+            with socket.create_connection((address, server.port), timeout=10) as s:
+                text = b""
+                s.sendall(b"PING\r\n")
+                try:
+                    while not text.endswith(b"\r\n") and (data := s.recv(4096)):
+                        text += data
+                except ConnectionError:
+                    pass
+                return text
+
+        def both(*words):
+            assert len({server.connect().call(*words) for server in servers}) == 1
+            texts = {heard(server) for server in servers}
+            assert len(texts) == 1, texts
+            return texts.pop()
+
+        assert both("PING").startswith(b"-DENIED ")
+        assert both("CONFIG", "SET", "protected-mode", "no") == b"+PONG\r\n"
+        assert both("CONFIG", "SET", "protected-mode", "yes", "requirepass", "secret").startswith(b"-NOAUTH")
+    finally:
+        for server in servers:
+            server.stop()

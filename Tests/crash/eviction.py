@@ -24,9 +24,9 @@ from resp import bulk, decoded
 from seed import chosen_seed
 
 WRITERS = 4
-KEYS = 400  # a writer's
+KEYS = 1000  # a writer's
 CHANNEL = b"__keyevent@0__:evicted"
-UNTOLD = 1000  # keys that a kill may take from a listener
+UNTOLD = 2000  # keys that a kill may take from a listener
 
 
 class Writer:
@@ -40,7 +40,7 @@ class Writer:
 
     def value(self, rng):
         self.version += 1
-        size = rng.choice([20, 300, 3000]) if rng.random() < 0.98 else 100_000
+        size = rng.choice([20, 2000, 8000]) if rng.random() < 0.98 else 100_000
         return b"%d:%d:" % (self.number, self.version) + b"x" * rng.randrange(size)
 
     def run(self, connection, rng, stop, violations):
@@ -132,7 +132,7 @@ class Evictions:
             return
         listener = Listener(server)
         base = int(admin.call("INFO", "memory").split(b"used_memory_startup:")[1].split(b"\r")[0])
-        admin.call("CONFIG", "SET", "maxmemory", base + rng.choice([500_000, 1_000_000, 2_000_000]))
+        admin.call("CONFIG", "SET", "maxmemory", base + rng.choice([4_000_000, 5_000_000, 6_000_000]))
         stop = threading.Event()
         threads = [threading.Thread(target=listener.run, daemon=True)]
         for writer in self.writers:

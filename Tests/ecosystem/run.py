@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent / "Support"))
 
 from suites import SUITES, try_suite  # noqa: E402
 
+from certificates import Certificates  # noqa: E402
 from oracle import free_port  # noqa: E402
 from resp import Connection  # noqa: E402
 from seed import new_seed  # noqa: E402
@@ -48,11 +49,17 @@ PROGRAMS = {
     "flask_caching": ["flask-caching", "redis"],
     "walrus": ["walrus"],
     "redis_py": ["redis", "hiredis"],
+    "tls": ["redis", "hiredis", "valkey", "valkey-glide", "coredis"],
+    "coredis": ["coredis"],
 }
 # Of Debian: packages, and the command before the program's name.
 DEBIAN_QUEUES = {"sidekiq": (["ruby-sidekiq"], ["ruby"], ".rb", 2, 1)}
 DEBIAN_PROGRAMS = {
     "php_sessions": (["php-redis"], ["php"], "sessions.php"),
+    "php_tls": (["php-redis"], ["php"], "tls.php"),
+    "ruby_tls": (["ruby-redis"], ["ruby"], "tls.rb"),
+    "php_redis": (["php-redis"], ["php"], "use_php_redis.php"),
+    "ruby_redis": (["ruby-redis"], ["ruby"], "use_ruby_redis.rb"),
     "exporter": (["prometheus-redis-exporter"], [sys.executable], "exporter.py"),
 }
 # Seconds in which what was queued is done.
@@ -66,11 +73,13 @@ class Server:
         self.binary, self.port = binary, free_port()
         self.directory = tempfile.mkdtemp(prefix="swiftlet-ecosystem-")
         self.log = open(os.path.join(self.directory, "log"), "ab")
+        self.tls_port, self.certificates = free_port(), Certificates(self.directory)
         self.start()
 
     def start(self):
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", ""]
         options += ["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"]
+        options += ["--tls-port", str(self.tls_port), *self.certificates.options()]
         self.process = subprocess.Popen([self.binary, *options], stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 30
         while True:
@@ -92,7 +101,15 @@ class Server:
 
     @property
     def environment(self):
-        return {"REDIS_URL": f"redis://127.0.0.1:{self.port}/0", "REDIS_PORT": str(self.port)}
+        certificate, key = map(str, self.certificates.client)
+        return {
+            "REDIS_URL": f"redis://127.0.0.1:{self.port}/0",
+            "REDIS_PORT": str(self.port),
+            "TLS_PORT": str(self.tls_port),
+            "TLS_CA": str(self.certificates.authority.file),
+            "TLS_CERT": certificate,
+            "TLS_KEY": key,
+        }
 
 
 def python(name, packages):

@@ -84,6 +84,7 @@ ORDER = {
         "Jobs",
         "Clients",
         "Registry",
+        "ACL",
         "Propagation",
         "Observability",
         "Config",

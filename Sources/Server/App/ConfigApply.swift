@@ -18,14 +18,15 @@ extension Server: ServerPart {
         case .process:
             ProcessControl.setTitle(settings, configFile: config.file)
             ProcessControl.reportCrashes(settings)
-        case .persistence, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .oomScore: break
+        case .persistence, .listeners, .tls, .clients, .password, .limits, .slowlog, .notifications, .replication,
+            .oomScore:
+            break
         }
     }
 
     /// Says at start which settings are not what they promise: a line for those that are still to come, one for those
     /// that have nothing to act on.
     func reportSettings() {
-        for remark in config.remarks { logger.warning("\(remark)") }
         for remark in Self.remarks(on: config) {
             if remark.isWarning { logger.warning("\(remark.text)") } else { logger.notice("\(remark.text)") }
         }

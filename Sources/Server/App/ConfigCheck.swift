@@ -11,9 +11,8 @@ enum ConfigCheck {
         let faults = ConfigFaults()
         var notes: [ByteString] = []
         do throws(ConfigError) {
-            let config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults)
+            let config = try Launcher.config(arguments, faults: faults)
             faults.lines += unusable(config.settings)
-            notes += config.remarks.map { "note: \($0)" }
             notes += Server.remarks(on: config).map { "note: \($0.text)" }
         } catch {
             faults.lines.append(error.summary)

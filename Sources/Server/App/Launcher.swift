@@ -7,7 +7,7 @@ enum Launcher {
         answer(arguments)
         let config: Config
         do throws(ConfigError) {
-            config = try ConfigLoader.load(arguments: arguments, commands: CommandTable.names)
+            config = try self.config(arguments)
         } catch {
             fail(error.text)
         }
@@ -33,6 +33,7 @@ enum Launcher {
         router.statistics.supervisor = manager == nil ? "no" : "systemd"
         server.reportSettings()
         server.oomScore.start()
+        declareUsers(router, log)
         if let manager { router.add(manager) }
         // The router keeps its parts no more alive than a delegate.
         defer { withExtendedLifetime((server, manager)) {} }
@@ -50,6 +51,7 @@ enum Launcher {
             PidFile.write(settings, log)
             router.report("STATUS=Loading the data")
             server.followSettings()
+            router.statistics.isReadyForData()
             do throws(StorageError) {
                 try server.persistence.start()
             } catch {
@@ -89,6 +91,26 @@ enum Launcher {
             let (lines, isGood) = ConfigCheck.run(Array(arguments.dropFirst()))
             for line in lines { print(line) }
             exit(isGood ? 0 : 1)
+        }
+    }
+
+    /// The configuration that the arguments ask for, its users checked. With `faults`, lines that are refused go there.
+    static func config(_ arguments: [ByteString], faults: ConfigFaults? = nil) throws(ConfigError) -> Config {
+        var users = UserDeclarations()
+        let context = RuleContext(catalog: CommandCatalog(CommandTable.all))
+        return try ConfigLoader.load(arguments: arguments, commands: CommandTable.names, faults: faults) {
+            (words) throws(SettingError) in try users.add(words, context)
+        }
+    }
+
+    private static func declareUsers(_ router: Router, _ log: Logger) {
+        do throws(SettingError) {
+            try router.declareUsers()
+        } catch {
+            log.warning("\(error.message)")
+            // Once: the log may be what is on the screen.
+            if log.isStandardOutput { exit(1) }
+            fail(error.message)
         }
     }
 

@@ -17,7 +17,7 @@ final class OOMScore: ServerPart {
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
         switch effect {
         case .oomScore: try adjust(settings)
-        case .log, .limits, .listeners, .tls, .clients, .persistence, .directory, .slowlog, .notifications,
+        case .log, .limits, .listeners, .tls, .clients, .password, .persistence, .directory, .slowlog, .notifications,
             .replication, .process:
             break
         }

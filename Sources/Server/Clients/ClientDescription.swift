@@ -50,7 +50,7 @@ enum ClientDescription {
         number("tot-mem", session.memoryUsage, out)
         text("events", pending > 0 ? "rw" : "r", out)
         text("cmd", session.lastCommand?.fullName ?? "NULL", out)
-        text("user", session.user, out)
+        text("user", session.user?.name.description ?? "(superuser)", out)
         number("redir", Int(session.trackingRedirection), out)
         number("resp", session.protocolVersion, out)
         text("lib-name", session.libraryName, out)

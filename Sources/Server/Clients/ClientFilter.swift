@@ -90,8 +90,10 @@ struct ClientFilter {
             guard let type = ClientType(value) else { throw .unknownClientType(value) }
             return { ClientType($0) == type }
         case "user":
-            guard text == "default" else { throw CommandError(parts: Bytes("ERR No such user '"), value, Bytes("'")) }
-            return { $0.user == text }
+            guard let user = services.users.find(value) else {
+                throw CommandError(parts: Bytes("ERR No such user '"), value, Bytes("'"))
+            }
+            return { $0.user === user }
         case "addr": return { $0.address == text }
         case "laddr": return { $0.localAddress == text }
         case "ip": return { host(of: $0.address) == text }

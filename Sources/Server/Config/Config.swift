@@ -9,17 +9,14 @@ final class Config {
     /// The program's absolute path, as of the directory in which it was started.
     let executable = absolutePath(
         CommandLine.arguments.first.map { ByteString($0) } ?? "", from: currentDirectory())
-    /// What the log should say at start.
-    let remarks: [String]
     /// Carries out a change; throwing undoes the whole CONFIG SET. The settings before the change come along.
     var apply: ((SettingEffect, _ old: Settings) throws(SettingError) -> Void)?
     /// Says that CONFIG SET gave a setting without effect another value than the default.
     var onWithoutEffect: ((Setting) -> Void)?
 
-    init(_ settings: Settings = Settings(), file: ByteString? = nil, remarks: [String] = []) {
+    init(_ settings: Settings = Settings(), file: ByteString? = nil) {
         self.settings = settings
         self.file = file
-        self.remarks = remarks
     }
 
     /// The settings that nothing reads and that are not the default, in the table's order.

@@ -36,18 +36,26 @@ struct ConfigLoader {
     private static let directives: [ByteString] = ["include", "rename-command", "user", "loadmodule"]
 
     private var settings = Settings()
+    private let checkUser: UserCheck
     /// Where relative paths begin: the working directory, or what `dir` named last, as in Redis.
     private var directory = currentDirectory()
     /// Keeps what is refused, where all faults are wanted; nil: the first one ends the reading.
     private var faults: ConfigFaults?
 
+    /// Throws what is wrong with a user that is declared.
+    typealias UserCheck = ([ByteString]) throws(SettingError) -> Void
+
+    private init(_ checkUser: @escaping UserCheck) { self.checkUser = checkUser }
+
     /// Loads what `arguments` (without the program's name) ask for: `[file | -] [--name value …]… [-]`. `commands`: the
-    /// names of those that `rename-command` may rename. With `faults`, lines that are refused go there and are left out.
-    static func load(arguments: [ByteString], commands: Set<ByteString>, faults: ConfigFaults? = nil)
-        throws(ConfigError) -> Config
-    {
+    /// names of those that `rename-command` may rename; `checkUser` hears of each line `user …`, without this word. With
+    /// `faults`, lines that are refused go there and are left out.
+    static func load(
+        arguments: [ByteString], commands: Set<ByteString>, faults: ConfigFaults? = nil,
+        checkUser: @escaping UserCheck = { (_) throws(SettingError) in }
+    ) throws(ConfigError) -> Config {
         var arguments = arguments[...]
-        var loader = ConfigLoader()
+        var loader = ConfigLoader(checkUser)
         loader.faults = faults
         loader.settings.commandNames = CommandNames(known: commands)
         var file: ByteString?
@@ -80,8 +88,7 @@ struct ConfigLoader {
                 try loader.note(error, "command line")
             }
         }
-        let remarks = [loader.settings.settleDefaultUser()].compactMap { $0 }
-        return Config(loader.settings, file: file, remarks: remarks)
+        return Config(loader.settings, file: file)
     }
 
     /// What to print instead of starting, when the first of `arguments` is one that asks for it.
@@ -218,7 +225,9 @@ struct ConfigLoader {
             case "rename-command" where values.count == 2:
                 return try settings.commandNames.rename(values[0], to: values[1])
             case "user" where !values.isEmpty:
-                return try settings.declareUser(values)
+                try checkUser(values)
+                settings.userLines.append(values)
+                return
             case "loadmodule" where !values.isEmpty:
                 throw SettingError("'loadmodule' is not supported by \(Version.name)")
             default: break

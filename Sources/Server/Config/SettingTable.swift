@@ -90,14 +90,10 @@ enum SettingTable {
         .bool("syslog-enabled", \.usesSyslog, .startupOnly),
         .text("syslog-ident", \.syslogIdentity, .startupOnly),
         .choice("syslog-facility", \.syslogFacility, .startupOnly),
-        .text(
-            "requirepass", \.requirePass, .secret,
-            whenSet: { settings, source in
-                // What the file says is settled when all of it is read.
-                if source == .command { settings.defaultUser?.setPassword(settings.requirePass) }
-            }),
-        .integer("acllog-max-len", \.aclLogMaxLength, long).later(),
-        .choice("acl-pubsub-default", \.aclPubSubDefault).later(),
+        .text("requirepass", \.requirePass, .secret, .password),
+        .path("aclfile", \.aclFile, .startupOnly),
+        .integer("acllog-max-len", \.aclLogMaxLength, long, [], .limits),
+        .choice("acl-pubsub-default", \.aclPubSubDefault),
     ]
 
     private static let persistence: [Setting] = [

@@ -55,8 +55,8 @@ struct SettingFlags: OptionSet, Sendable {
 
 /// Who must be told when a setting changes at run time. Each is told once per CONFIG SET, when all values stand.
 enum SettingEffect: Sendable, CaseIterable {
-    case log, limits, listeners, tls, clients, persistence, directory, slowlog, notifications, replication, oomScore
-    case process
+    case log, limits, listeners, tls, clients, password, persistence, directory, slowlog, notifications, replication
+    case oomScore, process
 }
 
 extension SettingFlags {
@@ -233,15 +233,13 @@ extension Setting {
 
     static func text(
         _ name: ByteString, _ path: SettingPath<ByteString>, _ flags: SettingFlags = [], _ effect: SettingEffect? = nil,
-        check: @escaping @Sendable (ByteString) throws(SettingError) -> Void = { (_) throws(SettingError) in },
-        whenSet: @escaping @Sendable (inout Settings, SettingSource) -> Void = { _, _ in }
+        check: @escaping @Sendable (ByteString) throws(SettingError) -> Void = { (_) throws(SettingError) in }
     ) -> Setting {
         Setting(name, flags, effect) {
             [$0[keyPath: path]]
-        } write: { (settings, words, source) throws(SettingError) in
+        } write: { (settings, words, _) throws(SettingError) in
             try check(words[0])
             settings[keyPath: path] = words[0]
-            whenSet(&settings, source)
         }
     }
 

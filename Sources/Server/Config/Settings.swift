@@ -51,8 +51,10 @@ struct Settings: Sendable {
 
     // Security
     var requirePass: ByteString = ""
-    /// What a line `user default …` says; nil: none, and `requirePass` alone counts.
-    var defaultUser: DefaultUser?
+    /// The lines `user <name> <rule> …` of the configuration, without their first word.
+    var userLines: [[ByteString]] = []
+    /// The file with such lines, in their place.
+    var aclFile: ByteString = ""
     var aclLogMaxLength = 128
     var aclPubSubDefault = ACLPubSubDefault.resetchannels
 

@@ -6,7 +6,7 @@ enum UnusedSettings {
     private static let long = SettingTable.long
     private static let port = 0...65535
 
-    static let table: [Setting] = process + persistence + memory + network + cluster + security
+    static let table: [Setting] = process + persistence + memory + network + cluster
 
     private static let process: [Setting] = [
         .unusedBool("always-show-logo", false, .startupOnly),
@@ -92,9 +92,4 @@ enum UnusedSettings {
         }
     }
     private static let hostnameBytes = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.".utf8)
-
-    /// Until ACL files are there, what would weaken a server when ignored is refused.
-    private static let security: [Setting] = [
-        .unusedText("aclfile", "", .startupOnly).refusing()
-    ]
 }

@@ -14,6 +14,8 @@ final class MemoryLimit {
     /// What `refresh` last said of the room that there is for tables.
     private var tableRoom = Int.max
 
+    /// Keys went since the timer came last.
+    var hasEvicted = false
     /// A slice of eviction has ended before enough was evicted.
     var isEvicting = false
     /// Monotonic nanoseconds since when too much is in use; 0: it is not.
@@ -22,6 +24,7 @@ final class MemoryLimit {
 
     /// Bytes of the log that are not written: the part of the server that has it tells.
     var logBuffers: () -> Int = { 0 }
+    var hasReplicas: () -> Bool = { false }
     /// Bytes that wait on the connections of replicas, besides what those share with the backlog.
     var replicaBuffers: () -> Int = { 0 }
 
@@ -59,13 +62,19 @@ final class MemoryLimit {
     var uncounted: Int {
         var bytes = services.stream.pendingCapacity + logBuffers() + replicaBuffers() + Snapshot.memoryInUse
         if let backlog = services.stream.backlog {
-            bytes += max(0, backlog.memoryUsage - services.settings.backlogSize)
+            bytes += Self.beyondBacklog(backlog, services.settings, hasReplicas: hasReplicas())
         }
         return bytes
     }
 
+    /// Bytes of the backlog that are there only as replicas have not read them.
+    static func beyondBacklog(_ backlog: Backlog, _ settings: Settings, hasReplicas: Bool) -> Int {
+        hasReplicas ? max(0, backlog.memoryUsage - settings.backlogSize) : 0
+    }
+
     /// Takes account of what other threads have allocated, and of how far tables may grow. Called by the timer.
     func refresh() {
+        hasEvicted = false
         let left = maximum == 0 ? Int.max : max(0, -excess())
         if maximum == 0 { threadLimit = .max }
         if left == tableRoom { return }

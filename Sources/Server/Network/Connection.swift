@@ -110,7 +110,6 @@ final class Connection<S: Service>: Transport {
     func flushPushes() {
         hasOnlyPushes = false
         flush()
-        // Else the messages of what was evicted would be the reason to evict more.
         if service.isShortOfMemory && session.queue.pending == 0 {
             _ = session.queue.reset(keepingAtMost: Self.leastOutput)
         }

@@ -208,7 +208,7 @@ final class EventLoop<S: Service> {
     /// before they say more.
     @inline(never) private func eventsBeforePushes(_ now: UInt64) -> UnsafeBufferPointer<epoll_event> {
         if pushesSince == 0 { pushesSince = now }
-        if now &- pushesSince < Self.longestPushDelay {
+        if now &- pushesSince < Self.longestPushDelay && !service.isShortOfMemory {
             let events = readiness.wait(0)
             if !(events.isEmpty && unread.isEmpty && resumes.isEmpty) { return events }
             if pushPoll.isWorthIt() {
@@ -417,7 +417,9 @@ extension EventLoop: ServerPart, LoopControl {
             try acceptor.listenAgain(hasOtherAddresses: settings.bind != old.bind)
         case .tls: try readCertificates(settings.tls)
         case .clients: if settings.maxClients > old.maxClients { try acceptor.clientLimitChanged() }
-        case .log, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .oomScore, .process: break
+        case .log, .password, .persistence, .directory, .limits, .slowlog, .notifications, .replication, .oomScore,
+            .process:
+            break
         }
     }
 }

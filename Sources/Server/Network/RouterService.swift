@@ -13,7 +13,7 @@ extension Router: Service {
 
     func connect(_ peer: Peer) throws(CommandError) -> Session {
         guard let session = connect() else { throw .tooManyClients }
-        if settings.protectedMode && !settings.isPasswordRequired && !peer.isLocal {
+        if settings.protectedMode && services.users.defaultUser.rules.takesAnyPassword && !peer.isLocal {
             disconnect(session)
             statistics.connectionsRejected += 1
             throw .protectedMode
@@ -35,7 +35,7 @@ extension Router: Service {
 
     func outputGrew(_ session: Session) { if clientMemory.isLimited { clientMemory.count(session) } }
 
-    var isShortOfMemory: Bool { guards.contains(.limitedMemory) }
+    var isShortOfMemory: Bool { memory.hasEvicted }
 
     func chunksSent(_ session: Session) {
         // Subscribers take what comes; a replica is given the next part.

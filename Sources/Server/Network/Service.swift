@@ -48,7 +48,8 @@ protocol Service: AnyObject {
     /// The session has output that waits: for other messages, or as the socket is full.
     func outputGrew(_ session: Session)
 
-    /// Whether buffers that are empty should be as small as they may be.
+    /// Whether messages should leave at once, and buffers that are empty be small: what is evicted is told to those who cache
+    /// it, for which more must not be evicted.
     var isShortOfMemory: Bool { get }
 
     // MARK: Turns

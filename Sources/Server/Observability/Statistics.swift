@@ -94,12 +94,14 @@ final class Statistics {
     /// Bytes; the highest that the timer has seen.
     var peakMemory = 0
     /// What the process used before it held data.
-    let startupMemory: Int
+    private(set) var startupMemory = 0
 
     init() {
         MemoryCounters.count()
-        startupMemory = MemoryCounters.inUse
+        isReadyForData()
     }
+    /// The server is put together, and has no data yet.
+    func isReadyForData() { startupMemory = MemoryCounters.inUse }
 
     private var operations = Rate()
     private var turnRate = Rate()

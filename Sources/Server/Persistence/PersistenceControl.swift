@@ -252,7 +252,8 @@ final class PersistenceControl: KeyspaceObserver {
         case .persistence: try settingsChanged(settings, old: old)
         case .directory:
             throw SettingError("the directory holds the log and the snapshot: restart the server to use another")
-        case .log, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .oomScore, .process:
+        case .log, .password, .listeners, .tls, .clients, .limits, .slowlog, .notifications, .replication, .oomScore,
+            .process:
             break
         }
     }

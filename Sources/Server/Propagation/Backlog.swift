@@ -47,7 +47,7 @@ struct Backlog {
     /// Bytes that are kept.
     var count: Int { end - start }
     /// Bytes that keeping them takes. O(1).
-    var memoryUsage: Int { allocated + (open?.capacity ?? 0) + (blocks.count - gone) * Self.blockOverhead }
+    var memoryUsage: Int { allocated + (open?.memoryUsage ?? 0) + (blocks.count - gone) * Self.blockOverhead }
     /// A block's chunk, its buffer and its place here.
     private static let blockOverhead = 128
 
@@ -83,7 +83,7 @@ struct Backlog {
         guard let buffer = open else { return }
         open = nil
         blocks.append(Block(chunk: SharedChunk(buffer), start: openStart))
-        allocated += buffer.capacity
+        allocated += buffer.memoryUsage
     }
 
     /// Lets the oldest blocks go that nothing needs.

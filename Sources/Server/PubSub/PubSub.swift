@@ -89,6 +89,18 @@ final class PubSub {
         forget(session)
     }
 
+    /// Whether the client is subscribed to what these patterns of channels do not allow. O(subscriptions * patterns).
+    func hears(_ session: Session, beyond allowed: [ByteString]) -> Bool {
+        guard let subscriber = subscribers[session.id] else { return false }
+        var isBeyond = false
+        for kind in TopicKind.allCases {
+            subscriber[kind].forEach {
+                if !allowed.allow(channel: $0.topic.bytes, isPattern: kind == .pattern) { isBeyond = true }
+            }
+        }
+        return isBeyond
+    }
+
     private func drop(_ subscription: Subscription, _ kind: TopicKind) {
         let topic = subscription.topic
         topic.remove(subscription)

@@ -10,7 +10,7 @@ final class SharedChunk {
     var bytes: Bytes { buffer.bytes }
     var count: Int { buffer.count }
     /// Bytes that it takes, once for all who send it.
-    var memoryUsage: Int { buffer.capacity }
+    var memoryUsage: Int { buffer.memoryUsage }
 
     /// A chunk up to this length is copied: a reference takes a count, a place in the queue and a vector of its own.
     static let copiedLength = 256
@@ -126,7 +126,7 @@ struct OutputQueue {
 
     /// Whether `compact` is worth what it costs.
     var isMostlySent: Bool {
-        sent > 1 << 20 && sent > buffer.count / 2 || sentPieces > 1024 && sentPieces > pieces.count / 2
+        sent > 1 << 16 && sent > buffer.count / 2 || sentPieces > 1024 && sentPieces > pieces.count / 2
     }
 
     /// Frees what has left, as a connection that never quite catches up must not have all its output kept. O(bytes and

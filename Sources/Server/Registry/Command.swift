@@ -54,6 +54,10 @@ struct Command: Sendable {
     var secrets: SecretArguments?
     /// EVAL: what may be refused depends on what the script says of itself.
     var flagsOfRequest: FlagsOfRequest?
+    /// The channels that it uses.
+    var channels: ChannelArguments?
+    /// Databases besides the selected one that it uses.
+    var databases: DatabaseArguments?
     var documentation: CommandDocumentation
 
     init(

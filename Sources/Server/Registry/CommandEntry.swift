@@ -18,12 +18,18 @@ final class CommandEntry {
 
     /// The number under which `Statistics` counts it.
     let statistics: Int
+    /// Its number in the catalog that users' rules are about.
+    let permission: Int
 
-    init(_ row: Command, _ statistics: Statistics, container: CommandEntry? = nil, isRenamed: Bool = false) {
+    init(
+        _ row: Command, _ statistics: Statistics, _ catalog: CommandCatalog, container: CommandEntry? = nil,
+        isRenamed: Bool = false
+    ) {
         self.row = row
         self.container = container
         fullName = container.map { "\($0.fullName)|\(row.name)" } ?? "\(row.name)"
         self.statistics = statistics.register(fullName)
+        permission = catalog.find(ByteString(fullName))?.number ?? 0
         self.isRenamed = isRenamed
         flags = row.flags
         arity = row.arity
@@ -34,7 +40,7 @@ final class CommandEntry {
         refusedBy = Guards(refusing: row.flags)
         if !row.subcommands.isEmpty {
             subcommands = CommandIndex(
-                row.subcommands.map { CommandEntry($0, statistics, container: self, isRenamed: isRenamed) })
+                row.subcommands.map { CommandEntry($0, statistics, catalog, container: self, isRenamed: isRenamed) })
         }
     }
 

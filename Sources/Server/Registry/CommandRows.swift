@@ -86,6 +86,8 @@ extension Command {
     func group(_ group: CommandGroup) -> Command { with { $0.group = group } }
     func secrets(_ secrets: @escaping SecretArguments) -> Command { with { $0.secrets = secrets } }
     func flagged(by flags: @escaping FlagsOfRequest) -> Command { with { $0.flagsOfRequest = flags } }
+    func channels(_ channels: ChannelArguments) -> Command { with { $0.channels = channels } }
+    func databases(_ databases: DatabaseArguments) -> Command { with { $0.databases = databases } }
     func findingKeys(_ finder: @escaping KeyFinder) -> Command { with { $0.keys.finder = finder } }
     func keys(_ specs: [KeySpec]) -> Command {
         with {

@@ -134,6 +134,14 @@ struct KeySpec: Sendable {
         return true
     }
 
+    fileprivate var isCounted: Bool { if case .counted = find { true } else { false } }
+
+    /// The count of keys is one that commands refuse, such as "1x".
+    func hasLooseCount(_ args: Arguments) -> Bool {
+        guard isCounted, let first = start(args), first < args.count else { return false }
+        return args[first].integer == nil
+    }
+
     /// Where the keys or their count begin; nil where there are none.
     @inline(__always) private func start(_ args: Arguments) -> Int? {
         switch begin {
@@ -188,8 +196,20 @@ struct CommandKeys: Sendable {
     /// Calls `body` with the index of each key and how it is accessed; false when the arguments make no sense.
     @discardableResult func forEach(_ args: Arguments, _ body: (Int, KeyAccess) -> Void) -> Bool {
         if let finder { return finder(args) { if $0 > 0 && $0 < args.count { body($0, $1) } } }
+        if specs.contains(where: { $0.hasLooseCount(args) }) { return forEachLoosely(args, body) }
         for spec in specs where !spec.access.contains(.notKey) {
             if !spec.forEach(args, body) { return false }
+        }
+        return true
+    }
+
+    /// As Redis finds keys behind a count that the command itself refuses: those first, and of none it is known how it is
+    /// accessed.
+    @inline(never) private func forEachLoosely(_ args: Arguments, _ body: (Int, KeyAccess) -> Void) -> Bool {
+        for isCounted in [true, false] {
+            for spec in specs where spec.isCounted == isCounted && !spec.access.contains(.notKey) {
+                if !spec.forEach(args, { index, _ in body(index, []) }) { return false }
+            }
         }
         return true
     }

@@ -18,6 +18,7 @@ final class Services {
     let commands: CommandIndex
     /// By their own names, which the log has: the same index but where `rename-command` was used.
     let declaredCommands: CommandIndex
+    let users: UserTable
     /// States of the server that refuse commands.
     var guards: Guards = []
     /// The client whose command is executed, or who is served: also while its script or transaction executes others. nil: none
@@ -38,7 +39,7 @@ final class Services {
 
     init(
         keyspace: Keyspace, config: Config, logger: Logger, statistics: Statistics, stream: PropagationStream,
-        events: EventQueue, commands: CommandIndex, declaredCommands: CommandIndex
+        events: EventQueue, commands: CommandIndex, declaredCommands: CommandIndex, users: UserTable
     ) {
         self.keyspace = keyspace
         keySizes = KeySizeStatistics(keyspace)
@@ -49,6 +50,7 @@ final class Services {
         self.events = events
         self.commands = commands
         self.declaredCommands = declaredCommands
+        self.users = users
     }
 
     var settings: Settings { config.settings }

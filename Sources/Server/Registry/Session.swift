@@ -54,6 +54,8 @@ struct ClientFlags: OptionSet, Sendable {
 
     /// Ended for the memory that its buffers took: what still comes in is not looked at.
     static let evicted = ClientFlags(rawValue: 1 << 29)
+    /// Its user may not do everything: commands are checked.
+    static let restricted = ClientFlags(rawValue: 1 << 30)
 
     /// The letters of CLIENT LIST; a client with none is "N".
     static let letters: [(ClientFlags, Character)] = [
@@ -94,7 +96,10 @@ final class Session {
     var name = ""
     var libraryName = ""
     var libraryVersion = ""
-    var user = "default"
+    /// nil: who executes is no user, and may do everything: another server, the replayed log. `become` sets it.
+    private(set) var user: User?
+    /// It has logged in, or did not have to when it came.
+    var isAuthenticated = true
     /// `host:port`, or `path:0` for a Unix socket.
     var address = ""
     var localAddress = ""
@@ -128,6 +133,17 @@ final class Session {
         queue = OutputQueue(output)
         created = now
         lastInteraction = now
+    }
+
+    /// Whose rights it has from now on.
+    func become(_ user: User?) {
+        self.user = user
+        updateRestriction()
+    }
+
+    /// What changes the rights of the user calls this.
+    func updateRestriction() {
+        if user?.allowsEverything ?? true { flags.remove(.restricted) } else { flags.insert(.restricted) }
     }
 
     /// Takes the limit that `client-output-buffer-limit` has for the client's class. What changes the class of a client

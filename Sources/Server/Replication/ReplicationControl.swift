@@ -24,8 +24,9 @@ final class ReplicationControl {
         self.links = links
         replicas = ReplicaList(router, persistence)
         localExpiries = LocalExpiries(router)
+        router.memory.hasReplicas = { [unowned self] in !replicas.attached.isEmpty }
         router.memory.replicaBuffers = { [unowned self] in
-            replicas.attached.reduce(0) { $0 + $1.session.output.capacity }
+            replicas.attached.reduce(0) { $0 + $1.session.output.memoryUsage }
         }
     }
 
@@ -75,7 +76,8 @@ extension ReplicationControl: ServerPart {
         case .replication, .clients:
             replicas.settingsChanged(settings)
             linkChanged()
-        case .log, .limits, .listeners, .tls, .persistence, .directory, .slowlog, .notifications, .oomScore, .process:
+        case .log, .password, .limits, .listeners, .tls, .persistence, .directory, .slowlog, .notifications, .oomScore,
+            .process:
             break
         }
     }

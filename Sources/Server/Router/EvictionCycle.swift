@@ -64,6 +64,7 @@ extension Router {
             }
         }
         statistics.evictedKeys += evicted
+        if evicted > 0 { memory.hasEvicted = true }
         if evicted > 0 && work.afterCall.contains(.holdReads) { recentWrites.noteAny(at: stream.offset) }
         return outcome
     }

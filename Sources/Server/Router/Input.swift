@@ -208,7 +208,9 @@ extension Router {
         finish(session, start)
     }
     /// States of a client in which not every command is simply executed.
-    private static let guardedFlags: ClientFlags = [.multi, .unauthenticated, .pubsub, .replica, .monitor]
+    private static let guardedFlags: ClientFlags = [
+        .multi, .unauthenticated, .restricted, .pubsub, .replica, .monitor,
+    ]
 
     /// Clients whose commands no pause defers.
     private static let unpausedFlags: ClientFlags = [.replica, .monitor, .master, .internal]
@@ -240,6 +242,12 @@ extension Router {
         let isInMulti = session.flags.contains(.multi)
         if isInMulti && !command.flags.isDisjoint(with: [.noMulti, .repliesLater]) {
             reject(session, command, .notAllowedInMulti)
+            return true
+        }
+        if session.flags.contains(.restricted),
+            let denial = denial(session, command, args, isInMulti ? .transaction : .toplevel)
+        {
+            reject(session, command, denialError(denial, session, command, args))
             return true
         }
         let refusedBy = guards(refusing: command, args)

@@ -89,10 +89,11 @@ final class Router {
         self.logger = logger
         let statistics = Statistics()
         let names = config.settings.commandNames
+        let catalog = CommandCatalog(rows)
         let declared = CommandIndex(
             rows.map { row in
                 let name = ByteString("\(row.name)")
-                return CommandEntry(row, statistics, isRenamed: names.name(of: name) != name)
+                return CommandEntry(row, statistics, catalog, isRenamed: names.name(of: name) != name)
             })
         commands = names.isEmpty ? declared : CommandIndex(declared.entries, names: names)
         self.statistics = statistics
@@ -103,7 +104,8 @@ final class Router {
         jobs = Jobs(waker)
         services = Services(
             keyspace: keyspace, config: config, logger: logger, statistics: statistics, stream: stream,
-            events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared)
+            events: EventQueue(keyspace, work), commands: commands, declaredCommands: declared,
+            users: UserTable(catalog))
         memory = MemoryLimit(services)
         clientMemory = ClientMemory(services)
         pubsub = PubSub(services)
@@ -112,6 +114,7 @@ final class Router {
         blocked = BlockedClients(keyspace, work)
         watchers = Watchers(keyspace)
         services.install(self)
+        services.users.defaultUser.rules.require(config.settings.requirePass)
         services.install(pubsub)
         services.install(tracking)
         services.install(monitors)
@@ -121,6 +124,7 @@ final class Router {
         settingsChanged()
         config.apply = { [unowned self] (effect, old) throws(SettingError) in
             settingsChanged()
+            if effect == .password { requirePasswordChanged() }
             for place in parts { try place.part.settingsChanged(effect, config.settings, old: old) }
         }
     }
@@ -144,6 +148,7 @@ final class Router {
             settings.latencyThreshold > 0 ? Self.nanoseconds(settings.latencyThreshold, unit: 1_000_000) : .max)
         statistics.tracksLatency = settings.latencyTracking
         services.maximumBulkLength = settings.maxBulkLength
+        services.users.log.trim(to: settings.aclLogMaxLength)
         queryBufferLimit = settings.queryBufferLimit
         if services.outputLimits != settings.outputBufferLimits {
             services.outputLimits = settings.outputBufferLimits
@@ -176,7 +181,7 @@ final class Router {
             return nil
         }
         let session = makeSession()
-        services.requireAuthentication(session)
+        beginAsDefault(session)
         sessions[session.id] = session
         statistics.connectionsReceived += 1
         return session

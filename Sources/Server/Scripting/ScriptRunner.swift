@@ -77,7 +77,7 @@ final class ScriptRunner {
     func execute(_ run: Run, _ host: LuaHost, _ reference: Int32, firstKey: Int, keyCount: Int) throws(CommandError) {
         let client = run.client
         if session.db != client.db { session.db = client.db }
-        session.user = client.user
+        session.become(client.user)
         isReadOnly = run.isReadOnly || run.flags.contains(.noWrites)
         allowsOOM = run.flags.contains(.allowOOM)
         obeys = !client.flags.isDisjoint(with: [.internal, .master])
@@ -140,6 +140,7 @@ final class ScriptRunner {
         {
             return refuse(command, .notAllowedInScript)
         }
+        if session.flags.contains(.restricted), let error = denial(of: command, args) { return refuse(command, error) }
         if isReadOnly && !command.flags.isDisjoint(with: [.write, .mayReplicate]) {
             return refuse(command, .writeInReadOnlyScript)
         }
@@ -171,6 +172,16 @@ final class ScriptRunner {
         return nil
     }
 
+    /// What the user who called the script may not do.
+    @inline(never)
+    private func denial(of command: CommandEntry, _ args: Arguments) -> CommandError? {
+        guard let user = session.user,
+            let denial = router.denial(session, command, args, .script, caller: run?.client)
+        else { return nil }
+        let reason = CommandError.denied(denial, user, command, args, verbose: false)
+        return CommandError(text: "ERR ACL failure in script: \(reason)")
+    }
+
     private func refuse(_ command: CommandEntry?, _ error: CommandError) -> Bytes {
         if let command { router.statistics.reject(command.statistics) }
         router.statistics.count(error: error.text)
@@ -180,8 +191,9 @@ final class ScriptRunner {
 
     /// redis.acl_check_cmd: 1, or 0: the user may not; -1: there is no such command.
     func mayExecute(_ args: Arguments) -> Int32 {
-        guard let command = router.services.command(args), command.accepts(argumentCount: args.count) else { return -1 }
-        return 1
+        guard let command = router.services.command(args) else { return -1 }
+        guard let user = run?.client.user else { return 1 }
+        return user.denial(command, args, database: session.db) == nil ? 1 : 0
     }
 
     func setReplication(_ targets: Int32) {
@@ -308,7 +320,6 @@ extension ByteString {
 }
 
 extension CommandError {
-    init(text: ByteString) { self.init(bytes: text.bytes) }
     static let unknownInScript = CommandError("ERR Unknown Redis command called from script")
     static let wrongArityInScript = CommandError("ERR Wrong number of args calling Redis command from script")
     static let notAllowedInScript = CommandError("ERR This Redis command is not allowed from script")

@@ -52,7 +52,12 @@ final class Tracking: KeyspaceObserver {
         throws(CommandError)
     {
         let client = clients[session.id] ?? TrackingClient(session)
-        if options.isBroadcast { try checkOverlaps(prefixes, client) }
+        if options.isBroadcast {
+            try checkOverlaps(prefixes, client)
+            for prefix in prefixes.isEmpty ? [Bytes()] : prefixes where !session.mayKnowAll(from: prefix) {
+                throw .noKeyPermission
+            }
+        }
         let isNew = !session.flags.contains(.tracking)
         clients[session.id] = client
         session.setTracking(options, redirectedTo: redirection?.id)
@@ -66,6 +71,14 @@ final class Tracking: KeyspaceObserver {
             session.trackingPrefixes = client.prefixes.count
         }
         if isNew { clientCount += 1 }
+    }
+
+    /// Whether the client hears of keys that its user may not know of. O(prefixes * patterns).
+    func hearsTooMuch(_ session: Session) -> Bool {
+        guard session.flags.contains(.trackingBroadcast) else { return false }
+        var hears = false
+        forEachPrefix(of: session) { if !session.mayKnowAll(from: $0) { hears = true } }
+        return hears
     }
 
     /// O(bytes of the prefixes).
@@ -237,6 +250,8 @@ final class Tracking: KeyspaceObserver {
             let flags = client.session.flags
             if !flags.contains(.tracking) || flags.contains(.trackingBroadcast) { return }
             if flags.contains(.trackingNoLoop) && id == changer { return }
+            // Its rights may have changed since it read the key.
+            if flags.contains(.restricted) && !client.session.mayKnow(key) { return }
             send(message, to: client)
         }
     }

@@ -68,6 +68,9 @@ public enum MemoryCounters {
     static func map(_ bytes: Int) { mappedBytes.add(bytes, ordering: .relaxed) }
     static func unmap(_ bytes: Int) { mappedBytes.subtract(bytes, ordering: .relaxed) }
 
+    /// Bytes that an allocated block takes, which is what the allocator has for such a size.
+    static func size(of block: UnsafeMutableRawPointer) -> Int { malloc_usable_size(block) }
+
     /// Bytes in use. O(threads).
     public static var inUse: Int {
         mapped + state.withLock { state in state.threads.reduce(state.ended) { $0 &+ $1.inUse } }

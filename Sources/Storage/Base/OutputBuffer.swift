@@ -30,6 +30,8 @@ public final class OutputBuffer {
     }
 
     public var bytes: Bytes { Bytes(base, count) }
+    /// Bytes that it takes: some more than `capacity`, as the allocator has only so many sizes.
+    public var memoryUsage: Int { MemoryCounters.size(of: base) }
 
     @inline(__always) public func reserve(_ more: Int) {
         if count &+ more > capacity { grow(more) }

@@ -1,5 +1,3 @@
-import Synchronization
-
 // Invariant of this file: `buffer` holds whole operations only, each written by one append function below: a header of
 // `headerSize` bytes, the optional number that it announces, then the two runs of bytes whose lengths it gives.
 // Nothing from outside the process is ever decoded here, so the decoder trusts what it finds.
@@ -35,11 +33,8 @@ public final class RowBatch: @unchecked Sendable {
     public static var targetSize: Int { StructureSizes.size(256 << 10, small: 700) }
 
     private let buffer: OutputBuffer
-    /// What `memoryInUse` has of this batch.
+    /// What `SnapshotBuffers` has of this batch.
     private var counted = 0
-    private static let counter = Atomic<Int>(0)
-    /// Bytes of all batches, as of when each was last handed over.
-    static var memoryInUse: Int { counter.load(ordering: .relaxed) }
     /// Rows of all kinds.
     public private(set) var count = 0
     /// Rows that flush or swap databases.
@@ -54,13 +49,14 @@ public final class RowBatch: @unchecked Sendable {
         buffer = OutputBuffer(capacity: capacity)
         countMemory()
     }
-    deinit { RowBatch.counter.subtract(counted, ordering: .relaxed) }
+    deinit { SnapshotBuffers.add(-counted) }
 
-    /// Has `memoryInUse` hold what the batch takes by now.
+    /// Has `SnapshotBuffers` hold what the batch takes by now: when it is made, handed over and emptied.
     func countMemory() {
-        if buffer.capacity == counted { return }
-        RowBatch.counter.add(buffer.capacity - counted, ordering: .relaxed)
-        counted = buffer.capacity
+        let bytes = buffer.memoryUsage
+        if bytes == counted { return }
+        SnapshotBuffers.add(bytes - counted)
+        counted = bytes
     }
 
     public var byteCount: Int { buffer.count }

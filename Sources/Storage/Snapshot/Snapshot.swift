@@ -3,7 +3,7 @@ import schema
 /// What holds for the file as a whole, for whoever opens it.
 public enum Snapshot {
     /// Bytes that writing and reading snapshots takes now: rows on their way, and SQLite's own memory.
-    public static var memoryInUse: Int { RowBatch.memoryInUse + SQLiteConnection.memoryInUse }
+    public static var memoryInUse: Int { SnapshotBuffers.inUse + SQLiteConnection.memoryInUse }
 
     public enum State: Equatable, Sendable {
         /// No such file.

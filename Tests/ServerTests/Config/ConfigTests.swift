@@ -122,8 +122,6 @@ private func temporaryFile(_ text: String) throws -> String {
             (["--maxmemory-clients", "200%"], "maxmemory-clients", "percentage argument must be less or equal to 100"),
             (["--save", "1"], "'save \"1\"'", "Invalid save parameters"),
             (["--dir", "/no/such/place"], "dir", "No such file or directory"),
-            (["--user", "bob", "on"], "user", "not supported"),
-            (["--tls-port", "6390"], "tls-port", "not supported"),
             (["--cluster-enabled", "yes"], "cluster-enabled", "not supported"),
             (["--snapshotfilename", "a/b"], "snapshotfilename", "can't be a path, just a filename"),
         ] as [([String], String, String)])

@@ -70,7 +70,7 @@ import Testing
         }
     }
     private nonisolated(unsafe) static let command = CommandEntry(
-        .container("set", "1.0.0", "", [], []), Statistics())
+        .container("set", "1.0.0", "", [], []), Statistics(), CommandCatalog([Command]()))
 
     /// A request in one of the forms that are accepted, or nearly.
     private func request(_ random: inout SeededRandom) -> [UInt8] {

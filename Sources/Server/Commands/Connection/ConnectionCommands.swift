@@ -11,7 +11,8 @@ enum ConnectionCommands {
             .connection("echo", 2, [.loading, .stale, .fast], "1.0.0", "message", "Returns the message.", echo),
             .connection(
                 "select", 2, [.loading, .stale, .fast, .selectsDatabase], "1.0.0", "index:i",
-                "Selects the database of the connection.", select),
+                "Selects the database of the connection.", select
+            ).databases(.named([1])),
             .connection(
                 "hello", -1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], "6.0.0",
                 "[arguments{protover:i [AUTH username_password{username password}] [SETNAME clientname]}]",
@@ -80,8 +81,7 @@ enum ConnectionCommands {
         session.db = 0
         session.name = ""
         session.reply.resp3 = false
-        session.user = "default"
-        c.services.requireAuthentication(session)
+        c.services.router.beginAsDefault(session)
         c.reply.simple("RESET")
     }
 
@@ -89,9 +89,9 @@ enum ConnectionCommands {
 
     private static func auth(_ c: ConnectionContext) throws(CommandError) {
         guard c.args.count <= 3 else { throw .syntax }
-        if c.args.count == 2 && !c.services.config.settings.isPasswordRequired { throw .passwordNotSet }
+        if c.args.count == 2 && c.services.users.defaultUser.rules.takesAnyPassword { throw .passwordNotSet }
         let user = c.args.count == 3 ? c.args[1] : Bytes("default")
-        try c.services.authenticate(c.session, user, c.args[c.args.count - 1])
+        guard c.services.router.logIn(c.session, user, c.args[c.args.count - 1], c.args) else { throw .wrongPassword }
         c.reply.ok()
     }
 
@@ -123,11 +123,12 @@ enum ConnectionCommands {
             version = Int(number)
         }
         var name: String?
+        var login: (user: Bytes, password: Bytes)?
         var i = 2
         while i < c.args.count {
             let more = c.args.count - 1 - i
             if c.args[i].equals(ignoringCase: "auth") && more >= 2 {
-                try c.services.authenticate(c.session, c.args[i + 1], c.args[i + 2])
+                login = (c.args[i + 1], c.args[i + 2])
                 i += 3
             } else if c.args[i].equals(ignoringCase: "setname") && more >= 1 {
                 name = try ClientCommand.checkedName(c.args[i + 1], "Client names")
@@ -136,7 +137,9 @@ enum ConnectionCommands {
                 throw CommandError(parts: Bytes("ERR Syntax error in HELLO option '"), c.args[i], Bytes("'"))
             }
         }
-        if c.session.flags.contains(.unauthenticated) { throw .helloNeedsAuth }
+        // Of several the last counts.
+        if let login, !c.services.router.logIn(c.session, login.user, login.password, c.args) { throw .wrongPassword }
+        if !c.session.isAuthenticated { throw .helloNeedsAuth }
         if let name { c.session.name = name }
         c.reply.resp3 = version == 3
         c.reply.map(7)
@@ -154,25 +157,5 @@ enum ConnectionCommands {
         c.reply.bulk(Bytes(c.services.guards.contains(.readOnlyReplica) ? "replica" : "master"))
         c.reply.bulk(Bytes("modules"))
         c.reply.array(0)
-    }
-}
-
-extension Services {
-    /// Until ACLs come, there is one user, `default`, with `requirepass` for a password or with any.
-    func authenticate(_ session: Session, _ user: Bytes, _ password: Bytes) throws(CommandError) {
-        guard user == Bytes("default"), config.settings.accepts(password) else { throw .wrongPassword }
-        session.flags.remove(.unauthenticated)
-        session.updateOutputLimit()
-        session.user = "default"
-    }
-
-    /// A new connection, or one that is reset, has to give the password where there is one.
-    func requireAuthentication(_ session: Session) {
-        if config.settings.isPasswordRequired {
-            session.flags.insert(.unauthenticated)
-        } else {
-            session.flags.remove(.unauthenticated)
-        }
-        session.updateOutputLimit()
     }
 }

@@ -32,10 +32,10 @@ enum KeyCommands {
                 "copy", -3, .denyoom, [.key(.roAccess), .key(.owUpdate, at: 2)], "6.2.0",
                 "source destination [DB destination-db:i] [REPLACE]", "Copies a value and its expiry to another key.",
                 copy
-            ).complexity("O(N) for a value of N elements"),
+            ).complexity("O(N) for a value of N elements").databases(.after("db")),
             .write(
                 "move", 3, .fast, [.key(.rwAccessUpdate)], "1.0.0", "key db:i", "Moves a key to another database.", move
-            ),
+            ).databases(.also(2)),
             .read("randomkey", 1, [], [], "1.0.0", "", "Returns a random key of the database.", randomkey).tips(
                 "request_policy:all_shards nondeterministic_output"),
             .container("object", "2.2.3", "Inspects how the value at a key is stored.", [], ObjectCommands.table),

@@ -56,14 +56,14 @@ enum SortCommands {
     // MARK: - Handlers
 
     private static func sortReadOnly(_ c: ReadContext) throws(CommandError) {
-        let request = try SortRequest(c.args, allowsStore: false, isForScript: c.session.flags.contains(.script))
+        let request = try SortRequest(c, allowsStore: false)
         var sorting = try Sorting(request, c.args[1], c.db)
         let rows = try sorting.order(c.db)
         sorting.write(rows, c.db, to: c.reply)
     }
 
     private static func sort(_ c: WriteContext) throws(CommandError) {
-        let request = try SortRequest(c.args, allowsStore: true, isForScript: c.session.flags.contains(.script))
+        let request = try SortRequest(c, allowsStore: true)
         var sorting = try Sorting(request, c.args[1], c.reading)
         let rows = try sorting.order(c.reading)
         guard let target = request.target else { return sorting.write(rows, c.reading, to: c.reply) }
@@ -95,8 +95,13 @@ private struct SortRequest {
     private(set) var target: Bytes?
     let isForScript: Bool
 
-    init(_ args: Arguments, allowsStore: Bool, isForScript: Bool) throws(CommandError) {
-        self.isForScript = isForScript
+    // Elements name the keys: a user must be allowed to read any.
+    private static let deniedBy = CommandError("ERR BY option of SORT denied due to insufficient ACL permissions.")
+    private static let deniedGet = CommandError("ERR GET option of SORT denied due to insufficient ACL permissions.")
+
+    init(_ c: some CommandContext, allowsStore: Bool) throws(CommandError) {
+        let args = c.args
+        isForScript = c.session.flags.contains(.script)
         var i = 2
         while i < args.count {
             let rest = args.count - i - 1
@@ -115,9 +120,14 @@ private struct SortRequest {
                 i += 1
             } else if args[i].equals(ignoringCase: "by"), rest >= 1 {
                 by = SortPattern(args[i + 1])
-                if case .key = by {} else { keepsOrder = true }
+                if case .key = by {
+                    if !c.mayReadAnyKey { throw Self.deniedBy }
+                } else {
+                    keepsOrder = true
+                }
                 i += 1
             } else if args[i].equals(ignoringCase: "get"), rest >= 1 {
+                if !c.mayReadAnyKey { throw Self.deniedGet }
                 gets.append(SortPattern(args[i + 1]))
                 i += 1
             } else {

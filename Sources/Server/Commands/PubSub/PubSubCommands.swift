@@ -13,7 +13,7 @@ enum PubSubCommands {
             .connection(
                 "subscribe", -2, [], "2.0.0", "channel...", "Subscribes the connection to channels.",
                 { c throws(CommandError) in try subscribe(c, .channel) }
-            ).complexity("O(N) for N channels"),
+            ).channels(.all(isPattern: false)).complexity("O(N) for N channels"),
             .connection(
                 "unsubscribe", -1, [], "2.0.0", "[channel...]",
                 "Ends subscriptions to channels, or to all of them.",
@@ -23,7 +23,7 @@ enum PubSubCommands {
                 "psubscribe", -2, [], "2.0.0", "pattern{pattern:p}...",
                 "Subscribes the connection to the channels that match patterns.",
                 { c throws(CommandError) in try subscribe(c, .pattern) }
-            ).complexity("O(N) for N patterns"),
+            ).channels(.all(isPattern: true)).complexity("O(N) for N patterns"),
             .connection(
                 "punsubscribe", -1, [], "2.0.0", "[pattern:p...]",
                 "Ends subscriptions to patterns, or to all of them.",
@@ -32,7 +32,7 @@ enum PubSubCommands {
             .connection(
                 "ssubscribe", -2, [], "7.0.0", "shardchannel...", "Subscribes the connection to shard channels.",
                 { c throws(CommandError) in try subscribe(c, .shardChannel) }
-            ).keys([.keys(.notKey)]).complexity("O(N) for N shard channels"),
+            ).channels(.all(isPattern: false)).keys([.keys(.notKey)]).complexity("O(N) for N shard channels"),
             .connection(
                 "sunsubscribe", -1, [], "7.0.0", "[shardchannel...]",
                 "Ends subscriptions to shard channels, or to all of them.",
@@ -45,7 +45,7 @@ enum PubSubCommands {
         .connection(
             "publish", 3, [.fast, .mayReplicate], "2.0.0", "channel message", "Publishes a message to a channel.",
             { c throws(CommandError) in publish(c, .channel) }
-        ).complexity("O(N+M) for N subscribers and M patterns")
+        ).channels(.first).complexity("O(N+M) for N subscribers and M patterns")
     }
 
     private static var shardPublish: Command {
@@ -53,7 +53,7 @@ enum PubSubCommands {
             "spublish", 3, [.fast, .mayReplicate], "7.0.0", "shardchannel message",
             "Publishes a message to a shard channel.",
             { c throws(CommandError) in publish(c, .shardChannel) }
-        ).keys([.key(.notKey)]).complexity("O(N) for N subscribers")
+        ).channels(.first).keys([.key(.notKey)]).complexity("O(N) for N subscribers")
     }
 
     private static var pubsub: Command {

@@ -32,7 +32,9 @@ enum ScriptCommands {
 
     /// As many keys as the third argument says; of a wrong number, none.
     private static func findKeys(_ args: Arguments, _ access: KeyAccess, _ body: (Int, KeyAccess) -> Void) -> Bool {
-        _ = KeySpec.counted(access, at: 2).forEach(args, body)
+        let spec = KeySpec.counted(access, at: 2)
+        let isLoose = spec.hasLooseCount(args)
+        _ = spec.forEach(args) { body($0, isLoose ? [] : $1) }
         return true
     }
 

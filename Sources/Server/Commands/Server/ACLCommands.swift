@@ -1,6 +1,6 @@
 import Storage
 
-/// ACL, as far as there is one user, `default`, who may do everything and whose password is `requirepass`.
+/// Users and their permissions.
 enum ACLCommands {
     static var table: [Command] {
         CommandGroup.server.rows([
@@ -24,110 +24,133 @@ enum ACLCommands {
                         "O(N) for N rules"
                     ).history(
                         ("6.2.0", "Shows the patterns of channels."),
-                        ("7.0.0", "Shows selectors, and patterns as rules.")),
+                        ("7.0.0", "Shows selectors, and patterns as rules.")
+                    ).secrets(fromUser),
                     .admin("setuser", -3, [], "6.0.0", "username [rule...]", "Creates or changes a user.", setUser)
                         .complexity("O(N) for N rules").history(
                             ("6.2.0", "Shows the patterns of channels."),
-                            ("7.0.0", "Accepts selectors and permissions by key.")),
+                            ("7.0.0", "Accepts selectors and permissions by key.")
+                        ).secrets(fromUser),
                     .admin("deluser", -3, [], "6.0.0", "username...", "Deletes users.", deleteUsers).complexity(
-                        "O(N) for N users"),
+                        "O(N) for N users"
+                    ).secrets(fromUser),
                     .admin(
                         "dryrun", -4, [], "7.0.0", "username command [arg...]",
                         "Checks whether a user may execute a command, without executing it.", dryRun),
                     .admin(
                         "log", -2, [], "6.0.0", "[operation(count:i|RESET)]",
                         "Lists the commands that were denied to users, or clears the list.", log
-                    ).complexity("O(N) for N entries returned"),
-                    .admin("load", 2, [], "6.0.0", "", "Loads the users from the ACL file.", file).complexity(
+                    ).complexity("O(N) for N entries returned").history(
+                        ("7.2.0", "Shows an entry's id and times.")),
+                    .admin("load", 2, [], "6.0.0", "", "Loads the users from the ACL file.", load).complexity(
                         "O(N) for N users"),
-                    .admin("save", 2, [], "6.0.0", "", "Saves the users to the ACL file.", file).complexity(
-                        "O(N) for N users"),
+                    .admin("save", 2, [.repliesLater], "6.0.0", "", "Saves the users to the ACL file.", save)
+                        .complexity(
+                            "O(N) for N users"),
                     .help("6.0.0"),
                 ])
         ])
     }
 
-    // MARK: - The one user
-
-    private static var userName: Bytes { Bytes("default") }
-    private static let rights = "~* &* +@all"
-
-    /// SHA-256 of each password, 64 hexadecimal digits; none: any password will do.
-    private static func passwords(_ services: Services) -> [[UInt8]] {
-        services.config.settings.passwordHashes.map(\.bytes)
+    /// All that says something about a user.
+    @Sendable private static func fromUser(_ args: Arguments, _ body: (Int) -> Void) {
+        for i in 2..<max(2, args.count) { body(i) }
     }
 
-    private static func whoAmI(_ c: ConnectionContext) throws(CommandError) { c.reply.bulk(c.session.user) }
+    // MARK: - What there is
+
+    private static func whoAmI(_ c: ConnectionContext) throws(CommandError) {
+        c.reply.bulk(c.session.user?.name ?? UserTable.defaultName)
+    }
 
     private static func users(_ c: AdminContext) throws(CommandError) {
-        c.reply.array(1)
-        c.reply.bulk(userName)
+        let users = c.services.users.sorted
+        c.reply.array(users.count)
+        for user in users { c.reply.bulk(user.name) }
     }
 
     private static func list(_ c: AdminContext) throws(CommandError) {
-        let line = OutputBuffer()
-        line.append(c.services.config.settings.isDefaultUserEnabled ? "user default on " : "user default off ")
-        let passwords = passwords(c.services)
-        if passwords.isEmpty { line.append("nopass ") }
-        for hash in passwords {
-            line.append(byte: UInt8(ascii: "#"))
-            for digit in hash { line.append(byte: digit) }
-            line.append(byte: UInt8(ascii: " "))
-        }
-        line.append(text: rights)
-        c.reply.array(1)
-        c.reply.bulk(line.bytes)
+        let users = c.services.users.sorted
+        c.reply.array(users.count)
+        for user in users { c.reply.bulk(user.line) }
     }
 
     private static func getUser(_ c: AdminContext) throws(CommandError) {
-        guard c.args[2] == userName else { return c.reply.null() }
-        let passwords = passwords(c.services)
-        c.reply.map(6)
+        guard let user = c.services.users.find(c.args[2]) else { return c.reply.null() }
+        let rules = user.rules
+        // A field of Valkey's, for those who use its rule.
+        let showsDatabases = rules.selectors.contains { $0.databases != nil }
+        c.reply.map(showsDatabases ? 7 : 6)
         c.reply.bulk("flags")
-        c.reply.set(passwords.isEmpty ? 2 : 1)
-        c.reply.bulk(c.services.config.settings.isDefaultUserEnabled ? "on" : "off")
-        if passwords.isEmpty { c.reply.bulk("nopass") }
+        c.reply.set(rules.flags.count)
+        for flag in rules.flags { c.reply.bulk(flag) }
         c.reply.bulk("passwords")
-        c.reply.array(passwords.count)
-        for hash in passwords { c.reply.bulk(array: hash) }
-        for (name, value) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
-            c.reply.bulk(name)
-            c.reply.bulk(value)
-        }
+        c.reply.array(rules.passwords.count)
+        for hash in rules.passwords { c.reply.bulk(hash) }
+        write(rules.selectors[0], showsDatabases, c.reply)
         c.reply.bulk("selectors")
-        c.reply.array(0)
+        c.reply.array(rules.selectors.count - 1)
+        for selector in rules.selectors.dropFirst() {
+            c.reply.map(showsDatabases ? 4 : 3)
+            write(selector, showsDatabases, c.reply)
+        }
     }
 
-    /// Rules that say what is so anyway are taken; all others would change what cannot be changed yet.
+    private static func write(_ selector: Selector, _ showsDatabases: Bool, _ reply: ReplyWriter) {
+        reply.bulk("commands")
+        reply.bulk(selector.commandsText)
+        reply.bulk("keys")
+        reply.bulk(selector.keysText)
+        reply.bulk("channels")
+        reply.bulk(selector.channelsText)
+        if !showsDatabases { return }
+        reply.bulk("databases")
+        reply.bulk(selector.databases == [] ? "" : selector.databasesText ?? "alldbs")
+    }
+
+    // MARK: - Changes
+
+    /// All rules, or none.
     private static func setUser(_ c: AdminContext) throws(CommandError) {
-        guard c.args[2] == userName else {
-            throw CommandError("ERR ACL users are not supported yet: 'default' is the only one")
+        let name = ByteString(c.args[2])
+        if name.holdsSpace { throw CommandError("ERR Usernames can't contain spaces or null characters") }
+        let given = (3..<max(3, c.args.count)).map { ByteString(c.args[$0]) }
+        let joined: [ByteString]
+        do throws(UnmatchedParenthesis) {
+            joined = try joinedSelectors(given)
+        } catch {
+            throw CommandError(text: "ERR Unmatched parenthesis in acl selector starting at '\(error.rule)'.")
         }
-        let hasPassword = !passwords(c.services).isEmpty
-        for i in 3..<max(3, c.args.count) {
-            let rule = c.args[i]
-            let isSo =
-                ["on", "~*", "allkeys", "&*", "allchannels", "+@all", "allcommands"].contains {
-                    (rule.equals(ignoringCase: $0))
-                } || (!hasPassword && rule.equals(ignoringCase: "nopass"))
-            if !isSo {
-                throw CommandError(
-                    "ERR The user 'default' cannot be changed by ACL yet: it may do everything, and its password is "
-                        + "set by CONFIG SET requirepass")
+        let router = c.services.router
+        let context = router.ruleContext
+        var rules = c.services.users.find(name)?.rules ?? UserRules(context)
+        for rule in joined {
+            do throws(RuleError) {
+                try rules.apply(rule, context)
+            } catch {
+                throw CommandError(text: "ERR Error in ACL SETUSER modifier '\(rule)': \(error.text)")
             }
         }
+        router.setUser(name, rules, current: c.session)
         c.reply.ok()
     }
 
     private static func deleteUsers(_ c: AdminContext) throws(CommandError) {
-        for i in 2..<c.args.count where c.args[i] == userName {
-            throw CommandError("ERR The 'default' user cannot be removed")
+        let names = (2..<c.args.count).map { ByteString(c.args[$0]) }
+        if names.contains(UserTable.defaultName) { throw CommandError("ERR The 'default' user cannot be removed") }
+        var removed = 0
+        for name in names {
+            guard let user = c.services.users.remove(name) else { continue }
+            c.services.router.userRemoved(user, current: c.session)
+            removed += 1
         }
-        c.reply.integer(0)
+        c.reply.integer(removed)
     }
 
+    // MARK: - What is refused
+
     private static func dryRun(_ c: AdminContext) throws(CommandError) {
-        guard c.args[2] == userName else {
+        guard let user = c.services.users.find(c.args[2]) else {
             throw CommandError(parts: Bytes("ERR User '"), c.args[2], Bytes("' not found"))
         }
         let args = c.args.dropFirst(3)
@@ -135,25 +158,92 @@ enum ACLCommands {
             throw CommandError(parts: Bytes("ERR Command '"), args[0], Bytes("' not found"))
         }
         guard command.accepts(argumentCount: args.count) else { throw .wrongArity(command.fullName) }
+        guard let denial = user.denial(command, args, database: c.session.db) else { return c.reply.ok() }
+        c.reply.bulk(CommandError.denied(denial, user, command, args, verbose: true))
+    }
+
+    /// Entries that LOG answers unless a number is given.
+    private static let shownEntries: Int64 = 10
+
+    private static func log(_ c: AdminContext) throws(CommandError) {
+        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
+        let log = c.services.users.log
+        var count = shownEntries
+        if c.args.count == 3 {
+            if c.args[2].equals(ignoringCase: "reset") {
+                log.removeAll()
+                return c.reply.ok()
+            }
+            count = max(0, try c.args.integer(2))
+        }
+        let entries = log.entries.prefix(Int(clamping: count))
+        c.reply.array(entries.count)
+        for entry in entries {
+            c.reply.map(10)
+            c.reply.bulk("count")
+            c.reply.integer(entry.count)
+            c.reply.bulk("reason")
+            c.reply.bulk(entry.reason.text)
+            c.reply.bulk("context")
+            c.reply.bulk(entry.context.text)
+            c.reply.bulk("object")
+            c.reply.bulk(entry.object)
+            c.reply.bulk("username")
+            c.reply.bulk(entry.user)
+            c.reply.bulk("age-seconds")
+            c.reply.double(Double(c.now - entry.updated) / 1000)
+            c.reply.bulk("client-info")
+            c.reply.bulk(entry.client)
+            c.reply.bulk("entry-id")
+            c.reply.integer(entry.id)
+            c.reply.bulk("timestamp-created")
+            c.reply.integer(entry.created)
+            c.reply.bulk("timestamp-last-updated")
+            c.reply.integer(entry.updated)
+        }
+    }
+
+    // MARK: - The file
+
+    private static let noFile = CommandError(
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER "
+            + "command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to "
+            + "store users in the Redis configuration.")
+
+    private static func load(_ c: AdminContext) throws(CommandError) {
+        let file = c.settings.aclFile
+        if file.isEmpty { throw noFile }
+        guard let bytes = readFile(file) else {
+            throw CommandError(text: "ERR Error loading ACLs, opening file '\(file)': \(systemReason())")
+        }
+        let router = c.services.router
+        do throws(UserFile.Fault) {
+            router.use(try UserFile.parse(bytes, name: file, router.ruleContext), current: c.session)
+        } catch {
+            throw CommandError(text: "ERR \(error.text)")
+        }
         c.reply.ok()
     }
 
-    /// Nothing is refused to the one user.
-    private static func log(_ c: AdminContext) throws(CommandError) {
-        if c.args.count > 3 { throw .subcommandSyntax(c.args) }
-        if c.args.count == 3 {
-            if c.args[2].equals(ignoringCase: "reset") { return c.reply.ok() }
-            _ = try c.args.integer(2)
+    /// A job writes and syncs the file; the client waits for it.
+    private static func save(_ c: AdminContext) throws(CommandError) {
+        let file = c.settings.aclFile
+        if file.isEmpty { throw noFile }
+        let router = c.services.router
+        guard let waiter = router.wait(c.session, c.args) else { return }
+        let text = UserFile.text(c.services.users.sorted)
+        let writer = c.services.users.fileWriter
+        let place = writer.begin()
+        router.jobs.start("acl") { (_) throws(Never) in
+            writer.write(text, to: file, place: place)
+        } completion: { result in
+            let reason = result.get()
+            if let reason { router.logger.warning("Cannot save the users to \(file): \(reason)") }
+            router.answer(waiter, reason == nil ? nil : notSaved)
         }
-        c.reply.array(0)
     }
-
-    /// LOAD and SAVE: `aclfile` is not supported.
-    private static func file(_ c: AdminContext) throws(CommandError) {
-        throw CommandError(
-            "ERR This server is not configured to use an ACL file: the user 'default' is the only one, and its password "
-                + "is set by requirepass")
-    }
+    private static let notSaved = CommandError(
+        "ERR There was an error trying to save the ACLs. Please check the server logs for more information")
 
     // MARK: - Categories and passwords
 
@@ -164,13 +254,12 @@ enum ACLCommands {
             for (_, name) in Categories.names { c.reply.bulk(Bytes(name)) }
             return
         }
-        guard let category = Categories.names.first(where: { c.args[2].equals(ignoringCase: $0.1) })?.0 else {
+        guard let category = Categories(named: c.args[2]) else {
             throw CommandError(parts: Bytes("ERR Unknown category '"), c.args[2], Bytes("'"))
         }
-        let all = CommandCommand.withSubcommands(c.services.declaredCommands)
-        let found = all.filter { $0.row.categories.contains(category) }
+        let found = c.services.users.catalog.items.filter { $0.categories.contains(category) }
         c.reply.array(found.count)
-        for command in found { c.reply.bulk(command.fullName) }
+        for command in found { c.reply.bulk(command.name) }
     }
 
     /// Bits of a password of GENPASS, and at most.

@@ -70,7 +70,8 @@ enum ConfigCommands {
             throw CommandError("ERR The server is running without a config file")
         }
         do {
-            try ConfigRewriter.rewrite(file, services.config.settings, all: all)
+            try ConfigRewriter.rewrite(
+                file, services.config.settings, all: all, users: services.router.userLines(unlike:))
         } catch {
             services.logger.warning("CONFIG REWRITE failed: \(error.message)")
             throw CommandError(bytes: "ERR ".utf8 + error.message.bytes)

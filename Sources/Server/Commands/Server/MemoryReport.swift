@@ -30,9 +30,12 @@ struct MemoryReport {
         peak = statistics.peakMemory
         maximum = settings.maxMemory
         replicationBuffers = services.stream.backlog?.memoryUsage ?? 0
-        backlog = min(replicationBuffers, settings.backlogSize)
         // What waits for replicas beyond the backlog's size is theirs, and there once.
-        var replicas = replicationBuffers - backlog
+        var replicas =
+            services.stream.backlog.map {
+                MemoryLimit.beyondBacklog($0, settings, hasReplicas: services.router.memory.hasReplicas())
+            } ?? 0
+        backlog = replicationBuffers - replicas
         var clients = 0
         for session in services.router.sessions.values {
             if ClientType(session) == .replica {

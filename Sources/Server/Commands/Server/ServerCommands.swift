@@ -17,7 +17,7 @@ enum ServerCommands {
                 ).tips("nondeterministic_output"),
                 .read(
                     "lolwut", -1, .fast, [], "5.0.0", "[VERSION version:i]", "Draws a picture and returns the version.",
-                    lolwut
+                    Lolwut.reply
                 ).complexity(nil),
             ])
     }
@@ -38,10 +38,11 @@ enum ServerCommands {
                 "Deletes all keys of all databases.", flushall
             ).complexity("O(N) for N keys").tips("request_policy:all_shards response_policy:all_succeeded").history(
                 ("4.0.0", "Accepts `ASYNC`."), ("6.2.0", "Accepts `SYNC`.")
-            ).categories([.keyspace, .dangerous]),
+            ).categories([.keyspace, .dangerous]).databases(.all),
             .write(
                 "swapdb", 3, .fast, [], "4.0.0", "index1:i index2:i", "Exchanges the contents of two databases.", swapdb
-            ).complexity("O(N) for N watching or blocked clients").categories([.keyspace, .dangerous]),
+            ).complexity("O(N) for N watching or blocked clients").categories([.keyspace, .dangerous]).databases(
+                .named([1, 2])),
         ]
     }
 
@@ -98,25 +99,6 @@ enum ServerCommands {
         c.reply.array(2)
         c.reply.bulkDecimal(now / 1_000_000_000)
         c.reply.bulkDecimal(now % 1_000_000_000 / 1000)
-    }
-
-    private static func lolwut(_ c: ReadContext) throws(CommandError) {
-        // A swiftlet on the wing.
-        let drawing = """
-              __                                 __
-              \\ `--..__                   __..--' /
-               `-.      `--..__     __..--'     .-'
-                  `-.__        `\\ /'       __.-'
-                       `--..__   Y   __..--'
-                              `\\ | /'
-                               / ^ \\
-                              '  '  '
-
-            """
-        let text = OutputBuffer()
-        text.append(text: drawing)
-        text.append(text: "Redis ver. \(Version.redis), \(Version.name) \(Version.number)\n")
-        c.reply.verbatim(text.bytes, "txt")
     }
 
     // MARK: - Keyspace

@@ -59,7 +59,7 @@ enum TransactionCommands {
             throw .execAborted
         }
         if !c.services.guards.contains(.loading) { c.services.router.watchers.expire(session) }
-        if session.flags.contains(.dirtyWatch) {
+        if session.flags.contains(.dirtyWatch) || watchesTooMuch(session) {
             c.services.router.watchers.discardTransaction(session)
             return c.reply.nullArray()
         }
@@ -69,7 +69,38 @@ enum TransactionCommands {
         defer { session.flags.remove(.denyBlocking) }
         c.reply.array(transaction.queue.count)
         transaction.forEach { command, args, request in
+            if session.flags.contains(.restricted), isDenied(session, command, args, c.services.router) { return }
             c.services.router.call(session, command, args, request: request)
         }
+    }
+
+    /// Whether the user has lost a key since it was watched: whether that changed would show in what EXEC answers.
+    private static func watchesTooMuch(_ session: Session) -> Bool {
+        if !session.flags.contains(.restricted) { return false }
+        return session.transaction.watched.contains { key in
+            var mayKnow = true
+            key.withBytes { mayKnow = session.mayKnow($0) }
+            return !mayKnow
+        }
+    }
+
+    /// Rights may have changed since the command was queued, even by one before it in this transaction.
+    private static func isDenied(_ session: Session, _ command: CommandEntry, _ args: Arguments, _ router: Router)
+        -> Bool
+    {
+        guard let denial = router.denial(session, command, args, .transaction) else { return false }
+        let reason =
+            switch denial {
+            case .command: "no permission to execute the command or subcommand"
+            case .key: "no permission to touch the specified keys"
+            case .channel: "no permission to access one of the channels used as arguments to the command"
+            case .database: "no permissions to access database"
+            }
+        let error = CommandError(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command "
+                + "is no longer allowed for the following reason: \(reason)")
+        session.reply.error(error)
+        router.statistics.count(error: error.text)
+        return true
     }
 }

@@ -51,6 +51,7 @@ final class BulkFile {
         let size = header.count == 100 ? Int(header[16]) << 8 | Int(header[17]) : 0
         pageSize = size
         buffer = .allocate(byteCount: BulkFile.bufferSize, alignment: 4096)
+        SnapshotBuffers.add(BulkFile.bufferSize)
         guard size >= 512, size & (size - 1) == 0, header[20] == 0, header[55] != 0 || header[54] != 0 else {
             throw StorageError(file: path, message: "the new snapshot is not as SQLite makes it")
         }
@@ -70,6 +71,7 @@ final class BulkFile {
     deinit {
         files.close(file)
         buffer.deallocate()
+        SnapshotBuffers.add(-BulkFile.bufferSize)
     }
 
     // MARK: Pages

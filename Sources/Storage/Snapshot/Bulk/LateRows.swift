@@ -23,6 +23,7 @@ final class LateRows {
     /// Copies one encoded operation. Throws when the disk is full or fails.
     func append(_ operation: Bytes) throws(StorageError) {
         batch.appendEncoded(operation)
+        batch.countMemory()
         if batch.byteCount < LateRows.memory { return }
         let spool = try spool()
         let bytes = batch.encoded

@@ -58,6 +58,11 @@ extension Info {
         field("client_output_buffer_limit_disconnections", statistics.outputBufferDisconnections)
         field("reply_buffer_shrinks", 0)
         field("reply_buffer_expands", 0)
+        let denied = services.users.log.denied
+        field("acl_access_denied_auth", denied[.authentication] ?? 0)
+        field("acl_access_denied_cmd", denied[.command] ?? 0)
+        field("acl_access_denied_key", denied[.key] ?? 0)
+        field("acl_access_denied_channel", denied[.channel] ?? 0)
         field("eventloop_cycles", statistics.turns)
         field("eventloop_duration_sum", statistics.turnNanoseconds / 1000)
         field("eventloop_duration_cmd_sum", statistics.commandMicroseconds)
