@@ -151,7 +151,7 @@ ecosystem: test-deps build
 
 # What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
 peers: test-deps build
-	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

@@ -11,7 +11,7 @@ say() { echo "== $*"; }
 inside() { LC_ALL=C DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 
 say "a bare $suite"
-mirror=$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true; } | sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p; s/^URIs: *//p' | head -n 1)
+mirror=$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true; } | sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p; s/^URIs: *//p' | head -n 1)
 mmdebstrap --quiet --variant=apt --include=adduser "$suite" "$root" "${mirror:-http://deb.debian.org/debian}"
 mount -t proc proc "$root/proc"
 cp "$package" "$root/tmp/swiftlet.deb"
