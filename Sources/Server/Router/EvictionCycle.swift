@@ -31,7 +31,7 @@ extension Router {
         // Nobody's command does this.
         services.executing = nil
         defer { services.executing = executing }
-        return unit(.eviction) { evictSlice(excess) }
+        return services.latency.measure(.evictionCycle) { unit(.eviction) { evictSlice(excess) } }
     }
     /// States in which no key goes, and nothing is refused for want of memory.
     private static let keepingKeys: Guards = [.loading, .replacing, .pausedWrites, .pausedAll, .busyScript]
@@ -43,9 +43,11 @@ extension Router {
         var evicted = 0
         var outcome = EvictionOutcome.enough
         while missing > 0 {
-            let bytes = memory.evictor.evictNext { db, key in
-                stream.appendRemoval(db, key, by: command)
-                services.events.record(db, key, .evicted, "evicted")
+            let bytes = services.latency.measure(.evictionRemoval) {
+                memory.evictor.evictNext { db, key in
+                    stream.appendRemoval(db, key, by: command)
+                    services.events.record(db, key, .evicted, "evicted")
+                }
             }
             guard let bytes else {
                 outcome = .failed
