@@ -31,7 +31,7 @@ extension Router {
         // Nobody's command does this.
         services.executing = nil
         defer { services.executing = executing }
-        return unit(.eviction) { evictSlice(excess) }
+        return services.latency.measure(.evictionCycle) { unit(.eviction) { evictSlice(excess) } }
     }
     /// States in which no key goes, and nothing is refused for want of memory.
     private static let keepingKeys: Guards = [.loading, .replacing, .pausedWrites, .pausedAll, .busyScript]
