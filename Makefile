@@ -22,11 +22,12 @@ TESTS ?= Tests/tidy Tests/clients
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
+PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
 PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb test unit clients asan tsan mutants bench crash powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -70,6 +71,13 @@ install:
 deb: build
 	packaging/build-deb .build/deb
 
+# As root: the package in a bare Debian without Swift, made by mmdebstrap; and lintian's opinion.
+deb-test: deb
+	@missing=""; for p in $(PACKAGING_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $$missing; fi
+	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs .build/deb/*.deb
+	Tests/packaging/deb.sh .build/deb/*.deb
+
 # A warning in our own code is an error; those of dependencies are theirs.
 unit: test-deps
 	@mkdir -p .build
@@ -88,6 +96,10 @@ test: lint unit clients
 
 crash: test-deps build
 	$(PYTHON) Tests/crash/crash.py --server $(SERVER) --rounds $${ROUNDS:-500}
+
+# Kills the server under maxmemory, while keys are evicted.
+crash-eviction: test-deps build
+	$(PYTHON) Tests/crash/eviction.py --server $(SERVER) --rounds $${ROUNDS:-100} $${SEED:+--seed $$SEED}
 
 # As root: power cuts on an ext4 of its own, on a loop device; the seed is printed.
 powercut: test-deps build
@@ -143,7 +155,7 @@ ecosystem: test-deps build
 
 # What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
 peers: test-deps build
-	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py
+	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

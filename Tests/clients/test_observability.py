@@ -1,11 +1,15 @@
 """INFO, LATENCY and the slow log, as monitoring reads them."""
 
+import os
+import pathlib
+import random
 import re
 import subprocess
 
 import pytest
 
-from oracle import integer, start_redis, start_swiftlet, swiftlet_binary
+from oracle import Server, integer, start_redis, start_swiftlet, swiftlet_binary
+from seed import new_seed
 from waiting import wait_until
 
 
@@ -82,6 +86,32 @@ def test_key_sizes_are_those_of_the_keys(server):
         "db0_distrib_zsets_items": "1=1",
         "db0_distrib_hashes_items": "2=1",
     }
+
+
+@pytest.mark.skipif("REDIS8" not in os.environ, reason="needs Redis 8: make peers")
+def test_key_sizes_are_those_of_redis_8(server):
+    redis = Server(os.environ["REDIS8"])
+    random.seed(new_seed())
+    try:
+        other = redis.connect()
+        for i in range(300):
+            size = random.choice([1, 2, 3, 4, 7, 8, 9, 63, 64, 100, 1000])
+            words = random.choice(
+                [
+                    ["SETRANGE", f"k{i}", size * random.choice([1, 100, 1024]) - 1, "x"],
+                    ["RPUSH", f"k{i}", *range(size)],
+                    ["SADD", f"k{i}", *range(size)],
+                    ["HSET", f"k{i}", *range(size * 2)],
+                    ["ZADD", f"k{i}", *range(size * 2)],
+                    ["SET", f"k{i}", random.choice(["", 10**size % 10**18])],
+                ]
+            )
+            for connection in (server, other):
+                connection.call("SELECT", i % 3)
+                assert connection.call(*words)[:1] != b"-"
+        assert info(server, "keysizes") == info(other, "keysizes")
+    finally:
+        redis.stop()
 
 
 def test_many_keys_are_counted_in_the_background(server):
@@ -168,3 +198,20 @@ def test_a_good_configuration_is_good_and_starts_nothing(tmp_path):
     assert any("io-threads" in line for line in lines)
     assert [path.name for path in tmp_path.iterdir()] == ["test.conf"]
     assert check(str(tmp_path / "none.conf"))[0] == 1
+
+
+def test_the_documentation_names_what_is_there(server):
+    """docs/operations.md: fields, commands, events."""
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
+    fields = info(server, "everything")
+    own = set(re.findall(r"`((?:snapshot|log|writes)_\w+)`", text))
+    assert own == {name for name in fields if name.startswith(("snapshot_", "log_", "writes_refused"))}
+    others = ["used_memory", "evicted_keys", "rejected_connections"]
+    assert all(f"`{name}`" in text and name in fields for name in others)
+    blocks = re.findall(r"```\n(.*?)```", text, re.S)
+    commands = [line for block in blocks for line in block.splitlines() if not line.startswith("swiftlet-server")]
+    server.call("CONFIG", "SET", "latency-monitor-threshold", 1)
+    server.call("DEBUG", "SLEEP", "0.01")
+    assert len(commands) > 5
+    for command in commands:
+        assert server.call(*command.split())[:1] != b"-", command

@@ -22,9 +22,10 @@ enum ProcessControl {
 
     /// The template with its variables replaced, and no blanks at its ends.
     static func title(_ settings: Settings, configFile: ByteString?) -> ByteString {
+        let port = settings.port != 0 ? settings.port : settings.tls.port
         let address: ByteString =
-            settings.port == 0 && !settings.unixSocketPath.isEmpty
-            ? settings.unixSocketPath : "\(settings.bind.first ?? "*"):\(settings.port)"
+            port == 0 && !settings.unixSocketPath.isEmpty
+            ? settings.unixSocketPath : "\(settings.bind.first ?? "*"):\(port)"
         let values: [ByteString: ByteString] = [
             "title": name, "listen-addr": address, "server-mode": "", "port": "\(settings.port)",
             "tls-port": "\(settings.tls.port)",

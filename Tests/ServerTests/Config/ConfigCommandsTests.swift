@@ -173,10 +173,11 @@ private struct Harness {
             slowlog.add(
                 Array(repeating: long.bytes, count: 40), microseconds: Int64(i), seconds: 1, address: "a", client: "")
         }
-        #expect(slowlog.entries.map(\.id) == [1, 2])
-        #expect(slowlog.entries[0].arguments.count == 32)
-        #expect(String(decoding: slowlog.entries[0].arguments[31], as: UTF8.self) == "... (9 more arguments)")
-        #expect(String(decoding: slowlog.entries[0].arguments[0], as: UTF8.self).hasSuffix("... (72 more bytes)"))
+        let entries = slowlog.newest(10)
+        #expect(entries.map(\.id) == [2, 1])
+        #expect(entries[1].arguments.count == 32)
+        #expect(String(decoding: entries[1].arguments[31], as: UTF8.self) == "... (9 more arguments)")
+        #expect(String(decoding: entries[1].arguments[0], as: UTF8.self).hasSuffix("... (72 more bytes)"))
     }
 
     @Test func histogram() {
@@ -186,8 +187,14 @@ private struct Harness {
             statistics.count(number, nanoseconds: microseconds * 1000, failed: false)
         }
         #expect(statistics.commands[number].calls == 5)
-        #expect(statistics.commands[number].microseconds(percentile: 50) == 4)
-        #expect(statistics.commands[number].microseconds(percentile: 99) == 128)
+        #expect(statistics.commands[number].microseconds == 206)
+        #expect(statistics.commands[number].latencies.total == 5)
+        statistics.tracksLatency = false
+        statistics.count(number, nanoseconds: 1000, failed: true)
+        #expect(statistics.commands[number].failed == 1)
+        #expect(statistics.commands[number].latencies.total == 5)
+        statistics.reset(expired: 0, expiredFields: 0)
+        #expect(statistics.commands[number].calls == 0 && statistics.commands[number].latencies.total == 0)
     }
 
     @Test func formats() {
