@@ -24,6 +24,7 @@ DIFFERENCES |= {
     for name in ("client|list", "client|kill")
     for what in ("arguments", "history")
 }
+DIFFERENCES["acl|log", "history"] = "7.2 shows more of an entry"
 
 # --- Replies ---
 
@@ -356,11 +357,9 @@ def test_keys_are_found_as_in_redis(protocols, line):
 
 @pytest.mark.parametrize("count", ["01", "1x"])
 def test_counts_that_a_command_refuses_tell_where_keys_are(both, count):
-    """The oracle forgets the flags of such a command's keys, which are no less known."""
+    """Nothing is said of how such a command uses its keys."""
     both("COMMAND", "GETKEYS", "ZUNION", count, "a")
-    assert both.swiftlet.call("COMMAND", "GETKEYSANDFLAGS", "ZUNION", count, "a") == both.swiftlet.call(
-        "COMMAND", "GETKEYSANDFLAGS", "ZUNION", "1", "a"
-    )
+    both("COMMAND", "GETKEYSANDFLAGS", "ZUNION", count, "a")
 
 
 # --- Help ---

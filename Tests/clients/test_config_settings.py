@@ -87,7 +87,7 @@ def test_what_is_without_effect_is_named(start):
     """At start in a line or two, and at CONFIG SET."""
     server = start("--enable-protected-configs", "yes")
     connection = server.connect()
-    marked = {n: text for n, text in rows() if re.search(r"\.later\(|\.unused", text) and ".refusing(" not in text}
+    marked = {n: text for n, text in rows() if re.search(r"\.later\(|\.unused", text) and ".refusing" not in text}
     assert len(marked) > 40
     defaults = everything(connection)
     config, silent = b"", []

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 
+import clients
 import commands
 import encryption
 import following
@@ -35,7 +36,7 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption)
+MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption, clients)
 MUTANTS = list(enumerate(itertools.chain.from_iterable(module.MUTANTS for module in MODULES), 1))
 
 SWITCH = """import Glibc
