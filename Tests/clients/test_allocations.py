@@ -37,11 +37,17 @@ HASH = filled("HSET", "h", 2000, lambda i: (f"field:{i}", f"value:{i:08}"))
 SMALL_HASH = (("HSET", "h", "f", "value:1", "g", "value:2"),)
 SET = filled("SADD", "s", 2000, lambda i: (f"member:{i}",))
 ZSET = filled("ZADD", "z", 2000, lambda i: (i, f"member:{i}"))
+# A user whose commands, keys and selectors are all looked at.
+ANN = ["~n*", "~m*", "(~k* -@all +@string +debug)", "(~h* -@all +eval)"]
+USER = (("ACL", "SETUSER", "ann", "reset", "on", "nopass", "-@all", "+ping", *ANN), ("AUTH", "ann", "x"))
 STREAM = (("XADD", "x", "MAXLEN", "=", 1000, "1-1", "field", "value"),)
 
 CASES = {
     "GET": Case(NOTHING, ("GET", "key"), STRING),
     "SET that overwrites": Case(NOTHING, ("SET", "key", "value-0002"), STRING),
+    "GET of a user": Case(NOTHING, ("GET", "key"), (*STRING, *USER)),
+    "SET of a user": Case(NOTHING, ("SET", "key", "value-0002"), (*STRING, *USER)),
+    "MGET of a user": Case(NOTHING, ("MGET", *TEN), USER),
     "MGET of 10": Case(NOTHING, ("MGET", *TEN), tuple(("SET", key, "value") for key in TEN)),
     "INCR": Case(NOTHING, ("INCR", "n"), COUNTER),
     "EXPIRE": Case(NOTHING, lambda i: ("EXPIRE", "key", 10_000 + i % 100), STRING),

@@ -67,8 +67,8 @@ def test_requests_that_are_not_complete_or_wait_are_seen(swiftlet, swiftlet_serv
     part = swiftlet_server.connect()
     part.call("CLIENT", "SETNAME", "part")
     part.socket.sendall(b"*2\r\n$4\r\nECHO\r\n$2000000\r\n" + b"x" * 1_000_000)
-    wait_until(lambda: int(client(swiftlet, "part")["qbuf"]) > 1_000_000)
-    assert int(info(swiftlet)["client_recent_max_input_buffer"]) > 1_000_000
+    wait_until(lambda: int(client(swiftlet, "part")["qbuf"]) >= 1_000_000)
+    assert int(info(swiftlet)["client_recent_max_input_buffer"]) >= 1_000_000
     waiting = swiftlet_server.connect()
     waiting.call("CLIENT", "SETNAME", "waiting")
     waiting.send("BRPOPLPUSH", "a" * 5000, "b", 0)

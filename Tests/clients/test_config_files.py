@@ -78,7 +78,7 @@ def test_a_stock_file_starts(start, name):
 @pytest.mark.skipif(not DEBIAN.exists(), reason="redis-server's file is not installed")
 def test_debians_file_starts(start, tmp_path):
     """As it is, but for the places that a test may write to."""
-    server = start("--logfile", "", "--pidfile", str(tmp_path / "pid"), config=DEBIAN.read_bytes())
+    server = start("--daemonize", "no", "--logfile", "", "--pidfile", str(tmp_path / "pid"), config=DEBIAN.read_bytes())
     assert server.connect().call("PING") == b"+PONG\r\n"
     assert report(server) == []
 

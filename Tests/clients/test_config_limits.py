@@ -15,6 +15,7 @@ UNTRIED = {
     "bind",
     "dir",
     "maxclients",
+    "maxmemory-clients",
     "requirepass",
     "unixsocket",
     "logfile",

@@ -21,6 +21,7 @@ import threading
 import time
 
 import commands
+import encryption
 import following
 import replicating
 import scripting
@@ -34,7 +35,7 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MODULES = (storage, server, commands, replicating, following, tracking, scripting)
+MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption)
 MUTANTS = list(enumerate(itertools.chain.from_iterable(module.MUTANTS for module in MODULES), 1))
 
 SWITCH = """import Glibc

@@ -61,9 +61,7 @@ enum Launcher {
             }
             server.persistence.isAttached = true
             server.replication.start()
-            if settings.port != 0 { log.notice("Ready to accept connections tcp") }
-            if !settings.unixSocket.isEmpty { log.notice("Ready to accept connections unix") }
-            if settings.tls.port != 0 { log.notice("Ready to accept connections tls") }
+            sayReady(settings, log)
             router.report("READY=1\nSTATUS=Ready to accept connections")
             loop.run()
         } catch {
@@ -112,6 +110,14 @@ enum Launcher {
             if log.isStandardOutput { exit(1) }
             fail(error.message)
         }
+    }
+
+    /// In Redis's words, a line for each kind of listener.
+    private static func sayReady(_ settings: Settings, _ log: Logger) {
+        let kinds = [
+            ("tcp", settings.port != 0), ("unix", !settings.unixSocket.isEmpty), ("tls", settings.tls.port != 0),
+        ]
+        for (kind, listens) in kinds where listens { log.notice("Ready to accept connections \(kind)") }
     }
 
     private static func fail(_ message: ByteString) -> Never {

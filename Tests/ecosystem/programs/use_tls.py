@@ -55,13 +55,7 @@ async def use_glide():
     for name, path in (("root_pem_cacerts", CA), ("client_cert_pem", CERT), ("client_key_pem", KEY)):
         with open(path, "rb") as file:
             files[name] = file.read()
-    # Older versions take no certificates of clients.
-    try:
-        tls = glide.TlsAdvancedConfiguration(**files)
-    except TypeError:
-        admin = redis.Redis(port=int(os.environ["REDIS_PORT"]))
-        admin.config_set("tls-auth-clients", "no")
-        tls = glide.TlsAdvancedConfiguration(root_pem_cacerts=files["root_pem_cacerts"])
+    tls = glide.TlsAdvancedConfiguration(**files)
     configuration = glide.GlideClientConfiguration(
         [glide.NodeAddress("localhost", PORT)],
         use_tls=True,
