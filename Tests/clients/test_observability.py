@@ -215,3 +215,12 @@ def test_the_documentation_names_what_is_there(server):
     assert len(commands) > 5
     for command in commands:
         assert server.call(*command.split())[:1] != b"-", command
+
+
+def test_what_the_files_hold_that_are_named_is_checked(tmp_path):
+    (tmp_path / "users.acl").write_text("user one on nopass +@all\nuser two +@none-such\n")
+    code, lines = check(text="aclfile users.acl\ntls-port 7777\ntls-cert-file none.crt\n", tmp_path=tmp_path)
+    assert code == 1 and lines[-1] == "2 faults: a server would not start"
+    assert "users.acl:2" in lines[0] and lines[1].startswith("TLS: ")
+    code, lines = check(text=f"dir {tmp_path}/none\n", tmp_path=tmp_path)
+    assert (code, len(lines)) == (1, 2)

@@ -12,7 +12,7 @@ enum ConfigCheck {
         var notes: [ByteString] = []
         do throws(ConfigError) {
             let config = try Launcher.config(arguments, faults: faults)
-            faults.lines += unusable(config.settings)
+            faults.lines += unusable(config.settings) + unusableFiles(config)
             notes += Server.remarks(on: config).map { "note: \($0.text)" }
         } catch {
             faults.lines.append(error.summary)
@@ -35,6 +35,25 @@ enum ConfigCheck {
             if !isWritable(isThere ? path : folder(of: path)) {
                 faults.append("logfile: can't write '\(path)': \(systemReason())")
             }
+        }
+        return faults
+    }
+
+    /// Files that a start would read, where they cannot be used: users, certificates.
+    private static func unusableFiles(_ config: Config) -> [ByteString] {
+        var faults: [ByteString] = []
+        do throws(SettingError) {
+            // Relative names count from there.
+            try config.enterDirectory()
+            try Server(config: config).router.declareUsers()
+        } catch {
+            faults.append(error.message)
+        }
+        guard config.settings.tls.isUsed else { return faults }
+        do throws(TLSError) {
+            try Certificates(Logger(level: .nothing)).read(config.settings.tls)
+        } catch {
+            faults.append("TLS: \(error.message)")
         }
         return faults
     }
