@@ -25,6 +25,7 @@ import time
 import connections  # noqa: F401
 import conversion  # noqa: F401
 import datatypes  # noqa: F401
+import eviction  # noqa: F401
 import publish  # noqa: F401
 import replication  # noqa: F401
 import saving  # noqa: F401

@@ -7,6 +7,7 @@ import pytest
 
 from process import setting
 from resp import bulks
+from waiting import wait_until
 
 # What would take the server away from the test.
 UNTRIED = {
@@ -127,3 +128,47 @@ def test_every_setting_at_its_limits_and_beyond(pair):
     assert differing == {}
     # What is set back to its value is back where it was.
     assert everything(ours) == unchanged
+
+
+def crons(connection):
+    text = connection.call("INFO", "debug").decode()
+    return int(re.search(r"eventloop_duration_cron_sum:(\d+)", text)[1])
+
+
+def numbers_taken(connection, name):
+    """The lowest and the highest number that the setting takes; none where it takes no numbers."""
+    ends = [b"-9223372036854775808", b"-1", b"0", b"1", b"1000", b"2147483647", b"9223372036854775807"]
+    ends += ranges(connection, name)
+    first = setting(connection, name)
+    taken = [end for end in ends if connection.call("CONFIG", "SET", name, end) == b"+OK\r\n"]
+    if not taken:
+        return []
+    assert connection.call("CONFIG", "SET", name, first) == b"+OK\r\n"
+    return sorted({min(taken, key=int), max(taken, key=int)})
+
+
+# What would keep the test's own commands from being answered.
+UNLIVED = {"timeout", "client-query-buffer-limit", "proto-max-bulk-len", "key-load-delay", "rdb-key-save-delay"}
+
+
+def test_the_server_lives_with_every_number_that_it_takes(start):
+    """Nothing overflows where a number at its limit is reckoned with, by commands, by a checkpoint, or by the timer."""
+    connection = start("--enable-protected-configs", "yes", "--save", "", "--hz", "500").connect()
+    names = [name for name in everything(connection) if name not in UNTRIED - {"maxmemory-clients"} | UNLIVED]
+    tried = 0
+    for name in names:
+        first = setting(connection, name)
+        if not re.fullmatch(rb"-?\d+", first):
+            continue
+        for number in numbers_taken(connection, name):
+            assert connection.call("CONFIG", "SET", name, number) == b"+OK\r\n", (name, number)
+            since = crons(connection)
+            for words in (["SET", "k", "v", "EX", "100"], ["LPUSH", "l", *"abc"], ["HSET", "h", "f", "v"], ["GET", "k"],
+                          ["EVAL", "return redis.call('incr', 'n')", "0"], ["INFO", "everything"], ["MEMORY", "STATS"],
+                          ["MEMORY", "DOCTOR"], ["CLIENT", "LIST"], ["DEBUG", "CHECK-INVARIANTS"], ["BGSAVE"]):  # fmt: skip
+                assert connection.call(*words), (name, number, words)
+            if name != "hz":
+                wait_until(lambda since=since: crons(connection) > since)
+            assert connection.call("CONFIG", "SET", name, first) == b"+OK\r\n", (name, number)
+            tried += 1
+    assert tried > 100

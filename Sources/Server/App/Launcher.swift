@@ -1,6 +1,9 @@
 import Glibc
 import Storage
 
+// Invariant of this file: what is retained without owner is the server and what reports to the service manager, once, for as
+// long as the process lives.
+
 /// From the command line to a server that accepts connections.
 enum Launcher {
     static func run(_ arguments: [ByteString]) -> Never {
@@ -35,8 +38,10 @@ enum Launcher {
         server.oomScore.start()
         declareUsers(router, log)
         if let manager { router.add(manager) }
-        // The router keeps its parts no more alive than a delegate.
-        defer { withExtendedLifetime((server, manager)) {} }
+        // Until the process ends: the router keeps its parts no more alive than a delegate, and what stands behind a call that
+        // never returns keeps nothing.
+        _ = Unmanaged.passRetained(server)
+        if let manager { _ = Unmanaged.passRetained(manager) }
         do throws(StorageError) {
             let loop = try EventLoop(router, server.links, config)
             router.loop = loop

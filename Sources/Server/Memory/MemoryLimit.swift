@@ -34,11 +34,14 @@ final class MemoryLimit {
         evictor = Evictor(services.keyspace)
     }
 
+    /// More than any machine has, so that sums with it cannot overflow.
+    private static let highestMaximum = 1 << 60
+
     /// `isExempt`: the limit is another server's, which says what goes.
     func settingsChanged(_ settings: Settings, isExempt: Bool) {
         evictor.policy = settings.maxMemoryPolicy
         evictor.samples = settings.maxMemorySamples
-        let wanted = isExempt ? 0 : settings.maxMemory
+        let wanted = isExempt ? 0 : min(settings.maxMemory, Self.highestMaximum)
         if wanted != maximum {
             maximum = wanted
             if maximum == 0 { isEvicting = false }

@@ -1,8 +1,9 @@
 import CShims
 import Glibc
 
-// Invariant of this file: pointers are passed on to system calls, and none is kept; `socket` is open until `close`. A
-// TLSStream calls plain streams over its own socket.
+// Invariant of this file: pointers are passed on to system calls, and none is kept; `socket` is open until `close`, which
+// is called once, and until which a stream that encrypts has its TLSStream: copies count no references. A TLSStream calls
+// plain streams over its own socket.
 
 /// The bytes of one socket: the only thing that receives and sends. Nothing here waits.
 ///
@@ -10,7 +11,7 @@ import Glibc
 struct ByteStream {
     let socket: Int32
     /// nil: plain.
-    private let tls: TLSStream?
+    private let tls: Unmanaged<TLSStream>?
 
     init(socket: Int32) {
         self.socket = socket
@@ -18,13 +19,13 @@ struct ByteStream {
     }
     init(_ tls: TLSStream) {
         socket = tls.socket
-        self.tls = tls
+        self.tls = .passRetained(tls)
     }
 
     /// What comes and leaves is encrypted: bytes may be here that no event tells of.
     var isEncrypted: Bool { tls != nil }
     /// The end has come, behind bytes that were received, and no event tells of it.
-    @inline(__always) var hasUnseenEnd: Bool { tls?.hasEnded ?? false }
+    @inline(__always) var hasUnseenEnd: Bool { tls?._withUnsafeGuaranteedRef { $0.hasEnded } ?? false }
 
     enum Outcome: Equatable {
         /// So many bytes were moved, at least one.
@@ -38,7 +39,7 @@ struct ByteStream {
 
     /// Up to `size` bytes, at least 1. Fewer mean that the socket has no more.
     @inline(__always) func receive(_ bytes: UnsafeMutableRawPointer, _ size: Int) -> Outcome {
-        if let tls { return tls.receive(bytes, size) }
+        if let tls { return tls._withUnsafeGuaranteedRef { $0.receive(bytes, size) } }
         while true {
             let count = cshims_receive(socket, bytes, size)
             if count > 0 { return .moved(count) }
@@ -50,7 +51,7 @@ struct ByteStream {
 
     /// Sends what the socket takes of `count` bytes, at least 1.
     @inline(__always) func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Outcome {
-        if let tls { return tls.send(bytes, count) }
+        if let tls { return tls._withUnsafeGuaranteedRef { $0.send(bytes, count) } }
         while true {
             let sent = cshims_send(socket, bytes, count)
             if sent >= 0 { return .moved(sent) }
@@ -61,7 +62,7 @@ struct ByteStream {
 
     /// Sends what the socket takes of `count` vectors.
     func send(_ vectors: UnsafePointer<iovec>, _ count: Int) -> Outcome {
-        if let tls { return tls.send(vectors, count) }
+        if let tls { return tls._withUnsafeGuaranteedRef { $0.send(vectors, count) } }
         while true {
             let sent = cshims_send_vectors(socket, vectors, count)
             if sent >= 0 { return .moved(sent) }
@@ -71,7 +72,10 @@ struct ByteStream {
     }
 
     func close() {
-        tls?.end()
+        if let tls {
+            tls._withUnsafeGuaranteedRef { $0.end() }
+            tls.release()
+        }
         Glibc.close(socket)
     }
 }

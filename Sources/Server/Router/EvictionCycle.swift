@@ -6,7 +6,7 @@ extension Router {
     @inline(never) func makeRoom() {
         // What a script or a transaction does is not interrupted, and was asked about when it began.
         if execution.isInProgress { return }
-        let outcome = services.latency.measure(.evictionCycle) { evict() }
+        let outcome = evict()
         memory.isEvicting = outcome == .unfinished
         memory.note(isExceeded: outcome != .enough)
         setGuard(.outOfMemory, outcome == .failed)
