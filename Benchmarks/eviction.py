@@ -8,7 +8,7 @@ from groups import LOGS, Row, paired
 from harness import KINDS, POOL, Server, encode, percentile
 
 POLICIES = ("allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random")
-KEYS, FITTING, REQUESTS, BATCH = 200_000, 50_000, 400_000, 100
+KEYS, FITTING, REQUESTS, BATCH = 100_000, 10_000, 400_000, 100
 VALUE = POOL[:100]
 # Keys of a scan come once each.
 SCANS, SCAN = 10, 4_000
@@ -47,22 +47,19 @@ class Cache:
         server.client("FLUSHALL")
         server.client("CONFIG", "SET", "maxmemory-policy", policy)
         self.pipeline([self.put(key) for key in range(FITTING)])
-        # Little by little, until as many keys are left as are to fit: both have the same number, whatever each one takes.
-        limit = int(server.client.info("memory")["used_memory"])
-        self.pipeline([self.put(key) for key in range(FITTING, FITTING + 2000)])
-        server.client("CONFIG", "SET", "maxmemory", str(limit))
-        for step in (400_000, 100_000, 25_000, 6_000):
-            while self.settled() < FITTING:
+        # Little by little, until as many keys stay as are to fit: both have the same number, whatever each one takes.
+        limit, fresh = int(server.client.info("memory")["used_memory"]), itertools.count(KEYS * 4)
+        for step in (-200_000, 50_000, -12_000, 3_000):
+            while (self.kept(limit, fresh) < FITTING) == (step > 0):
                 limit += step
-                server.client("CONFIG", "SET", "maxmemory", str(limit))
-                self.pipeline([self.put(KEYS * 2 + i) for i in range(3000)])
-            while step > 6_000 and self.settled() > FITTING:
-                limit -= step
-                server.client("CONFIG", "SET", "maxmemory", str(limit))
-                self.pipeline([self.put(KEYS * 2 + i) for i in range(100)])
+        # What is left of that is not the same for both.
+        server.client("FLUSHALL")
         self.cpu = server.cpu()
 
-    def settled(self):
+    def kept(self, limit, fresh):
+        """How many keys are left after many more than fit have come."""
+        self.server.client("CONFIG", "SET", "maxmemory", str(limit))
+        self.pipeline([self.put(key) for key in itertools.islice(fresh, 2000)])
         return self.server.client("DBSIZE")
 
     def put(self, key):

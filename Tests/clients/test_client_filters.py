@@ -29,11 +29,18 @@ def names(connection, *filters):
 
 @pytest.fixture
 def clients(swiftlet_server, swiftlet):
+    made = of_all_kinds(swiftlet_server, swiftlet)
+    yield made
+    for connection in made.values():
+        connection.close()
+
+
+def of_all_kinds(server, me):
     """Clients of all kinds: `me` asks."""
-    swiftlet.call("CLIENT", "SETNAME", "me")
-    made = {"me": swiftlet}
+    me.call("CLIENT", "SETNAME", "me")
+    made = {"me": me}
     for name in ("listener", "queueing", "waiting", "library"):
-        made[name] = connection = swiftlet_server.connect()
+        made[name] = connection = server.connect()
         connection.call("CLIENT", "SETNAME", name)
     made["listener"].call("SUBSCRIBE", "c")
     made["queueing"].call("MULTI")
@@ -41,10 +48,8 @@ def clients(swiftlet_server, swiftlet):
     made["library"].call("CLIENT", "SETINFO", "LIB-VER", "1.2")
     made["library"].call("SELECT", "3")
     made["waiting"].send("BLPOP", "nothing", 0)
-    wait_until(lambda: b" flags=b " in swiftlet.call("CLIENT", "LIST"))
-    yield made
-    for connection in made.values():
-        connection.close()
+    wait_until(lambda: b" flags=b " in me.call("CLIENT", "LIST"))
+    return made
 
 
 ALL = {"me", "listener", "queueing", "waiting", "library"}
@@ -104,12 +109,14 @@ def test_what_is_no_filter(swiftlet, filters, error):
         assert swiftlet.call("CLIENT", command, *filters.split()).decode() == f"-ERR {error}\r\n"
 
 
-def test_time_passes(clients):
-    me = clients["me"]
+def test_time_passes(start):
+    server = start("--enable-debug-command", "yes")
+    me = server.connect()
+    kept = of_all_kinds(server, me)
     me.call("DEBUG", "ADVANCE-CLOCK", 100_000)
     assert names(me, "IDLE", 99) & ALL == ALL - {"me"}
     assert names(me, "IDLE", 1000) == set()
-    assert names(me, "MAXAGE", 99) & ALL == ALL
+    assert names(me, "MAXAGE", 99) & ALL == set(kept) == ALL
     assert names(me, "MAXAGE", 99, "IDLE", 99, "NAME", "library") == {"library"}
 
 

@@ -59,6 +59,8 @@ def test_what_cannot_be_carried_out_undoes_all(start, used_port, tmp_path):
 def test_what_is_wrong_changes_nothing(both):
     """The same error as the oracle, the first of several, and nothing set."""
     kept = ["timeout", "hz", "slowlog-max-len", "hash-max-listpack-entries"]
+    servers = (both.swiftlet, both.oracle)
+    entries = [setting(server, "hash-max-listpack-entries") for server in servers]
     for pairs in (
         "timeout 5 hz x",
         "timeout 5 hz x slowlog-max-len y",
@@ -76,12 +78,12 @@ def test_what_is_wrong_changes_nothing(both):
         "timeout -1",
         "timeout 2147483648",
     ):
-        before = [[setting(server, name) for name in kept] for server in (both.swiftlet, both.oracle)]
+        before = [[setting(server, name) for name in kept] for server in servers]
         both("CONFIG", "SET", *pairs.split())
-        assert [[setting(server, name) for name in kept] for server in (both.swiftlet, both.oracle)] == before, pairs
+        assert [[setting(server, name) for name in kept] for server in servers] == before, pairs
     both("CONFIG", "SET", "timeout", "0", "hash-max-ziplist-entries", "100", "hash-max-listpack-entries", "128")
     for patterns in ("hash-max-*-entries timeout TIME*", "timeout hz timeout nope"):
-        found = [bulks(server.call("CONFIG", "GET", *patterns.split())) for server in (both.swiftlet, both.oracle)]
+        found = [bulks(server.call("CONFIG", "GET", *patterns.split())) for server in servers]
         assert len(found[0]) == len(found[1])
         assert [dict(zip(pairs[::2], pairs[1::2])) for pairs in found][0] == dict(zip(found[1][::2], found[1][1::2]))
     both("CONFIG", "GET")
@@ -89,8 +91,8 @@ def test_what_is_wrong_changes_nothing(both):
     both("CONFIG", "SET", "timeout")
     both("CONFIG", "RESETSTAT", "x")
     both("CONFIG", "REWRITE")
-    for server in (both.swiftlet, both.oracle):
-        server.call("CONFIG", "SET", "hash-max-listpack-entries", "128" if server is both.oracle else "512")
+    for server, value in zip(servers, entries):
+        server.call("CONFIG", "SET", "hash-max-listpack-entries", value)
 
 
 def score(server):
