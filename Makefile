@@ -20,7 +20,7 @@ PYTHON_SOURCES = Tests Benchmarks
 TESTS ?= Tests/tidy Tests/clients
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
-TEST_PACKAGES = redis-server redis-tools sqlite3 python3-venv strace
+TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
 PIP_PACKAGES = pytest redis hiredis ruff
