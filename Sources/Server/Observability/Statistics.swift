@@ -127,6 +127,9 @@ final class Statistics {
         commands[command].count(nanoseconds, failed: failed, tracksLatency: tracksLatency)
     }
 
+    /// A command that ran counts as failed, though it may have answered none of the errors that it came across.
+    func fail(_ command: Int) { commands[command].failed &+= 1 }
+
     /// A command was refused before it ran.
     func reject(_ command: Int) { commands[command].rejected &+= 1 }
 

@@ -85,6 +85,7 @@ final class ScriptRunner {
         session.ackOffset = 0
         output = client.reply.output
         self.run = run
+        let errors = router.statistics.errorReplies
         // The reply waits for what its commands' would have waited for.
         defer {
             client.ackOffset = max(client.ackOffset, session.ackOffset)
@@ -99,6 +100,10 @@ final class ScriptRunner {
             let text = self.text(of: error, run)
             if !error.isCounted { throw CommandError(bytes: text) }
             client.reply.error(CommandError(bytes: text))
+        }
+        // As in Redis it has failed if one of its commands has.
+        if router.statistics.errorReplies != errors, let command = router.services.command(run.request) {
+            router.statistics.fail(command.statistics)
         }
     }
 
