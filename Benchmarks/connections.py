@@ -8,7 +8,7 @@ import statistics
 import time
 
 from groups import LOGS, Row, group, paired
-from harness import CLIENT_CORES, KINDS, POOL, SLICES, Certificates, Server, encode, percentile, pipeline
+from harness import CLIENT_CORES, KINDS, POOL, Certificates, Server, encode, load_by_turns, percentile, pipeline
 
 NONE_SHOWN = ["--tls-auth-clients", "no"]
 
@@ -53,18 +53,16 @@ def tls(bench, directories):
                 servers[kind].port, (encode("SET", "key:%012d" % i, POOL[i : i + 32]) for i in range(100_000)), 5000
             )
         for name, test, depth, requests in tests():
-            for turn in range(SLICES):
-                found = {}
-                for kind in KINDS[:: -1 if turn % 2 else 1]:
-                    server = servers[kind]
-                    certificate, key = map(str, server.certificates.client)
-                    words = ["-p", str(server.tls_port), "--tls", "--cert", certificate, "--key", key]
-                    words += ["--cacert", str(server.certificates.authority.file), "-t", test.lower()]
-                    words += ["-P", str(depth), "-d", "32", "-r", "100000"]
-                    found[kind] = server.load(bench.scaled(requests), words)
-                for i, what in enumerate(("requests/s", "CPU/request")):
-                    pair = tuple(found[kind][i] for kind in KINDS)
-                    figures.setdefault("%s: %s" % (name, what), []).append(pair)
+
+            def load(kind):
+                server = servers[kind]
+                certificate, key = map(str, server.certificates.client)
+                words = ["-p", str(server.tls_port), "--tls", "--cert", certificate, "--key", key]
+                words += ["--cacert", str(server.certificates.authority.file), "-t", test.lower()]
+                words += ["-P", str(depth), "-d", "32", "-r", "100000"]
+                return server.load(bench.scaled(requests), words)
+
+            load_by_turns(figures, name, load)
         return figures
     finally:
         for server in servers.values():

@@ -111,15 +111,20 @@ def alternate(bench, directories, options, fill, tests):
             count = bench.scaled(count)
             for server in servers.values():
                 server.settle()
-            for turn in range(SLICES):
-                found = {kind: servers[kind].load(count, words) for kind in KINDS[:: -1 if turn % 2 else 1]}
-                for i, what in enumerate(("requests/s", "CPU/request")):
-                    pair = tuple(found[kind][i] for kind in KINDS)
-                    figures.setdefault("%s: %s" % (name, what), []).append(pair)
+            load_by_turns(figures, name, lambda kind: servers[kind].load(count, words))
         return figures
     finally:
         for server in servers.values():
             server.kill()
+
+
+def load_by_turns(figures, name, load):
+    """Adds slices of a load, `load(kind)` of each server in turn, to the figures of rows that `name` begins."""
+    for turn in range(SLICES):
+        found = {kind: load(kind) for kind in KINDS[:: -1 if turn % 2 else 1]}
+        for i, what in enumerate(("requests/s", "CPU/request")):
+            pair = tuple(found[kind][i] for kind in KINDS)
+            figures.setdefault("%s: %s" % (name, what), []).append(pair)
 
 
 class Server:

@@ -409,7 +409,8 @@ final class EventLoop<S: Service> {
 extension EventLoop: ServerPart, LoopControl {
     func acknowledgedAnew() { lastAcknowledged = .min }
 
-    /// Listens on `bind`, `port` and `tls-port` as they are now, has the certificates, and has descriptors for `maxclients`, or throws and stays as it was.
+    /// Listens on `bind`, `port` and `tls-port` as they are now, has the certificates, and has descriptors for `maxclients`, or
+    /// throws and stays as it was.
     func settingsChanged(_ effect: SettingEffect, _ settings: Settings, old: Settings) throws(SettingError) {
         switch effect {
         case .listeners:
