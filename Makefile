@@ -17,17 +17,18 @@ ARGS ?=
 PYTHON = .venv/bin/python
 SWIFT_SOURCES = Sources Tests schema Package.swift
 PYTHON_SOURCES = Tests Benchmarks
-TESTS ?= Tests/tidy Tests/clients
+TESTS ?= Tests/tidy Tests/docs Tests/clients
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
+GUIDE_PACKAGES = restic rclone sqlite3-tools
 PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -148,6 +149,12 @@ setups: test-deps build
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
 	$(SUDO) env RUNLEVEL=1 apt-get install -qy $$missing; fi
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/replication/test_setups.py
+
+# What README and docs/ show, with the programs that guides of backup use, which `make test` leaves out where they are missing.
+docs: test-deps build
+	@missing=""; for p in $(GUIDE_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $$missing; fi
+	SWIFTLET_DOCS_ALL=1 SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/docs
 
 # Real job queues, frameworks and tools, unmodified, of PyPI and Debian; queues while the server is killed. ONLY="rq celery".
 ecosystem: test-deps build
