@@ -28,7 +28,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -186,7 +186,17 @@ tsan: test-deps
 mutants: test-deps
 	$(PYTHON) Tests/mutants/run.py $(MUTANT)
 
+# Writes the README's table and docs/benchmarks.md, in 12 minutes. VALKEY names the valkey-server to compare with, which
+# Benchmarks/build-valkey makes.
 bench: test-deps build
+	$(PYTHON) Benchmarks/front.py --server $(SERVER) $${VALKEY:+--valkey $$VALKEY} $(ARGS)
+
+# Only the pages, out of Benchmarks/results.json.
+bench-pages: test-deps
+	$(PYTHON) Benchmarks/front.py --render
+
+# All else that is measured beside redis-server. ARGS="--only getset16-off", ARGS=--list
+bench-groups: test-deps build
 	$(PYTHON) Benchmarks/bench.py --server $(SERVER) --migrate $(MIGRATE) $(ARGS)
 
 # The rules that neither formatter checks are tests, in Tests/tidy.

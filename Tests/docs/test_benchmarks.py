@@ -1,0 +1,30 @@
+"""What README and docs/benchmarks.md say of speed is what was measured: Benchmarks/results.json."""
+
+import sys
+
+import pytest
+
+from oracle import ROOT
+
+sys.path.insert(0, str(ROOT / "Benchmarks"))
+
+import report  # noqa: E402
+
+RESULTS = report.read_results()
+
+
+@pytest.mark.parametrize("path", report.files(RESULTS), ids=lambda path: path.name)
+def test_page_agrees_with_the_results(path):
+    assert path.read_text() == report.files(RESULTS)[path], "make bench-pages writes it"
+
+
+def test_readme_shows_medians():
+    row = next(row for row in report.ROWS if row.name == "checkpoint_seconds")
+    figures = sorted(RESULTS["figures"][row.name]["swiftlet"])
+    assert len(figures) % 2 == 0 or f"| {figures[len(figures) // 2]:.2f} s |" in report.README.read_text()
+
+
+def test_what_is_not_there_is_a_dash():
+    results = {**RESULTS, "figures": {name: {"redis": [2.0, 4.0, 3.0]} for name in RESULTS["figures"]}}
+    assert all("| – | 3" in line for line in report.table(results).splitlines()[2:])
+    assert report.spread(results) and report.plot(results, "x", ["cpu_get"])
