@@ -28,7 +28,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -78,6 +78,11 @@ deb-test: deb
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $$missing; fi
 	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs .build/deb/*.deb
 	Tests/packaging/deb.sh .build/deb/*.deb
+
+# As root: packaging/Containerfile, line by line, in such a Debian, with the server as process 1.
+container-test: deb
+	@dpkg -s mmdebstrap >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy mmdebstrap; }
+	Tests/packaging/container.sh .build/deb/*.deb
 
 # A warning in our own code is an error; those of dependencies are theirs.
 unit: test-deps

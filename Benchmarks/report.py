@@ -32,7 +32,7 @@ ROWS = [
     Row("bytes_a_key", "memory a key of 16 B with 32 B", "B", 0),
     Row("checkpoint_seconds", "checkpoint when 1 % of {keys} keys changed", "s", 2),
     Row("checkpoint_megabytes", "bytes that this checkpoint writes", "MB", 0),
-    Row("few_megabytes", "bytes that one writes when 10 keys changed", "MB", 1),
+    Row("few_megabytes", "bytes that one writes when 10 keys changed", "MB", 2),
     Row("checkpoint_memory", "memory that a checkpoint takes under load", "MB", 0),
     Row("busy_longest", "longest request during a checkpoint", "ms", 1),
     Row("busy_p999", "p99.9 of requests during a checkpoint", "ms", 2, in_readme=False),

@@ -4,7 +4,7 @@ How to have a block run: put a comment in the line before its fence, which no re
 
     <!-- run -->                        The block is run. Its kind is seen from it: lines that begin with `$ ` are a transcript,
                                         whose output is compared; a fence with `sql` is asked of the snapshot and must return
-                                        rows; `python` is a program; all else is a script of bash, which must succeed.
+                                        rows; `redis` goes to redis-cli; `python` is a program; all else is a script of bash, which must succeed.
     <!-- run, needs: restic rclone -->  Left out where one of these programs is missing; `make docs` installs them first.
     <!-- file: backup.sh -->            Written to that file in the page's directory, for the blocks behind it.
     <!-- tested: NAME -->               Another test has it: say which in OTHERS of test_pages.py.
@@ -138,6 +138,8 @@ run) start-server --dir {root}/data --port {port} --bind 127.0.0.1 && cat "$LOGF
 *) exec /usr/bin/make --no-print-directory -C {source} SERVER={server} MIGRATE={migrate} "$@" ;;
 esac""",
     "pidof": """cat "$PIDFILE" """,
+    # There is no such user here.
+    "chown": "",
     "sudo": """[ "$1" = -u ] && shift 2; exec "$@" """,
 }
 
@@ -155,6 +157,7 @@ class Sandbox:
             "LC_ALL": "C.UTF-8",
             "PIDFILE": str(root / "run/swiftlet/swiftlet-server.pid"),
             "LOGFILE": str(root / "var/log/swiftlet/swiftlet-server.log"),
+            "SOURCE": str(ROOT),
             "SWIFTLET_PAGE": str(root),
         }
         for folder in (
@@ -236,6 +239,7 @@ class Sandbox:
         """Runs a block; fails with the place on the page and what was printed."""
         if block.action == "file":
             path = self.root / block.argument
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.here(block.text))
             path.chmod(0o755 if block.text.startswith("#!") else 0o644)
             return
@@ -248,6 +252,8 @@ class Sandbox:
             command = ["sqlite3", "-bail", "file:dump.sqlite?mode=ro"]
             status, output = self.run(command, block.text)
             assert output.strip(), f"{block.place}: no rows"
+        elif block.language == "redis":
+            status, output = self.run(["redis-cli", "-e"], block.text)
         elif block.language == "python":
             status, output = self.run([sys.executable, "-c", self.here(block.text)])
         else:
