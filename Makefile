@@ -16,7 +16,7 @@ DESTDIR ?=
 ARGS ?=
 PYTHON = .venv/bin/python
 SWIFT_SOURCES = Sources Tests schema Package.swift
-PYTHON_SOURCES = Tests Benchmarks
+PYTHON_SOURCES = Tests Benchmarks packaging/manual
 TESTS ?= Tests/tidy Tests/docs Tests/clients
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
@@ -28,7 +28,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -67,6 +67,10 @@ install:
 	sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' packaging/swiftlet-server.service \
 	> $(DESTDIR)$(PREFIX)/lib/systemd/system/swiftlet-server.service
 	@conf=$(DESTDIR)$(SYSCONFDIR)/swiftlet/swiftlet.conf; [ -e $$conf ] || install -m 644 packaging/swiftlet.conf $$conf
+
+# The manual page of redis-migrate, out of what the program says of itself.
+man: build
+	packaging/manual $(MIGRATE)
 
 # A package for a Debian without Swift, in .build/deb.
 deb: build
