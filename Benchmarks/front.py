@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -213,20 +214,29 @@ def main():
         parser.error("--server is needed, and redis-server")
     options.server = os.path.abspath(options.server)
     os.sched_setaffinity(0, CLIENT_CORES)
-    bench, longest = Bench(options), 0
+    # Ended before its time, it writes the pages of what there is, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    bench = Bench(options)
+    try:
+        measure(bench, 1 if options.quick else options.rounds)
+    finally:
+        report.write_pages()
+    print("%s\n\n%.0f minutes" % (report.table(report.read_results()), bench.used() * options.minutes))
+    return 1 if bench.failed else 0
+
+
+def measure(bench, rounds):
     bench.attempt("requests", "all", lambda: requests(bench) or {})
-    for turn in range(1 if options.quick else options.rounds):
-        round_began = bench.used()
-        if round_began + longest > 1:
+    longest = 0
+    for turn in range(rounds):
+        began = bench.used()
+        if began + longest > 1:
             print(f"no time for round {turn + 1}", file=sys.stderr)
             break
         for kind in bench.kinds(turn):
-            with tempfile.TemporaryDirectory(prefix="bench-", dir=options.dir) as directory:
+            with tempfile.TemporaryDirectory(prefix="bench-", dir=bench.directory) as directory:
                 bench.attempt("checkpoints", kind, lambda: checkpoints(bench, kind, directory, turn))
-        longest = max(longest, bench.used() - round_began)
-    report.write_pages()
-    print("%s\n\n%.0f minutes" % (report.table(report.read_results()), bench.used() * options.minutes))
-    return 1 if bench.failed else 0
+        longest = max(longest, bench.used() - began)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 How to have a block run: put a comment in the line before its fence, which no reader of the page sees.
 
-    <!-- run -->                        The block is run. Its kind is seen from it: lines that begin with `$ ` are a transcript,
-                                        whose output is compared; a fence with `sql` is asked of the snapshot and must return
-                                        rows; `redis` goes to redis-cli; `python` is a program; all else is a script of bash, which must succeed.
+    <!-- run -->                        The block is run, as what it looks like (below).
     <!-- run, needs: restic rclone -->  Left out where one of these programs is missing; `make docs` installs them first.
     <!-- file: backup.sh -->            Written to that file in the page's directory, for the blocks behind it.
     <!-- tested: NAME -->               Another test has it: say which in OTHERS of test_pages.py.
@@ -12,6 +10,10 @@ How to have a block run: put a comment in the line before its fence, which no re
     <!-- hidden                         Commands that a reader need not see: what the page takes for granted. They run where
     redis-cli SET a b                   they stand.
     -->
+
+What a block is: lines that begin with `$ `, and go on with `> `, are a transcript of a shell, and lines that begin with `> ` one of
+redis-cli; their output is compared. A fence with `sql` is asked of the snapshot, and must return rows; one with `redis` goes to
+redis-cli; `python` is a program; all else is a script of bash, which must succeed.
 
 Blocks of a page run in its order, each in a bash of its own, in the page's directory: files last, variables do not. In it are
 `data`, the server's directory (/var/lib/swiftlet is the same), and `dump.sqlite`. The server runs before the first block.
@@ -79,12 +81,13 @@ class Block:
     def commands(self):
         """The commands of a transcript, each with the lines that it must print; None where the block is none."""
         lines = self.text.splitlines()
-        if not lines or not lines[0].startswith("$ "):
+        prompt = lines[0][:2] if lines else ""
+        if prompt not in ("$ ", "> "):
             return None
         commands = []
         for line in lines:
-            if line.startswith("$ "):
-                commands.append((line[2:], []))
+            if line.startswith(prompt):
+                commands.append(("redis-cli --no-raw " * (prompt == "> ") + line[2:], []))
             elif line.startswith("> ") and not commands[-1][1]:
                 commands[-1] = (commands[-1][0] + "\n" + line[2:], [])
             else:
