@@ -87,7 +87,7 @@ class Bench:
 
 def machine():
     model = re.search(r"^model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    return f"{os.cpu_count()} cores, {model[1].strip() if model else os.uname().machine}, Linux {os.uname().release}"
+    return f"{os.cpu_count()} cores, {model[1].strip() if model else os.uname().machine}, Linux {os.uname().release.split('-')[0]}"
 
 
 def version(binary):
