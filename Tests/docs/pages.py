@@ -113,7 +113,7 @@ def is_as_shown(output, shown):
             pattern += r"(?:.*\n)*?"
         else:
             pattern += ".*?".join(map(re.escape, varying_replaced(line.rstrip()).split("…"))) + "\n"
-    lines = [line.rstrip() for line in varying_replaced(output).splitlines()]
+    lines = [line.rstrip() for line in varying_replaced(output).rstrip().splitlines()]
     return re.fullmatch(pattern, "".join(line + "\n" for line in lines)) is not None
 
 
