@@ -38,7 +38,7 @@ def test_manual_page_of_the_tool_is_what_it_says_of_itself():
     loader = importlib.machinery.SourceFileLoader("manual", str(PACKAGING / "manual"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("manual", loader))
     loader.exec_module(module)
-    assert module.PAGE.read_text() == module.page(MIGRATE)
+    assert module.PAGE.read_text() == module.page(MIGRATE), "make man writes it"
     verbs = re.findall(r"^  ([a-z][a-z-]*) +\S", output(MIGRATE, "--help").partition("SUBCOMMANDS:")[2], re.M)
     assert len(verbs) > 2 and [verb for verb in verbs if f".SS {verb}\n" not in manual("redis-migrate")] == []
 
