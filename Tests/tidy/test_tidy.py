@@ -57,6 +57,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "History",
         "AOF",
         "RDB",
         "Snapshot",

@@ -20,6 +20,7 @@ enum Launcher {
             fail(error.message)
         }
         let settings = config.settings
+        if let restore = settings.restore, restore.isCheck { check(restore, settings) }
         let syslog = settings.usesSyslog ? Syslog(settings.syslogIdentity, settings.syslogFacility) : nil
         let log = Logger(path: settings.logFile, level: settings.logLevel, syslog: syslog)
         if let reason = log.check() { fail(reason) }
@@ -75,6 +76,17 @@ enum Launcher {
             if log.isStandardOutput { exit(1) }
             fail("\(error)")
         }
+    }
+
+    /// Says how a moment would be restored, or why it cannot be, and ends the process.
+    private static func check(_ restore: RestoreRequest, _ settings: Settings) -> Never {
+        do throws(StorageError) {
+            let options = PersistenceControl.options(settings)
+            print("\(restore.text) can be restored: \(try DataDirectory.restorePlan(restore.target, options).description)")
+        } catch {
+            fail("\(error)")
+        }
+        exit(0)
     }
 
     /// Ends the process where the arguments ask for something else than a server.

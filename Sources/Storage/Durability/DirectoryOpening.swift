@@ -88,6 +88,7 @@ extension DataDirectory {
         // From here on the data changes, and the note does not hold any more.
         if lock != nil, let noted, noted.stop != nil { try noteNow(noted.segment) }
         state = .open
+        beginHistoryKeeping()
         return Recovery(meta: meta, log: recovered, isImported: isImported, stream: found, isCleanStop: isCleanStop)
     }
 
@@ -206,7 +207,7 @@ extension DataDirectory {
         }
         let log = makeLog()
         if let recovered, !recovered.isEmpty {
-            log.removeSegments(through: segmentOfSnapshot - 1)
+            if options.history == nil { log.removeSegments(through: segmentOfSnapshot - 1) }
             try log.resume(recovered)
             try noteNow(recovered.segment)
             self.log = log
@@ -214,8 +215,10 @@ extension DataDirectory {
         }
         // No snapshot, or one from a time without a log: segments that lie about were never promised.
         LogWriter.removeSegments(directory: options.directory, baseName: options.logName, through: .max, host)
-        try log.openSegment(1)
-        try noteNow(1)
+        // Those that history has of this server keep their numbers.
+        let first = hasSnapshot ? historyFolder.lastSegment(of: serverID) + 1 : 1
+        try log.openSegment(first)
+        try noteNow(first)
         self.log = log
         if hasSnapshot { try saveNow() }
     }
