@@ -72,7 +72,7 @@ final class Backups {
     private func copy(_ wanted: Current) {
         let (path, replaces, snapshot) = (wanted.path, wanted.replaces, persistence.data?.snapshotPath ?? "")
         current?.job = server.jobs.start("backup", isYielding: true) { job throws(StorageError) in
-            if replaces { try Self.checkReplaceable(path, snapshot) }
+            try Self.check(path, replaces, snapshot)
             _ = try SnapshotCopy.make(of: snapshot, at: path, .alone, overwrite: replaces) { done, all in
                 job.total.store(Int(clamping: all), ordering: .relaxed)
                 job.done.store(Int(clamping: done), ordering: .relaxed)
@@ -88,9 +88,10 @@ final class Backups {
         }
     }
 
-    /// Another snapshot may go, and not the live one, nor any other file that `backup-dir` may have in it.
-    private static func checkReplaceable(_ path: String, _ snapshot: String) throws(StorageError) {
+    /// Another snapshot may be replaced, and not the live one, nor any other file that `backup-dir` may have in it.
+    private static func check(_ path: String, _ replaces: Bool, _ snapshot: String) throws(StorageError) {
         guard let there = FileFacts.of(path) else { return }
+        if !replaces { throw StorageError(file: path, message: "exists already: REPLACE replaces it") }
         if there.identity == FileFacts.of(snapshot)?.identity {
             throw StorageError(file: path, message: "is the snapshot that the server uses")
         }

@@ -52,8 +52,11 @@ public final class DataDirectory {
         /// How far back moments can be restored; nil: what a checkpoint has overtaken is deleted.
         public internal(set) var history: HistoryLimits?
 
+        public static let snapshotName = "dump.sqlite"
+        public static let logName = "appendonly.aof"
+
         public init(
-            directory: String, snapshotName: String = "dump.sqlite", logName: String = "appendonly.aof",
+            directory: String, snapshotName: String = snapshotName, logName: String = logName,
             keepsLog: Bool = true, fsync: FsyncPolicy = .everysec, mayCutTail: Bool = true, mayBeReadOnly: Bool = false,
             history: HistoryLimits? = nil
         ) {

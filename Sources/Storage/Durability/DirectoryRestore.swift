@@ -7,7 +7,7 @@ extension DataDirectory {
     ) throws(StorageError) -> RestorePlan {
         let folder = HistoryFolder(directory: options.directory, logName: options.logName, files: host.files)
         let snapshot = options.directory + "/" + options.snapshotName
-        return try HistorySearch(folder, snapshot: snapshot, durable: nil).plan(target)
+        return try HistorySearch(folder, snapshot: snapshot, durable: DataRecord.read(options.directory, host.files)).plan(target)
     }
 
     private func search() throws(StorageError) -> HistorySearch {
@@ -26,6 +26,7 @@ extension DataDirectory {
         let live = try Snapshot.state(path: snapshotPath, files: files) == .ready
         let before = live ? try SnapshotCopy.facts(snapshotPath, files: files).meta : nil
         if let before, lastRestore == "\(before.server) \(text)" { return nil }
+        if let before { tidyLog(before) }
         let plan = try search().plan(target)
         let server = DataDirectory.makeServerID()
         let temporary = NewSnapshot.temporary(snapshotPath)
@@ -46,6 +47,15 @@ extension DataDirectory {
         keyspace.reset()
         state = .locked
         return plan
+    }
+
+    /// Cuts off what a crash has left of the log, as a start does. A log that is damaged stays as it is.
+    private func tidyLog(_ meta: Meta) {
+        if meta.segment == 0 { return }
+        let reader = LogReader(
+            directory: options.directory, baseName: options.logName, server: meta.server,
+            durable: noted?.server == meta.server ? noted?.segment : nil, files: host.files, warn: { [client] in client.warn($0) })
+        _ = try? reader.recover(from: meta.segment) { _ in }
     }
 
     /// Writes what `plan` leads to into a new file, durably but for its name.

@@ -163,16 +163,24 @@ public final class HistoryKeeper: Sendable {
     private func remove(_ path: String, _ folder: HistoryFolder) { folder.files.remove(path) }
 
     private func look(_ folder: HistoryFolder) {
+        let found = HistoryKeeper.status(folder)
+        state.withLock {
+            ($0.checkpoints, $0.segments, $0.bytes) = (found.checkpoints, found.segments, found.bytes)
+            ($0.oldest, $0.gaps) = (found.oldest, found.gaps)
+        }
+    }
+
+    /// What there is, by the files' names and their last bytes.
+    static func status(_ folder: HistoryFolder) -> HistoryStatus {
+        var status = HistoryStatus()
         let kept = folder.kept()
         let segments = folder.segments()
         let bytes = segments.reduce(kept.reduce(Int64(0)) { $0 + $1.bytes }) { $0 + $1.bytes }
-        var gaps = 0
+        (status.checkpoints, status.segments, status.bytes) = (kept.count, segments.count, bytes)
+        status.oldest = kept.first?.savedAt
         for (segment, next) in zip(segments, segments.dropFirst()) where segment.server == next.server {
-            if next.number != segment.number + 1 || folder.endsInBreak(segment.path) { gaps += 1 }
+            if next.number != segment.number + 1 || folder.endsInBreak(segment.path) { status.gaps += 1 }
         }
-        state.withLock {
-            ($0.checkpoints, $0.segments, $0.bytes) = (kept.count, segments.count, bytes)
-            ($0.oldest, $0.gaps) = (kept.first?.savedAt, gaps)
-        }
+        return status
     }
 }
