@@ -57,7 +57,8 @@ struct CheckLog: ParsableCommand {
 
     private func printSegments(_ check: LogCheck) {
         for segment in check.segments {
-            var line = "\(segment.path): \(segment.bytes) bytes, \(segment.batches) batches, \(segment.commands) commands"
+            var line = "\(segment.path): \(segment.bytes) bytes, \(segment.batches) batches, "
+            line += "\(segment.commands) commands"
             if let first = segment.firstTime, let last = segment.lastTime {
                 line += ", \(RestoreTarget.text(milliseconds: first)) to \(RestoreTarget.text(milliseconds: last)) UTC"
             }

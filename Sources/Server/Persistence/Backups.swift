@@ -46,7 +46,8 @@ final class Backups {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         if parts.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." || $0.utf8.contains(0) }) {
             throw CommandError(
-                "ERR the path must be one below backup-dir (\(folder)), without '..': relative to it, or beginning with it")
+                "ERR the path must be one below backup-dir (\(folder)), without '..': relative to it, or beginning "
+                    + "with it")
         }
         return folder + "/" + path
     }
@@ -54,7 +55,9 @@ final class Backups {
     /// Answers `session`, whose command `request` is, when the copy is whole and synced under its name.
     func begin(_ session: Session, _ request: Arguments, at path: String, replaces: Bool) throws(CommandError) {
         if current != nil { throw CommandError("ERR another backup is in progress") }
-        if persistence.isReplacing { throw CommandError("ERR the data of a master are being received: try again later") }
+        if persistence.isReplacing {
+            throw CommandError("ERR the data of a master are being received: try again later")
+        }
         guard let waiter = server.wait(session, request) else { return }
         let start = persistence.request(.save)
         let awaited = persistence.endedCheckpoints + (start == .started ? 1 : 2)

@@ -280,7 +280,7 @@ public final class DataDirectory {
     /// The log ends here. Its segments go when a checkpoint has what they hold. Throws when it cannot be synced; then it
     /// goes on.
     public func stopLog() throws(StorageError) {
-        noteBreak()
+        noteRupture()
         try sync()
         // A checkpoint that makes up for the log needs to know of it.
         if let log, case .poisoned(let code) = log.state { throw .system(log.path, "cannot sync the log", code: code) }

@@ -10,6 +10,8 @@ extension DataDirectory {
     /// How far back the history goes from here on; nil: none is kept, and what there is stays where it is.
     public func keepHistory(_ limits: HistoryLimits?) {
         if limits == options.history { return }
+        // What is logged without its time is not to be taken for what was there before.
+        if limits == nil { noteRupture() }
         options.history = limits
         log?.notesTime = limits != nil
         if state == .open { beginHistoryKeeping() }
@@ -37,11 +39,12 @@ extension DataDirectory {
         HistoryKeeper(historyFolder, snapshot: snapshotPath, host, warn: client.warnFromAnyThread)
     }
 
-    /// The next segment may go on from other data than this one leads to.
-    func noteBreak() {
-        guard options.history != nil, let log else { return }
+    /// What is logged from here on does not lead on from what was logged so far, or not as history needs it. Does nothing
+    /// where nothing was ever kept.
+    func noteRupture() {
+        guard let log, options.history != nil || host.files.facts(historyFolder.path) != nil else { return }
         // A position of its own, so that it is known whether the record is on disk.
         excess += 1
-        log.appendBreak(upTo: position)
+        log.appendRupture(upTo: position)
     }
 }

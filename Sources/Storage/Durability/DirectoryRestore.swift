@@ -7,7 +7,8 @@ extension DataDirectory {
     ) throws(StorageError) -> RestorePlan {
         let folder = HistoryFolder(directory: options.directory, logName: options.logName, files: host.files)
         let snapshot = options.directory + "/" + options.snapshotName
-        return try HistorySearch(folder, snapshot: snapshot, durable: DataRecord.read(options.directory, host.files)).plan(target)
+        return try HistorySearch(folder, snapshot: snapshot, durable: DataRecord.read(options.directory, host.files))
+            .plan(target)
     }
 
     private func search() throws(StorageError) -> HistorySearch {
@@ -54,7 +55,8 @@ extension DataDirectory {
         if meta.segment == 0 { return }
         let reader = LogReader(
             directory: options.directory, baseName: options.logName, server: meta.server,
-            durable: noted?.server == meta.server ? noted?.segment : nil, files: host.files, warn: { [client] in client.warn($0) })
+            durable: noted?.server == meta.server ? noted?.segment : nil, files: host.files,
+            warn: { [client] in client.warn($0) })
         _ = try? reader.recover(from: meta.segment) { _ in }
     }
 
@@ -102,7 +104,8 @@ extension DataDirectory {
             try host.files.writeAll(file, note.bytes, at: 0)
             try host.files.sync(file, .all)
         } catch {
-            client.warn("\(historyFolder.restored) cannot be written: start the server without --restore-to from now on")
+            client.warn(
+                "\(historyFolder.restored) cannot be written: start the server without --restore-to from now on")
         }
     }
 }

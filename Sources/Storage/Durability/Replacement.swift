@@ -75,7 +75,7 @@ extension DataDirectory {
             do throws(StorageError) {
                 if let log, try !log.prepareCut() { return .waiting }
                 client.directoryWillCut()
-                noteBreak()
+                noteRupture()
                 let segment = try cutLog()
                 replacement?.meta = Meta(server: serverID, checkpoint: checkpointNumber, segment: segment, stream)
             } catch {

@@ -129,16 +129,16 @@ struct HistoryFolder: Sendable {
     }
 
     /// Whether a segment's last batch says that the next one may go on from other data.
-    func endsInBreak(_ path: String) -> Bool {
-        guard let size = files.size(path), size >= Int64(LogFormat.breakSize), let file = try? files.open(path, .read)
+    func endsInRupture(_ path: String) -> Bool {
+        guard let size = files.size(path), size >= Int64(LogFormat.ruptureSize), let file = try? files.open(path, .read)
         else { return false }
         defer { files.close(file) }
-        var bytes = [UInt8](repeating: 0, count: LogFormat.breakSize)
-        let offset = size - Int64(LogFormat.breakSize)
+        var bytes = [UInt8](repeating: 0, count: LogFormat.ruptureSize)
+        let offset = size - Int64(LogFormat.ruptureSize)
         let got = bytes.withUnsafeMutableBytes { buffer in
             buffer.baseAddress.flatMap { try? files.readAll(file, into: $0, buffer.count, at: offset) }
         }
-        return got == LogFormat.breakSize
-            && String(decoding: bytes, as: UTF8.self).contains("\r\n\(LogFormat.breakTag)\r\n")
+        return got == LogFormat.ruptureSize
+            && String(decoding: bytes, as: UTF8.self).contains("\r\n\(LogFormat.ruptureTag)\r\n")
     }
 }

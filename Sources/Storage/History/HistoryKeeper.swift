@@ -56,10 +56,12 @@ public final class HistoryKeeper: Sendable {
 
     init(_ folder: HistoryFolder, snapshot: String, _ host: Host, warn: @escaping @Sendable (String) -> Void) {
         threads = host.threads
-        host.threads.serve(mailbox, named: "history", isYielding: true) { [self] in
+        // The thread ends with the keeper.
+        host.threads.serve(mailbox, named: "history", isYielding: true) { [weak self] in
             folder.removeLeftovers()
             var hasNewData = false
-            return { [self] message in
+            return { [weak self] message in
+                guard let self else { return }
                 switch message {
                 case .rest(let done): done.send(())
                 case .checkpoint(let server, let through, let isNewData, let limits):
@@ -115,8 +117,8 @@ public final class HistoryKeeper: Sendable {
         if isDue || isCheckpointDue(folder, server, limits) {
             state.withLock { $0.isCopying = true }
             do throws(StorageError) {
-                try folder.keep(snapshot) { [self] done, all in
-                    state.withLock { ($0.copied, $0.toCopy) = (done, all) }
+                try folder.keep(snapshot) { done, all in
+                    self.state.withLock { ($0.copied, $0.toCopy) = (done, all) }
                     return true
                 }
             } catch {
@@ -179,7 +181,7 @@ public final class HistoryKeeper: Sendable {
         (status.checkpoints, status.segments, status.bytes) = (kept.count, segments.count, bytes)
         status.oldest = kept.first?.savedAt
         for (segment, next) in zip(segments, segments.dropFirst()) where segment.server == next.server {
-            if next.number != segment.number + 1 || folder.endsInBreak(segment.path) { status.gaps += 1 }
+            if next.number != segment.number + 1 || folder.endsInRupture(segment.path) { status.gaps += 1 }
         }
         return status
     }

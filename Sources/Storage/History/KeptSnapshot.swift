@@ -7,8 +7,9 @@ public struct KeptSnapshot: Sendable, Equatable {
 
     /// nil unless the name is of 1 to 64 letters, digits, `-`, `_` and `.`, and does not begin with a dot.
     public init?(name: String) {
+        let ranges: [ClosedRange<UInt8>] = [48...57, 65...90, 97...122]
         let isGood = name.utf8.allSatisfy { byte in
-            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "-_.".utf8.contains(byte)
+            ranges.contains { $0.contains(byte) } || "-_.".utf8.contains(byte)
         }
         guard isGood, (1...KeptSnapshot.longest).contains(name.utf8.count), name.utf8.first != UInt8(ascii: ".") else {
             return nil

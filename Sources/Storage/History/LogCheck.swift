@@ -21,7 +21,7 @@ public struct LogCheck {
             case .time(let time):
                 firstTime = firstTime ?? time
                 lastTime = time
-            case .newData: break
+            case .rupture: break
             }
         }
     }

@@ -122,7 +122,11 @@ public struct HistorySearch {
         guard let base = bases.last(where: { $0.server != liveServer }) else {
             throw refuse("nothing is kept of what was here before a restore")
         }
-        if base.segment > 0 { try LogTrack(reader(of: base.server), from: base.segment).checkWhole(before: .max) }
+        // What a start would have found: a replacement that was begun behind this checkpoint never was committed.
+        if base.segment > 0 {
+            let track = LogTrack(reader(of: base.server), from: base.segment)
+            if let failure = track.failure { throw failure }
+        }
         return plan(base, until: nil)
     }
 
@@ -155,8 +159,8 @@ struct LogTrack {
     private(set) var times: [(place: LogPlace, milliseconds: Int64)] = []
     /// The last command that was looked for, or the MULTI of its transaction.
     private(set) var found: LogPlace?
-    /// The first segment that may have gone on from other data; nil: none.
-    private(set) var otherData: Int64?
+    /// From here on the log may not tell all, or tell it of other data; nil: it does.
+    private(set) var rupture: LogPlace?
     /// Why it was not read to its end; nil: it was.
     private(set) var failure: StorageError?
     /// Behind the last batch that was read.
@@ -164,14 +168,14 @@ struct LogTrack {
 
     init(_ reader: LogReader, from first: Int64, until stop: LogPlace? = nil, looksFor name: String = "") {
         end = LogPlace(segment: first)
-        var track = (times: times, found: found, otherData: otherData, end: end)
+        var track = (times: times, found: found, rupture: rupture, end: end)
         var transaction: LogPlace?
         do throws(StorageError) {
             let read = try reader.look(from: first, until: stop) { event, place in
                 switch event {
                 case .batch(let end): track.end = LogPlace(segment: place.segment, offset: end)
                 case .time(let time): track.times.append((place, time))
-                case .newData: track.otherData = track.otherData ?? place.segment + 1
+                case .rupture: track.rupture = track.rupture ?? place
                 case .command(let arguments):
                     let command = arguments[0]
                     if arguments.count == 1 && command.equals(ignoringCase: "multi") { transaction = place }
@@ -185,26 +189,26 @@ struct LogTrack {
         } catch {
             failure = error
         }
-        (times, found, otherData, end) = track
+        (times, found, rupture, end) = track
     }
 
     /// Whether the walk's beginning leads to `place` without a gap.
     func reaches(_ place: LogPlace) -> Bool {
-        if let otherData, place.segment >= otherData, place > LogPlace(segment: otherData) { return false }
+        if let rupture, place > rupture { return false }
         return place <= end || place == LogPlace(segment: end.segment + 1)
     }
 
     /// Why something is not reached.
     var reason: String {
-        if otherData != nil { return "the data came from a master meanwhile, or the log was switched off" }
+        if rupture != nil { return "the data came from a master meanwhile, or log or history were switched off" }
         return failure.map { "\($0)" } ?? "the log ends before"
     }
 
     /// Throws where more happened than the log tells, before that moment for all that is known.
     func checkWhole(before moment: Int64) throws(StorageError) {
         if let failure { throw failure }
-        if otherData == nil { return }
-        let last = times.last { $0.place.segment < otherData ?? 0 }
+        guard let rupture else { return }
+        let last = times.last { $0.place < rupture }
         throw StorageError(
             file: "history",
             message: "\(reason): the last moment before that is "

@@ -12,8 +12,8 @@ struct LogBatch {
     private(set) var history: LogHistory?
     /// In milliseconds since 1970; nil: the batch says none.
     private(set) var time: Int64?
-    /// What follows in the next segment may go on from other data.
-    private(set) var isBreak = false
+    /// What follows may not be all that happened, or go on from other data.
+    private(set) var isRupture = false
 
     /// Takes a record of the log's own that stands from `start` to `end`. False for any other command.
     mutating func take(record tag: Bytes, _ start: Int, _ end: Int) -> Bool {
@@ -26,8 +26,8 @@ struct LogBatch {
         }
         if let time = LogFormat.time(in: tag) {
             self.time = time
-        } else if LogFormat.isBreak(tag) {
-            isBreak = true
+        } else if LogFormat.isRupture(tag) {
+            isRupture = true
         } else if let history = LogFormat.history(in: tag) {
             self.history = history
         } else {
@@ -50,7 +50,7 @@ struct LogBatch {
         localEnd = 0
         history = nil
         time = nil
-        isBreak = false
+        isRupture = false
     }
     func first(argument: Int) -> Bytes? {
         guard let count = counts.first, argument < count else { return nil }

@@ -19,6 +19,6 @@ enum LogEvent {
     case time(Int64)
     /// The arguments are valid during the call.
     case command(UnsafeBufferPointer<Bytes>)
-    /// The next segment may go on from other data.
-    case newData
+    /// What follows may not be all that happened, or go on from other data.
+    case rupture
 }

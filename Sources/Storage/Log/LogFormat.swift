@@ -19,8 +19,8 @@ import Glibc
 /// changes has another history from here on (second id: `-` for none). `ECHO swiftlet:l:N` says that the N bytes of
 /// commands behind it are local: executed like all others, and not part of the stream. With history kept,
 /// `ECHO swiftlet:t:MS` says that what follows was logged at that time, in milliseconds since 1970, or later; and
-/// `ECHO swiftlet:n:`, a segment's last batch, that the next one may go on from other data. Readers of earlier versions
-/// pass both over, and count them as part of the stream.
+/// `ECHO swiftlet:n:` that what follows may not be all that happened, or go on from other data: a rupture. Readers of
+/// earlier versions pass both over, and count them as part of the stream.
 enum LogFormat {
     static let checkPrefix: StaticString = "*2\r\n$4\r\nECHO\r\n$19\r\nswiftlet:b:"
     /// Bytes of a check record.
@@ -76,20 +76,20 @@ enum LogFormat {
     static let localTag: StaticString = "swiftlet:l:"
 
     static let timeTag: StaticString = "swiftlet:t:"
-    static let breakTag: StaticString = "swiftlet:n:"
+    static let ruptureTag: StaticString = "swiftlet:n:"
 
     static func appendTime(_ milliseconds: Int64, to out: OutputBuffer) {
         appendEcho("\(timeTag)\(milliseconds)", to: out)
     }
-    static func appendBreak(to out: OutputBuffer) { appendEcho("\(breakTag)", to: out) }
-    /// Bytes of a segment's last batch that says so.
-    static let breakSize = 32 + checkSize
+    static func appendRupture(to out: OutputBuffer) { appendEcho("\(ruptureTag)", to: out) }
+    /// Bytes of a batch that says nothing else.
+    static let ruptureSize = 32 + checkSize
     /// In milliseconds; nil when `tag` says no time.
     static func time(in tag: Bytes) -> Int64? {
         guard tag.count > 11, tag.count < 40, tag[0..<11] == Bytes(timeTag) else { return nil }
         return tag[11..<tag.count].integer
     }
-    static func isBreak(_ tag: Bytes) -> Bool { tag == Bytes(breakTag) }
+    static func isRupture(_ tag: Bytes) -> Bool { tag == Bytes(ruptureTag) }
 
     static func appendHistory(_ history: LogHistory, to out: OutputBuffer) {
         appendEcho("\(historyTag)\(history.id):\(history.secondID ?? "-"):\(history.secondOffset):", to: out)

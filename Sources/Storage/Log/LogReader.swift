@@ -288,7 +288,8 @@ public struct LogReader {
             guard batch.localEnd <= start, batch.uncounted <= start - begin else {
                 throw segment.damage(at: begin, "a record announces more than the batch holds")
             }
-            let isEnd = try hand(batch, of: segment, begin..<parser.offset, isHeader: isHeader, &result, until: end, visit)
+            let isEnd = try hand(
+                batch, of: segment, begin..<parser.offset, isHeader: isHeader, &result, until: end, visit)
             if isEnd { return .reached }
             if !isHeader { result.propagatedBytes += start - begin - batch.uncounted }
             batch.removeAll()
@@ -323,7 +324,7 @@ public struct LogReader {
             }
             result.commands += 1
         }
-        if batch.isBreak { try visit(.newData, begin) }
+        if batch.isRupture { try visit(.rupture, begin) }
         return isEnd
     }
 

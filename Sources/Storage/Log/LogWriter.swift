@@ -204,6 +204,8 @@ public final class LogWriter {
         try waitForSegment()
         seal()
         let isGivenUp = syncer.poisonedBy != 0
+        // Blocks are on their way to the file or from it, a moment: what is held is not to be lost.
+        while policy != .always && held.count > 0 && reserve.isBusy { host.threads.pause(microseconds: 200) }
         if policy != .always && held.count > 0 { writeHeld() }
         let failed = writeError != 0 ? writeError : syncer.failedWrite
         if failed != 0 && !isGivenUp { throw .system(old.path, "cannot write the log", code: failed) }
@@ -290,10 +292,10 @@ public final class LogWriter {
         LogFormat.appendHistory(history, to: buffer)
         self.offset = offset
     }
-    /// What the next segment holds may go on from other data.
-    func appendBreak(upTo offset: Int) {
+    /// What follows may not be all that happens, or go on from other data.
+    func appendRupture(upTo offset: Int) {
         endTurn()
-        LogFormat.appendBreak(to: buffer)
+        LogFormat.appendRupture(to: buffer)
         self.offset = offset
     }
 

@@ -51,11 +51,13 @@ struct HistoryProbe {
             options, keyspace: store.keyspace, client: store, host: Host(files: disk, threads: threads), wake: {})
         defer { threads.abandon() }
         if let target {
-            do throws(StorageError) { _ = try data.restore(target, text: "\(target)") } catch { print("REFUSED", error); return nil }
+            do throws(StorageError) { _ = try data.restore(target, text: "\(target)") } catch {
+                return nil
+            }
         }
         do throws(StorageError) { _ = try data.open() } catch {
             throw SimulationFailure(
-                description: "\(context): refuses to start, \(target.map { "after \($0)" } ?? "before a restore"): \(error)")
+                description: "\(context): refuses to start, for \(target.map { "\($0)" } ?? "no restore"): \(error)")
         }
         return store.digest
     }

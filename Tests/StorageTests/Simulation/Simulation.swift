@@ -77,6 +77,7 @@ struct Simulation {
         let server = try SimulatedServer(state, seed: random.next())
         states += 1
         try server.open(failureContext(state))
+        if state.promise.keepsHistory && random.next() % 2 == 0 { server.keepCheckpoint() }
         server.watch(seed: random.next())
         let actions = 20 + random.next() % 120
         for _ in 0..<actions { try server.act(&random) }
@@ -384,6 +385,15 @@ private final class SimulatedServer {
         let path = paths[Int(random.next() % UInt64(paths.count))]
         let kind = FaultKind.allCases[Int(random.next() % 3)]
         fault = (path, kind, 1 + Int(random.next() % 4), kind == .sync ? EIO : code)
+    }
+
+    /// A checkpoint is kept from the beginning on.
+    func keepCheckpoint() {
+        guard let data else { return }
+        note(data)
+        _ = try? data.save()
+        threads.settle()
+        note(data)
     }
 
     /// SHUTDOWN: all is on disk.

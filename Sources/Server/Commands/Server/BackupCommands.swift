@@ -52,7 +52,8 @@ enum BackupCommands {
 
     private static func kept(_ name: Bytes) throws(CommandError) -> KeptSnapshot {
         guard let kept = KeptSnapshot(name: name.string) else {
-            throw CommandError("ERR a snapshot's name has 1 to 64 letters, digits, '-', '_' and '.', and no dot in front")
+            throw CommandError(
+                "ERR a snapshot's name has 1 to 64 letters, digits, '-', '_' and '.', and no dot in front")
         }
         return kept
     }
