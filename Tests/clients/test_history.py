@@ -204,12 +204,19 @@ def test_it_is_for_the_command_line_alone(life, tmp_path):
     assert run.returncode == 1 and "for the command line alone" in run.stdout + run.stderr
 
 
+def kept_unfinished(life):
+    return pathlib.Path(life.directory, "history").glob("next.sqlite*")
+
+
 def test_what_is_too_old_goes(life):
     connection = past(life)
+    kept = lambda: set(pathlib.Path(life.directory, "history").glob("*.sqlite"))  # noqa: E731
     for _ in range(6):
-        shift(connection, 6 * HOUR)
+        before = kept()
+        shift(connection, 6 * HOUR + 1000)
         connection.call("INCR", "n")
         assert connection.call("SAVE") == OK
+        wait_until(lambda before=before: kept() - before - set(kept_unfinished(life)))
     wait_until(lambda: info(connection)["history_oldest_time"] > str((wall_ms(connection) - 31 * HOUR) // 1000))
     assert int(info(connection)["history_checkpoints"]) <= 6
     assert info(connection)["history_gaps"] == "0"

@@ -73,9 +73,10 @@ final class Backups {
     }
 
     private func copy(_ wanted: Current) {
-        let (path, replaces, snapshot) = (wanted.path, wanted.replaces, persistence.data?.snapshotPath ?? "")
+        let (path, replaces, directory) = (wanted.path, wanted.replaces, directory)
+        let snapshot = persistence.data?.snapshotPath ?? ""
         current?.job = server.jobs.start("backup", isYielding: true) { job throws(StorageError) in
-            try Self.check(path, replaces, snapshot)
+            try Self.check(path, replaces, outside: directory)
             _ = try SnapshotCopy.make(of: snapshot, at: path, .alone, overwrite: replaces) { done, all in
                 job.total.store(Int(clamping: all), ordering: .relaxed)
                 job.done.store(Int(clamping: done), ordering: .relaxed)
@@ -91,13 +92,14 @@ final class Backups {
         }
     }
 
-    /// Another snapshot may be replaced, and not the live one, nor any other file that `backup-dir` may have in it.
-    private static func check(_ path: String, _ replaces: Bool, _ snapshot: String) throws(StorageError) {
-        guard let there = FileFacts.of(path) else { return }
-        if !replaces { throw StorageError(file: path, message: "exists already: REPLACE replaces it") }
-        if there.identity == FileFacts.of(snapshot)?.identity {
-            throw StorageError(file: path, message: "is the snapshot that the server uses")
+    /// Another snapshot may be replaced, and no other file. What lies in the data directory itself is the server's.
+    private static func check(_ path: String, _ replaces: Bool, outside directory: String) throws(StorageError) {
+        let folder = FileFacts.of(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        if let folder, folder.identity == FileFacts.of(directory)?.identity {
+            throw StorageError(file: path, message: "is in the data directory itself: set backup-dir to another one")
         }
+        if FileFacts.of(path) == nil { return }
+        if !replaces { throw StorageError(file: path, message: "exists already: REPLACE replaces it") }
         _ = try SnapshotCopy.facts(path)
     }
 
