@@ -59,6 +59,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "History",
         "AOF",
         "RDB",
         "Snapshot",
