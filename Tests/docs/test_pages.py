@@ -17,7 +17,6 @@ UNMARKED = {
     "snapshot.md": "the tests of views",
     "recipes.md": "made of recipes that a test runs",
     "sql.md": "the tests of SQL",
-    "history.md": "the tests of backups and history",
     "migrating.md": "the tests of redis-migrate; what is marked runs as it stands",
 }
 
