@@ -32,7 +32,7 @@ struct ToRDB: ParsableCommand {
     func validate() throws {
         let versions = RDBExporter.Options.versions
         if !versions.contains(rdbVersion) {
-            throw ValidationError("--rdb-version is from \(versions.lowerBound) to \(versions.upperBound).")
+            throw ValidationError("--rdb-version is one of \(versions.map(String.init).joined(separator: ", ")).")
         }
     }
 
