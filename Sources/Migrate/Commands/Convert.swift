@@ -66,7 +66,7 @@ struct Convert: ParsableCommand {
         reading.skipUnsupported = skipUnsupported
         reading.dropExpiredAt = keepExpired ? nil : now
         var target = DataTarget(path: output, form: to ?? DataForm.of(output) ?? .rdb)
-        target.packing = compress ?? (output == Output.standard ? .none : Packing.of(output))
+        target.packing = compress ?? Packing.of(output)
         target.overwrite = force
         target.server = server
         target.compressesStrings = !noCompression

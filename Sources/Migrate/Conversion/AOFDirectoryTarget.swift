@@ -40,8 +40,8 @@ struct AOFDirectoryTarget {
     private var manifest: String { "\(Self.name).manifest" }
 
     private func fill(_ folder: String, _ body: DataTarget.Body) throws(StorageError) -> DataTarget.Losses {
-        let losses = try NewFile.make("\(folder)/\(base)", overwrite: false) { (file, name) throws(StorageError) in
-            try target.writeRDB(file, name, body)
+        let losses = try NewFile.make("\(folder)/\(base)", overwrite: false) { (file, _) throws(StorageError) in
+            try target.writeRDB(file, target.path, body)
         }
         try NewFile.make("\(folder)/\(increment)", overwrite: false) { (_, _) throws(StorageError) in }
         let lines = "file \(base) seq 1 type b\nfile \(increment) seq 1 type i\n"

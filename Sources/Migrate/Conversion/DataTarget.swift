@@ -56,6 +56,9 @@ struct DataTarget {
         }
     }
 
+    /// A file that can be written at any place.
+    var isPlainFile: Bool { path != Output.standard && packing == .none }
+
     var rdbOptions: RDBExporter.Options {
         var options = RDBExporter.Options()
         options.version = server?.rdbVersion ?? rdbVersion ?? options.version
@@ -69,14 +72,14 @@ struct DataTarget {
     // MARK: - Forms
 
     private func writeRDB(_ body: Body) throws(StorageError) -> Losses {
-        if path != Output.standard && packing == .none {
+        if isPlainFile {
             return try NewFile.make(path, overwrite: overwrite) { (file, _) throws(StorageError) in
                 try writeRDB(file, path, body)
             }
         }
         // Numbers are filled in at the end, where nothing has been packed or sent yet.
         let spool = try Spool()
-        let losses = try writeRDB(OpenFile(spool.descriptor), "the RDB data for \(path)", body)
+        let losses = try writeRDB(OpenFile(spool.descriptor), path, body)
         try Output.write(path, packing: packing, overwrite: overwrite) { (out) throws(StorageError) in
             try spool.copy(to: out)
         }

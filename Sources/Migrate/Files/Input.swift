@@ -38,4 +38,9 @@ struct Input {
             self.path = isRegular && !isStandard ? path : nil
         }
     }
+
+    /// Whether `path` is standard input or packed: something that can be read once, from its start.
+    static func isStream(_ path: String) -> Bool {
+        path == standard || (try? Input(path)).map { $0.path == nil } == true
+    }
 }
