@@ -19,7 +19,7 @@ SWIFT_SOURCES = Sources Tests schema Package.swift
 PYTHON_SOURCES = Tests Benchmarks packaging/manual
 TESTS ?= Tests/tidy Tests/docs Tests/clients
 
-BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
+BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
@@ -28,7 +28,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -176,6 +176,13 @@ ecosystem: test-deps build
 # What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
 peers: test-deps build
 	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
+
+# What redis-migrate writes, loaded by servers of other versions, and what they write, read: REDIS62, REDIS82 and VALKEY91 name
+# their programs; those that are not named are left out. RDB_DIR is a folder of RDB files; the seed is printed.
+migrate-peers: test-deps build
+	@command -v sqldiff >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy sqlite3-tools; }
+	SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/migrate/peers.py --sets $${SETS:-100} $${RDB_DIR:+--rdb-dir $$RDB_DIR} \
+	$${SEED:+--seed $$SEED}
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

@@ -245,11 +245,6 @@ extension Settings {
     var directory: String { directoryPath.text ?? "." }
     /// For messages, and to ask whether there is one.
     var unixSocket: String { unixSocketPath.description }
-    /// nil: no history is kept.
-    var historyLimits: HistoryLimits? {
-        if snapshotHistory == 0 { return nil }
-        return HistoryLimits(span: Int64(snapshotHistory) * 1000, bytes: Int64(snapshotHistoryMaxSize))
-    }
     /// Nothing is ever written: no save points, no log.
     var isPureCache: Bool { !appendOnly && effectiveSavePoints.isEmpty }
 }

@@ -15,7 +15,7 @@ extension PersistenceControl {
         beginLoading()
         defer { endLoading() }
         let began = monotonicNanoseconds()
-        RDBExporter.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
+        NewFile.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
         if let request = settings.restore { try restore(data, request) }
         let recovery = try data.open()
         try server.dataLoaded(from: data.snapshotPath)
@@ -55,5 +55,13 @@ extension PersistenceControl {
             "DB loaded from \(recovery.log == nil ? "snapshot" : "snapshot and append only file"): "
                 + "\(keysLoaded) keys, \(recovery.log?.commands ?? 0) commands replayed, "
                 + "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) seconds")
+    }
+}
+
+extension Settings {
+    /// nil: no history is kept.
+    var historyLimits: HistoryLimits? {
+        if snapshotHistory == 0 { return nil }
+        return HistoryLimits(span: Int64(snapshotHistory) * 1000, bytes: Int64(snapshotHistoryMaxSize))
     }
 }
