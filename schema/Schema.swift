@@ -22,6 +22,9 @@ public enum Schema {
     private static let statements = Dictionary(
         uniqueKeysWithValues: NamedStatement.all(in: PackageResources.statements_sql).map { ($0.name, $0.sql) })
 
+    /// What index.sql has, in its order: the steps that make an analysis copy.
+    public static let indexing = NamedStatement.all(in: PackageResources.index_sql)
+
     /// What recipes.sql has, in its order.
     public static let recipes = NamedStatement.all(in: PackageResources.recipes_sql)
 }

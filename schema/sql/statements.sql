@@ -36,6 +36,9 @@ PRAGMA journal_mode = WAL;
 -- name: writer.no_wal
 PRAGMA journal_mode = DELETE;
 
+-- name: writer.no_sync
+PRAGMA synchronous = OFF;
+
 -- name: reader.settings
 PRAGMA query_only = ON;
 PRAGMA synchronous = FULL;
@@ -66,6 +69,10 @@ SELECT count(*) FROM sqlite_schema;
 
 -- name: schema.objects
 SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY tbl_name, name;
+
+-- name: view.drop
+-- ?1: its name, which cannot be bound.
+DROP VIEW IF EXISTS "?1";
 
 -- name: schema.indexes
 -- ?1: a table. Of each index made by hand: its name, whether it is unique, partial, and over expressions or with a
