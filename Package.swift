@@ -9,7 +9,7 @@ let package = Package(
     name: "swiftlet",
     products: [
         .library(name: "Storage", targets: ["Storage"]),
-        .executable(name: "swiftlet-server", targets: ["Server"]),
+        .executable(name: "swiftlet-server", targets: ["ServerMain"]),
         .executable(name: "redis-migrate", targets: ["Migrate"]),
     ],
     dependencies: [
@@ -32,11 +32,16 @@ let package = Package(
             ]),
         .target(
             name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
+        // A library, so that redis-migrate can execute the commands of an append-only file.
+        .target(
+            name: "Server", dependencies: ["Storage", "CShims", "CLua", "CSSL"], exclude: ["Main"],
+            swiftSettings: swift6),
         .executableTarget(
-            name: "Server", dependencies: ["Storage", "CShims", "CLua", "CSSL"], swiftSettings: swift6),
+            name: "ServerMain", dependencies: ["Server", "Storage"], path: "Sources/Server/Main",
+            swiftSettings: swift6),
         .executableTarget(
             name: "Migrate",
-            dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Storage", "Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: swift6),
         .target(name: "TestSupport", path: "Tests/Support/Swift", swiftSettings: swift6),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "CSQLite", "TestSupport"], swiftSettings: swift6),

@@ -1,12 +1,21 @@
 import Glibc
 import Storage
 
-// Invariant of this file: what is retained without owner is the server and what reports to the service manager, once, for as
-// long as the process lives.
+// Invariant of this file: argv holds argc C strings, which live as long as the process; what is retained without owner is
+// the server and what reports to the service manager, once, for as long as the process lives.
 
 /// From the command line to a server that accepts connections.
-enum Launcher {
-    static func run(_ arguments: [ByteString]) -> Never {
+public enum Launcher {
+    /// Starts the server that the command line asks for. Its arguments are taken as bytes: `CommandLine.arguments` replaces
+    /// what is not UTF-8.
+    public static func main() -> Never {
+        let arguments = (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+            CommandLine.unsafeArgv[index].map { ByteString(cString: $0) }
+        }
+        run(arguments)
+    }
+
+    private static func run(_ arguments: [ByteString]) -> Never {
         answer(arguments)
         let config: Config
         do throws(ConfigError) {

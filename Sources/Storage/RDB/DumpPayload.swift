@@ -62,7 +62,7 @@ public enum DumpPayload {
 }
 
 /// Makes an entry of the one value that it is told.
-struct EntryVisitor: RDBVisitor {
+struct EntryVisitor: KeyVisitor {
     let limits: Limits
     private(set) var entry: Entry?
     private var isOpen = false
@@ -73,7 +73,7 @@ struct EntryVisitor: RDBVisitor {
 
     init(limits: Limits) { self.limits = limits }
 
-    mutating func string(_ key: RDBKey, _ value: Bytes) {
+    mutating func string(_ key: VisitedKey, _ value: Bytes) {
         if value.count <= 20, let integer = value.integer {
             entry = .makeInteger(key.key, integer, expiry: key.expiresMs)
         } else {
@@ -81,7 +81,7 @@ struct EntryVisitor: RDBVisitor {
         }
     }
 
-    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) {
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) {
         self.type = type
         entry = .make(key.key, type: type, encoding: .listpack, expiry: key.expiresMs, room: 8)
         isOpen = true

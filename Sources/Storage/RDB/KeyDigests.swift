@@ -8,12 +8,12 @@ struct KeyDigests {
     private let salt = UInt64.random(in: 0 ... .max)
     private var buckets = [[UInt64]](repeating: [], count: 1 << Int(bucketBits))
 
-    @inline(__always) mutating func insert(_ key: RDBKey) {
+    @inline(__always) mutating func insert(_ key: VisitedKey) {
         let digest = KeyDigests.digest(key, salt)
         buckets[Int(digest >> (64 - KeyDigests.bucketBits))].append(digest)
     }
 
-    private static func digest(_ key: RDBKey, _ salt: UInt64) -> UInt64 {
+    private static func digest(_ key: VisitedKey, _ salt: UInt64) -> UInt64 {
         var hasher = Hasher()
         hasher.combine(salt)
         hasher.combine(key.database)
@@ -73,7 +73,7 @@ struct KeyDigests {
     }
 
     /// Looks for the first key that is there already among those whose digests are `wanted`.
-    private struct Finder: RDBVisitor {
+    private struct Finder: KeyVisitor {
         let wanted: Set<UInt64>
         let salt: UInt64
         private(set) var found: (name: String, database: Int32, offset: Int64)?
@@ -85,14 +85,14 @@ struct KeyDigests {
             self.salt = salt
         }
 
-        private mutating func look(_ key: RDBKey) {
+        private mutating func look(_ key: VisitedKey) {
             guard found == nil, wanted.contains(KeyDigests.digest(key, salt) | 1) else { return }
             let name = withUnsafeBytes(of: key.database) { Array($0) } + key.key.array
             if !seen.insert(name).inserted { pending = (key.key.quoted, key.database) }
         }
 
-        mutating func string(_ key: RDBKey, _ value: Bytes) { look(key) }
-        mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) { look(key) }
+        mutating func string(_ key: VisitedKey, _ value: Bytes) { look(key) }
+        mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) { look(key) }
         mutating func element(_ value: Bytes) {}
         mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {}
         mutating func scored(_ member: Bytes, _ score: Double) {}

@@ -95,7 +95,7 @@ public enum RDBImporter {
 }
 
 /// Turns values into rows.
-private struct RowVisitor: RDBVisitor {
+private struct RowVisitor: KeyVisitor {
     let writer: any RowReceiver
     let source: String
     let progress: (@Sendable (RDBImporter.Progress) -> Bool)?
@@ -120,7 +120,7 @@ private struct RowVisitor: RDBVisitor {
         self.progress = progress
     }
 
-    mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError) {
+    mutating func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) {
         keys += 1
         digests.insert(key)
         batch.appendString(id: nextString, db: key.database, key: key.key, value: value, expiresMs: key.expiresMs)
@@ -128,7 +128,7 @@ private struct RowVisitor: RDBVisitor {
         try flushIfLarge()
     }
 
-    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError) {
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) throws(StorageError) {
         keys += 1
         digests.insert(key)
         self.type = type

@@ -34,7 +34,7 @@ extension RDBReader {
         return began
     }
 
-    var currentKey: RDBKey { RDBKey(database: database, key: key.bytes, expiresMs: expiresMs) }
+    var currentKey: VisitedKey { VisitedKey(database: database, key: key.bytes, expiresMs: expiresMs) }
 
     // MARK: - Reporting
 

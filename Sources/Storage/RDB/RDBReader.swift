@@ -3,7 +3,7 @@
 /// the file is trusted: every damage is a `StorageError` that says where.
 ///
 /// This file reads records, `RDBReader+Values.swift` what a key holds, `RDBReader+Skipping.swift` what is not kept.
-public final class RDBReader<Visitor: RDBVisitor> {
+public final class RDBReader<Visitor: KeyVisitor> {
     public var visitor: Visitor
     public internal(set) var summary = RDBSummary()
     let options: RDBOptions

@@ -114,52 +114,6 @@ public struct RDBOptions: Sendable {
     public init() {}
 }
 
-/// A key as it stands in the file. `key` is valid during the call only.
-public struct RDBKey {
-    public var database: Int32
-    public var key: Bytes
-    /// Milliseconds since 1970.
-    public var expiresMs: Int64?
-}
-
-/// Receives what an RDB file holds, in the file's order. Every `Bytes` is valid during the call only. A collection is
-/// `begin`, its elements, `end`; an empty one is not reported. No key or element comes before it has been read whole.
-public protocol RDBVisitor {
-    /// A note about the file: redis-ver, ctime, repl-id …
-    mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError)
-    mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError)
-    /// `sizeHint`: how many elements the file says there are, 0 where that is not known; never more than there are
-    /// bytes left in the file.
-    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError)
-    /// Of a list, in order, or a set.
-    mutating func element(_ value: Bytes) throws(StorageError)
-    /// Of a hash. `expiresMs`: milliseconds since 1970.
-    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError)
-    /// Of a sorted set; never NaN.
-    mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError)
-    /// Of a stream, in the order of ids; `fields` as `StreamFields.pack` writes them.
-    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError)
-    /// The entries of a stream that follow are of another node: it decides how much an approximate trimming removes.
-    mutating func streamNode()
-    /// Of a stream: an entry that was deleted, and still takes its place in the node. Its id may be out of order.
-    mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes)
-    /// Of a stream, after its entries: its state, then each group, its consumers, what is pending for each.
-    mutating func streamRow(_ row: StreamRow) throws(StorageError)
-    mutating func end() throws(StorageError)
-    /// A library of functions.
-    mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError)
-    /// After each key: how many bytes of how many have been read.
-    mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError)
-}
-
-extension RDBVisitor {
-    public mutating func streamNode() {}
-    public mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes) {}
-    public mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) {}
-    public mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {}
-    public mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {}
-}
-
 public struct RDBSummary: Sendable {
     public internal(set) var version = 0
     /// Keys reported.

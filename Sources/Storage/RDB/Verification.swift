@@ -71,7 +71,9 @@ public enum Verification {
         _ path: String, _ options: Options, _ files: any FileSystem
     ) throws(StorageError) -> Report {
         let reader = try SnapshotReader(path: path, check: true, files: files)
-        var rows = RowVerifier(file: path, options: options)
+        var rows = RowVisit(
+            file: path, dropExpiredAt: options.dropExpiredAt,
+            visitor: VerifyingVisitor(file: path, progress: options.progress))
         var functions = 0
         try reader.forEachFunction { (name, code) throws(StorageError) in
             rows.visitor.function(name, code)
@@ -88,7 +90,7 @@ public enum Verification {
 }
 
 /// Digests what it is told, and finds keys that come twice.
-private struct VerifyingVisitor: RDBVisitor {
+private struct VerifyingVisitor: KeyVisitor {
     let file: String
     let progress: (@Sendable (Int) -> Bool)?
     private(set) var digest = StreamingDigest()
@@ -102,7 +104,7 @@ private struct VerifyingVisitor: RDBVisitor {
         self.progress = progress
     }
 
-    private mutating func open(_ type: ValueType, _ key: RDBKey) throws(StorageError) {
+    private mutating func open(_ type: ValueType, _ key: VisitedKey) throws(StorageError) {
         keys += 1
         if keys & 1023 == 0, progress?(keys) == false {
             throw StorageError(file: file, message: "was not read to its end: interrupted")
@@ -114,12 +116,14 @@ private struct VerifyingVisitor: RDBVisitor {
         digest.begin(type, key.key, database: key.database, expiresMs: key.expiresMs)
     }
 
-    mutating func string(_ key: RDBKey, _ value: Bytes) throws(StorageError) {
+    mutating func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) {
         try open(.string, key)
         digest.ordered(value)
         digest.end()
     }
-    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) throws(StorageError) { try open(type, key) }
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) throws(StorageError) {
+        try open(type, key)
+    }
     mutating func element(_ value: Bytes) {
         if type == .list { digest.ordered(value) } else { digest.member(value) }
     }
@@ -143,109 +147,4 @@ private struct VerifyingVisitor: RDBVisitor {
     }
     mutating func end() { digest.end() }
     mutating func function(_ name: Bytes, _ code: Bytes) { digest.function(code) }
-}
-
-/// Tells a snapshot's rows to a visitor as an RDB file's reader does, and finds collections that are empty or hold an
-/// element twice.
-private struct RowVerifier {
-    var visitor: VerifyingVisitor
-    private(set) var keys = 0
-    private(set) var elements = 0
-    private(set) var expired = 0
-
-    private let file: String
-    private let dropExpiredAt: Int64?
-    private var seen = DuplicateFilter()
-    private let key = OutputBuffer()
-    private var type = ValueType.list
-    private var database: Int32 = 0
-    private var expiresMs: Int64?
-    private var isOpen = false
-    private var isDropped = false
-    private var hasRows = false
-    private var hasBegun = false
-
-    init(file: String, options: Verification.Options) {
-        self.file = file
-        dropExpiredAt = options.dropExpiredAt
-        visitor = VerifyingVisitor(file: file, progress: options.progress)
-    }
-
-    private func isDue(_ expiry: Int64?) -> Bool {
-        guard let expiry, let dropExpiredAt else { return false }
-        return expiry <= dropExpiredAt
-    }
-
-    mutating func take(_ batch: RowBatch) throws(StorageError) {
-        try batch.forEach { (row: Row) throws(StorageError) in
-            switch row {
-            case .string(_, let db, let key, let value, let expiresMs):
-                try finish()
-                if isDue(expiresMs) {
-                    expired += 1
-                } else {
-                    keys += 1
-                    try visitor.string(RDBKey(database: db, key: key, expiresMs: expiresMs), value)
-                }
-            case .owner(let type, _, let db, let key, let expiresMs):
-                try finish()
-                isOpen = true
-                hasRows = false
-                hasBegun = false
-                isDropped = isDue(expiresMs)
-                self.type = type
-                self.key.removeAll()
-                self.key.append(key)
-                database = db
-                self.expiresMs = expiresMs
-                seen.removeAll()
-            case .stream(_, let row):
-                // A stream may be empty.
-                hasRows = true
-                if isDropped { return }
-                try begin()
-                try visitor.streamRow(row)
-            case .element(.stream, _, _, let first, let second, _, _):
-                if isDropped { return }
-                guard let id = StreamID(bytes: first) else {
-                    throw StorageError(file: file, message: "a stream's entry has no id")
-                }
-                elements += 1
-                try visitor.streamEntry(id, second)
-            case .element(_, _, _, let first, let second, let score, let fieldExpiry):
-                hasRows = true
-                if type != .list && !seen.insert(first) {
-                    throw StorageError(
-                        file: file, message: "the \(type.name) \(key.bytes.quoted) holds \(first.quoted) twice")
-                }
-                if isDropped || isDue(fieldExpiry) { return }
-                try begin()
-                elements += 1
-                switch type {
-                case .hash: visitor.pair(first, second, expiresMs: fieldExpiry)
-                case .zset: visitor.scored(first, score)
-                case .list, .set, .string, .stream: visitor.element(first)
-                }
-            case .removeString, .removeOwner, .removeElements, .flushAll, .flushDatabase, .swapDatabases:
-                throw StorageError(file: file, message: "a snapshot holds rows only")
-            }
-        }
-    }
-
-    private mutating func begin() throws(StorageError) {
-        if hasBegun { return }
-        hasBegun = true
-        keys += 1
-        try visitor.begin(type, RDBKey(database: database, key: key.bytes, expiresMs: expiresMs), sizeHint: 0)
-    }
-
-    mutating func finish() throws(StorageError) {
-        if !isOpen { return }
-        isOpen = false
-        if !hasRows {
-            throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) has no elements")
-        }
-        if isDropped { expired += 1 }
-        if hasBegun { visitor.end() }
-    }
 }

@@ -77,7 +77,7 @@ extension [UInt8] {
 }
 
 /// Keeps what it is told, as text.
-struct RecordingVisitor: RDBVisitor {
+struct RecordingVisitor: KeyVisitor {
     struct Value: Equatable {
         var type: ValueType
         var expiresMs: Int64?
@@ -88,16 +88,16 @@ struct RecordingVisitor: RDBVisitor {
     var notes: [String: String] = [:]
     private var current = ""
 
-    private mutating func open(_ type: ValueType, _ key: RDBKey) {
+    private mutating func open(_ type: ValueType, _ key: VisitedKey) {
         current = "\(key.database):\(key.key.string)"
         values[current] = Value(type: type, expiresMs: key.expiresMs)
     }
     mutating func auxiliary(_ name: Bytes, _ value: Bytes) { notes[name.string] = value.string }
-    mutating func string(_ key: RDBKey, _ value: Bytes) {
+    mutating func string(_ key: VisitedKey, _ value: Bytes) {
         open(.string, key)
         values[current]?.content = [value.string]
     }
-    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) { open(type, key) }
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) { open(type, key) }
     mutating func element(_ value: Bytes) { values[current]?.content.append(value.string) }
     mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {
         let expiry = expiresMs.map { "@\($0)" } ?? ""
@@ -116,7 +116,7 @@ struct RecordingVisitor: RDBVisitor {
 }
 
 /// Counts keys and elements of each type over all databases.
-struct CountingVisitor: RDBVisitor {
+struct CountingVisitor: KeyVisitor {
     struct Count: Equatable {
         var keys = 0
         var elements = 0
@@ -127,7 +127,7 @@ struct CountingVisitor: RDBVisitor {
     var fieldExpiries = 0
     private var type = ValueType.string
 
-    private mutating func open(_ type: ValueType, _ key: RDBKey) {
+    private mutating func open(_ type: ValueType, _ key: VisitedKey) {
         self.type = type
         counts[type, default: Count()].keys += 1
         databases.insert(key.database)
@@ -135,11 +135,11 @@ struct CountingVisitor: RDBVisitor {
     }
     private mutating func count() { counts[type, default: Count()].elements += 1 }
 
-    mutating func string(_ key: RDBKey, _ value: Bytes) {
+    mutating func string(_ key: VisitedKey, _ value: Bytes) {
         open(.string, key)
         counts[.string, default: Count()].elements += value.count
     }
-    mutating func begin(_ type: ValueType, _ key: RDBKey, sizeHint: Int) { open(type, key) }
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) { open(type, key) }
     mutating func element(_ value: Bytes) { count() }
     mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {
         if expiresMs != nil { fieldExpiries += 1 }

@@ -1,0 +1,3 @@
+import Server
+
+Launcher.main()
