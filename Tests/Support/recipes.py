@@ -78,12 +78,14 @@ def metadata():
         "title: A snapshot of Swiftlet",
         "databases:",
         "  analysis:",
+        "    title: A snapshot of Swiftlet",
         "    tables:",
     ]
     for name, (title, about) in TITLES.items():
         lines += [f"      {name}:", f"        title: {title}"]
         lines += [f"        description: {quoted(about)}"] if about else []
         lines += ["        sort_desc: bytes"] if name in ("keys", "prefixes") else []
+        lines += ["        facets: [type]"] if name == "keys" else []
         lines += ["        sort: ttl_seconds"] if name == "expiring" else []
     for name in HIDDEN:
         lines += [f"      {name}:", "        hidden: true"]

@@ -97,11 +97,12 @@ CREATE VIEW stream_fields AS -- Swiftlet's
     SELECT db,
         CASE WHEN key >= 'X(' AND key < zeroblob(0) OR key >= '(' AND key < 'X''' OR key < '''' THEN key ELSE quote(key) END AS key,
         id, time,
-        CASE WHEN field >= 'X(' AND field < zeroblob(0) OR field >= '(' AND field < 'X''' OR field < '''' THEN field ELSE quote(field) END AS field,
+        CASE WHEN field IS NULL THEN NULL WHEN field >= 'X(' AND field < zeroblob(0) OR field >= '(' AND field < 'X''' OR field < '''' THEN field ELSE quote(field) END AS field,
         CASE WHEN value >= 'X(' AND value < zeroblob(0) OR value >= '(' AND value < 'X''' OR value < '''' THEN value ELSE quote(value) END AS value
     FROM (
         SELECT o.db, o.key, printf('%llu-%llu', e.ms, e.seq) AS id,
-            coalesce(strftime('%Y-%m-%d %H:%M:%f', e.ms / 1000.0, 'unixepoch'), e.ms) AS time,
+            CASE WHEN e.ms < 0 THEN printf('%llu', e.ms) ELSE
+                coalesce(strftime('%Y-%m-%d %H:%M:%f', e.ms / 1000.0, 'unixepoch'), e.ms) END AS time,
             f.atom AS field,
             CASE WHEN typeof(e.fields) = 'blob' THEN e.fields
                 ELSE json_extract(e.fields, '$[' || (f.key + 1) || ']') END AS value

@@ -296,9 +296,11 @@ extension SnapshotGuard {
         if try SnapshotSchema.hasOthers(writer.connection) { return false }
         writer.rollback()
         witness = nil
+        let connection = writer.connection
+        // What can be done while others read is done before.
+        if try !connection.checkpoint(timeout: 0) { return false }
         // Readers are locked out meanwhile, so nothing is waited for: only a few bytes of the first page change, of a file that
         // is replaced, and either state of them is sound.
-        let connection = writer.connection
         try connection.execute(named: "writer.no_sync")
         defer { try? connection.execute(named: "writer.settings") }
         let mode = try connection.withBusyTimeout(0) { () throws(StorageError) in
