@@ -30,6 +30,12 @@ PRAGMA cache_size = -16384;
 PRAGMA foreign_keys = OFF;
 PRAGMA trusted_schema = OFF;
 
+-- name: writer.copy
+-- As writer.scratch, but views may use JSON functions: before SQLite 3.41 they are refused in a schema that is not trusted.
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -65536;
+
 -- name: writer.wal
 PRAGMA journal_mode = WAL;
 

@@ -43,7 +43,7 @@ public enum AnalysisCopy {
             try begin("copying", 1, count, options, path)
             try copy(reader, to: path)
             let connection = try SQLiteConnection(path: path, mode: .write, files)
-            try connection.execute(named: "writer.scratch")
+            try connection.execute(named: "writer.copy")
             try SnapshotViews.update(connection)
             for (index, step) in steps.enumerated() {
                 try begin(step.title, index + 2, count, options, path)

@@ -195,6 +195,19 @@ import schema
         #expect(keys == (0..<100).map(String.init))
     }
 
+    @Test func recipesAndStepsAreWhole() throws {
+        let connection = try SQLiteConnection(path: ":memory:", mode: .create, Host.real.files)
+        try connection.execute(Schema.create)
+        #expect(Set(Schema.recipes.map(\.name)).count == Schema.recipes.count && Schema.recipes.count >= 14)
+        for recipe in Schema.recipes {
+            #expect(!recipe.title.isEmpty && recipe.sql.hasSuffix(";\n"), "\(recipe.name)")
+            // Needs a second snapshot.
+            if recipe.name != "compare-snapshots" { _ = try connection.prepare(recipe.sql) }
+        }
+        #expect(Schema.recipes.first { $0.name == "memory-by-prefix" }?.about.hasPrefix("A prefix is") == true)
+        for step in Schema.indexing where step.name != "copy" { #expect(!step.title.isEmpty, "\(step.name)") }
+    }
+
     @Test func viewsShowWhatPeopleExpect() throws {
         let binary: [UInt8] = [0, 255]
         try make([
