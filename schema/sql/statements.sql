@@ -30,11 +30,20 @@ PRAGMA cache_size = -16384;
 PRAGMA foreign_keys = OFF;
 PRAGMA trusted_schema = OFF;
 
+-- name: writer.copy
+-- As writer.scratch, but views may use JSON functions: before SQLite 3.41 they are refused in a schema that is not trusted.
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -65536;
+
 -- name: writer.wal
 PRAGMA journal_mode = WAL;
 
 -- name: writer.no_wal
 PRAGMA journal_mode = DELETE;
+
+-- name: writer.no_sync
+PRAGMA synchronous = OFF;
 
 -- name: reader.settings
 PRAGMA query_only = ON;
@@ -66,6 +75,10 @@ SELECT count(*) FROM sqlite_schema;
 
 -- name: schema.objects
 SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY tbl_name, name;
+
+-- name: view.drop
+-- ?1: its name, which cannot be bound.
+DROP VIEW IF EXISTS "?1";
 
 -- name: schema.indexes
 -- ?1: a table. Of each index made by hand: its name, whether it is unique, partial, and over expressions or with a
