@@ -29,7 +29,7 @@ MAIN = ("Server/Main", {"Server"})
 # A library that one folder or file alone deals with.
 IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
-    "CSQLite": "Storage/Snapshot/SQLite.swift",
+    "CSQLite": ("Storage/Snapshot/SQLite.swift", "Storage/Snapshot/Query/"),
     "CLua": "Server/Scripting/LuaHost.swift",
     "CSSL": "Server/Network/TLS/",
     "CLZF": "Storage/RDB/LZF.swift",
@@ -47,6 +47,8 @@ CSHIMS_FILES = {
     "Storage/Memory/EntryTable+Walks.swift",
     "Storage/Keyspace/Strings.swift",
     "Storage/Log/LogFormat.swift",
+    "Storage/Snapshot/Query/QueryFunctions.swift",
+    "Storage/Snapshot/Query/SnapshotQuery.swift",
     "Storage/Files/RealFileSystem.swift",
     "Storage/Log/LogTail.swift",
     "Storage/Types/EntryValue.swift",
@@ -77,6 +79,7 @@ ORDER = {
         "Commands",
         "Scripting",
         "Replication",
+        "SQL",
         "Persistence",
         "Transfer",
         "Network",
