@@ -76,8 +76,8 @@ import Testing
         let endless = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
         #expect(failure(endless, limits) == .timeLimit)
         #expect(throws: QueryFailure.cancelled) { try run(endless, isCancelled: { true }) }
-        #expect(failure("SELECT zeroblob(16 << 20)") == nil)
-        #expect(failure("SELECT zeroblob((16 << 20) + 1)") == .valueLimit)
+        #expect(failure("SELECT length(zeroblob(16 << 20))") == nil)
+        #expect(failure("SELECT length(zeroblob((16 << 20) + 1))") == .valueLimit)
         let values = Array(repeating: "hex(zeroblob(8000000))", count: 5).joined(separator: ", ")
         #expect(failure("SELECT " + values) == .memoryLimit)
     }
@@ -116,7 +116,7 @@ import Testing
             "12345 LIKE '%3%'", "instr(12345, 34)", "replace(1.5, 5, 6)", "?1 || char(0) || 'b' LIKE ?2",
         ].joined(separator: ", ")
         let letters = ["a", "A", "b", "%", "_", "*", "?", "[", "]", "^", "-", "x", "é", "Ä", "🙂", "€", "\\"]
-        for _ in 0..<5000 {
+        for _ in 0..<250 {
             let parameters = (0..<3).map { _ in
                 (0..<random.below(7)).map { _ in random.pick(letters) }.joined()
             }
