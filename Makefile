@@ -27,7 +27,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers analysts query-times
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers analysts query-times sql-hostile sql-random
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -187,6 +187,14 @@ fuzz: deps
 fuzz-scripts: deps
 	SWIFTLET_PROGRAMS=$${PROGRAMS:-2500000} $${SEED:+SWIFTLET_SEED=$$SEED} swift test -c release -Xswiftc -enable-testing \
 	--scratch-path .build/fuzz --filter LuaFuzzTests
+
+# How long GETs take beside hostile statements of SQL: at most 1.5 of what they do without, at p99.9. CORE=0: all on one core.
+sql-hostile: test-deps build
+	$(PYTHON) Tests/sql/run.py --server $(SERVER) --rounds $${ROUNDS:-60} $${CORE:+--core $$CORE} $${SEED:+--seed $$SEED}
+
+# Random statements of SQL from a grammar, which must write nothing; the seed is printed.
+sql-random: test-deps build
+	$(PYTHON) Tests/sql/random_statements.py --server $(SERVER) --statements $${STATEMENTS:-1000000} $${SEED:+--seed $$SEED}
 
 # Unit tests and a sample of the client tests under AddressSanitizer and ThreadSanitizer, in builds of their own.
 asan: test-deps
