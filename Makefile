@@ -28,7 +28,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers
+.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers analysts query-times sql-hostile sql-random
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -57,7 +57,7 @@ install:
 	$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/swiftlet
 	install -m 755 $(SERVER) $(MIGRATE) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/swiftlet
+	install -m 644 README.md CHANGELOG.md docs/*.md docs/datasette.yaml $(DESTDIR)$(PREFIX)/share/doc/swiftlet
 	$(SERVER) --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/swiftlet-server
 	$(SERVER) --completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_swiftlet-server
 	$(SERVER) --completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/swiftlet-server.fish
@@ -173,6 +173,15 @@ docs: test-deps build
 ecosystem: test-deps build
 	$(PYTHON) Tests/ecosystem/run.py --server $(SERVER) $${ONLY:+--only $$ONLY} $${SEED:+--seed $$SEED}
 
+# DuckDB and Datasette, of PyPI, on a snapshot; pictures of Datasette, by Debian's Chromium, in .build/analysts.
+analysts: test-deps build
+	@dpkg -s chromium >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy chromium; }
+	$(PYTHON) Tests/analysts/run.py --server $(SERVER) --migrate $(MIGRATE)
+
+# How long queries on a snapshot take, live and in an indexed copy; fails beyond the limits that stand there.
+query-times: test-deps build
+	$(PYTHON) Benchmarks/query_times.py --server $(SERVER) --migrate $(MIGRATE) --keys $${KEYS:-1000000}
+
 # What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
 peers: test-deps build
 	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
@@ -194,6 +203,14 @@ fuzz: deps
 fuzz-scripts: deps
 	SWIFTLET_PROGRAMS=$${PROGRAMS:-2500000} $${SEED:+SWIFTLET_SEED=$$SEED} swift test -c release -Xswiftc -enable-testing \
 	--scratch-path .build/fuzz --filter LuaFuzzTests
+
+# How long GETs take beside hostile statements of SQL: at most 1.5 of what they do without, at p99.9. CORE=0: all on one core.
+sql-hostile: test-deps build
+	$(PYTHON) Tests/sql/run.py --server $(SERVER) --rounds $${ROUNDS:-60} $${CORE:+--core $$CORE} $${SEED:+--seed $$SEED}
+
+# Random statements of SQL from a grammar, which must write nothing; the seed is printed.
+sql-random: test-deps build
+	$(PYTHON) Tests/sql/random_statements.py --server $(SERVER) --statements $${STATEMENTS:-1000000} $${SEED:+--seed $$SEED}
 
 # Unit tests and a sample of the client tests under AddressSanitizer and ThreadSanitizer, in builds of their own.
 asan: test-deps
