@@ -20,7 +20,7 @@ public final class RDBReader<Visitor: KeyVisitor> {
     var dropped = false
     /// `begin` was called for the collection in hand.
     var began = false
-    var seen = DuplicateFilter()
+    var seen = ElementFilter()
     /// Valkey 9 and newer: some types are others.
     var isValkey = false
     private var writtenBy: String?
@@ -179,11 +179,13 @@ public final class RDBReader<Visitor: KeyVisitor> {
     /// A record that this reader does not know: a newer server's, or damage.
     private func unknown(_ code: UInt8) -> StorageError {
         let known = summary.version <= RDBFormat.newestVersion
+        // Of a new type of value the key follows.
+        let hasKey = !known && (try? string(into: key)) != nil
         let server = writtenBy.map { " by \($0)" } ?? ""
         return input.damage(
             known
                 ? "\(code) is neither a type of value nor any other record"
-                : "\(code) is no record that this program knows: the file is of RDB version "
+                : "\(code)\(hasKey ? ", before \(keyName)," : "") is no record that this program knows: the file is of RDB version "
                     + "\(isValkey ? "Valkey " : "")\(summary.version)\(server), and versions up to "
                     + "\(RDBFormat.newestVersion) are known whole; a server of that kind can send the data with MIGRATE, "
                     + "or without what is new in it", at: keyOffset)
