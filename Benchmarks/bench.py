@@ -22,6 +22,7 @@ import tempfile
 import time
 
 # These register their groups.
+import churn  # noqa: F401
 import connections  # noqa: F401
 import conversion  # noqa: F401
 import datatypes  # noqa: F401

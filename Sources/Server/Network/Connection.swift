@@ -83,10 +83,20 @@ final class Connection<S: Service>: Transport {
     @inline(__always) private func afterExecution() {
         if session.output.count > 0 || session.flags.contains(.closeAfterReply) || session.output.isOverflowed {
             scheduleFlush()
+            if state.isBlocked { setAside() }
+            // What waits for the end of the turn counts where keys would have to go for it.
+            if session.output.count > Self.keptOutput { service.outputGrew(session) }
         }
     }
 
     // MARK: Output
+
+    /// What a full socket does not take waits in pieces: a buffer that doubles would take three times what waits while it grows,
+    /// and keys would be evicted for it.
+    @inline(never) private func setAside() {
+        if session.output.isOverflowed || session.flags.contains(.replica) { return }
+        session.queue.setAside(least: Self.keptOutput)
+    }
 
     override func scheduleFlush() {
         if session.output.isOverflowed && state != .closing { return closeOverLimit() }
@@ -157,6 +167,7 @@ final class Connection<S: Service>: Transport {
     /// not have all its output kept.
     private func keepRest() {
         if session.queue.isMostlySent { session.queue.compact() }
+        setAside()
         service.outputGrew(session)
         checkOutputLimit()
     }

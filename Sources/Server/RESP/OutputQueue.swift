@@ -75,6 +75,23 @@ struct OutputQueue {
         limitBuffer()
     }
 
+    /// Has the buffer's bytes wait as a chunk, from `least` of them on, where they stand together: what is appended next grows a
+    /// buffer of its own, and not by as much again as all that waits. Between commands only. O(1).
+    mutating func setAside(least: Int) {
+        guard buffer.count - sent >= least, chunkCount == 0 || sent == 0 && pieces[pieces.count - 1].position == 0
+        else {
+            return
+        }
+        if chunkCount == 0 {
+            removeChunks()
+            sentOfPiece = sent
+        }
+        sharedCount += buffer.count - sent
+        pieces.append(Piece(position: 0, chunk: SharedChunk(buffer.detach(capacity: least / 4))))
+        sent = 0
+        limitBuffer()
+    }
+
     /// The bytes that leave next, as many as go into one system call.
     func withVectors<R>(_ body: (UnsafePointer<iovec>, _ count: Int) -> R) -> R {
         withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectors) { vectors in

@@ -32,7 +32,7 @@ import Testing
             var sent: [UInt8] = []
             let shared = (0..<4).map { chunk(UInt8(65 + $0), [0, 256, 257, 5000][$0]) }
             for _ in 0..<1 + random.below(300) {
-                switch random.below(8) {
+                switch random.below(10) {
                 case 0...2:
                     let text = Array(repeating: random.byte(), count: 1 + random.below(40))
                     text.withUnsafeBytes { queue.buffer.append(Bytes($0.baseAddress!, $0.count)) }
@@ -42,6 +42,7 @@ import Testing
                     queue.append(chunk)
                     expected += chunk.bytes.array
                 case 6: sent += send(&queue, random.below(9000))
+                case 7...8: queue.setAside(least: 1 + random.below(60))
                 default: queue.compact()
                 }
                 #expect(queue.pending == expected.count - sent.count)
@@ -52,6 +53,23 @@ import Testing
             _ = queue.reset(keepingAtMost: 64)
             #expect(queue.pending == 0 && queue.chunkCount == 0)
         }
+    }
+
+    /// What waits for a reader that never comes takes little more than its bytes, however it came together.
+    @Test func slowReader() {
+        var queue = OutputQueue(OutputBuffer(capacity: 16))
+        let reply = chunk(7, 10_000)
+        var largest = 0
+        for _ in 0..<1000 {
+            queue.buffer.append(reply.bytes)
+            queue.setAside(least: 1 << 16)
+            largest = max(largest, queue.buffer.capacity)
+        }
+        #expect(queue.pending == 10_000_000 && queue.chunkCount > 100)
+        #expect(largest <= 1 << 17)
+        var sent = 0
+        while queue.pending > 0 { sent += send(&queue, 1 << 20).count }
+        #expect(sent == 10_000_000)
     }
 
     /// A message to 10,000 subscribers is there once.
