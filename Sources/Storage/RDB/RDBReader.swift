@@ -53,8 +53,9 @@ public final class RDBReader<Visitor: KeyVisitor> {
         input = try RDBInput(pipe)
     }
 
-    /// For `readPayload`. `payload` must outlive this object.
-    init(payload: Bytes, options: RDBOptions, visitor: Visitor) {
+    /// For `readPayload`. `payload` must outlive this object. `isValkey`: of a Valkey that numbers its types itself.
+    init(payload: Bytes, isValkey: Bool, options: RDBOptions, visitor: Visitor) {
+        self.isValkey = isValkey
         self.visitor = visitor
         self.options = options
         input = RDBInput(payload)
@@ -63,11 +64,14 @@ public final class RDBReader<Visitor: KeyVisitor> {
 
     /// Reads one value without its key, type first; what follows it is not looked at, as in redis-server. Throws for an
     /// empty collection, too.
-    func readPayload(key name: Bytes, expiresMs expiry: Int64?) throws(StorageError) {
+    func readPayload(key name: Bytes, database number: Int32, expiresMs expiry: Int64?) throws(StorageError) {
         key.append(name)
+        database = number
         expiresMs = expiry
         let code = try input.byte()
-        guard let kind = RDBFormat.Kind(rawValue: code), unsupported(kind) == nil else {
+        guard let kind = RDBFormat.Kind(rawValue: code), unsupported(kind) == nil,
+            !isValkey || code <= RDBFormat.newestValkeyKind
+        else {
             throw input.damage("\(code) is no type of value that can be kept", at: 0)
         }
         guard try readValue(kind) else { throw damage("is empty") }
