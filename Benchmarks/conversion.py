@@ -54,6 +54,7 @@ def remote(bench, kind, directory):
         if kind == "redis":
             redis.kill()
             return {INTO: redis.start(), OUT_OF: saved}
+        redis.client("CONFIG", "SET", "repl-diskless-sync-delay", "0")
         to = "127.0.0.1:%d" % redis.port
         out = tool(bench, "from", to, os.path.join(directory, "dump.sqlite"))[0]
         redis.client("FLUSHALL")
