@@ -27,7 +27,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers migrate-peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers migrate-peers fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -100,6 +100,10 @@ crash: test-deps build
 # Kills the server under maxmemory, while keys are evicted.
 crash-eviction: test-deps build
 	$(PYTHON) Tests/crash/eviction.py --server $(SERVER) --rounds $${ROUNDS:-100} $${SEED:+--seed $$SEED}
+
+# Goes back to random moments of a run with FLUSHALLs, failed checkpoints and kills; the seed is printed.
+point-in-time: test-deps build
+	$(PYTHON) Tests/crash/point_in_time.py --server $(SERVER) --moments $${MOMENTS:-100} $${SEED:+--seed $$SEED}
 
 # As root: power cuts on an ext4 of its own, on a loop device; the seed is printed.
 powercut: test-deps build

@@ -61,6 +61,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "History",
         "AOF",
         "RDB",
         "Snapshot",
