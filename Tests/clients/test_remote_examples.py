@@ -21,7 +21,7 @@ def examples():
         run = subprocess.run([migrate_binary(), verb, "--help"], capture_output=True, text=True, timeout=60, env=wide)
         found += VERB.findall(run.stdout)
     found += VERB.findall((ROOT / "docs" / "migrating.md").read_text())
-    found += VERB.findall((ROOT / "packaging" / "man" / "redis-migrate.1").read_text())
+    found += VERB.findall((ROOT / "packaging" / "man" / "redis-migrate.1").read_text().replace("\\-", "-"))
     return sorted(set(found))
 
 

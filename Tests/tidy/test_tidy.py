@@ -29,7 +29,7 @@ MAIN = ("Server/Main", {"Server"})
 # A library that one folder or file alone deals with.
 IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
-    "CSQLite": "Storage/Snapshot/SQLite.swift",
+    "CSQLite": ("Storage/Snapshot/SQLite.swift", "Storage/Snapshot/Query/"),
     "CLua": "Server/Scripting/LuaHost.swift",
     "CSSL": ("Server/Network/TLS/", "Migrate/Remote/TLSClient.swift"),
     "CZlib": "Migrate/Files/Gzip.swift",
@@ -49,6 +49,8 @@ CSHIMS_FILES = {
     "Storage/Memory/EntryTable+Walks.swift",
     "Storage/Keyspace/Strings.swift",
     "Storage/Log/LogFormat.swift",
+    "Storage/Snapshot/Query/QueryFunctions.swift",
+    "Storage/Snapshot/Query/SnapshotQuery.swift",
     "Storage/Files/RealFileSystem.swift",
     "Storage/Log/LogTail.swift",
     "Storage/Types/EntryValue.swift",
@@ -80,6 +82,7 @@ ORDER = {
         "Commands",
         "Scripting",
         "Replication",
+        "SQL",
         "Persistence",
         "Transfer",
         "Network",

@@ -22,6 +22,11 @@ final class ProgressMeter: Sendable {
         if due() != nil { writeError("\r\u{1B}[K\(keys) keys", newline: false) }
     }
 
+    /// A step of a few, which cannot tell how far it is.
+    func update(step: String, _ number: Int, of count: Int) {
+        if shown { writeError("\r\u{1B}[K\(number)/\(count) \(step)", newline: false) }
+    }
+
     /// Seconds since the start; nil when the line stays as it is.
     private func due() -> Double? {
         if !shown { return nil }

@@ -134,6 +134,17 @@ struct Settings: Sendable {
     /// Milliseconds after which a script may be killed.
     var busyReplyThreshold = 5000
 
+    // SQL
+    /// Milliseconds.
+    var sqlTimeLimit = 5000
+    /// Of an answer.
+    var sqlMaxRows = 100_000
+    var sqlMaxBytes = 16 << 20
+    /// Bytes that a query may take.
+    var sqlMaxMemory = 256 << 20
+    /// Queries.
+    var sqlMaxWaiting = 64
+
     // Replication
     var replicaOf: HostAndPort?
     var masterUser: ByteString = ""
@@ -245,11 +256,6 @@ extension Settings {
     var directory: String { directoryPath.text ?? "." }
     /// For messages, and to ask whether there is one.
     var unixSocket: String { unixSocketPath.description }
-    /// nil: no history is kept.
-    var historyLimits: HistoryLimits? {
-        if snapshotHistory == 0 { return nil }
-        return HistoryLimits(span: Int64(snapshotHistory) * 1000, bytes: Int64(snapshotHistoryMaxSize))
-    }
     /// Nothing is ever written: no save points, no log.
     var isPureCache: Bool { !appendOnly && effectiveSavePoints.isEmpty }
 }

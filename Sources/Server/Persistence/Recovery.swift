@@ -57,3 +57,11 @@ extension PersistenceControl {
                 + "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) seconds")
     }
 }
+
+extension Settings {
+    /// nil: no history is kept.
+    var historyLimits: HistoryLimits? {
+        if snapshotHistory == 0 { return nil }
+        return HistoryLimits(span: Int64(snapshotHistory) * 1000, bytes: Int64(snapshotHistoryMaxSize))
+    }
+}
