@@ -182,9 +182,11 @@ analysts: test-deps build
 query-times: test-deps build
 	$(PYTHON) Benchmarks/query_times.py --server $(SERVER) --migrate $(MIGRATE) --keys $${KEYS:-1000000}
 
-# What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
+# What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name; and what goes to
+# them and comes from them, and from Redis 6.2 (REDIS6).
 peers: test-deps build
-	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py \
+	Tests/clients/test_restore_into.py Tests/clients/test_from_server.py Tests/clients/test_foreign_payloads.py
 
 # What redis-migrate writes, loaded by servers of other versions, and what they write, read: REDIS62, REDIS82 and VALKEY91 name
 # their programs; those that are not named are left out. RDB_DIR is a folder of RDB files; the seed is printed.

@@ -45,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "Migrate",
             dependencies: [
-                "Storage", "Server", "CZlib", "CZstd",
+                "Storage", "Server", "CSSL", "CZlib", "CZstd",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift6),

@@ -22,7 +22,7 @@ SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
     "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
     "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
-    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CZlib", "CZstd"},
+    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CSSL", "CZlib", "CZstd"},
 }
 # The program over the library.
 MAIN = ("Server/Main", {"Server"})
@@ -31,7 +31,7 @@ IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
     "CSQLite": ("Storage/Snapshot/SQLite.swift", "Storage/Snapshot/Query/"),
     "CLua": "Server/Scripting/LuaHost.swift",
-    "CSSL": "Server/Network/TLS/",
+    "CSSL": ("Server/Network/TLS/", "Migrate/Remote/TLSClient.swift"),
     "CZlib": "Migrate/Files/Gzip.swift",
     "CZstd": "Migrate/Files/Zstd.swift",
     "CLZF": "Storage/RDB/LZF.swift",
@@ -99,13 +99,14 @@ ORDER = {
         "Config",
         "RESP",
     ],
-    "Migrate": ["Commands", "Conversion", "Filters", "Formats", "Files", "Console"],
+    "Migrate": ["Commands", "Remote", "Conversion", "Filters", "Formats", "Files", "Console"],
 }
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 70
 # Declarations whose names nothing repeats: why they are there.
 USED_UNNAMED = {"RedisMigrate": "the program, by @main", "appendLiteral": "what the compiler makes of an interpolation"}
 
+SOCKET_PLACES = ("Server/Network/", "Migrate/Remote/Wire.swift")
 SOCKET_CALL = re.compile(
     r"\bepoll_\w+|\bcshims_accept\w*\s*\(|\bsockaddr_\w+|\baddrinfo\b|\bgetaddrinfo\s*\("
     r"|(?<![\w.])(?:Glibc\.)?(?:socket|setsockopt|getsockname|getpeername|recv|recvmsg|sendmsg|accept4)\s*\("
@@ -245,7 +246,7 @@ def test_c_shims_are_called_where_listed():
 
 
 def test_sockets_are_the_networks():
-    wrong = [hit for path in FILES if not name(path).startswith("Server/Network/") for hit in hits(path, SOCKET_CALL)]
+    wrong = [hit for path in FILES if not name(path).startswith(SOCKET_PLACES) for hit in hits(path, SOCKET_CALL)]
     assert wrong == []
 
 

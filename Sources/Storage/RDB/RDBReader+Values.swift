@@ -29,6 +29,7 @@ extension RDBReader {
             try readCompact(kind)
         case .string, .module1, .module2: throw damage("a value of type \(kind.rawValue) is no collection")
         }
+        if seen.hasRepeated { throw damage("an element comes twice in the value that ends here") }
         dropped = rememberedDrop
         if began && !dropped { try visitor.end() }
         if dropped { summary.elements = before }

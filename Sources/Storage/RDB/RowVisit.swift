@@ -8,7 +8,7 @@ struct RowVisit<Visitor: KeyVisitor> {
 
     private let file: String
     private let dropExpiredAt: Int64?
-    private var seen = DuplicateFilter()
+    private var seen = ElementFilter()
     private let key = OutputBuffer()
     private var type = ValueType.list
     private var database: Int32 = 0
@@ -120,6 +120,9 @@ struct RowVisit<Visitor: KeyVisitor> {
         isOpen = false
         if !hasRows {
             throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) has no elements")
+        }
+        if seen.hasRepeated {
+            throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) holds an element twice")
         }
         if isDropped { expired += 1 }
         if hasBegun {
