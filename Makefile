@@ -22,12 +22,13 @@ TESTS ?= Tests/tidy Tests/clients
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
+PAGE_PACKAGES = chromium fonts-dejavu-core
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
 PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers pages fuzz fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -157,11 +158,18 @@ ecosystem: test-deps build
 peers: test-deps build
 	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
 
-# Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
-# take a minute and a half, after a build of five.
+# The page of redis-migrate stats in headless Chromium, against --json; screenshots to look at.
+pages: test-deps build
+	@missing=""; for p in $(PAGE_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
+	$(SUDO) apt-get install -qy --no-install-recommends $$missing; fi
+	$(PYTHON) Tests/pages/chromium.py --migrate $(MIGRATE) --out $${OUT:-.build/pages}
+
+# Mutated RDB files, append-only files and DUMP payloads, many more than the unit tests try; the seeds are printed. So many of
+# each: a million in all, after a build of five minutes. SANITIZE=address does it under AddressSanitizer.
 fuzz: deps
-	SWIFTLET_MUTATIONS=$${MUTATIONS:-200000} swift test -c release -Xswiftc -enable-testing --scratch-path .build/fuzz \
-	--filter "RDBDamageTests|DumpPayloadTests"
+	SWIFTLET_MUTATIONS=$${MUTATIONS:-334000} swift test $${SANITIZE:+--sanitize $$SANITIZE} -c release -Xswiftc -enable-testing \
+	--scratch-path .build/fuzz$${SANITIZE:+-$$SANITIZE} --filter "MutationTests|DumpPayloadTests"
 
 # Random programs of Lua, and damaged input for cmsgpack, struct and cjson: so many of each of the four; the seeds are printed.
 fuzz-scripts: deps

@@ -11,7 +11,7 @@ public enum Schema {
         String(decoding: PackageResources.tables_sql, as: UTF8.self)
         + String(decoding: PackageResources.views_sql, as: UTF8.self)
 
-    /// The statement under `-- name: ` in statements.sql; nil when there is none. O(1) after the first call.
+    /// The statement under `-- name: ` in statements.sql or comparison.sql; nil when there is none. O(1) after the first call.
     public static func statement(_ name: String) -> String? { statements[name] }
 
     /// All names, for the test that prepares every statement.
@@ -22,7 +22,8 @@ public enum Schema {
         var found: [String: String] = [:]
         var name: String?
         var text = ""
-        for line in String(decoding: PackageResources.statements_sql, as: UTF8.self).split(separator: "\n") {
+        let files = [PackageResources.statements_sql, PackageResources.comparison_sql]
+        for line in files.flatMap({ String(decoding: $0, as: UTF8.self).split(separator: "\n") }) {
             if line.hasPrefix(marker) {
                 if let name { found[name] = text }
                 name = String(line.dropFirst(marker.count))

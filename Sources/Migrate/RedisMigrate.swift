@@ -6,5 +6,5 @@ struct RedisMigrate: ParsableCommand {
         commandName: "redis-migrate",
         abstract: "Converts between Redis's RDB files and Swiftlet's snapshots, which are SQLite databases.",
         version: "redis-migrate 0.1.0",
-        subcommands: [ToSQLite.self, ToRDB.self, Verify.self])
+        subcommands: [ToSQLite.self, ToRDB.self, Verify.self, Diff.self, Stats.self])
 }

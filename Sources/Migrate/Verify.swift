@@ -29,16 +29,11 @@ struct Verify: ParsableCommand {
         var options = Verification.Options()
         options.skipUnsupported = skipUnsupported
         options.dropExpiredAt = keepExpired ? nil : wallClockMilliseconds()
-        let meter = ProgressMeter()
         Interruption.watch()
-        options.progress = { keys in
-            meter.update(keys: keys)
-            return !Interruption.happened
-        }
         do {
-            let a = try report(first, options, meter)
+            let a = try report(first, options)
             guard let second else { return }
-            let b = try report(second, options, meter)
+            let b = try report(second, options)
             if a.holdsTheSame(as: b) { return print("equal") }
             var different: [String] = []
             if a.digest != b.digest { different.append("data") }
@@ -47,7 +42,6 @@ struct Verify: ParsableCommand {
             if a.functionDigest != b.functionDigest { different.append("functions") }
             print("different: \(different.joined(separator: ", "))")
         } catch {
-            meter.clear()
             writeError("redis-migrate: \(error)")
             throw ExitCode(Interruption.happened ? 130 : 1)
         }
@@ -55,8 +49,15 @@ struct Verify: ParsableCommand {
     }
 
     private func report(
-        _ path: String, _ options: Verification.Options, _ meter: ProgressMeter
+        _ path: String, _ options: Verification.Options
     ) throws(StorageError) -> Verification.Report {
+        let meter = ProgressMeter()
+        var options = options
+        options.progress = { progress in
+            meter.update(progress)
+            return !Interruption.happened
+        }
+        defer { meter.clear() }
         let report = try Verification.run(path, options: options)
         meter.clear()
         let form = report.rdbVersion.map { "RDB version \($0)" } ?? "snapshot"

@@ -20,7 +20,7 @@ C_FILES = sorted(SOURCES.rglob("*.[ch]"))
 # Folder of Sources: what its files may import. The arrows of ARCHITECTURE.md.
 SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
-    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
+    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CCrypto", "CShims"},
     "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
     "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser"},
 }
@@ -34,6 +34,7 @@ IMPORTED_BY = {
     "CSSL": "Server/Network/TLS/",
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/Memory",
+    "CCrypto": "Storage/Base/SHA",
 }
 # Who may call our C: in the server the network, jobs, persistence and what deals with the process; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
@@ -59,6 +60,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "Inspect",
         "AOF",
         "RDB",
         "Snapshot",

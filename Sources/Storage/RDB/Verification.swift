@@ -5,8 +5,8 @@ public enum Verification {
         public var skipUnsupported = false
         /// Leave out keys and fields whose expiry is at or before this time, in ms since 1970; nil keeps them all.
         public var dropExpiredAt: Int64?
-        /// Called now and then with the keys so far; false stops.
-        public var progress: (@Sendable (Int) -> Bool)?
+        /// Called now and then; false stops.
+        public var progress: (@Sendable (ReadProgress) -> Bool)?
 
         public init() {}
     }
@@ -36,8 +36,8 @@ public enum Verification {
         }
     }
 
-    /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), in
-    /// memory of the largest value and 32 to 64 bytes a key, by which keys that come twice are found.
+    /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), on two
+    /// threads, in memory of the largest value and 8 bytes a key, by which keys that come twice are found.
     public static func run(
         _ path: String, options: Options = Options(), files: any FileSystem = Host.real.files
     ) throws(StorageError) -> Report {
@@ -58,9 +58,10 @@ public enum Verification {
         reading.dropExpiredAt = options.dropExpiredAt
         let reader = try RDBReader(
             path: path, options: reading, files: files,
-            visitor: VerifyingVisitor(file: path, progress: options.progress))
+            visitor: VerifyingVisitor(file: path, isBytes: true, progress: options.progress))
         let summary = try reader.read()
-        let digest = reader.visitor.digest
+        let digest = try reader.visitor.worker.finish()
+        if let twice = try reader.visitor.keys.findRepeated(in: path, reading, files) { throw twice }
         return Report(
             rdbVersion: summary.version, keys: summary.keys, elements: summary.elements,
             functions: summary.functions, expired: summary.expired, skipped: summary.skipped, digest: digest.hex,
@@ -71,17 +72,25 @@ public enum Verification {
         _ path: String, _ options: Options, _ files: any FileSystem
     ) throws(StorageError) -> Report {
         let reader = try SnapshotReader(path: path, check: true, files: files)
-        var rows = RowVisit(
-            file: path, dropExpiredAt: options.dropExpiredAt,
-            visitor: VerifyingVisitor(file: path, progress: options.progress))
+        func visit<Visitor: KeyVisitor>(_ visitor: Visitor) throws(StorageError) -> RowVisit<Visitor> {
+            var rows = RowVisit(file: path, dropExpiredAt: options.dropExpiredAt, visitor: visitor)
+            rows.allRows = reader.meta.rowCounts.total
+            try storageErrors(path) { try reader.read { try rows.take($0) } }
+            try rows.finish()
+            return rows
+        }
+        let visitor = VerifyingVisitor(file: path, isBytes: false, progress: options.progress)
         var functions = 0
         try reader.forEachFunction { (name, code) throws(StorageError) in
-            rows.visitor.function(name, code)
+            visitor.worker.batch.function(name, code)
+            visitor.worker.recorded()
             functions += 1
         }
-        try storageErrors(path) { try reader.read { try rows.take($0) } }
-        try rows.finish()
-        let digest = rows.visitor.digest
+        let rows = try visit(visitor)
+        let digest = try rows.visitor.worker.finish()
+        if let finder = rows.visitor.keys.finder, let key = try visit(finder).visitor.found {
+            throw StorageError(file: path, message: "the key \(key.name) comes twice in database \(key.database)")
+        }
         return Report(
             rdbVersion: nil, keys: rows.keys, elements: rows.elements, functions: functions, expired: rows.expired,
             skipped: [:], digest: digest.hex, expiryDigest: digest.expiryHex, streamDigest: digest.streamHex,
@@ -89,62 +98,67 @@ public enum Verification {
     }
 }
 
-/// Digests what it is told, and finds keys that come twice.
+/// Has what it is told digested, and finds keys that come twice.
 private struct VerifyingVisitor: KeyVisitor {
     let file: String
-    let progress: (@Sendable (Int) -> Bool)?
-    private(set) var digest = StreamingDigest()
-    private var seen: [Int32: DuplicateFilter] = [:]
-    private var type = ValueType.string
-    private var keys = 0
-    private var pairs: [Bytes] = []
+    let isBytes: Bool
+    let progress: (@Sendable (ReadProgress) -> Bool)?
+    let worker: DigestWorker
+    private(set) var keys = KeyDigests()
+    private var keyCount = 0
+    private var gate = ProgressGate()
 
-    init(file: String, progress: (@Sendable (Int) -> Bool)?) {
+    init(file: String, isBytes: Bool, progress: (@Sendable (ReadProgress) -> Bool)?) {
         self.file = file
+        self.isBytes = isBytes
         self.progress = progress
+        worker = DigestWorker(file: file)
     }
 
-    private mutating func open(_ type: ValueType, _ key: VisitedKey) throws(StorageError) {
-        keys += 1
-        if keys & 1023 == 0, progress?(keys) == false {
-            throw StorageError(file: file, message: "was not read to its end: interrupted")
-        }
-        self.type = type
-        guard seen[key.database, default: DuplicateFilter()].insert(key.key) else {
-            throw StorageError(file: file, message: "the key \(key.key.quoted) comes twice in database \(key.database)")
-        }
-        digest.begin(type, key.key, database: key.database, expiresMs: key.expiresMs)
+    mutating func string(_ key: VisitedKey, _ value: Bytes) {
+        keyCount += 1
+        keys.insert(key)
+        worker.batch.string(key, value)
+        worker.recorded()
     }
-
-    mutating func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) {
-        try open(.string, key)
-        digest.ordered(value)
-        digest.end()
-    }
-    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) throws(StorageError) {
-        try open(type, key)
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) {
+        keyCount += 1
+        keys.insert(key)
+        worker.batch.begin(type, key)
+        worker.recorded()
     }
     mutating func element(_ value: Bytes) {
-        if type == .list { digest.ordered(value) } else { digest.member(value) }
+        worker.batch.element(value)
+        worker.recorded()
     }
     mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {
-        digest.pair(field, value, expiresMs: expiresMs)
+        worker.batch.pair(field, value, expiresMs: expiresMs)
+        worker.recorded()
     }
-    mutating func scored(_ member: Bytes, _ score: Double) { digest.scored(member, score) }
-    mutating func streamRow(_ row: StreamRow) throws(StorageError) {
-        guard digest.streamRow(row) else {
-            throw StorageError(file: file, message: "a stream's row belongs to a group or consumer that is not there")
+    mutating func scored(_ member: Bytes, _ score: Double) {
+        worker.batch.scored(member, score)
+        worker.recorded()
+    }
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) {
+        worker.batch.streamEntry(id, fields)
+        worker.recorded()
+    }
+    mutating func streamRow(_ row: StreamRow) {
+        worker.batch.streamRow(row)
+        worker.recorded()
+    }
+    mutating func end() {
+        worker.batch.end()
+        worker.recorded()
+    }
+    mutating func function(_ name: Bytes, _ code: Bytes) {
+        worker.batch.function(name, code)
+        worker.recorded()
+    }
+    mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
+        guard let progress, gate.opens(at: offset, of: size) else { return }
+        if !progress(ReadProgress(done: offset, of: size, isBytes: isBytes, keys: keyCount)) {
+            throw StorageError(file: file, message: "was not read to its end: interrupted")
         }
     }
-    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
-        guard StreamFields.unpack(fields, into: &pairs) else {
-            throw StorageError(file: file, message: "the fields of a stream's entry cannot be read")
-        }
-        withUnsafeTemporaryAllocation(byteCount: StreamID.textLimit, alignment: 1) { text in
-            if let text = text.baseAddress { digest.ordered(id.text(into: text, separator: UInt8(ascii: "."))) }
-        }
-        for element in pairs { digest.ordered(element) }
-    }
-    mutating func end() { digest.end() }
-    mutating func function(_ name: Bytes, _ code: Bytes) { digest.function(code) }
 }
