@@ -19,7 +19,7 @@ SWIFT_SOURCES = Sources Tests schema Package.swift
 PYTHON_SOURCES = Tests Benchmarks
 TESTS ?= Tests/tidy Tests/clients
 
-BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
+BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
 PAGE_PACKAGES = chromium fonts-dejavu-core
@@ -28,7 +28,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers pages fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem peers pages fuzz fuzz-tool fuzz-scripts lint format clean
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -170,6 +170,10 @@ pages: test-deps build
 fuzz: deps
 	SWIFTLET_MUTATIONS=$${MUTATIONS:-334000} swift test $${SANITIZE:+--sanitize $$SANITIZE} -c release -Xswiftc -enable-testing \
 	--scratch-path .build/fuzz$${SANITIZE:+-$$SANITIZE} --filter "MutationTests|DumpPayloadTests"
+
+# The same with redis-migrate itself, and all forms that it reads, packed too.
+fuzz-tool: test-deps build
+	$(PYTHON) Tests/fuzz/tool.py --migrate $(MIGRATE) --inputs $${INPUTS:-20000} $${SEED:+--seed $$SEED}
 
 # Random programs of Lua, and damaged input for cmsgpack, struct and cjson: so many of each of the four; the seeds are printed.
 fuzz-scripts: deps

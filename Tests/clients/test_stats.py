@@ -1,5 +1,6 @@
 """redis-migrate stats: counts against redis-server, and each form of output against the JSON."""
 
+import base64
 import csv
 import html.parser
 import io
@@ -104,7 +105,8 @@ def test_prefixes(dump):
             prefix = b":".join(parts[: min(depth, len(parts) - 1)]) + b":" if len(parts) > 1 else None
             counts[prefix] = counts.get(prefix, 0) + 1
         for row in found["prefixes"]:
-            name = bytes.fromhex(row["prefix_hex"]) if "prefix_hex" in row else row["prefix"].encode()
+            text = row["prefix"]
+            name = base64.b64decode(text[4:]) if text.startswith("b64:") else text.encode()
             assert row["keys"] == counts.pop(None if name == b"(no prefix)" else name)
         assert not counts
     found = stats(path, "--separator", "", "--top", 3)

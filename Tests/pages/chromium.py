@@ -75,7 +75,10 @@ def main():
         page = out / "report.html"
         page.unlink(missing_ok=True)
         run = subprocess.run(
-            [options.migrate, "stats", str(rdb), "--json", "--html", str(page)], capture_output=True, text=True, check=True
+            [options.migrate, "stats", str(rdb), "--json", "--html", str(page)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found = json.loads(run.stdout)
         dom = chromium(scratch / "profile", "--dump-dom", page.as_uri()).stdout
@@ -85,7 +88,9 @@ def main():
         for name, width, colours in [("light", 1000, LIGHT), ("dark", 1000, DARK), ("narrow", 480, LIGHT)]:
             image = out / f"report-{name}.png"
             image.unlink(missing_ok=True)
-            chromium(scratch / "profile", f"--screenshot={image}", f"--window-size={width},3200", *colours, page.as_uri())
+            chromium(
+                scratch / "profile", f"--screenshot={image}", f"--window-size={width},3200", *colours, page.as_uri()
+            )
             assert image.stat().st_size > 20_000, name
     print(f"The DOM has the numbers of --json ({found['keys']} keys). Look at {out}/report-*.png")
 

@@ -22,7 +22,7 @@ SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
     "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CCrypto", "CShims"},
     "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
-    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser"},
+    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CZlib", "CZstd"},
 }
 # The program over the library.
 MAIN = ("Server/Main", {"Server"})
@@ -32,6 +32,8 @@ IMPORTED_BY = {
     "CSQLite": "Storage/Snapshot/SQLite.swift",
     "CLua": "Server/Scripting/LuaHost.swift",
     "CSSL": "Server/Network/TLS/",
+    "CZlib": "Migrate/Files/Gzip.swift",
+    "CZstd": "Migrate/Files/Zstd.swift",
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/Memory",
     "CCrypto": "Storage/Base/SHA",
@@ -95,6 +97,7 @@ ORDER = {
         "Config",
         "RESP",
     ],
+    "Migrate": ["Commands", "Conversion", "Reports", "Filters", "Formats", "Files", "Console"],
 }
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 70

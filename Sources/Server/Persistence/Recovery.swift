@@ -18,7 +18,7 @@ extension PersistenceControl {
         beginLoading()
         defer { endLoading() }
         let began = monotonicNanoseconds()
-        RDBExporter.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
+        NewFile.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
         let recovery = try data.open()
         try server.dataLoaded(from: data.snapshotPath)
         self.recovery = recovery

@@ -1,7 +1,7 @@
 /// Digests of the keys of two files, in about 24 bytes a key: 64 bits of a keyed hash of each key's name, 62 of all that it
 /// holds, and how the files compare at it. Two changed values pass for equal with a chance of 2^-62; names whose digests are
 /// equal by chance are noticed.
-struct DigestTable {
+final class DigestTable {
     enum State: UInt64 {
         case old, equal, changed, added
     }
@@ -35,7 +35,7 @@ struct DigestTable {
     }
 
     /// False where the key is there already.
-    mutating func insert(_ key: UInt64, _ value: UInt64, _ state: State) -> Bool {
+    func insert(_ key: UInt64, _ value: UInt64, _ state: State) -> Bool {
         let key = key | 1
         let index = Int(key >> (64 - DigestTable.bucketBits))
         if buckets[index].count * 4 >= buckets[index].slots.count * 3 { grow(index) }
@@ -47,7 +47,7 @@ struct DigestTable {
         return true
     }
 
-    private mutating func grow(_ index: Int) {
+    private func grow(_ index: Int) {
         let old = buckets[index].slots
         var slots = [Slot](repeating: Slot(), count: max(8, old.count + old.count / 4))
         for slot in old where slot.key != 0 { slots[DigestTable.place(slot.key, in: slots)] = slot }
@@ -55,7 +55,7 @@ struct DigestTable {
     }
 
     /// Compares a key of the second file with the first one's. False where it came before.
-    mutating func match(_ key: UInt64, _ value: UInt64) -> Bool {
+    func match(_ key: UInt64, _ value: UInt64) -> Bool {
         let index = Int((key | 1) >> (64 - DigestTable.bucketBits))
         if buckets[index].slots.isEmpty { return insert(key, value, .added) }
         let i = DigestTable.place(key | 1, in: buckets[index].slots)

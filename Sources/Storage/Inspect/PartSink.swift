@@ -2,9 +2,8 @@
 final class PartSink: KeyVisitor {
     private let store: ComparisonStore
     private let side: ComparisonStore.Side
-    private let table: Box<DigestTable>
+    private let table: DigestTable
     private let nameSeed: UInt64
-    private let hasParts: Bool
     // The key in hand.
     private let name = OutputBuffer()
     private var type = ValueType.string
@@ -21,21 +20,19 @@ final class PartSink: KeyVisitor {
     private let text = OutputBuffer()
 
     init(
-        _ store: ComparisonStore, _ side: ComparisonStore.Side, _ table: Box<DigestTable>, nameSeed: UInt64,
-        hasParts: Bool
+        _ store: ComparisonStore, _ side: ComparisonStore.Side, _ table: DigestTable, nameSeed: UInt64
     ) {
         self.store = store
         self.side = side
         self.table = table
         self.nameSeed = nameSeed
-        self.hasParts = hasParts
     }
 
     private func open(_ type: ValueType, _ key: VisitedKey) throws(StorageError) {
         id = 0
-        let state = table.value.state(of: KeyDigester.name(key, seed: nameSeed))
+        let state = table.state(of: KeyDigester.name(key, seed: nameSeed))
         if state == .equal { return }
-        isCompared = state == .changed && hasParts
+        isCompared = state == .changed
         id = try store.id(side, key.database, key.key)
         name.removeAll()
         name.append(key.key)

@@ -15,6 +15,13 @@ public enum KeySources {
         try RDBReader(path: path, options: options, files: files, visitor: AnyKeyVisitor(sink)).read()
     }
 
+    /// The RDB data that `bytes` are.
+    public static func readRDB(
+        _ bytes: any ByteSource, options: RDBOptions, into sink: any KeySink
+    ) throws(StorageError) -> RDBSummary {
+        try RDBReader(pipe: bytes, options: options, visitor: AnyKeyVisitor(sink)).read()
+    }
+
     /// The snapshot `path` as of its last commit, its functions first. Leaves out keys and fields whose expiry is at or before
     /// `dropExpiredAt`, in ms since 1970. O(rows).
     public static func readSnapshot(
@@ -25,7 +32,7 @@ public enum KeySources {
         var visitor = AnyKeyVisitor(sink)
         try reader.forEachFunction { (name, code) throws(StorageError) in try visitor.function(name, code) }
         var rows = RowVisit(
-            file: path, dropExpiredAt: dropExpiredAt, visitor: visitor)
+            file: path, dropExpiredAt: dropExpiredAt, fieldExpiries: try reader.fieldExpiries(), visitor: visitor)
         rows.allRows = reader.meta.rowCounts.total
         try storageErrors(path) { try reader.read { try rows.take($0) } }
         try rows.finish()

@@ -143,7 +143,8 @@ import Testing
             let index = mutator.pick(whole.count)
             var bytes = mutator.mutated(whole[index], starts: [0])
             // The footer of a version that is read.
-            if bytes.count > 10, mutator.pick(8) != 0 { bytes.replaceSubrange(bytes.count - 10..<bytes.count - 8, with: [10, 0]) }
+            let footer = bytes.count - 10
+            if footer >= 0, mutator.pick(8) != 0 { bytes.replaceSubrange(footer..<footer + 2, with: [10, 0]) }
             watched(bytes.count * Self.expansion, "payload \(index), mutation \(i)") {
                 let entry = bytes.withBytes { payload in
                     "k".withBytes { key in

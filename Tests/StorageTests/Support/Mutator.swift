@@ -4,7 +4,8 @@ import TestSupport
 struct Mutator {
     /// Bytes that begin a length, an encoding, an opcode or an end in one of the formats.
     private static let bytes: [UInt8] = [
-        0, 1, 2, 10, 13, 36, 42, 48, 57, 63, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xE0, 0xF0, 0xF1, 0xF4,
+        0, 1, 2, 10, 13, 36, 42, 48, 57, 63, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xE0, 0xF0, 0xF1,
+        0xF4,
         0xFE, 0xFF,
     ]
     private static let numbers: [UInt64] = [
@@ -29,7 +30,9 @@ struct Mutator {
         for _ in 0..<(random.below(4) == 0 ? 1 + random.below(4) : 1) {
             if bytes.isEmpty { break }
             var at = random.below(bytes.count)
-            if !starts.isEmpty, random.below(4) != 0 { at = min(random.pick(starts) + random.below(28), bytes.count - 1) }
+            if !starts.isEmpty, random.below(4) != 0 {
+                at = min(random.pick(starts) + random.below(28), bytes.count - 1)
+            }
             mutate(&bytes, at)
         }
         return bytes

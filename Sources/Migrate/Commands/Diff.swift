@@ -9,7 +9,7 @@ struct Diff: ParsableCommand {
         abstract: "Says which keys were added, removed and changed from one file to another, and what of them.",
         discussion: """
             Keys are listed by database and name: - removed, + added, ~ changed, with the fields, members, items, entries \
-            and groups that are not equal. Each file may be of any kind that is read.
+            and groups that are not equal. Each file may be of any kind that is read, one of them standard input (-).
 
             EXAMPLES
               redis-migrate diff yesterday.rdb dump.sqlite
@@ -56,14 +56,15 @@ struct Diff: ParsableCommand {
         }
     }
 
-    private func compare() throws(StorageError) -> Comparison.Summary {
+    private func compare() throws(StorageError) -> KeyComparison.Summary {
         var listed = 0
         let writer = DiffWriter(isJSON: json, elements: elements == 0 ? .max : elements)
-        var options = Comparison.Options()
-        options.hasParts = true
-        let found = try Comparison.run(
-            { (sink) throws(StorageError) in _ = try reading.read(old, into: sink) },
-            { (sink) throws(StorageError) in _ = try reading.read(new, into: sink) }, options
+        let now = wallClockMilliseconds()
+        // What can be read but once is kept in a temporary file.
+        let spools = (try Spool.ofStream(old), try Spool.ofStream(new))
+        let found = try KeyComparison.run(
+            { (sink) throws(StorageError) in try read(old, spools.0, into: sink, now) },
+            { (sink) throws(StorageError) in try read(new, spools.1, into: sink, now) }
         ) { (key) throws(StorageError) in
             if summary { return }
             listed += 1
@@ -72,7 +73,20 @@ struct Diff: ParsableCommand {
         if !summary, limit > 0, listed > limit, !json {
             print("… and \(grouped(listed - limit)) more keys (--limit 0 lists all)")
         }
-        writer.write(found, old: old, new: new)
+        try writer.write(found, old: old, new: new)
         return found
+    }
+
+    private func read(_ path: String, _ spool: Spool?, into sink: any KeySink, _ now: Int64) throws(StorageError) {
+        _ = try reading.read(DataSource(spool?.path ?? path, as: reading.from), into: sink, now: now)
+    }
+}
+
+extension Spool {
+    /// A copy of standard input where `path` is that.
+    fileprivate static func ofStream(_ path: String) throws(StorageError) -> Spool? {
+        if path != Input.standard { return nil }
+        let input = try Input(path)
+        return try Spool(input.bytes)
     }
 }

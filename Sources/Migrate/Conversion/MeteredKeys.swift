@@ -1,19 +1,17 @@
 import Storage
 
-/// Passes on what it is told, and shows how far the reading has come.
-final class MeteredSink: KeyVisitor {
-    private let sink: any KeySink
-    private let file: String
-    private let isBytes: Bool
+/// Passes keys on and shows how far the work is.
+final class MeteredKeys: KeyVisitor {
+    private var sink: any KeySink
+    private let source: DataSource
     private let meter: ProgressMeter
     private var keys = 0
     private var calls = 0
 
-    /// `isBytes`: what `reached` says is of a file's bytes, not of rows.
-    init(_ sink: any KeySink, file: String, isBytes: Bool, _ meter: ProgressMeter) {
+    /// Keys of `source`, whose reading it ends where the user asks for it.
+    init(_ sink: any KeySink, of source: DataSource, _ meter: ProgressMeter) {
         self.sink = sink
-        self.file = file
-        self.isBytes = isBytes
+        self.source = source
         self.meter = meter
     }
 
@@ -35,14 +33,18 @@ final class MeteredSink: KeyVisitor {
     func streamRow(_ row: StreamRow) throws(StorageError) { try sink.streamRow(row) }
     func end() throws(StorageError) { try sink.end() }
     func function(_ name: Bytes, _ code: Bytes) throws(StorageError) { try sink.function(name, code) }
-
-    /// How many calls of `reached` pass between looks at the clock.
+    /// How many calls of `reached` pass between looks at the clock, where they come with each key.
     private static let interval = 256
 
     func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
         calls &+= 1
-        if isBytes && calls % MeteredSink.interval != 0 { return }
-        meter.update(ReadProgress(done: offset, of: size, isBytes: isBytes, keys: keys))
-        if Interruption.happened { throw StorageError(file: file, message: "was not read to its end: interrupted") }
+        let isBytes = source.form != .snapshot
+        if !isBytes || calls % MeteredKeys.interval == 1 {
+            meter.update(ReadProgress(done: offset, of: size, isBytes: isBytes, keys: keys))
+            if Interruption.happened {
+                throw StorageError(file: source.name, message: "was not read to its end: interrupted")
+            }
+        }
+        try sink.reached(offset, of: size)
     }
 }

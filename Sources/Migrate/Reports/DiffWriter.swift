@@ -83,57 +83,51 @@ struct DiffWriter {
     // MARK: - JSON
 
     private func writeJSON(_ key: ChangedKey) throws(StorageError) {
-        var parts = JSONText()
-        var count = 0
-        var failure: StorageError?
-        parts.array { out in
-            do throws(StorageError) {
-                try key.forEachPart { (part) throws(StorageError) in
-                    count += 1
-                    if count <= elements { add(part, to: &out) }
-                    return true
-                }
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        var out = JSONText()
-        out.object { out in
+        var out = JSONDocument()
+        try out.object { (out) throws(StorageError) in
             out.member("change", key.old == nil ? "added" : key.new == nil ? "removed" : "changed")
             out.member("db", Int(key.database))
-            out.member("key", bytes: key.name)
+            out.member("key", key.name)
             for (name, side) in [("old", key.old), ("new", key.new)] {
                 guard let side else { continue }
                 out.name(name)
-                out.object { out in
+                try out.object { (out) throws(StorageError) in
                     out.member("type", text(side.type.name))
                     out.member("size", side.size)
                     if let expiry = side.expiresMs { out.member("expires_ms", Int(expiry)) }
                 }
             }
-            if key.hasParts {
-                out.member("different", count)
-                out.name("parts")
-                out.raw(parts.text)
-            }
+            if key.hasParts { try addParts(of: key, to: &out) }
         }
         print(out.text)
     }
 
-    private func add(_ part: ChangedPart, to out: inout JSONText) {
-        out.object { out in
+    private func addParts(of key: ChangedKey, to out: inout JSONDocument) throws(StorageError) {
+        var count = 0
+        out.name("parts")
+        try out.array { (out) throws(StorageError) in
+            try key.forEachPart { (part) throws(StorageError) in
+                count += 1
+                if count <= elements { try add(part, to: &out) }
+                return true
+            }
+        }
+        out.member("different", count)
+    }
+
+    private func add(_ part: ChangedPart, to out: inout JSONDocument) throws(StorageError) {
+        try out.object { (out) throws(StorageError) in
             out.member("kind", text(part.kind.name))
-            out.member("name", bytes: part.name)
-            if let old = part.old { out.member("old", bytes: old) }
-            if let new = part.new { out.member("new", bytes: new) }
+            out.member("name", part.name)
+            if let old = part.old { out.member("old", old) }
+            if let new = part.new { out.member("new", new) }
         }
     }
 
     // MARK: - The summary
 
-    func write(_ found: Comparison.Summary, old: String, new: String) {
-        if isJSON { return writeJSON(found, old, new) }
+    func write(_ found: KeyComparison.Summary, old: String, new: String) throws(StorageError) {
+        if isJSON { return try writeJSON(found, old, new) }
         for (sign, names) in [
             ("-", found.functionsRemoved), ("+", found.functionsAdded), ("~", found.functionsChanged),
         ] { for name in names { print("\(sign) library of functions \(quoted(name))") } }
@@ -148,16 +142,16 @@ struct DiffWriter {
                 + "\(grouped(all.added)) added, \(grouped(all.changed)) changed")
     }
 
-    private func writeJSON(_ found: Comparison.Summary, _ old: String, _ new: String) {
-        var out = JSONText()
-        func add(_ count: Comparison.Count, to out: inout JSONText) {
+    private func writeJSON(_ found: KeyComparison.Summary, _ old: String, _ new: String) throws(StorageError) {
+        var out = JSONDocument()
+        func add(_ count: KeyComparison.Count, to out: inout JSONDocument) {
             out.member("removed", count.removed)
             out.member("added", count.added)
             out.member("changed", count.changed)
         }
-        out.object { out in
+        try out.object { (out) throws(StorageError) in
             out.name("summary")
-            out.object { out in
+            try out.object { (out) throws(StorageError) in
                 out.member("old", old)
                 out.member("new", new)
                 out.name("equal")
@@ -165,9 +159,9 @@ struct DiffWriter {
                 out.member("keys_equal", found.equal)
                 add(found.all, to: &out)
                 out.name("types")
-                out.array { out in
+                try out.array { (out) throws(StorageError) in
                     for (type, count) in found.types where count.added + count.removed + count.changed > 0 {
-                        out.object { out in
+                        try out.object { (out) throws(StorageError) in
                             out.member("type", text(type.name))
                             add(count, to: &out)
                         }
@@ -178,7 +172,7 @@ struct DiffWriter {
                     ("functions_changed", found.functionsChanged),
                 ] {
                     out.name(name)
-                    out.array { out in for library in libraries { out.value(readable(library)) } }
+                    try out.array { (out) throws(StorageError) in for library in libraries { out.value(library) } }
                 }
             }
         }

@@ -154,9 +154,10 @@ extension StatisticsReport {
         return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }
 
-    var json: String {
-        var out = JSONText()
-        out.object { out in
+    /// One object.
+    func json() throws(StorageError) -> String {
+        var out = JSONDocument()
+        try out.object { (out) throws(StorageError) in
             out.member("file", file)
             out.member("format", form)
             StatisticsReport.add(all, to: &out)
@@ -166,24 +167,26 @@ extension StatisticsReport {
             out.value(hasExactPrefixes)
             for section in sections {
                 out.name(section.id)
-                out.array { out in
-                    for row in section.rows { StatisticsReport.add(row, section.subject, to: &out) }
+                try out.array { (out) throws(StorageError) in
+                    for row in section.rows { try StatisticsReport.add(row, section.subject, to: &out) }
                 }
             }
         }
         return out.text
     }
 
-    private static func add(_ tally: Statistics.Tally, to out: inout JSONText) {
+    private static func add(_ tally: Statistics.Tally, to out: inout JSONDocument) {
         out.member("keys", tally.keys)
         out.member("elements", tally.elements)
         out.member("bytes", tally.bytes)
         out.member("expiring", tally.expiring)
     }
-    private static func add(_ row: Row, _ subject: String, to out: inout JSONText) {
-        out.object { out in
+    private static func add(
+        _ row: Row, _ subject: String, to out: inout JSONDocument
+    ) throws(StorageError) {
+        try out.object { (out) throws(StorageError) in
             if let database = row.database { out.member("db", database) }
-            if let name = row.name { out.member(subject, bytes: name) } else { out.member(subject, row.label) }
+            if let name = row.name { out.member(subject, name) } else { out.member(subject, row.label) }
             if let type = row.type { out.member("type", type) }
             add(row.tally, to: &out)
             if let expiry = row.expiresMs { out.member("expires_ms", Int(expiry)) }

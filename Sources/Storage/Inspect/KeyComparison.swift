@@ -1,14 +1,7 @@
 /// Compares two sources of keys: which keys one of them has alone, which hold something else, and what.
-public struct Comparison {
+public struct KeyComparison {
     /// Tells a sink what a source holds; called up to twice with another sink, and must tell the same each time.
     public typealias Reading = (any KeySink) throws(StorageError) -> Void
-
-    public struct Options: Sendable {
-        /// Compare what the keys hold, too, where it is not equal; else keys are counted alone.
-        public var hasParts = true
-
-        public init() {}
-    }
 
     public struct Count: Sendable {
         public internal(set) var added = 0
@@ -46,13 +39,13 @@ public struct Comparison {
     /// are not equal hold goes through a temporary file. Throws what the readings and `body` throw, and where a key comes twice
     /// in a source.
     public static func run(
-        _ old: Reading, _ new: Reading, _ options: Options = Options(), files: any FileSystem = Host.real.files,
+        _ old: Reading, _ new: Reading, files: any FileSystem = Host.real.files,
         _ body: (ChangedKey) throws(StorageError) -> Void
     ) throws(StorageError) -> Summary {
         // Equal digests of two names are chance the first time, which other seeds tell from a name that comes twice.
         for _ in 0..<2 {
-            var comparison = Comparison()
-            if try comparison.readDigests(old, new) { return try comparison.findParts(old, new, options, files, body) }
+            var comparison = KeyComparison()
+            if try comparison.readDigests(old, new) { return try comparison.findParts(old, new, files, body) }
         }
         throw StorageError(
             file: "the comparison",
@@ -60,7 +53,7 @@ public struct Comparison {
     }
 
     private let seeds = (name: UInt64.random(in: 1 ... .max), value: UInt64.random(in: 1 ... .max))
-    private let table = Box(DigestTable())
+    private let table = DigestTable()
     private var summary = Summary()
 
     /// False where a key came twice.
@@ -68,17 +61,17 @@ public struct Comparison {
         let table = table
         var isRepeated = false
         let first = KeyDigester(seeds: seeds) { (name, value) throws(StorageError) in
-            if !table.value.insert(name, value, .old) { isRepeated = true }
+            if !table.insert(name, value, .old) { isRepeated = true }
         }
         try old(first)
         if isRepeated { return false }
         let second = KeyDigester(seeds: seeds) { (name, value) throws(StorageError) in
-            if !table.value.match(name, value) { isRepeated = true }
+            if !table.match(name, value) { isRepeated = true }
         }
         try new(second)
         if isRepeated { return false }
         compareFunctions(first.functions, second.functions)
-        summary.equal = table.value.counts[.equal] ?? 0
+        summary.equal = table.counts[.equal] ?? 0
         return true
     }
 
@@ -92,15 +85,15 @@ public struct Comparison {
     }
 
     private consuming func findParts(
-        _ old: Reading, _ new: Reading, _ options: Options, _ files: any FileSystem,
+        _ old: Reading, _ new: Reading, _ files: any FileSystem,
         _ body: (ChangedKey) throws(StorageError) -> Void
     ) throws(StorageError) -> Summary {
-        let counts = table.value.counts
+        let counts = table.counts
         let unequal = (counts[.old] ?? 0) + (counts[.changed] ?? 0) + (counts[.added] ?? 0)
         if unequal == 0 { return summary }
         let store = try ComparisonStore(files)
-        try old(PartSink(store, .old, table, nameSeed: seeds.name, hasParts: options.hasParts))
-        try new(PartSink(store, .new, table, nameSeed: seeds.name, hasParts: options.hasParts))
+        try old(PartSink(store, .old, table, nameSeed: seeds.name))
+        try new(PartSink(store, .new, table, nameSeed: seeds.name))
         try store.finish()
         try store.forEachKey { (key) throws(StorageError) in
             let index = ValueType.allCases.firstIndex(of: (key.new ?? key.old)?.type ?? .string) ?? 0
@@ -109,7 +102,7 @@ public struct Comparison {
             } else if key.new == nil {
                 summary.types[index].1.removed += 1
             } else {
-                if options.hasParts, !(try key.isUnequal) {
+                if !(try key.isUnequal) {
                     summary.equal += 1
                     return
                 }
@@ -119,12 +112,6 @@ public struct Comparison {
         }
         return summary
     }
-}
-
-/// A value that closures share.
-final class Box<Value> {
-    var value: Value
-    init(_ value: Value) { self.value = value }
 }
 
 /// A key that two sources do not hold alike.

@@ -28,7 +28,9 @@ struct Stats: ParsableCommand {
     @Flag(help: "Print CSV.")
     var csv = false
 
-    @Option(help: "Write a page with charts to this file, which needs nothing else.", completion: .file(extensions: ["html"]))
+    @Option(
+        help: ArgumentHelp("Write a page with charts to this file, which needs nothing else.", valueName: "page"),
+        completion: .file(extensions: ["html"]))
     var html: String?
 
     @Option(help: "What ends a prefix.")
@@ -57,7 +59,7 @@ struct Stats: ParsableCommand {
             let report = try read()
             if let html { try write(report, to: html) }
             if json {
-                print(report.json)
+                print(try report.json())
             } else if csv {
                 print(report.csv)
             } else if html == nil {
@@ -75,19 +77,17 @@ struct Stats: ParsableCommand {
         options.depth = depth
         options.top = top
         let counter = StatisticsVisitor(options)
-        let source = try reading.read(input, into: counter)
-        return StatisticsReport(counter.finish(), file: input, form: source.form, expired: source.expired)
+        let source = try DataSource(input, as: reading.from)
+        let summary = try reading.read(source, into: counter, now: options.now)
+        return StatisticsReport(
+            counter.finish(), file: source.name, form: source.described(summary), expired: summary.expired)
     }
 
     private func write(_ report: StatisticsReport, to path: String) throws(StorageError) {
         let page = StatisticsPage(report: report, madeAt: wallClockMilliseconds() / 1000)
         try NewFile.make(path, overwrite: force) { (file, temporary) throws(StorageError) in
             try Array(page.html.utf8).lend { (bytes) throws(StorageError) in
-                do throws(FileError) {
-                    try Host.real.files.writeAll(file, bytes, at: 0)
-                } catch {
-                    throw .system(temporary, "cannot be written", error)
-                }
+                try DescriptorTarget(file.number, name: temporary).write(bytes)
             }
         }
     }
