@@ -45,7 +45,7 @@ final class DataSource {
         self.input = input
         name = input.name
         self.path = input.path
-        if let form { self.form = Self.form(form) } else { self.form = try Self.recognise(input) }
+        if let form { self.form = Self.form(form) } else { self.form = try Self.recognise(input, path) }
     }
 
     private static func form(_ form: DataForm) -> Form {
@@ -59,9 +59,15 @@ final class DataSource {
         }
     }
 
-    private static func recognise(_ input: Input) throws(StorageError) -> Form {
+    private static func recognise(_ input: Input, _ path: String) throws(StorageError) -> Form {
         let head = try input.bytes.head(64)
-        if head.isEmpty { throw StorageError(file: input.name, message: "is empty") }
+        if head.isEmpty {
+            // Text without a line, and commands before the first one.
+            guard let form = DataForm.of(path), ![.rdb, .aofPreamble, .sqlite].contains(form) else {
+                throw StorageError(file: input.name, message: "is empty")
+            }
+            return Self.form(form)
+        }
         switch KeySources.form(of: head) {
         case .database: return .snapshot
         case .rdb: return input.path.map(hasCommandsBehind) == true ? .commands : .rdb

@@ -56,8 +56,6 @@ struct FilterOptions: ParsableArguments {
             && db.isEmpty && notDb.isEmpty && ttl.isEmpty && notTtl.isEmpty && size.isEmpty && notSize.isEmpty
             && !noFunctions && setTtl == nil && renamePrefix.isEmpty && toDb == nil
     }
-    /// Whether two keys may get the same name.
-    var renames: Bool { !renamePrefix.isEmpty || toDb != nil }
 
     /// A sink that passes on what these options take, as they say. Times to live count from `now`, in ms since 1970.
     func filter(_ sink: any KeySink, now: Int64) -> KeyFilter { KeyFilter(sink, KeyRules(self, now: now)) }
@@ -71,7 +69,6 @@ struct KeyType: ExpressibleByArgument {
         guard let value = ValueType.allCases.first(where: { "\($0.name)" == argument }) else { return nil }
         self.value = value
     }
-    static var allValueStrings: [String] { ValueType.allCases.map { "\($0.name)" } }
 }
 
 /// OLD=NEW.

@@ -58,8 +58,9 @@ public struct AOFFiles: Sendable {
         guard manifests.count == 1, let slash = resolved.lastIndex(of: "/") else {
             throw StorageError(
                 file: path,
-                message: "\(manifests.isEmpty ? "holds no manifest" : "holds several manifests") of append-only files: name "
-                    + "the folder that `appenddirname` names")
+                message:
+                    "holds \(manifests.isEmpty ? "no manifest" : "several manifests") of append-only files: name the "
+                    + "folder that `appenddirname` names")
         }
         return try find(
             directory: slash == resolved.startIndex ? "/" : String(resolved[..<slash]),
