@@ -13,9 +13,8 @@ from seed import new_seed
 
 
 def saved(connection, directory, name):
-    connection.call("CONFIG", "SET", "dbfilename", name)
     assert connection.call("SAVE") == b"+OK\r\n"
-    return directory / name
+    return (directory / "dump.rdb").rename(directory / name)
 
 
 CHANGES = [

@@ -6,7 +6,8 @@ final class MeteredKeys: KeyVisitor {
     private let source: DataSource
     private let meter: ProgressMeter
     private var keys = 0
-    private var calls = 0
+    /// In bytes, where the clock is looked at next.
+    private var next: Int64 = 0
 
     /// Keys of `source`, whose reading it ends where the user asks for it.
     init(_ sink: any KeySink, of source: DataSource, _ meter: ProgressMeter) {
@@ -33,13 +34,12 @@ final class MeteredKeys: KeyVisitor {
     func streamRow(_ row: StreamRow) throws(StorageError) { try sink.streamRow(row) }
     func end() throws(StorageError) { try sink.end() }
     func function(_ name: Bytes, _ code: Bytes) throws(StorageError) { try sink.function(name, code) }
-    /// How many calls of `reached` pass between looks at the clock, where they come with each key.
-    private static let interval = 256
+    private static let step: Int64 = 64 << 10
 
     func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
-        calls &+= 1
         let isBytes = source.form != .snapshot
-        if !isBytes || calls % MeteredKeys.interval == 1 {
+        if !isBytes || offset >= next {
+            next = offset + MeteredKeys.step
             meter.update(ReadProgress(done: offset, of: size, isBytes: isBytes, keys: keys))
             if Interruption.happened {
                 throw StorageError(file: source.name, message: "was not read to its end: interrupted")

@@ -72,7 +72,7 @@ struct StatisticsPage {
         }
         return """
             <section id="\(section.id)">
-            <h2>\(section.title)</h2>
+            <h2>\(section.title) <small>\(what)</small></h2>
             \(chart(bars, "\(section.title), \(what)"))
             \(table(section))
             </section>
@@ -94,7 +94,7 @@ struct StatisticsPage {
         let width = StatisticsPage.labelWidth + StatisticsPage.plotWidth + StatisticsPage.valueWidth
         let height = bars.count * StatisticsPage.barHeight
         var lines = [
-            "<svg viewBox=\"0 0 \(width) \(height)\" role=\"img\" aria-label=\"\(escaped(title))\">"
+            "<div class=\"scroll\"><svg viewBox=\"0 0 \(width) \(height)\" role=\"img\" aria-label=\"\(escaped(title))\">"
         ]
         for (i, bar) in bars.enumerated() {
             let top = i * StatisticsPage.barHeight
@@ -109,7 +109,7 @@ struct StatisticsPage {
                 <text x="\(end)" y="\(top + 17)">\(bar.text)</text></g>
                 """)
         }
-        return lines.joined(separator: "\n") + "\n</svg>"
+        return lines.joined(separator: "\n") + "\n</svg></div>"
     }
 
     /// Without its middle where it is long: names that share a beginning differ at their end.
@@ -172,14 +172,14 @@ struct StatisticsPage {
         *{box-sizing:border-box}
         body{margin:0 auto;max-width:880px;padding:24px 20px 48px;font:15px/1.5 system-ui,sans-serif;color:var(--text);\
         background:var(--ground)}
-        h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:18px;margin:0 0 12px}
+        h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:18px;margin:0 0 12px}h2 small{font-size:13px;font-weight:400;color:var(--dim)}
         header p,footer{color:var(--dim);margin:2px 0 20px}footer{margin-top:32px;font-size:13px}
         .tiles{display:flex;flex-wrap:wrap;gap:12px;margin:0 0 28px}
         .tiles div{flex:1 1 150px;background:var(--panel);border-radius:8px;padding:12px 16px;display:flex;\
         flex-direction:column-reverse}
         dt{color:var(--dim);font-size:13px}dd{margin:0;font-size:24px;font-variant-numeric:tabular-nums}
         section{border-top:1px solid var(--line);padding:20px 0}
-        svg{width:100%;height:auto;display:block}
+        svg{width:100%;min-width:560px;height:auto;display:block}
         svg text{font:13px system-ui,sans-serif;fill:var(--text)}svg text.label{text-anchor:end}svg rect{fill:var(--bar)}
         details{margin-top:10px}summary{cursor:pointer;color:var(--dim);font-size:13px}
         .scroll{overflow-x:auto}

@@ -2,7 +2,7 @@
 struct TopKeys {
     private let limit: Int
     private let measure: (Statistics.Tally) -> Int
-    /// A heap: the smallest comes first.
+    /// A heap: the one behind all others comes first.
     private var heap: [Statistics.NamedKey] = []
 
     init(_ limit: Int, by measure: @escaping (Statistics.Tally) -> Int) {
@@ -10,42 +10,45 @@ struct TopKeys {
         self.measure = measure
     }
 
-    /// Takes a key in where it is larger than the smallest; only then `key` is called. O(log limit).
+    /// Takes a key in where it is ahead of the last one; only then, or where they may be equal, `key` is called. O(log limit).
     mutating func offer(_ tally: Statistics.Tally, _ key: () -> Statistics.NamedKey) {
         if limit == 0 { return }
         if heap.count < limit {
             heap.append(key())
             var i = heap.count - 1
-            while i > 0, size(i) < size((i - 1) / 2) {
+            while i > 0, isAhead(heap[(i - 1) / 2], of: heap[i]) {
                 heap.swapAt(i, (i - 1) / 2)
                 i = (i - 1) / 2
             }
-        } else if measure(tally) > size(0) {
-            heap[0] = key()
+        } else if measure(tally) >= measure(heap[0].tally) {
+            let key = key()
+            if !isAhead(key, of: heap[0]) { return }
+            heap[0] = key
             sink()
         }
     }
 
-    private func size(_ index: Int) -> Int { measure(heap[index].tally) }
+    /// Larger ones are ahead, then those of lower databases and names.
+    private func isAhead(_ a: Statistics.NamedKey, of b: Statistics.NamedKey) -> Bool {
+        let (first, second) = (measure(a.tally), measure(b.tally))
+        if first != second { return first > second }
+        if a.database != b.database { return a.database < b.database }
+        return a.name.lexicographicallyPrecedes(b.name)
+    }
 
     private mutating func sink() {
         var i = 0
         while true {
-            var least = i
-            for child in [2 * i + 1, 2 * i + 2] where child < heap.count && size(child) < size(least) { least = child }
-            if least == i { return }
-            heap.swapAt(i, least)
-            i = least
+            var last = i
+            for child in [2 * i + 1, 2 * i + 2] where child < heap.count && isAhead(heap[last], of: heap[child]) {
+                last = child
+            }
+            if last == i { return }
+            heap.swapAt(i, last)
+            i = last
         }
     }
 
-    /// Descending; equal ones by database and name.
-    var sorted: [Statistics.NamedKey] {
-        heap.sorted { a, b in
-            let (first, second) = (measure(a.tally), measure(b.tally))
-            if first != second { return first > second }
-            if a.database != b.database { return a.database < b.database }
-            return a.name.lexicographicallyPrecedes(b.name)
-        }
-    }
+    /// From the first on.
+    var sorted: [Statistics.NamedKey] { heap.sorted { isAhead($0, of: $1) } }
 }
