@@ -39,7 +39,8 @@ public struct KeyDigests {
         let place = offset == nil ? "" : ", before this offset the second time"
         return StorageError(
             file: file, offset: offset,
-            message: "the key \(name) comes twice in database \(database)\(place): no server writes that; find the file "
+            message:
+                "the key \(name) comes twice in database \(database)\(place): no server writes that; find the file "
                 + "it was made from")
     }
 
