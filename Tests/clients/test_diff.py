@@ -1,13 +1,15 @@
 """redis-migrate diff: what was changed is what is listed, for any two files."""
 
 import base64
+import gzip
 import json
 import random
+import subprocess
 
 import pytest
 
 from data import FAR, fill, mixed_requests
-from migrate import tool
+from migrate import migrate_binary, tool
 from oracle import start_redis
 from seed import new_seed
 
@@ -123,6 +125,24 @@ def test_any_two_formats(pair, tmp_path):
     for a, b in [(pair[0], paths[0]), (paths[1], pair[1])]:
         keys, summary = listed(a, b, code=0)
         assert not keys and summary["equal"] and summary["keys_equal"] > 20
+
+
+def test_packed_and_piped(pair, tmp_path):
+    packed = tmp_path / "before.rdb.gz"
+    packed.write_bytes(gzip.compress(pair[0].read_bytes()))
+    with open(pair[1], "rb") as piped:
+        run = subprocess.run([migrate_binary(), "diff", packed, "-"], stdin=piped, capture_output=True, text=True)
+    plain = tool("diff", *pair)
+    assert (run.returncode, run.stdout, run.stderr) == (2, plain.stdout, "")
+    for verb in ("verify", "stats"):
+        assert tool(verb, packed).stdout.splitlines()[1:] == tool(verb, pair[0]).stdout.splitlines()[1:]
+
+
+def test_filters(pair):
+    keys, summary = listed(*pair, "--prefix", "hash", "--not-match", "*large")
+    assert {key for _, key in keys} == {"hash small", "hash middle"} and summary["changed"] == 2
+    keys, summary = listed(*pair, "--type", "zset", "--not-prefix", "zset small", code=0)
+    assert not keys and summary["keys_equal"] == 4
 
 
 def test_there_and_back_mirror_each_other(pair):
