@@ -8,7 +8,7 @@ import pytest
 from events import Notifications
 from oracle import Pair, start_redis, start_swiftlet
 from replicas import RawReplica, info
-from resp import bulk, bulks, integer
+from resp import bulk, bulks, encode, integer
 from seed import seeded
 from waiting import wait_until
 
@@ -476,3 +476,23 @@ def test_the_largest_clients_go(servers):
     for client in clients:
         client.close()
     admin.close()
+
+
+def test_clients_go_before_keys_do(servers, both):
+    """Clients that ask for much at once and read nothing: their buffers are counted before what they ask for next is there."""
+    for admin, server in zip((both.swiftlet, both.oracle), servers):
+        for key in range(50):
+            admin.call("SETRANGE", key, 100_000, "x")
+        admin.call("CLIENT", "NO-EVICT", "ON")
+        limit(admin, "allkeys-lru", 5 * MEGABYTE)
+        admin.call("CONFIG", "SET", "maxmemory-clients", 3 * MEGABYTE)
+        clients = [server.connect() for _ in range(20)]
+        for client in clients:
+            client.socket.sendall(encode(["MGET", 1]) * 100)
+        wait_until(lambda admin=admin: int(info(admin, "stats")["evicted_clients"]) > 0)
+        stats = info(admin, "stats")
+        assert stats["evicted_keys"] == "0" and integer(admin.call("DBSIZE")) == 50
+        for client in clients:
+            client.close()
+        admin.call("CONFIG", "SET", "maxmemory-clients", 0)
+        admin.call("CLIENT", "NO-EVICT", "OFF")

@@ -102,6 +102,23 @@ def test_a_database_that_is_not_there(swiftlet, targets, target_servers):
     assert targets[0].call("DBSIZE") == b":0\r\n" and swiftlet.call("EXISTS", "k") == b":1\r\n"
 
 
+def test_a_target_without_memory(both, targets, target_servers):
+    """Refuses the key, which stays where it is."""
+    ports = [server.port for server in target_servers]
+    both("SET", "k", "v")
+    for target in targets:
+        target.call("CONFIG", "SET", "maxmemory", 1, "maxmemory-policy", "noeviction")
+    try:
+        reply = same(both, ports, "MIGRATE", "127.0.0.1", "PORT", "k", 0, 1000)
+        assert b"OOM command not allowed" in reply
+        assert both("EXISTS", "k") == b":1\r\n"
+    finally:
+        for target in targets:
+            target.call("CONFIG", "SET", "maxmemory", 0)
+    same(both, ports, "MIGRATE", "127.0.0.1", "PORT", "k", 0, 1000)
+    assert both("EXISTS", "k") == b":0\r\n"
+
+
 def test_in_a_transaction(swiftlet):
     assert swiftlet.pipeline([["MULTI"], ["MIGRATE", "h", "1", "k", 0, 1]])[1].startswith(b"-ERR Command not allowed")
     assert swiftlet.call("EXEC").startswith(b"-EXECABORT")

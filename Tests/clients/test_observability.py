@@ -173,6 +173,13 @@ def check(*arguments, text=None, tmp_path=None):
     return ended.returncode, ended.stdout.splitlines()
 
 
+def test_users_of_a_file_are_checked(tmp_path):
+    (tmp_path / "users.acl").write_text("user somebody on +@nosuch\n")
+    code, lines = check(text=f"aclfile {tmp_path}/users.acl\n", tmp_path=tmp_path)
+    assert code == 1 and lines[0].endswith("no change to the previously active ACL rules was performed")
+    assert f"{tmp_path}/users.acl:1: Error in applying operation '+@nosuch'" in lines[0]
+
+
 def test_all_faults_of_a_configuration_are_named(tmp_path):
     (tmp_path / "more.conf").write_text("\nhz no\n")
     code, lines = check(

@@ -27,6 +27,7 @@ import following
 import replicating
 import scripting
 import server
+import sql
 import storage
 import tracking
 
@@ -36,7 +37,7 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption, clients)
+MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption, clients, sql)
 MUTANTS = list(enumerate(itertools.chain.from_iterable(module.MUTANTS for module in MODULES), 1))
 
 SWITCH = """import Glibc

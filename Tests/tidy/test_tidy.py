@@ -29,7 +29,7 @@ MAIN = ("Server/Main", {"Server"})
 # A library that one folder or file alone deals with.
 IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
-    "CSQLite": "Storage/Snapshot/SQLite.swift",
+    "CSQLite": ("Storage/Snapshot/SQLite.swift", "Storage/Snapshot/Query/"),
     "CLua": "Server/Scripting/LuaHost.swift",
     "CSSL": "Server/Network/TLS/",
     "CZlib": "Migrate/Files/Gzip.swift",
@@ -50,6 +50,8 @@ CSHIMS_FILES = {
     "Storage/Memory/EntryTable+Walks.swift",
     "Storage/Keyspace/Strings.swift",
     "Storage/Log/LogFormat.swift",
+    "Storage/Snapshot/Query/QueryFunctions.swift",
+    "Storage/Snapshot/Query/SnapshotQuery.swift",
     "Storage/Files/RealFileSystem.swift",
     "Storage/Log/LogTail.swift",
     "Storage/Types/EntryValue.swift",
@@ -63,6 +65,7 @@ ORDER = {
     "Storage": [
         "Durability",
         "Inspect",
+        "History",
         "AOF",
         "RDB",
         "Snapshot",
@@ -81,6 +84,7 @@ ORDER = {
         "Commands",
         "Scripting",
         "Replication",
+        "SQL",
         "Persistence",
         "Transfer",
         "Network",

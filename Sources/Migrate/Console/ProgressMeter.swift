@@ -39,6 +39,11 @@ final class ProgressMeter: Sendable {
         writeError("\r\u{1B}[K" + parts.joined(separator: "  "), newline: false)
     }
 
+    /// A step of a few, which cannot tell how far it is.
+    func update(step: String, _ number: Int, of count: Int) {
+        if shown { writeError("\r\u{1B}[K\(number)/\(count) \(step)", newline: false) }
+    }
+
     /// As 0:07, 12:30 or 3:05:00.
     static func clock(_ duration: Double) -> String {
         let seconds = Int(min(max(duration, 0), 1e9).rounded(.up))

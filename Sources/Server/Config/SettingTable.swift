@@ -3,7 +3,7 @@ import Storage
 /// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
 enum SettingTable {
     static let all: [Setting] =
-        network + TLSSettings.table + general + persistence + memory + values + observability + replication
+        network + TLSSettings.table + general + persistence + memory + values + observability + sql + replication
         + UnusedSettings.table + ForeignSettings.table
 
     /// By all names, in lower case.
@@ -112,6 +112,13 @@ enum SettingTable {
         .integer("auto-aof-rewrite-percentage", \.rewritePercentage, int),
         .memory("auto-aof-rewrite-min-size", \.rewriteMinimumSize),
         .bool("stop-writes-on-bgsave-error", \.stopWritesOnSaveError),
+        .word("snapshot-history", .persistence) {
+            SettingForms.duration($0.snapshotHistory)
+        } write: { (settings, word) throws(SettingError) in
+            settings.snapshotHistory = try SettingForms.seconds(word)
+        },
+        .memory("snapshot-history-max-size", \.snapshotHistoryMaxSize, 1 << 20...Int.max, [], .persistence),
+        .path("backup-dir", \.backupDirectory, .protected),
         .bool("rdbcompression", \.rdbCompression),
         .bool("rdbchecksum", \.rdbChecksum, [.startupOnly, .unused]),
         .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .replication),
@@ -174,6 +181,14 @@ enum SettingTable {
         },
         .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long),
         .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit"),
+    ]
+
+    private static let sql: [Setting] = [
+        .integer("sql-time-limit", \.sqlTimeLimit, 1...Int(Int32.max)),
+        .integer("sql-max-rows", \.sqlMaxRows, 1...Int(Int32.max)),
+        .memory("sql-max-bytes", \.sqlMaxBytes, 1...1 << 40),
+        .memory("sql-max-memory", \.sqlMaxMemory, 4 << 20...1 << 40),
+        .integer("sql-max-waiting", \.sqlMaxWaiting, int),
     ]
 
     private static let replication: [Setting] = [

@@ -77,6 +77,14 @@ struct Settings: Sendable {
     var rewritePercentage = 100
     var rewriteMinimumSize = 64 << 20
     var stopWritesOnSaveError = true
+    /// How far back moments can be restored, in seconds; 0: not at all.
+    var snapshotHistory = 0
+    /// What that may take on the disk, in bytes.
+    var snapshotHistoryMaxSize = 10 << 30
+    /// Where BACKUP writes to, and nowhere else; relative to `dir`.
+    var backupDirectory: ByteString = "backups"
+    /// Of the command line: what the data directory is to be restored to, before it is loaded.
+    var restore: RestoreRequest?
     var rdbCompression = true
     var rdbChecksum = true
     /// Microseconds that a checkpoint waits for each key: for tests that need a slow one.
@@ -125,6 +133,17 @@ struct Settings: Sendable {
     var trackingTableMaxKeys = 1_000_000
     /// Milliseconds after which a script may be killed.
     var busyReplyThreshold = 5000
+
+    // SQL
+    /// Milliseconds.
+    var sqlTimeLimit = 5000
+    /// Of an answer.
+    var sqlMaxRows = 100_000
+    var sqlMaxBytes = 16 << 20
+    /// Bytes that a query may take.
+    var sqlMaxMemory = 256 << 20
+    /// Queries.
+    var sqlMaxWaiting = 64
 
     // Replication
     var replicaOf: HostAndPort?
@@ -239,6 +258,15 @@ extension Settings {
     var unixSocket: String { unixSocketPath.description }
     /// Nothing is ever written: no save points, no log.
     var isPureCache: Bool { !appendOnly && effectiveSavePoints.isEmpty }
+}
+
+/// `--restore-to` and `--restore-check`.
+struct RestoreRequest: Sendable {
+    let target: RestoreTarget
+    /// As it was written.
+    let text: String
+    /// Only says what a restore would do.
+    let isCheck: Bool
 }
 
 struct HostAndPort: Sendable, Equatable {

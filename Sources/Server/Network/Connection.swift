@@ -25,6 +25,9 @@ final class Connection<S: Service>: Transport {
     /// As above, where memory is short.
     private static var leastOutput: Int { 256 }
 
+    /// Bytes of output with chunks in it that leave in one turn: a system call moves them in some 50 µs.
+    private static var chunksOfTurn: Int { 128 << 10 }
+
     /// A client's connection, from `peer`. Throws what to tell the other side instead.
     init(_ stream: ByteStream, from peer: Peer, _ loop: EventLoop<S>, _ service: S) throws(CommandError) {
         session = try service.connect(peer)
@@ -83,10 +86,20 @@ final class Connection<S: Service>: Transport {
     @inline(__always) private func afterExecution() {
         if session.output.count > 0 || session.flags.contains(.closeAfterReply) || session.output.isOverflowed {
             scheduleFlush()
+            if state.isBlocked { setAside() }
+            // What waits for the end of the turn counts where keys would have to go for it.
+            if session.output.count > Self.keptOutput { service.outputGrew(session) }
         }
     }
 
     // MARK: Output
+
+    /// What a full socket does not take waits in pieces: a buffer that doubles would take three times what waits while it grows,
+    /// and keys would be evicted for it.
+    @inline(never) private func setAside() {
+        if session.output.isOverflowed || session.flags.contains(.replica) { return }
+        session.queue.setAside(least: Self.keptOutput)
+    }
 
     override func scheduleFlush() {
         if session.output.isOverflowed && state != .closing { return closeOverLimit() }
@@ -127,9 +140,13 @@ final class Connection<S: Service>: Transport {
         if session.ackOffset > service.acknowledgedOffset { return loop.waitForLog(self) }
         if session.output.isOverflowed { return closeOverLimit() }
         service.statistics.outputMaximum.note(session.queue.pending)
+        var left = Self.chunksOfTurn
         while session.queue.pending > 0 {
+            // Others go first.
+            if left <= 0 && session.queue.sharedCount > 0 { return loop.scheduleFlush(self) }
             switch send() {
             case .moved(let count):
+                left &-= count
                 session.queue.remove(count)
                 service.statistics.bytesWritten &+= count
             case .needsWrite:
@@ -150,13 +167,14 @@ final class Connection<S: Service>: Transport {
         if session.queue.sharedCount == 0 {
             return stream.send(session.output.base + session.queue.sent, session.queue.pending)
         }
-        return session.queue.withVectors { stream.send($0, $1) }
+        return session.queue.withVectors(upTo: Self.chunksOfTurn) { stream.send($0, $1) }
     }
 
     /// The socket is full. What has left is freed too once it is most of it: a client that never quite catches up must
     /// not have all its output kept.
     private func keepRest() {
         if session.queue.isMostlySent { session.queue.compact() }
+        setAside()
         service.outputGrew(session)
         checkOutputLimit()
     }

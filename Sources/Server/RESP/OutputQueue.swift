@@ -75,27 +75,56 @@ struct OutputQueue {
         limitBuffer()
     }
 
-    /// The bytes that leave next, as many as go into one system call.
-    func withVectors<R>(_ body: (UnsafePointer<iovec>, _ count: Int) -> R) -> R {
+    /// Has the buffer's bytes wait as a chunk, from `least` of them on, where they stand together: what is appended next grows a
+    /// buffer of its own, and not by as much again as all that waits. Between commands only. O(1).
+    mutating func setAside(least: Int) {
+        guard buffer.count - sent >= least, chunkCount == 0 || sent == 0 && pieces[pieces.count - 1].position == 0
+        else {
+            return
+        }
+        if chunkCount == 0 {
+            removeChunks()
+            sentOfPiece = sent
+        }
+        sharedCount += buffer.count - sent
+        pieces.append(Piece(position: 0, chunk: SharedChunk(buffer.detach(capacity: least / 4))))
+        sent = 0
+        limitBuffer()
+    }
+
+    /// The bytes that leave next, as many as go into one system call: what is beyond `bytes` of chunks waits for the
+    /// next one.
+    func withVectors<R>(upTo bytes: Int, _ body: (UnsafePointer<iovec>, _ count: Int) -> R) -> R {
         withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectors) { vectors in
             var count = 0
+            var total = 0
             var position = sent
             func add(_ base: UnsafeMutableRawPointer, _ length: Int) {
                 if length <= 0 { return }
                 vectors.initializeElement(at: count, to: iovec(iov_base: base, iov_len: length))
                 count += 1
+                total += length
             }
             var skipped = sentOfPiece
+            var hasAll = true
             for piece in pieces[sentPieces...] {
-                if count + 2 >= Self.vectors { break }
+                if count + 2 >= Self.vectors || total >= bytes {
+                    hasAll = false
+                    break
+                }
                 add(buffer.base + position, piece.position - position)
                 position = piece.position
-                let bytes = piece.chunk.bytes
-                add(UnsafeMutableRawPointer(mutating: bytes.base + skipped), bytes.count - skipped)
+                let length = piece.chunk.count - skipped
+                let room = max(0, bytes - total)
+                add(UnsafeMutableRawPointer(mutating: piece.chunk.bytes.base + skipped), min(length, room))
+                if length > room {
+                    hasAll = false
+                    break
+                }
                 skipped = 0
             }
             // Where not all chunks fitted in, the bytes behind them have to wait for the next call.
-            if count + 2 < Self.vectors { add(buffer.base + position, buffer.count - position) }
+            if hasAll { add(buffer.base + position, buffer.count - position) }
             guard let base = vectors.baseAddress else { preconditionFailure("no vectors") }
             return body(base, count)
         }

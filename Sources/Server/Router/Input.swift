@@ -21,10 +21,7 @@ extension Router {
             executeInput(session)
         }
         statistics.inputMaximum.note(session.input.count)
-        if clientMemory.isLimited {
-            clientMemory.count(session)
-            if clientMemory.isExceeded { evictClients() }
-        }
+        countBuffers(of: session)
         if session.input.count > queryBufferLimit {
             statistics.queryBufferDisconnections += 1
             logger.warning("Closing client that reached max query buffer length: id=\(session.id)")
@@ -34,7 +31,15 @@ extension Router {
 
     /// Goes on with the input of a client that was blocked.
     func resume(_ session: Session) {
-        if session.flags.isDisjoint(with: [.closed, .closeAfterReply]) { executeInput(session) }
+        if !session.flags.isDisjoint(with: [.closed, .closeAfterReply]) { return }
+        executeInput(session)
+        countBuffers(of: session)
+    }
+
+    private func countBuffers(of session: Session) {
+        if !clientMemory.isLimited { return }
+        clientMemory.count(session)
+        if clientMemory.isExceeded { evictClients() }
     }
 
     private func executeInput(_ session: Session) {
@@ -95,7 +100,12 @@ extension Router {
                     request: request.isCanonical ? input[request.offset..<request.offset + request.length] : nil)
                 // The connection ends; see `Connection.scheduleFlush`.
                 if session.output.isOverflowed { return input.count }
-                if session.flags.isDisjoint(with: [.closeAfterReply, .blocked, .closed]) { continue }
+                if session.flags.isDisjoint(with: [.closeAfterReply, .blocked, .closed]) {
+                    let end = request.offset + request.length
+                    if i + 1 == count || !endsTurn(session, after: pending, input.count - end) { continue }
+                    session.parser = RequestParser()
+                    return end
+                }
                 if session.flags.contains(.closeAfterReply) || session.flags.contains(.closed) { return input.count }
                 // Put off, not executed, where it is to be parsed again; blocked in it otherwise.
                 session.parser = RequestParser()
@@ -110,18 +120,23 @@ extension Router {
                 return input.count
             }
             if count == 0 { return position }
-            // What was asked for with few bytes may be much: replies leave before there are more. Not where moving what
-            // is left of the input would cost more than that saves.
-            if session.output.count &- pending > Self.outputOfTurn, position < input.count,
-                input.count - position <= Self.inputKeptByTurn
-            {
-                session.transport?.scheduleResume()
-                return position
-            }
+            if endsTurn(session, after: pending, input.count - position) { return position }
         }
+    }
+    /// Whether what is left, `rest` bytes, waits for the next turn: what was asked for with few bytes may be much, and replies
+    /// leave before there are more. Not where moving the rest would cost more than that saves.
+    @inline(__always)
+    private func endsTurn(_ session: Session, after pending: Int, _ rest: Int) -> Bool {
+        if session.output.count &- pending <= Self.leastOutputOfTurn { return false }
+        let limit = clientMemory.isLimited ? Self.leastOutputOfTurn : Self.outputOfTurn
+        if session.output.count &- pending <= limit || rest <= 0 || rest > Self.inputKeptByTurn { return false }
+        session.transport?.scheduleResume()
+        return true
     }
     /// Bytes of replies after which a connection's further requests wait for the next turn; bytes of input that may.
     private static let outputOfTurn = 1 << 20
+    /// As above, where clients go whose buffers are too large: before keys have to go for these.
+    private static let leastOutputOfTurn = 64 << 10
     private static let inputKeptByTurn = 1 << 20
 
     /// Prefetches the keys of the batch, first their buckets, then their entries; and then likewise the elements of large

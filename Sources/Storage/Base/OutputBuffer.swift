@@ -69,6 +69,16 @@ public final class OutputBuffer {
         capacity = needed
         base = realloc(base, capacity)!
     }
+    /// Moves what is there to a buffer of its own, which takes no more than that, without copying; begins anew with `capacity`
+    /// bytes.
+    public func detach(capacity: Int) -> OutputBuffer {
+        let detached = OutputBuffer(capacity: capacity)
+        swap(&base, &detached.base)
+        swap(&count, &detached.count)
+        swap(&self.capacity, &detached.capacity)
+        detached.shrink(to: 0)
+        return detached
+    }
     /// Drops what follows the first `length` bytes.
     public func truncate(to length: Int) { count = min(count, max(0, length)) }
     /// Moves the bytes after the first `length` to the front.

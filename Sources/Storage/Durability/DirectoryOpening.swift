@@ -83,11 +83,13 @@ extension DataDirectory {
         keyspace.now = wallClockMilliseconds()
         client.recovered(stream)
         if lock != nil { try makeDurable() }
+        if lock != nil && meta == nil { makeEmptySnapshot() }
         try openLog(recovered, hasSnapshot: meta != nil)
         try resumeStream(recovered)
         // From here on the data changes, and the note does not hold any more.
         if lock != nil, let noted, noted.stop != nil { try noteNow(noted.segment) }
         state = .open
+        beginHistoryKeeping()
         return Recovery(meta: meta, log: recovered, isImported: isImported, stream: found, isCleanStop: isCleanStop)
     }
 
@@ -97,6 +99,7 @@ extension DataDirectory {
         let recorded = recovered?.history ?? committed?.history
         let before = position
         if recorded != stream.history { recordHistory() }
+        if options.history == nil { noteRupture() }
         if let recovered, !recovered.isEmpty, recovered.replayedDatabase != stream.db { selectStreamDatabase() }
         if position != before { try log.flush() }
     }
@@ -105,6 +108,19 @@ extension DataDirectory {
         let select = OutputBuffer(capacity: 32)
         LogFormat.appendSelect(stream.db, to: select)
         appendLocal(select.bytes)
+    }
+
+    /// Who reads the snapshot finds its tables and views from the start. Nothing depends on it: the first checkpoint makes what
+    /// is missing.
+    private func makeEmptySnapshot() {
+        do throws(StorageError) {
+            if host.files.size(snapshotPath) ?? 0 == 0 {
+                try NewSnapshot.makeEmpty(snapshotPath, files: host.files)
+            }
+            try checkpointer.lock()
+        } catch {
+            client.warn("There is no snapshot to read before the first save: \(error)")
+        }
     }
 
     /// From before it is loaded on nobody else writes to the snapshot. False where it is loaded without that.
@@ -194,7 +210,9 @@ extension DataDirectory {
     }
 
     private func openLog(_ recovered: RecoveredLog?, hasSnapshot: Bool) throws(StorageError) {
-        lastSegment = max(noted?.segment ?? 0, recovered?.segment ?? 0)
+        // Segments that history has of this server keep their numbers.
+        let kept = historyFolder.lastSegment(of: serverID)
+        lastSegment = max(noted?.segment ?? 0, recovered?.segment ?? 0, kept)
         if !options.keepsLog {
             // What the log held is in memory only now; it stays until a checkpoint has it.
             guard let recovered, lock != nil else { return }
@@ -206,7 +224,7 @@ extension DataDirectory {
         }
         let log = makeLog()
         if let recovered, !recovered.isEmpty {
-            log.removeSegments(through: segmentOfSnapshot - 1)
+            if options.history == nil { log.removeSegments(through: segmentOfSnapshot - 1) }
             try log.resume(recovered)
             try noteNow(recovered.segment)
             self.log = log
@@ -214,8 +232,9 @@ extension DataDirectory {
         }
         // No snapshot, or one from a time without a log: segments that lie about were never promised.
         LogWriter.removeSegments(directory: options.directory, baseName: options.logName, through: .max, host)
-        try log.openSegment(1)
-        try noteNow(1)
+        let first = hasSnapshot ? kept + 1 : 1
+        try log.openSegment(first)
+        try noteNow(first)
         self.log = log
         if hasSnapshot { try saveNow() }
     }

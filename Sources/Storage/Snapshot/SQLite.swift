@@ -123,7 +123,8 @@ final class SQLiteConnection {
     }
     func prepare(named name: String) throws(StorageError) -> SQLiteStatement { try prepare(text(name)) }
 
-    private func text(_ name: String) throws(StorageError) -> String {
+    /// What has this name in statements.sql.
+    func text(_ name: String) throws(StorageError) -> String {
         guard let sql = Schema.statement(name) else { throw error("no SQL statement is named \(name)") }
         return sql
     }
@@ -181,6 +182,26 @@ final class SQLiteConnection {
         else { return nil }
         return size
     }
+
+    /// Copies all pages into the database that `target` has open, which is empty, as of this connection's transaction; that
+    /// one has to have begun to read. `progress` is told how many pages are copied, and of how many, and ends it with false.
+    /// O(pages).
+    func copy(to target: SQLiteConnection, progress: (_ done: Int, _ all: Int) -> Bool) throws(StorageError) {
+        guard let copy = sqlite3_backup_init(target.handle, "main", handle, "main") else {
+            throw target.failure("cannot be written")
+        }
+        var status = SQLITE_OK
+        var isEnded = false
+        while status == SQLITE_OK && !isEnded {
+            status = sqlite3_backup_step(copy, SQLiteConnection.pagesAtOnce)
+            let all = Int(sqlite3_backup_pagecount(copy))
+            isEnded = !progress(all - Int(sqlite3_backup_remaining(copy)), all)
+        }
+        let end = sqlite3_backup_finish(copy)
+        if end != SQLITE_OK || status != SQLITE_DONE && !isEnded { throw target.failure("cannot be copied to") }
+        if isEnded && status != SQLITE_DONE { throw target.error("the copy was given up") }
+    }
+    private static let pagesAtOnce: Int32 = 128
 
     /// Copies the WAL into the database and truncates it. False when a reader or writer elsewhere kept it from ending:
     /// then nothing is lost, and the WAL stays. Waits for others up to `timeout` ms.
