@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 
-from data import CORPUS
+from data import CORPUS, FAR
 from migrate import tool
-from oracle import ROOT
+from oracle import ROOT, start_redis
 
 VERBS = ("verify", "diff", "stats")
 
@@ -46,3 +46,23 @@ def test_every_example_runs(files):
         assert run.returncode == expected and run.stderr == "", (line, run)
         if line.startswith("verify") and len(line.split()) == 3:
             assert run.stdout.endswith("equal\n")
+
+
+def test_the_listing_of_diff(tmp_path):
+    """What docs/migrating.md shows is what these changes give."""
+    redis = start_redis("--dir", str(tmp_path))
+    try:
+        connection = redis.connect()
+        connection.pipeline([("SET", "config", "x"), ("SET", "same", "1"), ("SET", "user:8", "hello")])
+        connection.call("HSET", "user:7", "visits", "7", "name", "Ada")
+        connection.call("SAVE")
+        (tmp_path / "dump.rdb").rename(tmp_path / "before.rdb")
+        connection.pipeline([("PEXPIREAT", "config", FAR), ("DEL", "user:8")])
+        connection.call("HSET", "user:7", "visits", "8", "city", "Bern")
+        connection.call("SAVE")
+    finally:
+        redis.stop()
+    run = tool("diff", tmp_path / "before.rdb", tmp_path / "dump.rdb")
+    assert run.returncode == 2 and "```\n" + run.stdout + "```\n" in (ROOT / "docs" / "migrating.md").read_text(), (
+        run.stdout
+    )
