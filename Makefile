@@ -22,13 +22,14 @@ TESTS ?= Tests/tidy Tests/docs Tests/clients
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
+PAGE_PACKAGES = chromium fonts-dejavu-core
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
 GUIDE_PACKAGES = restic rclone sqlite3-tools
 PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers analysts query-times sql-hostile sql-random
+.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers analysts query-times sql-hostile sql-random pages fuzz-tool
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -188,6 +189,13 @@ peers: test-deps build
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py \
 	Tests/clients/test_restore_into.py Tests/clients/test_from_server.py Tests/clients/test_foreign_payloads.py
 
+# The page of redis-migrate stats in headless Chromium, against --json; screenshots to look at.
+pages: test-deps build
+	@missing=""; for p in $(PAGE_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
+	$(SUDO) apt-get install -qy --no-install-recommends $$missing; fi
+	$(PYTHON) Tests/pages/chromium.py --migrate $(MIGRATE) --out $${OUT:-.build/pages}
+
 # What redis-migrate writes, loaded by servers of other versions, and what they write, read: REDIS62, REDIS82 and VALKEY91 name
 # their programs; those that are not named are left out. RDB_DIR is a folder of RDB files; the seed is printed.
 migrate-peers: test-deps build
@@ -195,11 +203,15 @@ migrate-peers: test-deps build
 	SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/migrate/peers.py --sets $${SETS:-100} $${RDB_DIR:+--rdb-dir $$RDB_DIR} \
 	$${SEED:+--seed $$SEED}
 
-# Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
-# take a minute and a half, after a build of five.
+# Mutated RDB files, append-only files and DUMP payloads, many more than the unit tests try; the seeds are printed. So many of
+# each: a million in all, after a build of five minutes. SANITIZE=address does it under AddressSanitizer.
 fuzz: deps
-	SWIFTLET_MUTATIONS=$${MUTATIONS:-200000} swift test -c release -Xswiftc -enable-testing --scratch-path .build/fuzz \
-	--filter "RDBDamageTests|DumpPayloadTests"
+	SWIFTLET_MUTATIONS=$${MUTATIONS:-334000} swift test $${SANITIZE:+--sanitize $$SANITIZE} -c release -Xswiftc -enable-testing \
+	--scratch-path .build/fuzz$${SANITIZE:+-$$SANITIZE} --filter "MutationTests|DumpPayloadTests"
+
+# The same with redis-migrate itself, and all forms that it reads, packed too.
+fuzz-tool: test-deps build
+	$(PYTHON) Tests/fuzz/tool.py --migrate $(MIGRATE) --inputs $${INPUTS:-20000} $${SEED:+--seed $$SEED}
 
 # Random programs of Lua, and damaged input for cmsgpack, struct and cjson: so many of each of the four; the seeds are printed.
 fuzz-scripts: deps

@@ -20,7 +20,7 @@ C_FILES = sorted(SOURCES.rglob("*.[ch]"))
 # Folder of Sources: what its files may import. The arrows of ARCHITECTURE.md.
 SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
-    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
+    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CCrypto", "CShims"},
     "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
     "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CSSL", "CZlib", "CZstd"},
 }
@@ -36,6 +36,7 @@ IMPORTED_BY = {
     "CZstd": "Migrate/Files/Zstd.swift",
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/Memory",
+    "CCrypto": "Storage/Base/SHA",
 }
 # Who may call our C: in the server the network, jobs, persistence and what deals with the process; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
@@ -63,6 +64,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "Inspect",
         "History",
         "AOF",
         "RDB",
@@ -99,7 +101,7 @@ ORDER = {
         "Config",
         "RESP",
     ],
-    "Migrate": ["Commands", "Remote", "Conversion", "Filters", "Formats", "Files", "Console"],
+    "Migrate": ["Commands", "Remote", "Conversion", "Reports", "Filters", "Formats", "Files", "Console"],
 }
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 70

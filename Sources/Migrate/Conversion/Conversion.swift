@@ -24,7 +24,7 @@ struct Conversion {
         do throws(StorageError) {
             let source = try open()
             losses = try target.write { (sink) throws(StorageError) in
-                let keys = filters.filter(MeteredKeys(sink, meter), now: now)
+                let keys = filters.filter(MeteredKeys(sink, of: source, meter), now: now)
                 filter = keys
                 read = try source(keys)
             }

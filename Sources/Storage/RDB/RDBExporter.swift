@@ -83,7 +83,7 @@ public enum RDBExporter {
             }
         }
         var done: Int64 = 0
-        let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
+        let all = reader.meta.rowCounts.total
         try storageErrors(reader.path) {
             if !options.hasKeys { return }
             try reader.read { batch in

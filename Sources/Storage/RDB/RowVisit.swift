@@ -6,6 +6,10 @@ struct RowVisit<Visitor: KeyVisitor> {
     private(set) var elements = 0
     private(set) var expired = 0
 
+    /// How many rows are to come, for the visitor's `reached`.
+    var allRows: Int64 = 0
+    private var rows: Int64 = 0
+
     private let file: String
     private let dropExpiredAt: Int64?
     private var seen = ElementFilter()
@@ -97,6 +101,8 @@ struct RowVisit<Visitor: KeyVisitor> {
                 throw StorageError(file: file, message: "a snapshot holds rows only")
             }
         }
+        rows += Int64(batch.count)
+        try visitor.reached(rows, of: allRows)
     }
 
     private mutating func begin() throws(StorageError) {
