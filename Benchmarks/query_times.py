@@ -54,6 +54,7 @@ def fill(server, count):
             commands.append(("HSET", f"user:{i // 100}", "name", f"name {i}", "city", "Berlin"))
             commands.append(("EXPIRE", f"user:{i // 100}", 1800 + i % 7200))
         connection.pipeline(commands)
+    connection.socket.settimeout(600)
     assert connection.call("SAVE") == b"+OK\r\n"
 
 
