@@ -19,7 +19,7 @@ SWIFT_SOURCES = Sources Tests schema Package.swift
 PYTHON_SOURCES = Tests Benchmarks
 TESTS ?= Tests/tidy Tests/clients
 
-BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
+BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
@@ -27,7 +27,7 @@ PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem analysts query-times peers fuzz fuzz-scripts lint format clean
+.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem analysts query-times peers fuzz fuzz-scripts lint format clean migrate-peers
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -101,6 +101,10 @@ crash: test-deps build
 crash-eviction: test-deps build
 	$(PYTHON) Tests/crash/eviction.py --server $(SERVER) --rounds $${ROUNDS:-100} $${SEED:+--seed $$SEED}
 
+# Goes back to random moments of a run with FLUSHALLs, failed checkpoints and kills; the seed is printed.
+point-in-time: test-deps build
+	$(PYTHON) Tests/crash/point_in_time.py --server $(SERVER) --moments $${MOMENTS:-100} $${SEED:+--seed $$SEED}
+
 # As root: power cuts on an ext4 of its own, on a loop device; the seed is printed.
 powercut: test-deps build
 	$(PYTHON) Tests/crash/powercut.py --server $(SERVER) --rounds $${ROUNDS:-500} $${SEED:+--seed $$SEED}
@@ -165,6 +169,13 @@ query-times: test-deps build
 # What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
 peers: test-deps build
 	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
+
+# What redis-migrate writes, loaded by servers of other versions, and what they write, read: REDIS62, REDIS82 and VALKEY91 name
+# their programs; those that are not named are left out. RDB_DIR is a folder of RDB files; the seed is printed.
+migrate-peers: test-deps build
+	@command -v sqldiff >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy sqlite3-tools; }
+	SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/migrate/peers.py --sets $${SETS:-100} $${RDB_DIR:+--rdb-dir $$RDB_DIR} \
+	$${SEED:+--seed $$SEED}
 
 # Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
 # take a minute and a half, after a build of five.

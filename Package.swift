@@ -21,6 +21,9 @@ let package = Package(
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
         .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        // The archives, too: redis-migrate alone needs them.
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CShims"),
         // The archives, not the shared libraries: a server runs where there is no Lua.
@@ -41,7 +44,10 @@ let package = Package(
             swiftSettings: swift6),
         .executableTarget(
             name: "Migrate",
-            dependencies: ["Storage", "Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Storage", "Server", "CZlib", "CZstd",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swift6),
         .target(name: "TestSupport", path: "Tests/Support/Swift", swiftSettings: swift6),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "CSQLite", "TestSupport"], swiftSettings: swift6),

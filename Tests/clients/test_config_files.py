@@ -92,7 +92,7 @@ availability-zone;import-mode no;extended-redis-compatibility no;io-threads 1;un
 """
 # Settings whose default is not Redis's, or that each server has its own way.
 OWN_DEFAULTS = {"appendonly", "dir", "port", "maxclients", "pidfile", "jemalloc-bg-thread"}
-OWN_NAMES = {"snapshotfilename"}
+OWN_NAMES = {"snapshotfilename", "snapshot-history", "snapshot-history-max-size", "backup-dir"}
 
 
 def test_all_names_and_defaults(start):

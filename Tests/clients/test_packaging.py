@@ -25,7 +25,7 @@ def manual(name):
 
 
 def test_manual_pages_name_every_option():
-    helps = [output(MIGRATE, "help", command) for command in ("to-sqlite", "to-rdb", "verify", "index")]
+    helps = [output(MIGRATE, "help", command) for command in ("convert", "to-sqlite", "to-rdb", "verify", "index")]
     for name, texts in {"swiftlet-server": [output(swiftlet_binary(), "--help")], "redis-migrate": helps}.items():
         options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(texts)))
         # Of examples.

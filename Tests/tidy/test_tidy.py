@@ -22,7 +22,7 @@ SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
     "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
     "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
-    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser"},
+    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CZlib", "CZstd"},
 }
 # The program over the library.
 MAIN = ("Server/Main", {"Server"})
@@ -32,6 +32,8 @@ IMPORTED_BY = {
     "CSQLite": "Storage/Snapshot/SQLite.swift",
     "CLua": "Server/Scripting/LuaHost.swift",
     "CSSL": "Server/Network/TLS/",
+    "CZlib": "Migrate/Files/Gzip.swift",
+    "CZstd": "Migrate/Files/Zstd.swift",
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/Memory",
 }
@@ -59,6 +61,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "History",
         "AOF",
         "RDB",
         "Snapshot",
@@ -93,6 +96,7 @@ ORDER = {
         "Config",
         "RESP",
     ],
+    "Migrate": ["Commands", "Conversion", "Filters", "Formats", "Files", "Console"],
 }
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 70

@@ -12,7 +12,7 @@ enum Completion {
         }
     }
 
-    private static let others = ["check-config", "completion", "help", "version"]
+    private static let others = ["check-config", "completion", "help", "restore-check", "restore-to", "version"]
     /// What is shown by CONFIG GET.
     private static var settings: [String] {
         let shown = SettingTable.all.filter { !$0.flags.contains(.hidden) }

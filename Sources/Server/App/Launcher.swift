@@ -17,18 +17,9 @@ public enum Launcher {
 
     private static func run(_ arguments: [ByteString]) -> Never {
         answer(arguments)
-        let config: Config
-        do throws(ConfigError) {
-            config = try self.config(arguments)
-        } catch {
-            fail(error.text)
-        }
-        do throws(SettingError) {
-            try config.enterDirectory()
-        } catch {
-            fail(error.message)
-        }
+        let config = configuration(arguments)
         let settings = config.settings
+        if let restore = settings.restore, restore.isCheck { check(restore, settings) }
         let syslog = settings.usesSyslog ? Syslog(settings.syslogIdentity, settings.syslogFacility) : nil
         let log = Logger(path: settings.logFile, level: settings.logLevel, syslog: syslog)
         if let reason = log.check() { fail(reason) }
@@ -84,6 +75,34 @@ public enum Launcher {
             if log.isStandardOutput { exit(1) }
             fail("\(error)")
         }
+    }
+
+    /// The configuration, in its directory; ends the process where that cannot be.
+    private static func configuration(_ arguments: [ByteString]) -> Config {
+        let config: Config
+        do throws(ConfigError) {
+            config = try self.config(arguments)
+        } catch {
+            fail(error.text)
+        }
+        do throws(SettingError) {
+            try config.enterDirectory()
+        } catch {
+            fail(error.message)
+        }
+        return config
+    }
+
+    /// Says how a moment would be restored, or why it cannot be, and ends the process.
+    private static func check(_ restore: RestoreRequest, _ settings: Settings) -> Never {
+        do throws(StorageError) {
+            let options = PersistenceControl.options(settings)
+            let plan = try DataDirectory.restorePlan(restore.target, options)
+            print("\(restore.text) can be restored: \(plan.description)")
+        } catch {
+            fail("\(error)")
+        }
+        exit(0)
     }
 
     /// Ends the process where the arguments ask for something else than a server.

@@ -15,7 +15,7 @@ enum CommandTable {
             PubSubCommands.table, ScriptCommands.table, FunctionCommands.table,
             ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
             ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,
-            ReplicationCommands.table, WaitCommands.table,
+            BackupCommands.table, ReplicationCommands.table, WaitCommands.table,
             DebugCommands.table, DiagnosticCommands.table,
         ].flatMap { $0 }
     }

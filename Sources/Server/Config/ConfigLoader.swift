@@ -106,6 +106,9 @@ struct ConfigLoader {
                        swiftlet-server --check-config [file] [--setting value ...]
                                                                  names all faults, and starts nothing
                        swiftlet-server --completion bash | zsh | fish
+                       swiftlet-server [file] --restore-to 'YYYY-MM-DD HH:MM:SS' | before-flushall | ...
+                                                                 goes back to a moment that snapshot-history kept
+                       swiftlet-server [file] --restore-check ...  says whether it can, and changes nothing
 
                 The file is a redis.conf. Settings on the command line come last and win:
                        swiftlet-server /etc/redis.conf --port 7777 --save 60 1 --loglevel verbose
@@ -213,6 +216,17 @@ struct ConfigLoader {
         try apply(split + directive.dropFirst(), shown, Self.commandLine, depth: 0)
     }
 
+    /// What a server is to go back to. Not in a file: it would go back with each start.
+    private static func restore(
+        _ name: ByteString, _ value: ByteString, _ place: ByteString
+    ) throws(SettingError) -> RestoreRequest {
+        if place != commandLine { throw SettingError("'\(name)' is for the command line alone") }
+        guard let text = value.text, let target = RestoreTarget(text) else {
+            throw SettingError("argument must be \(RestoreTarget.forms)")
+        }
+        return RestoreRequest(target: target, text: text, isCheck: name == "restore-check")
+    }
+
     private mutating func apply(_ words: [ByteString], _ shown: ByteString, _ place: ByteString, depth: Int)
         throws(ConfigError)
     {
@@ -228,6 +242,8 @@ struct ConfigLoader {
                 try checkUser(values)
                 settings.userLines.append(values)
                 return
+            case "restore-to" where values.count == 1, "restore-check" where values.count == 1:
+                return settings.restore = try Self.restore(name, values[0], place)
             case "loadmodule" where !values.isEmpty:
                 throw SettingError("'loadmodule' is not supported by \(Version.name)")
             default: break

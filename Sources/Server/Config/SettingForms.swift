@@ -86,6 +86,32 @@ enum SettingForms {
         return words.isEmpty ? ["default"] : words
     }
 
+    // MARK: snapshot-history
+
+    private static let units: [(ByteString, Int)] = [("d", 86400), ("h", 3600), ("m", 60), ("s", 1)]
+
+    /// Of a number with a unit, or of seconds; 0: `no`.
+    static func seconds(_ word: ByteString) throws(SettingError) -> Int {
+        let word = word.lowercased
+        if word == "no" { return 0 }
+        let unit = units.first { $0.0.bytes.first == word.bytes.last }
+        let digits = unit == nil ? word : ByteString(word.bytes.dropLast())
+        guard let number = digits.integer, number >= 0 else {
+            throw SettingError("argument must be 'no', or a time as 86400, 90m, 24h or 7d")
+        }
+        let (seconds, isHuge) = number.multipliedReportingOverflow(by: unit?.1 ?? 1)
+        if isHuge || seconds > longest { throw .outside(0...longest) }
+        return seconds
+    }
+    /// A hundred years.
+    private static let longest = 100 * 365 * 86400
+
+    static func duration(_ seconds: Int) -> ByteString {
+        if seconds == 0 { return "no" }
+        let unit = units.first { seconds % $0.1 == 0 } ?? ("s", 1)
+        return "\(seconds / unit.1)\(unit.0)"
+    }
+
     // MARK: oom-score-adj
 
     static func oomScoreAdjustment(_ word: ByteString) throws(SettingError) -> OOMScoreAdjustment {

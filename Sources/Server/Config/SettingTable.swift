@@ -112,6 +112,13 @@ enum SettingTable {
         .integer("auto-aof-rewrite-percentage", \.rewritePercentage, int),
         .memory("auto-aof-rewrite-min-size", \.rewriteMinimumSize),
         .bool("stop-writes-on-bgsave-error", \.stopWritesOnSaveError),
+        .word("snapshot-history", .persistence) {
+            SettingForms.duration($0.snapshotHistory)
+        } write: { (settings, word) throws(SettingError) in
+            settings.snapshotHistory = try SettingForms.seconds(word)
+        },
+        .memory("snapshot-history-max-size", \.snapshotHistoryMaxSize, 1 << 20...Int.max, [], .persistence),
+        .path("backup-dir", \.backupDirectory, .protected),
         .bool("rdbcompression", \.rdbCompression),
         .bool("rdbchecksum", \.rdbChecksum, [.startupOnly, .unused]),
         .integer("rdb-key-save-delay", \.saveDelayPerKey, Int(Int32.min)...Int(Int32.max), .hidden, .replication),

@@ -77,6 +77,14 @@ struct Settings: Sendable {
     var rewritePercentage = 100
     var rewriteMinimumSize = 64 << 20
     var stopWritesOnSaveError = true
+    /// How far back moments can be restored, in seconds; 0: not at all.
+    var snapshotHistory = 0
+    /// What that may take on the disk, in bytes.
+    var snapshotHistoryMaxSize = 10 << 30
+    /// Where BACKUP writes to, and nowhere else; relative to `dir`.
+    var backupDirectory: ByteString = "backups"
+    /// Of the command line: what the data directory is to be restored to, before it is loaded.
+    var restore: RestoreRequest?
     var rdbCompression = true
     var rdbChecksum = true
     /// Microseconds that a checkpoint waits for each key: for tests that need a slow one.
@@ -239,6 +247,15 @@ extension Settings {
     var unixSocket: String { unixSocketPath.description }
     /// Nothing is ever written: no save points, no log.
     var isPureCache: Bool { !appendOnly && effectiveSavePoints.isEmpty }
+}
+
+/// `--restore-to` and `--restore-check`.
+struct RestoreRequest: Sendable {
+    let target: RestoreTarget
+    /// As it was written.
+    let text: String
+    /// Only says what a restore would do.
+    let isCheck: Bool
 }
 
 struct HostAndPort: Sendable, Equatable {

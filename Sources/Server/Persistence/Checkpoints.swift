@@ -51,7 +51,7 @@ extension PersistenceControl {
         changesAtLastSave = outcome.changes
         logBytesAtLastSave = logBytes
         server.logger.notice("Background saving terminated with success")
-        if commit.isWALHeld {
+        if commit.isWALHeld && !backups.isCopying && data?.historyStatus?.isCopying != true {
             server.logger.warning(
                 "Another program reads the snapshot for long: its write-ahead log has grown to \(commit.walBytes) bytes"
             )
@@ -133,6 +133,7 @@ extension PersistenceControl: DataDirectoryClient {
         case .success(let commit): checkpointSucceeded(outcome, commit)
         case .failure(let error): checkpointFailed(error)
         }
+        backups.checkpointEnded(outcome.result)
         updateGuard()
         // One that follows begins; after a failure the handed over keys are to be marked again.
         if isSaving { saveBegins() } else { server.waker.wake() }

@@ -133,6 +133,9 @@ final class PersistenceControl: KeyspaceObserver {
     /// A signal that came while DEBUG PAUSE-CRON holds periodic work up: it is dealt with when that goes on.
     var pausedSignal: Int32?
 
+    /// BACKUP and SNAPSHOT.
+    private(set) lazy var backups = Backups(self)
+
     /// Data is loaded: the log is written at the end of turns.
     var isAttached = false
 
@@ -262,6 +265,7 @@ final class PersistenceControl: KeyspaceObserver {
     private func settingsChanged(_ settings: Settings, old: Settings) throws(SettingError) {
         guard let data else { return }
         data.options.mayCutTail = settings.appendLoadTruncated
+        data.keepHistory(settings.historyLimits)
         if isLoading {
             // There is no log yet; it will be opened by the settings as they are then.
             data.options.keepsLog = settings.appendOnly

@@ -49,10 +49,16 @@ public final class DataDirectory {
         /// Nothing has to be saved: a directory that cannot be written is loaded all the same, and so is a snapshot that
         /// another program has locked.
         public var mayBeReadOnly: Bool
+        /// How far back moments can be restored; nil: what a checkpoint has overtaken is deleted.
+        public internal(set) var history: HistoryLimits?
+
+        public static let snapshotName = "dump.sqlite"
+        public static let logName = "appendonly.aof"
 
         public init(
-            directory: String, snapshotName: String = "dump.sqlite", logName: String = "appendonly.aof",
-            keepsLog: Bool = true, fsync: FsyncPolicy = .everysec, mayCutTail: Bool = true, mayBeReadOnly: Bool = false
+            directory: String, snapshotName: String = snapshotName, logName: String = logName,
+            keepsLog: Bool = true, fsync: FsyncPolicy = .everysec, mayCutTail: Bool = true, mayBeReadOnly: Bool = false,
+            history: HistoryLimits? = nil
         ) {
             self.directory = directory
             self.snapshotName = snapshotName
@@ -61,6 +67,7 @@ public final class DataDirectory {
             self.fsync = fsync
             self.mayCutTail = mayCutTail
             self.mayBeReadOnly = mayBeReadOnly
+            self.history = history
         }
     }
 
@@ -92,8 +99,8 @@ public final class DataDirectory {
         }
     }
 
-    /// May change while the directory is open, but for the names in it; `keepsLog` and `fsync` through `startLog`,
-    /// `stopLog` and `setPolicy`.
+    /// May change while the directory is open, but for the names in it; `keepsLog`, `fsync` and `history` through
+    /// `startLog`, `stopLog`, `setPolicy` and `keepHistory`.
     public var options: Options
     public let keyspace: Keyspace
     public let host: Host
@@ -140,6 +147,8 @@ public final class DataDirectory {
     var lastSegment: Int64 = 0
     var checkpointer: Checkpointer
     var lock: DirectoryLock?
+    /// nil: no history was kept so far.
+    var keeper: HistoryKeeper?
     /// What the directory's record says, or will.
     var noted: DataRecord?
     /// What the log had taken at the last committed checkpoint's cut, and at the running one's.
@@ -271,6 +280,7 @@ public final class DataDirectory {
     /// The log ends here. Its segments go when a checkpoint has what they hold. Throws when it cannot be synced; then it
     /// goes on.
     public func stopLog() throws(StorageError) {
+        noteRupture()
         try sync()
         // A checkpoint that makes up for the log needs to know of it.
         if let log, case .poisoned(let code) = log.state { throw .system(log.path, "cannot sync the log", code: code) }
@@ -288,9 +298,11 @@ public final class DataDirectory {
     }
 
     func makeLog() -> LogWriter {
-        LogWriter(
+        let log = LogWriter(
             directory: options.directory, baseName: options.logName, server: serverID, policy: options.fsync,
             from: position, host: host, onProgress: wake)
+        log.notesTime = options.history != nil
+        return log
     }
 
     func findLog() throws(StorageError) -> (server: String, first: Int64)? {

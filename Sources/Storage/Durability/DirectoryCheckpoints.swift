@@ -124,7 +124,7 @@ extension DataDirectory {
 
     private func ended(_ meta: Meta, _ result: Result<SnapshotCommit, StorageError>) {
         switch result {
-        case .success: commitEnded(meta)
+        case .success: commitEnded(meta, isNewData: false)
         case .failure(let error) where error.reason == .replaced && extent == .changes:
             extent = .everything
             checkpoint = .requested
@@ -135,12 +135,12 @@ extension DataDirectory {
         tell(meta, result, next: .idle)
     }
 
-    /// The commit is durable.
-    func commitEnded(_ meta: Meta) {
+    /// The commit is durable. `isNewData`: what it holds came from elsewhere.
+    func commitEnded(_ meta: Meta, isNewData: Bool) {
         segmentOfSnapshot = meta.segment
         logBytesAtCommit = logBytesAtCut
         committed = meta.stream
-        truncate(meta)
+        truncate(meta, isNewData: isNewData)
         if !isStartingLog { return }
         // A log begins at a cut, so that a snapshot which names one names this one; unless it was switched on after that.
         if log != nil && meta.segment > 0 { logStart = nil } else { request(.rewriteLog, mayFollow: true) }
@@ -165,15 +165,15 @@ extension DataDirectory {
     }
 
     /// The commit is durable: what came before the segment that it names is history. With no log (segment 0) all of it is.
-    private func truncate(_ meta: Meta) {
+    private func truncate(_ meta: Meta, isNewData: Bool) {
         if let log {
-            if meta.segment > 0 { log.removeSegments(through: meta.segment - 1) }
-            return
+            if meta.segment == 0 { return }
+            log.release(through: meta.segment - 1)
+            return overtake(through: meta.segment - 1, isNewData: isNewData)
         }
         // Goes with them.
         firstSegment = nil
-        let through = meta.segment == 0 ? Int64.max : meta.segment - 1
-        LogWriter.removeInBackground(directory: options.directory, baseName: options.logName, through: through, host)
+        overtake(through: meta.segment == 0 ? .max : meta.segment - 1, isNewData: isNewData)
         noteDirectory()
     }
 
@@ -211,6 +211,7 @@ extension DataDirectory {
     /// Deletes the segments that the snapshot has made history, and waits for it: at a clean stop.
     public func removeOldSegments() {
         guard log != nil else { return }
+        if options.history != nil { return keeper?.rest() ?? () }
         LogWriter.removeSegments(
             directory: options.directory, baseName: options.logName, through: segmentOfSnapshot - 1, host)
     }

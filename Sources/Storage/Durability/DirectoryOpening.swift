@@ -89,6 +89,7 @@ extension DataDirectory {
         // From here on the data changes, and the note does not hold any more.
         if lock != nil, let noted, noted.stop != nil { try noteNow(noted.segment) }
         state = .open
+        beginHistoryKeeping()
         return Recovery(meta: meta, log: recovered, isImported: isImported, stream: found, isCleanStop: isCleanStop)
     }
 
@@ -98,6 +99,7 @@ extension DataDirectory {
         let recorded = recovered?.history ?? committed?.history
         let before = position
         if recorded != stream.history { recordHistory() }
+        if options.history == nil { noteRupture() }
         if let recovered, !recovered.isEmpty, recovered.replayedDatabase != stream.db { selectStreamDatabase() }
         if position != before { try log.flush() }
     }
@@ -208,7 +210,9 @@ extension DataDirectory {
     }
 
     private func openLog(_ recovered: RecoveredLog?, hasSnapshot: Bool) throws(StorageError) {
-        lastSegment = max(noted?.segment ?? 0, recovered?.segment ?? 0)
+        // Segments that history has of this server keep their numbers.
+        let kept = historyFolder.lastSegment(of: serverID)
+        lastSegment = max(noted?.segment ?? 0, recovered?.segment ?? 0, kept)
         if !options.keepsLog {
             // What the log held is in memory only now; it stays until a checkpoint has it.
             guard let recovered, lock != nil else { return }
@@ -220,7 +224,7 @@ extension DataDirectory {
         }
         let log = makeLog()
         if let recovered, !recovered.isEmpty {
-            log.removeSegments(through: segmentOfSnapshot - 1)
+            if options.history == nil { log.removeSegments(through: segmentOfSnapshot - 1) }
             try log.resume(recovered)
             try noteNow(recovered.segment)
             self.log = log
@@ -228,8 +232,9 @@ extension DataDirectory {
         }
         // No snapshot, or one from a time without a log: segments that lie about were never promised.
         LogWriter.removeSegments(directory: options.directory, baseName: options.logName, through: .max, host)
-        try log.openSegment(1)
-        try noteNow(1)
+        let first = hasSnapshot ? kept + 1 : 1
+        try log.openSegment(first)
+        try noteNow(first)
         self.log = log
         if hasSnapshot { try saveNow() }
     }

@@ -75,6 +75,7 @@ extension DataDirectory {
             do throws(StorageError) {
                 if let log, try !log.prepareCut() { return .waiting }
                 client.directoryWillCut()
+                noteRupture()
                 let segment = try cutLog()
                 replacement?.meta = Meta(server: serverID, checkpoint: checkpointNumber, segment: segment, stream)
             } catch {
@@ -106,7 +107,7 @@ extension DataDirectory {
         self.stream = stream
         if isStartingLog { logStart = stream.offset }
         replacedIdentity = meta.identity
-        commitEnded(meta)
+        commitEnded(meta, isNewData: true)
         if stream.db != 0 { selectStreamDatabase() }
         tell(meta, result, next: .replaced)
     }

@@ -40,6 +40,8 @@ public protocol FileSystem: AnyObject, Sendable {
     /// Fails where something stands at `new`.
     func link(_ path: String, to new: String) throws(FileError)
     func unlink(_ path: String) throws(FileError)
+    /// Fails where something stands at `path`.
+    func makeDirectory(_ path: String) throws(FileError)
     /// Makes the names in a directory durable. Waits for the disk.
     func syncDirectory(_ path: String) throws(FileError)
     func isWritable(_ path: String) -> Bool
@@ -143,6 +145,17 @@ extension FileSystem {
 
     /// Deletes what may be there. What cannot be deleted stays.
     func remove(_ path: String) { try? unlink(path) }
+
+    /// Has a directory at `path`, durably; the one that it lies in is there.
+    func haveDirectory(_ path: String) throws(StorageError) {
+        if facts(path) != nil { return }
+        do throws(FileError) {
+            try makeDirectory(path)
+        } catch {
+            if facts(path) == nil { throw .system(path, "cannot make the directory", error) }
+        }
+        try syncNames(beside: path)
+    }
 
     /// Makes a directory's names durable.
     func syncNames(in directory: String) throws(StorageError) {

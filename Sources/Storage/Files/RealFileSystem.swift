@@ -88,6 +88,7 @@ public final class RealFileSystem: FileSystem {
         if Glibc.link(path, new) != 0 { throw .last }
     }
     public func unlink(_ path: String) throws(FileError) { if Glibc.unlink(path) != 0 { throw .last } }
+    public func makeDirectory(_ path: String) throws(FileError) { if mkdir(path, 0o755) != 0 { throw .last } }
     public func syncDirectory(_ path: String) throws(FileError) {
         let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if descriptor < 0 { throw .last }

@@ -53,6 +53,17 @@ public struct DataRecord: Sendable, Equatable {
     }
 }
 
+extension DataRecord {
+    /// What a directory's record says; nil where there is none, or none that can be read. Takes no lock.
+    static func read(_ directory: String, _ files: any FileSystem) -> DataRecord? {
+        guard let file = try? files.open(DirectoryLock.path(directory), .read) else { return nil }
+        defer { files.close(file) }
+        return files.head(file, size + 1)?.withUnsafeBytes { text in
+            text.baseAddress.flatMap { DataRecord(text: Bytes($0, text.count)) }
+        }
+    }
+}
+
 /// One server a directory: a lock on a file of our own, held until the process ends. The file also tells what the
 /// directory held; without it, as in a restored backup, whatever is there is taken for all that was.
 public final class DirectoryLock: Sendable {

@@ -10,6 +10,10 @@ struct LogBatch {
     private(set) var uncounted = 0
     private(set) var localEnd = 0
     private(set) var history: LogHistory?
+    /// In milliseconds since 1970; nil: the batch says none.
+    private(set) var time: Int64?
+    /// What follows may not be all that happened, or go on from other data.
+    private(set) var isRupture = false
 
     /// Takes a record of the log's own that stands from `start` to `end`. False for any other command.
     mutating func take(record tag: Bytes, _ start: Int, _ end: Int) -> Bool {
@@ -20,8 +24,15 @@ struct LogBatch {
             uncounted += end - start + (isTooMuch ? 0 : count)
             return true
         }
-        guard let history = LogFormat.history(in: tag) else { return false }
-        self.history = history
+        if let time = LogFormat.time(in: tag) {
+            self.time = time
+        } else if LogFormat.isRupture(tag) {
+            isRupture = true
+        } else if let history = LogFormat.history(in: tag) {
+            self.history = history
+        } else {
+            return false
+        }
         uncounted += end - start
         return true
     }
@@ -38,6 +49,8 @@ struct LogBatch {
         uncounted = 0
         localEnd = 0
         history = nil
+        time = nil
+        isRupture = false
     }
     func first(argument: Int) -> Bytes? {
         guard let count = counts.first, argument < count else { return nil }

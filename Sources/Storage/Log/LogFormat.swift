@@ -15,9 +15,12 @@ import Glibc
 /// A segment's first batch holds its header, `ECHO swiftlet:s:2:UUID:SEGMENT:PREVIOUS_END:PREVIOUS_CHECK`, all of fixed
 /// width, and SELECT 0: where the segment before ended and its last check, so that none can be missing or foreign.
 ///
-/// Two more records stand among a batch's commands. `ECHO swiftlet:h:ID:SECOND_ID:SECOND_OFFSET:` says that the stream of
+/// More records stand among a batch's commands. `ECHO swiftlet:h:ID:SECOND_ID:SECOND_OFFSET:` says that the stream of
 /// changes has another history from here on (second id: `-` for none). `ECHO swiftlet:l:N` says that the N bytes of
-/// commands behind it are local: executed like all others, and not part of the stream.
+/// commands behind it are local: executed like all others, and not part of the stream. With history kept,
+/// `ECHO swiftlet:t:MS` says that what follows was logged at that time, in milliseconds since 1970, or later; and
+/// `ECHO swiftlet:n:` that what follows may not be all that happened, or go on from other data: a rupture. Readers of
+/// earlier versions pass both over, and count them as part of the stream.
 enum LogFormat {
     static let checkPrefix: StaticString = "*2\r\n$4\r\nECHO\r\n$19\r\nswiftlet:b:"
     /// Bytes of a check record.
@@ -71,6 +74,22 @@ enum LogFormat {
 
     static let historyTag: StaticString = "swiftlet:h:"
     static let localTag: StaticString = "swiftlet:l:"
+
+    static let timeTag: StaticString = "swiftlet:t:"
+    static let ruptureTag: StaticString = "swiftlet:n:"
+
+    static func appendTime(_ milliseconds: Int64, to out: OutputBuffer) {
+        appendEcho("\(timeTag)\(milliseconds)", to: out)
+    }
+    static func appendRupture(to out: OutputBuffer) { appendEcho("\(ruptureTag)", to: out) }
+    /// Bytes of a batch that says nothing else.
+    static let ruptureSize = 32 + checkSize
+    /// In milliseconds; nil when `tag` says no time.
+    static func time(in tag: Bytes) -> Int64? {
+        guard tag.count > 11, tag.count < 40, tag[0..<11] == Bytes(timeTag) else { return nil }
+        return tag[11..<tag.count].integer
+    }
+    static func isRupture(_ tag: Bytes) -> Bool { tag == Bytes(ruptureTag) }
 
     static func appendHistory(_ history: LogHistory, to out: OutputBuffer) {
         appendEcho("\(historyTag)\(history.id):\(history.secondID ?? "-"):\(history.secondOffset):", to: out)

@@ -30,15 +30,18 @@ public struct LogReader {
     /// The last segment that is known to have been whole on disk with all before it, from the directory's record; nil:
     /// there is no record, as in a restored backup.
     let durable: Int64?
+    /// Segments that are not in `directory` any more lie here, under names that begin so; nil: nowhere.
+    let kept: String?
     private let files: any FileSystem
     let warn: (String) -> Void
 
     public init(
         directory: String, baseName: String, server: String, mayCutTail: Bool = true, durable: Int64? = nil,
-        files: any FileSystem = Host.real.files, warn: @escaping (String) -> Void
+        kept: String? = nil, files: any FileSystem = Host.real.files, warn: @escaping (String) -> Void
     ) {
         self.directory = directory
         self.baseName = baseName
+        self.kept = kept
         self.server = server
         self.mayCutTail = mayCutTail
         self.durable = durable
@@ -79,28 +82,69 @@ public struct LogReader {
         from first: Int64, through last: Int64 = .max,
         apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
     ) throws(StorageError) -> RecoveredLog {
-        var numbers = try LogFormat.segments(directory: directory, base: baseName, files)
-            .filter { $0 >= first && $0 <= last }
-        while let last = numbers.last, numbers.count > 1 || last > first, try discardUnfinished(last) {
-            numbers.removeLast()
+        try read(from: first, through: last, until: nil, mayChange: true) { (event, _) throws(StorageError) in
+            if case .command(let arguments) = event { try apply(arguments) }
         }
+    }
+
+    /// As `recover`, but changes nothing: what a crash has left at the end is passed over. Ends before `end`, where that is
+    /// given, and tells `visit` of all that it comes across, with its place.
+    func look(
+        from first: Int64, until end: LogPlace? = nil,
+        _ visit: (LogEvent, LogPlace) throws(StorageError) -> Void
+    ) throws(StorageError) -> RecoveredLog {
+        try read(from: first, through: end?.segment ?? .max, until: end, mayChange: false, visit)
+    }
+
+    /// Numbers of the segments that are there, ascending, from `first` on. Unfinished ones at the end are not among them.
+    func numbers(from first: Int64) throws(StorageError) -> [Int64] {
+        var numbers = try all().filter { $0 >= first }
+        while let last = numbers.last, try isUnfinished(last) { numbers.removeLast() }
+        return numbers
+    }
+
+    private func all() throws(StorageError) -> [Int64] {
+        var numbers = try LogFormat.segments(directory: directory, base: baseName, files)
+        if let kept {
+            let (folder, base) = (parentDirectory(of: kept), kept.split(separator: "/").last ?? "")
+            let older = try LogFormat.segments(directory: folder, base: String(base), files)
+            numbers = Set(numbers).union(older).sorted()
+        }
+        return numbers
+    }
+
+    private func read(
+        from first: Int64, through last: Int64, until end: LogPlace?, mayChange: Bool,
+        _ visit: (LogEvent, LogPlace) throws(StorageError) -> Void
+    ) throws(StorageError) -> RecoveredLog {
+        var numbers = try all().filter { $0 >= first && $0 <= last }
+        while let last = numbers.last, numbers.count > 1 || last > first,
+            try mayChange ? discardUnfinished(last) : isUnfinished(last)
+        { numbers.removeLast() }
         var result = RecoveredLog(segment: first, end: SegmentEnd(), first: first)
         if numbers.isEmpty {
             result.isEmpty = true
             return result
         }
-        try checkNumbers(numbers, first)
+        try checkNumbers(numbers, first, isAll: mayChange)
         for (index, number) in numbers.enumerated() {
             let map = try MappedFile(path(number), files)
             defer { map.unmap() }
             var segment = SegmentReading(path: path(number), number: number, bytes: map.bytes)
             let previous = index == 0 ? nil : result
             let later = numbers[(index + 1)...]
-            switch try read(&segment, previous, &result, apply) {
+            switch try read(&segment, previous, &result, until: end, visit) {
             case .whole: break
+            case .reached:
+                result.take(segment)
+                return result
             case .torn(let offset):
                 guard later.isEmpty || isUnproven(later.startIndex, numbers) else {
                     throw segment.damage(at: offset)
+                }
+                if !mayChange {
+                    result.take(segment)
+                    return result
                 }
                 try checkMayCut(segment)
                 try setAside(later)
@@ -108,6 +152,7 @@ public struct LogReader {
                 result.take(segment)
                 return result
             case .behindALostEnd:
+                if !mayChange { return result }
                 try checkMayCut(segment)
                 try setAside(numbers[index...])
                 return result
@@ -123,17 +168,22 @@ public struct LogReader {
         return numbers.reduce(0) { $1 < first ? $0 : $0 + Int(clamping: files.size(path($1)) ?? 0) }
     }
 
-    private func path(_ number: Int64) -> String { directory + "/" + LogFormat.fileName(baseName, number) }
+    func path(_ number: Int64) -> String {
+        let path = directory + "/" + LogFormat.fileName(baseName, number)
+        guard let kept, files.facts(path) == nil else { return path }
+        return LogFormat.fileName(kept, number)
+    }
 
     /// Every segment from `first` to the last that was made is there.
-    private func checkNumbers(_ numbers: [Int64], _ first: Int64) throws(StorageError) {
+    /// With `isAll`, none that is known of may be missing behind them.
+    private func checkNumbers(_ numbers: [Int64], _ first: Int64, isAll: Bool) throws(StorageError) {
         for (index, number) in numbers.enumerated() where number != first + Int64(index) {
             throw StorageError(
                 file: path(first + Int64(index)),
                 message: "this log segment is missing, though later ones exist: put it back, or move the later ones "
                     + "away to start with what was written before it")
         }
-        if let durable, let last = numbers.last, last < durable {
+        if isAll, let durable, let last = numbers.last, last < durable {
             throw StorageError(
                 file: path(last + 1),
                 message: "this log segment is missing, though it was written (swiftlet.lock names segment \(durable)): "
@@ -146,6 +196,13 @@ public struct LogReader {
     private func isUnproven(_ index: Int, _ numbers: [Int64]) -> Bool {
         guard let durable, index > 0, index < numbers.count else { return false }
         return numbers[index] > durable
+    }
+
+    /// Whether there is no more than a beginning of a header: the segment was being made, or is made ahead.
+    private func isUnfinished(_ number: Int64) throws(StorageError) -> Bool {
+        let map = try MappedFile(path(number), files)
+        defer { map.unmap() }
+        return map.bytes.count <= LogFormat.headerSize && !map.bytes.isWholeHeader
     }
 
     /// A crash while a segment was made leaves an empty file or part of its header.
@@ -176,6 +233,8 @@ public struct LogReader {
 
     private enum Outcome {
         case whole
+        /// The place where reading was to end.
+        case reached
         /// What follows `end` is what a crash leaves of a batch; the damage is at this offset.
         case torn(Int)
         /// The segment was begun behind an end of the one before that a power cut took.
@@ -183,8 +242,8 @@ public struct LogReader {
     }
 
     private func read(
-        _ segment: inout SegmentReading, _ previous: RecoveredLog?, _ result: inout RecoveredLog,
-        _ apply: (UnsafeBufferPointer<Bytes>) throws(StorageError) -> Void
+        _ segment: inout SegmentReading, _ previous: RecoveredLog?, _ result: inout RecoveredLog, until end: LogPlace?,
+        _ visit: (LogEvent, LogPlace) throws(StorageError) -> Void
     ) throws(StorageError) -> Outcome {
         let bytes = segment.bytes
         var parser = LogParser(bytes: bytes)
@@ -229,25 +288,44 @@ public struct LogReader {
             guard batch.localEnd <= start, batch.uncounted <= start - begin else {
                 throw segment.damage(at: begin, "a record announces more than the batch holds")
             }
-            if let history = batch.history { result.history = history }
-            try batch.forEach { (arguments, offset) throws(StorageError) in
-                if arguments[0].isOverwritten { return }
-                if let database = arguments.selectedDatabase {
-                    result.replayedDatabase = database
-                    // A segment begins like that, whatever the stream has selected.
-                    if !isHeader { result.database = database }
-                }
-                do throws(StorageError) {
-                    try apply(arguments)
-                } catch {
-                    throw segment.damage(at: offset, error.message)
-                }
-                result.commands += 1
-            }
+            let isEnd = try hand(
+                batch, of: segment, begin..<parser.offset, isHeader: isHeader, &result, until: end, visit)
+            if isEnd { return .reached }
             if !isHeader { result.propagatedBytes += start - begin - batch.uncounted }
             batch.removeAll()
             segment.end = SegmentEnd(offset: Int64(parser.offset), check: check)
         }
+    }
+
+    /// Hands out what a batch holds, which stands at `range`. True where `end` lies in it or before it.
+    private func hand(
+        _ batch: LogBatch, of segment: SegmentReading, _ range: Range<Int>, isHeader: Bool,
+        _ result: inout RecoveredLog, until end: LogPlace?, _ visit: (LogEvent, LogPlace) throws(StorageError) -> Void
+    ) throws(StorageError) -> Bool {
+        func place(_ offset: Int) -> LogPlace { LogPlace(segment: segment.number, offset: Int64(offset)) }
+        let begin = place(range.lowerBound)
+        if let end, begin >= end { return true }
+        try visit(.batch(end: Int64(range.upperBound)), begin)
+        if let time = batch.time { try visit(.time(time), begin) }
+        if let history = batch.history { result.history = history }
+        var isEnd = false
+        try batch.forEach { (arguments, offset) throws(StorageError) in
+            if let end, place(offset) >= end { isEnd = true }
+            if isEnd || arguments[0].isOverwritten { return }
+            if let database = arguments.selectedDatabase {
+                result.replayedDatabase = database
+                // A segment begins like that, whatever the stream has selected.
+                if !isHeader { result.database = database }
+            }
+            do throws(StorageError) {
+                try visit(.command(arguments), place(offset))
+            } catch {
+                throw segment.damage(at: offset, error.message)
+            }
+            result.commands += 1
+        }
+        if batch.isRupture { try visit(.rupture, begin) }
+        return isEnd
     }
 
     /// Checks a header; true when it was begun behind an end of the segment before that a power cut took.

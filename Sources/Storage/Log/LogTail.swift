@@ -40,6 +40,9 @@ struct LogTail {
         return !hasBatch(behind: records)
     }
 
+    /// How many batches seem to end there.
+    var recordCount: Int { checkRecords().count }
+
     // MARK: Batches behind the damage
 
     /// Offsets of what looks like a check record.

@@ -37,6 +37,10 @@ public final class LogWriter {
     private var end = SegmentEnd()
     private var version = LogFormat.Version.chained
     private var lastDatabase: Int32 = -1
+    /// Each second in which something is appended is noted, for `--restore-to`.
+    public var notesTime = false
+    /// The last one that the segment notes, since 1970.
+    private var notedSecond = Int64.min
 
     /// How far what was appended reaches, the turn under way included.
     public private(set) var offset: Int
@@ -165,6 +169,7 @@ public final class LogWriter {
         end = SegmentEnd(offset: Int64(header.count), check: LogFormat.check(in: record) ?? 0)
         version = .chained
         lastDatabase = 0
+        notedSecond = .min
     }
     static func header(_ number: Int64, _ server: String, _ previous: SegmentEnd) -> OutputBuffer {
         let header = OutputBuffer()
@@ -199,6 +204,8 @@ public final class LogWriter {
         try waitForSegment()
         seal()
         let isGivenUp = syncer.poisonedBy != 0
+        // Blocks are on their way to the file or from it, a moment: what is held is not to be lost.
+        while policy != .always && held.count > 0 && reserve.isBusy { host.threads.pause(microseconds: 200) }
         if policy != .always && held.count > 0 { writeHeld() }
         let failed = writeError != 0 ? writeError : syncer.failedWrite
         if failed != 0 && !isGivenUp { throw .system(old.path, "cannot write the log", code: failed) }
@@ -246,14 +253,19 @@ public final class LogWriter {
     /// Deletes the segments up to `number` in the background. Call it only when a snapshot that holds all of theirs is
     /// durable: it also ends `.poisoned`, if the failed sync was of one of them.
     public func removeSegments(through number: Int64) {
-        syncer.release(through: number)
+        release(through: number)
         LogWriter.removeInBackground(directory: directory, baseName: baseName, through: number, host)
     }
+
+    /// A durable snapshot holds all that segments up to `number` held: ends `.poisoned`, if the failed sync was of one of
+    /// them.
+    func release(through number: Int64) { syncer.release(through: number) }
 
     // MARK: Appending
 
     /// Appends commands that select their databases themselves. `offset`: where the stream stands behind them.
     public func append(_ commands: Bytes, upTo offset: Int) {
+        if notesTime && buffer.count == 0 { noteTime() }
         lastDatabase = -1
         buffer.append(commands)
         self.offset = offset
@@ -271,6 +283,7 @@ public final class LogWriter {
     }
     /// As `append(_:upTo:)`; but the commands are not part of the stream, whose offset does not count them at recovery.
     func appendLocal(_ commands: Bytes, upTo offset: Int) {
+        if notesTime && buffer.count == 0 { noteTime() }
         LogFormat.appendLocal(commands.count, to: buffer)
         append(commands, upTo: offset)
     }
@@ -278,6 +291,20 @@ public final class LogWriter {
     func append(_ history: LogHistory, upTo offset: Int) {
         LogFormat.appendHistory(history, to: buffer)
         self.offset = offset
+    }
+    /// What follows may not be all that happens, or go on from other data.
+    func appendRupture(upTo offset: Int) {
+        endTurn()
+        LogFormat.appendRupture(to: buffer)
+        self.offset = offset
+    }
+
+    /// At a batch's beginning. A clock that was set back is a time as any other.
+    private func noteTime() {
+        let now = wallClockMilliseconds()
+        if now / 1000 == notedSecond { return }
+        notedSecond = now / 1000
+        LogFormat.appendTime(now, to: buffer)
     }
 
     /// Seals what the turn appended and writes it, or hands it to the syncer. Also tries again what failed before:

@@ -2,13 +2,15 @@
 
 /// Finds a key that comes twice in an RDB file, in 8 bytes a key: 64 bits of a keyed hash of each, in buckets. Only where
 /// two are equal, the file is read again to tell a repetition from chance.
-struct KeyDigests {
+public struct KeyDigests {
     private static let bucketBits: UInt64 = 8
     /// Another one each time: what was taken for a repetition by chance is not again.
     private let salt = UInt64.random(in: 0 ... .max)
     private var buckets = [[UInt64]](repeating: [], count: 1 << Int(bucketBits))
 
-    @inline(__always) mutating func insert(_ key: VisitedKey) {
+    public init() {}
+
+    public mutating func insert(_ key: VisitedKey) {
         let digest = KeyDigests.digest(key, salt)
         buckets[Int(digest >> (64 - KeyDigests.bucketBits))].append(digest)
     }
@@ -41,7 +43,15 @@ struct KeyDigests {
 
     /// Whether a key came twice; where nothing can be read again, by its digest alone: of 100 million keys two have the same
     /// with a chance of 1 in 2000. O(keys).
-    var hasRepeated: Bool { !repeated().isEmpty }
+    public var hasRepeated: Bool { !repeated().isEmpty }
+
+    /// The error where a key of `file`, which is being written, comes twice.
+    public static func repeated(in file: String) -> StorageError {
+        StorageError(
+            file: file,
+            message: "a key comes twice in a database: the input holds one twice (`redis-migrate verify` names it), or "
+                + "--rename-prefix or --to-db gives two keys the same name; nothing was written")
+    }
 
     private func repeated() -> Set<UInt64> {
         var repeated: Set<UInt64> = []

@@ -14,7 +14,7 @@ final class RDBInput {
 
     private static var blockSize: Int { StructureSizes.size(1 << 20, small: 64) }
     private let file: OpenFile?
-    private let pipe: BytePipe?
+    private let pipe: (any ByteSource)?
     private let files: any FileSystem
     private let buffer: UnsafeMutableRawPointer
     private var bufferOffset: Int64 = 0
@@ -68,7 +68,7 @@ final class RDBInput {
     }
 
     /// Reads what comes through `pipe`, for which it waits.
-    init(_ pipe: BytePipe) throws(StorageError) {
+    init(_ pipe: any ByteSource) throws(StorageError) {
         guard let buffer = malloc(RDBInput.blockSize) else {
             throw StorageError(file: pipe.name, message: "out of memory")
         }

@@ -9,6 +9,7 @@ extension RDBReader {
             return true
         }
         began = false
+        earliestFieldExpiry = nil
         seen.removeAll()
         let before = summary.elements
         let rememberedDrop = dropped
@@ -34,7 +35,10 @@ extension RDBReader {
         return began
     }
 
-    var currentKey: VisitedKey { VisitedKey(database: database, key: key.bytes, expiresMs: expiresMs) }
+    var currentKey: VisitedKey {
+        VisitedKey(
+            database: database, key: key.bytes, expiresMs: expiresMs, earliestFieldExpiry: earliestFieldExpiry)
+    }
 
     // MARK: - Reporting
 
@@ -128,6 +132,7 @@ extension RDBReader {
     /// before the earliest, which stands in front.
     private func readPairsWithExpiry(relative: Bool) throws(StorageError) {
         let earliest = relative ? try input.fixed(Int64.self) : 0
+        earliestFieldExpiry = max(1, earliest)
         let count = try elementCount(bytesEach: 3)
         var left = count
         while left > 0 {
@@ -149,6 +154,7 @@ extension RDBReader {
 
     /// Valkey 9. Each pair is followed by its expiry in ms since 1970; -1 for none.
     private func readPairsBeforeExpiry() throws(StorageError) {
+        earliestFieldExpiry = 1
         let count = try elementCount(bytesEach: 10)
         var left = count
         while left > 0 {

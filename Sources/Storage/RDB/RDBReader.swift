@@ -12,6 +12,8 @@ public final class RDBReader<Visitor: KeyVisitor> {
     // What the record in hand says so far.
     var database: Int32 = 0
     var expiresMs: Int64?
+    /// Of the hash in hand; nil where no field can expire.
+    var earliestFieldExpiry: Int64?
     var keyOffset: Int64 = 0
     let key = OutputBuffer()
     /// The value in hand is read and not reported: it has expired.
@@ -45,7 +47,7 @@ public final class RDBReader<Visitor: KeyVisitor> {
 
     /// Reads what comes through `pipe`: memory is taken for what has arrived, and for what that stands for. Whoever ends before
     /// the pipe does closes it.
-    public init(pipe: BytePipe, options: RDBOptions = RDBOptions(), visitor: Visitor) throws(StorageError) {
+    public init(pipe: any ByteSource, options: RDBOptions = RDBOptions(), visitor: Visitor) throws(StorageError) {
         self.visitor = visitor
         self.options = options
         input = try RDBInput(pipe)

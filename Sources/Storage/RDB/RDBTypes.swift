@@ -4,6 +4,8 @@ enum RDBFormat {
     static let magic: StaticString = "REDIS"
     /// Of Valkey from version 80 on: three digits follow.
     static let valkeyMagic: StaticString = "VALKEY"
+    /// Valkey 9's.
+    static let valkeyVersion = 80
     /// Magic and version.
     static let headerSize = 9
     /// The newest version that is known whole.

@@ -183,6 +183,26 @@ final class SQLiteConnection {
         return size
     }
 
+    /// Copies all pages into the database that `target` has open, which is empty, as of this connection's transaction; that
+    /// one has to have begun to read. `progress` is told how many pages are copied, and of how many, and ends it with false.
+    /// O(pages).
+    func copy(to target: SQLiteConnection, progress: (_ done: Int, _ all: Int) -> Bool) throws(StorageError) {
+        guard let copy = sqlite3_backup_init(target.handle, "main", handle, "main") else {
+            throw target.failure("cannot be written")
+        }
+        var status = SQLITE_OK
+        var isEnded = false
+        while status == SQLITE_OK && !isEnded {
+            status = sqlite3_backup_step(copy, SQLiteConnection.pagesAtOnce)
+            let all = Int(sqlite3_backup_pagecount(copy))
+            isEnded = !progress(all - Int(sqlite3_backup_remaining(copy)), all)
+        }
+        let end = sqlite3_backup_finish(copy)
+        if end != SQLITE_OK || status != SQLITE_DONE && !isEnded { throw target.failure("cannot be copied to") }
+        if isEnded && status != SQLITE_DONE { throw target.error("the copy was given up") }
+    }
+    private static let pagesAtOnce: Int32 = 128
+
     /// Copies the WAL into the database and truncates it. False when a reader or writer elsewhere kept it from ending:
     /// then nothing is lost, and the WAL stays. Waits for others up to `timeout` ms.
     func checkpoint(timeout: Int32) throws(StorageError) -> Bool {

@@ -215,6 +215,8 @@ final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         try ask(.unlink(path))
         change(.remove(path))
     }
+    /// Directories are there with what lies in them.
+    func makeDirectory(_ path: String) throws(FileError) {}
     func syncDirectory(_ path: String) throws(FileError) {
         mutex.lock()
         defer { mutex.unlock() }

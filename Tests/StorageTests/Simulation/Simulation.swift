@@ -14,6 +14,9 @@ struct Simulation {
     private var random: SplitMix64
     /// Crash states that were tried.
     private(set) var states = 0
+    /// Moments that were restored, and that were refused.
+    private(set) var restored = 0
+    private(set) var refused = 0
 
     init(seed: UInt64) {
         self.seed = seed
@@ -34,6 +37,9 @@ struct Simulation {
         var durable = 0
         var policy = FsyncPolicy.everysec
         var keepsLog = true
+        /// Moments can be restored: what there was when so much of a log was written.
+        var keepsHistory = false
+        var moments: [HistoryProbe.Moment] = []
 
         /// How far a recovery must reach.
         func floor(after kind: MemoryFileSystem.Crash) -> Int { kind == .kill ? acknowledged : durable }
@@ -52,6 +58,7 @@ struct Simulation {
             var promise = Promise()
             promise.policy = [.always, .everysec, .everysec, .no][Int(random.next() % 4)]
             promise.keepsLog = random.next() % 4 != 0
+            promise.keepsHistory = random.next() % 3 == 0
             var state = State(disk: MemoryFileSystem(seed: random.next()), kind: .kill, promise: promise)
             for _ in 0..<6 where states < wanted {
                 let crashes = try life(state)
@@ -70,6 +77,7 @@ struct Simulation {
         let server = try SimulatedServer(state, seed: random.next())
         states += 1
         try server.open(failureContext(state))
+        if state.promise.keepsHistory && random.next() % 2 == 0 { server.keepCheckpoint() }
         server.watch(seed: random.next())
         let actions = 20 + random.next() % 120
         for _ in 0..<actions { try server.act(&random) }
@@ -79,6 +87,7 @@ struct Simulation {
 
     /// Only the recovery, in the course of which it may crash again.
     private mutating func check(_ state: State) throws {
+        try probe(state)
         let server = try SimulatedServer(state, seed: random.next())
         states += 1
         if random.next() % 4 == 0 { server.watch(seed: random.next()) }
@@ -88,6 +97,17 @@ struct Simulation {
             states += 1
             try next.open(failureContext(again) + ", in a recovery")
             _ = next.finish(&random)
+        }
+    }
+
+    /// Goes back to moments of the past, and forth again, on copies of the disk.
+    private mutating func probe(_ state: State) throws {
+        if !state.promise.keepsHistory || random.next() % 3 != 0 { return }
+        for _ in 0..<2 {
+            guard let moment = state.promise.moments.randomElement(using: &random) else { return }
+            let probe = HistoryProbe(seed: random.next(), keepsLog: state.promise.keepsLog, state.promise.policy)
+            let isDone = try probe.run(state.disk, moment, failureContext(state))
+            if isDone { restored += 1 } else { refused += 1 }
         }
     }
 
@@ -162,7 +182,8 @@ private final class SimulatedServer {
         let store = SimulatedStore()
         store.onEnd = { [unowned self] in ended($0) }
         let options = DataDirectory.Options(
-            directory: MemoryFileSystem.directory, keepsLog: promise.keepsLog, fsync: promise.policy)
+            directory: MemoryFileSystem.directory, keepsLog: promise.keepsLog, fsync: promise.policy,
+            history: promise.keepsHistory ? HistoryProbe.limits : nil)
         let host = Host(files: disk, threads: threads)
         let data = DataDirectory(options, keyspace: store.keyspace, client: store, host: host, wake: {})
         self.store = store
@@ -192,6 +213,9 @@ private final class SimulatedServer {
         promise.acknowledged = place
         promise.acknowledgedAt = threads.now
         promise.durable = place
+        // What a crash took of the log will hold something else.
+        guard let log = data.log else { return }
+        promise.moments.removeAll { $0.server == data.serverID && $0.place > log.place }
     }
 
     private func compare(_ offset: Int, _ digest: String, _ context: String) throws {
@@ -282,6 +306,10 @@ private final class SimulatedServer {
         let offset = data.stream.offset + store.output.count
         promise.turns[promise.place(data.stream.id, offset)] = (store.digest, threads.now)
         data.endTurn(store.output.bytes, upTo: offset)
+        if promise.keepsHistory, let log = data.log {
+            promise.moments.append(
+                HistoryProbe.Moment(server: data.serverID, place: log.place, digest: store.digest))
+        }
         store.output.removeAll(keepingAtMost: 1 << 16)
     }
 
@@ -353,9 +381,19 @@ private final class SimulatedServer {
 
     private func breakDisk(_ random: inout SplitMix64) {
         let code = [EIO, ENOSPC][Int(random.next() % 2)]
-        let path = ["dump.sqlite", "appendonly.aof"][Int(random.next() % 2)]
+        let paths = ["dump.sqlite", "appendonly.aof"] + (promise.keepsHistory ? ["history"] : [])
+        let path = paths[Int(random.next() % UInt64(paths.count))]
         let kind = FaultKind.allCases[Int(random.next() % 3)]
         fault = (path, kind, 1 + Int(random.next() % 4), kind == .sync ? EIO : code)
+    }
+
+    /// A checkpoint is kept from the beginning on.
+    func keepCheckpoint() {
+        guard let data else { return }
+        note(data)
+        _ = try? data.save()
+        threads.settle()
+        note(data)
     }
 
     /// SHUTDOWN: all is on disk.

@@ -16,6 +16,7 @@ import Testing
         var seed = first
         let began = monotonicNanoseconds()
         var failures = 0
+        var (restored, refused) = (0, 0)
         while done < wanted && failures < 5 {
             var simulation = Simulation(seed: seed)
             do {
@@ -25,8 +26,12 @@ import Testing
                 failures += 1
             }
             done += simulation.states
+            restored += simulation.restored
+            refused += simulation.refused
             seed += 1
         }
-        print("simulation: \(done) crash states in \((monotonicNanoseconds() - began) / 1_000_000) ms")
+        print(
+            "simulation: \(done) crash states in \((monotonicNanoseconds() - began) / 1_000_000) ms, \(restored) moments "
+                + "restored, \(refused) refused")
     }
 }

@@ -34,6 +34,7 @@ class ForwardingFileSystem: FileSystem, @unchecked Sendable {
     func rename(_ path: String, to new: String) throws(FileError) { try base.rename(path, to: new) }
     func link(_ path: String, to new: String) throws(FileError) { try base.link(path, to: new) }
     func unlink(_ path: String) throws(FileError) { try base.unlink(path) }
+    func makeDirectory(_ path: String) throws(FileError) { try base.makeDirectory(path) }
     func syncDirectory(_ path: String) throws(FileError) { try base.syncDirectory(path) }
     func isWritable(_ path: String) -> Bool { base.isWritable(path) }
     func resolved(_ path: String) -> String? { base.resolved(path) }

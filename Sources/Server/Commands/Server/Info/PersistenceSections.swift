@@ -83,9 +83,34 @@ extension Info {
         field("log_size", persistence.logBytes)
         field("log_segments", persistence.data?.segmentCount ?? 0)
         field("log_oldest_unsynced_ms", persistence.oldestUnsyncedMilliseconds)
+        backupFields(persistence.backups)
+        historyFields(persistence.data?.historyStatus ?? HistoryStatus())
         field("writes_refused", persistence.refusal != nil)
         field("writes_refused_since", persistence.refusal == nil ? 0 : persistence.refusedSince)
         field("writes_refused_reason", persistence.refusal.map { Self.line(persistence.text(of: $0)) } ?? "")
+    }
+
+    private func backupFields(_ backups: Backups) {
+        field("backup_in_progress", backups.current != nil)
+        field("backup_bytes_done", backups.progress.done)
+        field("backup_bytes_total", backups.progress.total)
+        field("backup_last_status", ok: backups.lastError == nil)
+        field("backup_last_error", Self.line(backups.lastError ?? ""))
+        field("backup_last_file", Self.line(backups.lastFile))
+        field("backup_last_time", backups.lastTime)
+    }
+
+    private func historyFields(_ status: HistoryStatus) {
+        field("history_seconds", services.config.settings.snapshotHistory)
+        field("history_oldest_time", (status.oldest ?? 0) / 1000)
+        field("history_checkpoints", status.checkpoints)
+        field("history_segments", status.segments)
+        field("history_bytes", status.bytes)
+        field("history_gaps", status.gaps)
+        field("history_copy_in_progress", status.isCopying)
+        field("history_copied_bytes", status.copied)
+        field("history_bytes_to_copy", status.toCopy)
+        field("history_last_error", Self.line(status.failure.map { "\($0)" } ?? ""))
     }
 
     /// The text on one line, as a field's value.

@@ -48,7 +48,9 @@ enum Interruption {
 
     static var happened: Bool { flag.load(ordering: .relaxed) }
 
+    /// From now on; a pipe whose reader has gone is an error like others.
     static func watch() {
+        signal(SIGPIPE, SIG_IGN)
         for number in [SIGINT, SIGTERM, SIGHUP] {
             signal(number) { _ in Interruption.flag.store(true, ordering: .relaxed) }
         }

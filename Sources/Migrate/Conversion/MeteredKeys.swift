@@ -1,0 +1,36 @@
+import Storage
+
+/// Passes keys on and shows how far the work is.
+final class MeteredKeys: KeyVisitor {
+    private var sink: any KeySink
+    private let meter: ProgressMeter
+    private var keys = 0
+
+    init(_ sink: any KeySink, _ meter: ProgressMeter) {
+        self.sink = sink
+        self.meter = meter
+    }
+
+    func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) { try sink.auxiliary(name, value) }
+    func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) {
+        keys += 1
+        try sink.string(key, value)
+    }
+    func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) throws(StorageError) {
+        keys += 1
+        try sink.begin(type, key, sizeHint: sizeHint)
+    }
+    func element(_ value: Bytes) throws(StorageError) { try sink.element(value) }
+    func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError) {
+        try sink.pair(field, value, expiresMs: expiresMs)
+    }
+    func scored(_ member: Bytes, _ score: Double) throws(StorageError) { try sink.scored(member, score) }
+    func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) { try sink.streamEntry(id, fields) }
+    func streamRow(_ row: StreamRow) throws(StorageError) { try sink.streamRow(row) }
+    func end() throws(StorageError) { try sink.end() }
+    func function(_ name: Bytes, _ code: Bytes) throws(StorageError) { try sink.function(name, code) }
+    func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
+        if keys & 1023 == 0 { meter.update(done: offset, of: size, keys: keys, bytes: offset) }
+        try sink.reached(offset, of: size)
+    }
+}
