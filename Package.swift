@@ -21,6 +21,10 @@ let package = Package(
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
         .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+        // The archives, too: redis-migrate alone needs them.
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CShims"),
         // The archives, not the shared libraries: a server runs where there is no Lua.
@@ -31,7 +35,8 @@ let package = Package(
                 .linkedLibrary(":liblua5.1.a"), .linkedLibrary("m"),
             ]),
         .target(
-            name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
+            name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CCrypto", "CShims"],
+            swiftSettings: swift6),
         // A library, so that redis-migrate can execute the commands of an append-only file.
         .target(
             name: "Server", dependencies: ["Storage", "CShims", "CLua", "CSSL"], exclude: ["Main"],
@@ -41,7 +46,10 @@ let package = Package(
             swiftSettings: swift6),
         .executableTarget(
             name: "Migrate",
-            dependencies: ["Storage", "Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Storage", "Server", "CSSL", "CZlib", "CZstd",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swift6),
         .target(name: "TestSupport", path: "Tests/Support/Swift", swiftSettings: swift6),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "CSQLite", "TestSupport"], swiftSettings: swift6),

@@ -4,7 +4,10 @@ import ArgumentParser
 struct RedisMigrate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "redis-migrate",
-        abstract: "Converts between Redis's RDB files and Swiftlet's snapshots, which are SQLite databases.",
+        abstract: "Converts between the files of Redis, Valkey and Swiftlet, whose snapshots are SQLite databases.",
         version: "redis-migrate 0.1.0",
-        subcommands: [ToSQLite.self, ToRDB.self, Verify.self, CheckLog.self])
+        subcommands: [
+            Convert.self, ToSQLite.self, ToRDB.self, Verify.self, Diff.self, Stats.self, Restore.self, From.self, CheckLog.self,
+            Index.self,
+        ])
 }

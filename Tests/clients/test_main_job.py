@@ -214,15 +214,15 @@ def test_snapshot_is_readable_while_the_server_runs(life):
     date = "2031-01-01 00:00:00"
     rows = {
         "SELECT * FROM strings ORDER BY db, key": [
-            r"0|\xFF01|\x00FE|", f"0|greeting|héllo|{date}", "3|elsewhere|1|",
+            "0|X'FF01'|X'00FE'|", f"0|greeting|héllo|{date}", "3|elsewhere|1|",
         ],
         "SELECT * FROM lists ORDER BY position": ["0|queue|0|zeroth|", "0|queue|1|first|", "0|queue|2|second|"],
         "SELECT * FROM hashes ORDER BY field": [f"0|user:1|born|1815|{date}|", f"0|user:1|name|Ada|{date}|"],
         "SELECT * FROM sets ORDER BY key": ["0|numbers|7|", "0|tags|red|"],
         "SELECT * FROM zsets ORDER BY score": ["0|board|ada|1.5|", "0|board|bob|20.0|"],
         "SELECT * FROM keys ORDER BY db, key": [
-            r"0|\xFF01|string|2|", "0|board|zset|2|", f"0|greeting|string|6|{date}", "0|numbers|set|1|",
-            "0|queue|list|3|", "0|tags|set|1|", f"0|user:1|hash|2|{date}", "3|elsewhere|string|1|",
+            "0|X'FF01'|string|2|4|", "0|board|zset|2|11|", f"0|greeting|string|6|14|{date}", "0|numbers|set|1|8|",
+            "0|queue|list|3|22|", "0|tags|set|1|7|", f"0|user:1|hash|2|21|{date}", "3|elsewhere|string|1|10|",
         ],
         "PRAGMA integrity_check": ["ok"],
     }  # fmt: skip
@@ -234,7 +234,7 @@ def test_snapshot_is_readable_while_the_server_runs(life):
     life.call("HSET", "user:1", "name", "Grace")
     life.call("SAVE")
     assert query(life.directory, "SELECT key FROM keys WHERE db = 0 ORDER BY key") == [
-        r"\xFF01", "board", "numbers", "queue", "user:1",
+        "X'FF01'", "board", "numbers", "queue", "user:1",
     ]  # fmt: skip
     assert query(life.directory, "SELECT value FROM lists ORDER BY position") == ["first", "second"]
     assert query(life.directory, "SELECT value FROM hashes WHERE field = 'name'") == ["Grace"]

@@ -15,7 +15,7 @@ extension PersistenceControl {
         beginLoading()
         defer { endLoading() }
         let began = monotonicNanoseconds()
-        RDBExporter.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
+        NewFile.removeLeftovers(of: settings.directory + "/" + settings.dbFileName)
         if let request = settings.restore { try restore(data, request) }
         let recovery = try data.open()
         try server.dataLoaded(from: data.snapshotPath)

@@ -18,7 +18,8 @@ extension PersistenceControl {
         guard let path = source.rdb else { return nil }
         server.logger.notice("Importing \(path) into \(snapshotPath)")
         let now = wallClockMilliseconds()
-        let meta = try NewSnapshot.make(snapshotPath, overwrite: true) { (temporary) throws(StorageError) in
+        let meta = try NewSnapshot.make(snapshotPath, overwrite: true, forServer: true) {
+            (temporary) throws(StorageError) in
             let summary = try importRDB(path, at: temporary, dropExpiredAt: now)
             for line in summary.mendings { server.logger.warning("\(path): \(line)") }
             return try data.loadSnapshot(from: temporary)
@@ -104,7 +105,7 @@ extension PersistenceControl {
         let snapshotPath = data.snapshotPath
         let names = files.paths.joined(separator: ", ")
         server.logger.notice("Importing \(names) into \(snapshotPath)")
-        let (meta, commands) = try NewSnapshot.make(snapshotPath, overwrite: true) {
+        let (meta, commands) = try NewSnapshot.make(snapshotPath, overwrite: true, forServer: true) {
             (temporary) throws(StorageError) in try buildFromAOF(files, rdb, temporary, data)
         }
         if let rdb, server.config.settings.appendOnlyChoice == true {

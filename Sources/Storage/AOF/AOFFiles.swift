@@ -47,6 +47,27 @@ public struct AOFFiles: Sendable {
         return AOFFiles(paths: names.map { folder + "/" + $0 }, bytes: size, modified: modified)
     }
 
+    /// Those of a folder that Redis 7 or later has written, alone: what the one manifest in it names. Throws where there is none,
+    /// or more than one.
+    public static func find(
+        inFolder path: String, files: any FileSystem = Host.real.files
+    ) throws(StorageError) -> AOFFiles? {
+        let resolved = files.resolved(path) ?? path
+        let names = (try? files.names(in: resolved)) ?? []
+        let manifests = names.filter { $0.hasSuffix(".manifest") }
+        guard manifests.count == 1, let slash = resolved.lastIndex(of: "/") else {
+            throw StorageError(
+                file: path,
+                message:
+                    "holds \(manifests.isEmpty ? "no manifest" : "several manifests") of append-only files: name the "
+                    + "folder that `appenddirname` names")
+        }
+        return try find(
+            directory: slash == resolved.startIndex ? "/" : String(resolved[..<slash]),
+            folder: String(resolved[resolved.index(after: slash)...]),
+            baseName: String(manifests[0].dropLast(".manifest".count)), files: files)
+    }
+
     private init(paths: [String], bytes: Int64, modified: Int64) {
         self.paths = paths
         self.bytes = bytes

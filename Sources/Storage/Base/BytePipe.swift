@@ -2,9 +2,17 @@
 
 import Synchronization
 
+/// Bytes that come one after the other, and whose end is not known before.
+public protocol ByteSource: AnyObject {
+    /// What the bytes are, for messages.
+    var name: String { get }
+    /// Copies up to `count` bytes, at least one, to `target`; waits for them. 0 at the end.
+    func read(into target: UnsafeMutableRawPointer, _ count: Int) throws(StorageError) -> Int
+}
+
 /// Bytes from a thread that never waits, the loop, to one that waits for them. `send` takes all that it gets; its caller
 /// stops reading a socket once `isFull`, and is told when there is room again.
-public final class BytePipe: Sendable {
+public final class BytePipe: ByteSource, Sendable {
     private enum Message: Sendable {
         case bytes(Parcel)
         /// No more will come.
@@ -67,7 +75,7 @@ public final class BytePipe: Sendable {
     // MARK: The reading thread
 
     /// Copies up to `count` bytes, at least one, to `target`; waits for them. 0 at the end. Throws what `fail` was told.
-    func read(into target: UnsafeMutableRawPointer, _ count: Int) throws(StorageError) -> Int {
+    public func read(into target: UnsafeMutableRawPointer, _ count: Int) throws(StorageError) -> Int {
         while true {
             if let error = failure.withLock({ $0 }) { throw error }
             if let copied = copyHeld(to: target, count) { return copied }

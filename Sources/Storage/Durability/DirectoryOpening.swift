@@ -83,6 +83,7 @@ extension DataDirectory {
         keyspace.now = wallClockMilliseconds()
         client.recovered(stream)
         if lock != nil { try makeDurable() }
+        if lock != nil && meta == nil { makeEmptySnapshot() }
         try openLog(recovered, hasSnapshot: meta != nil)
         try resumeStream(recovered)
         // From here on the data changes, and the note does not hold any more.
@@ -107,6 +108,19 @@ extension DataDirectory {
         let select = OutputBuffer(capacity: 32)
         LogFormat.appendSelect(stream.db, to: select)
         appendLocal(select.bytes)
+    }
+
+    /// Who reads the snapshot finds its tables and views from the start. Nothing depends on it: the first checkpoint makes what
+    /// is missing.
+    private func makeEmptySnapshot() {
+        do throws(StorageError) {
+            if host.files.size(snapshotPath) ?? 0 == 0 {
+                try NewSnapshot.makeEmpty(snapshotPath, files: host.files)
+            }
+            try checkpointer.lock()
+        } catch {
+            client.warn("There is no snapshot to read before the first save: \(error)")
+        }
     }
 
     /// From before it is loaded on nobody else writes to the snapshot. False where it is loaded without that.

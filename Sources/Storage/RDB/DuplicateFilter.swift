@@ -1,6 +1,6 @@
 /// Finds an element that comes twice in one collection, without keeping the elements: it keeps 128 bits of two keyed
 /// hashes for each (two different elements are taken for one with a chance of n² / 2^128). Insertion is O(1) amortised.
-struct DuplicateFilter {
+public struct DuplicateFilter {
     private struct Digest {
         var high: UInt64 = 0
         /// Odd; 0 in an empty slot.
@@ -12,7 +12,9 @@ struct DuplicateFilter {
     private var slots = [Digest](repeating: Digest(), count: smallest)
     private var count = 0
 
-    mutating func removeAll() {
+    public init() {}
+
+    public mutating func removeAll() {
         if count == 0 { return }
         count = 0
         if slots.count > DuplicateFilter.kept {
@@ -23,19 +25,34 @@ struct DuplicateFilter {
     }
 
     /// False when `bytes` was there already.
-    mutating func insert(_ bytes: Bytes) -> Bool {
+    public mutating func insert(_ bytes: Bytes) -> Bool {
+        let digest = DuplicateFilter.digest(bytes)
+        if count >= slots.count / 2 { grow() }
+        let new = DuplicateFilter.place(digest, in: &slots)
+        if new { count += 1 }
+        return new
+    }
+
+    func contains(_ bytes: Bytes) -> Bool {
+        let digest = DuplicateFilter.digest(bytes)
+        let mask = slots.count - 1
+        var i = Int(truncatingIfNeeded: digest.high) & mask
+        while slots[i].low != 0 {
+            if slots[i].low == digest.low && slots[i].high == digest.high { return true }
+            i = (i + 1) & mask
+        }
+        return false
+    }
+
+    private static func digest(_ bytes: Bytes) -> Digest {
         var first = Hasher()
         first.combine(bytes: bytes.buffer)
         var second = Hasher()
         second.combine(1)
         second.combine(bytes: bytes.buffer)
-        let digest = Digest(
+        return Digest(
             high: UInt64(bitPattern: Int64(first.finalize())),
             low: UInt64(bitPattern: Int64(second.finalize())) | 1)
-        if count >= slots.count / 2 { grow() }
-        let new = DuplicateFilter.place(digest, in: &slots)
-        if new { count += 1 }
-        return new
     }
 
     private mutating func grow() {

@@ -9,6 +9,8 @@ public enum RDBExporter {
         public var overwrite = false
         /// Write hashes without their fields' expiries where the version cannot hold them.
         public var dropFieldExpiries = false
+        /// Leave out libraries of functions where the version cannot hold them.
+        public var dropFunctions = false
         /// What is written of the data.
         public var hasKeys = true
         public var hasFunctions = true
@@ -30,8 +32,8 @@ public enum RDBExporter {
         public let keys: Int
         public let elements: Int
         public let functions: Int
-        /// Hashes written without their fields' expiries.
-        public let fieldExpiriesDropped: Int
+        /// What the version has no place for.
+        public let losses: RDBSink.Losses
         public let bytes: Int64
     }
 
@@ -42,27 +44,11 @@ public enum RDBExporter {
         from source: String, to destination: String, options: Options = Options(),
         files: any FileSystem = Host.real.files
     ) throws(StorageError) -> Summary {
-        let destination = OutputFile.resolved(destination, files)
-        try OutputFile.checkFree(destination, overwrite: options.overwrite, files)
-        if FileForm.isDatabase(destination, files) {
-            throw StorageError(file: destination, message: "is a database, which an RDB file does not replace")
-        }
-        removeLeftovers(of: destination, files: files)
-        let temporary = OutputFile.temporary(destination, verb)
-        let file = try files.open(temporary, .new(isPrivate: false), or: "cannot be created")
-        defer {
-            files.close(file)
-            Snapshot.removeEmptyWAL(path: source, files)
-        }
-        do {
+        defer { Snapshot.removeEmptyWAL(path: source, files) }
+        return try NewFile.make(destination, overwrite: options.overwrite, files: files) {
+            (file, temporary) throws(StorageError) in
             let reader = try SnapshotReader(path: source, files: files)
-            let summary = try write(reader, RDBOutput(file, path: temporary, files), options, position: nil)
-            try OutputFile.checkFree(destination, overwrite: options.overwrite, files)
-            try OutputFile.publish(temporary, as: destination, overwrite: options.overwrite, files)
-            return summary
-        } catch {
-            files.remove(temporary)
-            throw error
+            return try write(reader, RDBOutput(file, path: temporary, files), options, position: nil)
         }
     }
 
@@ -79,38 +65,25 @@ public enum RDBExporter {
         return try write(reader, RDBOutput(to: send), options, position: reader.meta)
     }
 
-    private static let verb = "exporting"
-
-    /// Deletes what processes that were killed have left of writing `path`.
-    public static func removeLeftovers(of path: String, files: any FileSystem = Host.real.files) {
-        OutputFile.removeLeftovers(of: path, verb, files)
-    }
-
     private static func write(
         _ reader: SnapshotReader, _ output: RDBOutput, _ options: Options, position: Meta?
     ) throws(StorageError) -> Summary {
         let writer = RDBWriter(output, version: options.version, compresses: options.compresses)
-        writeHeader(writer, position)
-        var functions = 0
-        try reader.forEachFunction { (name, code) throws(StorageError) in
-            if !options.hasFunctions { return }
-            guard writer.hasFunctions else {
-                throw StorageError(
-                    file: reader.path,
-                    message: "holds the library of functions \(name.quoted), which needs `--rdb-version 10` or later")
-            }
-            output.append(byte: RDBFormat.Opcode.function.rawValue)
-            writer.string(code)
-            functions += 1
-        }
-        var rowOptions = RDBRowWriter.Options()
+        writer.header(position)
+        var rowOptions = RDBKeyWriter.Options()
         rowOptions.dropFieldExpiries = options.dropFieldExpiries
+        rowOptions.dropFunctions = options.dropFunctions
         let rows = RDBRowWriter(
             writer, source: reader.path, fieldExpiries: try reader.fieldExpiries(), options: rowOptions,
             counter: output.hasHoles
                 ? nil : { (type, owner) throws(StorageError) in try reader.elementCount(type, owner) })
+        if options.hasFunctions {
+            try reader.forEachFunction { (name, code) throws(StorageError) in
+                try rows.write(function: name, code)
+            }
+        }
         var done: Int64 = 0
-        let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
+        let all = reader.meta.rowCounts.total
         try storageErrors(reader.path) {
             if !options.hasKeys { return }
             try reader.read { batch in
@@ -123,36 +96,10 @@ public enum RDBExporter {
             }
         }
         try rows.finish()
-        output.append(byte: RDBFormat.Opcode.end.rawValue)
-        output.append(littleEndian: output.checksum())
-        try output.finish()
+        try writer.end()
         return Summary(
-            keys: rows.keys, elements: rows.elements, functions: functions,
-            fieldExpiriesDropped: rows.fieldExpiriesDropped, bytes: output.offset)
-    }
-
-    /// The name of the format with its version, and notes: what wrote the file (a server of that version, to those who
-    /// ask), the width of its words, when; with `position`, where in the stream of changes.
-    private static func writeHeader(_ writer: RDBWriter, _ position: Meta?) {
-        let version = String(writer.version)
-        writer.output.append(Bytes(RDBFormat.magic))
-        for _ in version.utf8.count..<4 { writer.output.append(byte: UInt8(ascii: "0")) }
-        for digit in version.utf8 { writer.output.append(byte: digit) }
-        func note(_ name: String, _ write: () -> Void) {
-            writer.output.append(byte: RDBFormat.Opcode.auxiliary.rawValue)
-            writer.string(name)
-            write()
-        }
-        let server = [9: "6.2.0", 10: "7.0.0", 11: "7.2.0", 12: "7.4.0"]
-        note("redis-ver") { writer.string(server[writer.version] ?? "7.2.0") }
-        note("redis-bits") { writer.string(64) }
-        note("ctime") { writer.string(wallClockMilliseconds() / 1000) }
-        if let position {
-            note("repl-stream-db") { writer.string(position.streamDatabase) }
-            note("repl-id") { writer.string(position.replicationID) }
-            note("repl-offset") { writer.string(position.replicationOffset) }
-        }
-        if writer.version >= 10 { note("aof-base") { writer.string(0) } }
+            keys: rows.keys, elements: rows.elements, functions: rows.functions,
+            losses: rows.losses, bytes: output.offset)
     }
 }
 

@@ -14,7 +14,7 @@ final class RDBInput {
 
     private static var blockSize: Int { StructureSizes.size(1 << 20, small: 64) }
     private let file: OpenFile?
-    private let pipe: BytePipe?
+    private let pipe: (any ByteSource)?
     private let files: any FileSystem
     private let buffer: UnsafeMutableRawPointer
     private var bufferOffset: Int64 = 0
@@ -22,6 +22,8 @@ final class RDBInput {
     private var filled = 0
     private var checked = 0
     private var crc = CRC64()
+    /// A block was read since somebody set this to false.
+    var hasAdvanced = false
 
     /// Throws when `path` cannot be opened or is no regular file.
     init(path: String, _ files: any FileSystem = Host.real.files) throws(StorageError) {
@@ -68,7 +70,7 @@ final class RDBInput {
     }
 
     /// Reads what comes through `pipe`, for which it waits.
-    init(_ pipe: BytePipe) throws(StorageError) {
+    init(_ pipe: any ByteSource) throws(StorageError) {
         guard let buffer = malloc(RDBInput.blockSize) else {
             throw StorageError(file: pipe.name, message: "out of memory")
         }
@@ -160,6 +162,7 @@ final class RDBInput {
     /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
     @inline(never) private func fill(_ count: Int) throws(StorageError) {
         if file == nil && pipe == nil { throw cut("a record") }
+        hasAdvanced = true
         check()
         let kept = filled - position
         memmove(buffer, buffer + position, kept)

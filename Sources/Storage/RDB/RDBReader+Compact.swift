@@ -28,7 +28,9 @@ extension RDBReader {
                 guard let score = text.double else { throw self.damage("a score is not a number", at: offset) }
                 try self.report(member, score: score, isFlat: kind == .zsetListpack)
             }
-        case .hashListpackExPreGA, .hashListpackEx: try walkFieldsWithExpiry(earliest: earliest, at: offset)
+        case .hashListpackExPreGA, .hashListpackEx:
+            earliestFieldExpiry = 1
+            try walkFieldsWithExpiry(earliest: earliest, at: offset)
         case .string, .list, .set, .hash, .zset, .zset2, .module1, .module2, .listQuicklist, .listQuicklist2,
             .streamListpacks, .streamListpacks2, .streamListpacks3, .hashMetadataPreGA, .hashMetadata:
             throw damage("a value of type \(kind.rawValue) is not one string", at: offset)

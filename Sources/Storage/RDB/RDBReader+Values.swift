@@ -9,6 +9,7 @@ extension RDBReader {
             return true
         }
         began = false
+        earliestFieldExpiry = nil
         seen.removeAll()
         let before = summary.elements
         let rememberedDrop = dropped
@@ -28,13 +29,17 @@ extension RDBReader {
             try readCompact(kind)
         case .string, .module1, .module2: throw damage("a value of type \(kind.rawValue) is no collection")
         }
+        if seen.hasRepeated { throw damage("an element comes twice in the value that ends here") }
         dropped = rememberedDrop
         if began && !dropped { try visitor.end() }
         if dropped { summary.elements = before }
         return began
     }
 
-    var currentKey: VisitedKey { VisitedKey(database: database, key: key.bytes, expiresMs: expiresMs) }
+    var currentKey: VisitedKey {
+        VisitedKey(
+            database: database, key: key.bytes, expiresMs: expiresMs, earliestFieldExpiry: earliestFieldExpiry)
+    }
 
     // MARK: - Reporting
 
@@ -51,6 +56,15 @@ extension RDBReader {
 
     func unique(_ element: Bytes, _ what: StaticString) throws(StorageError) {
         guard seen.insert(element) else { throw damage("a \(what) comes twice in the value that ends here") }
+    }
+
+    /// Says, once a block, how far into a big collection the file has been read.
+    @inline(__always) func advanced() throws(StorageError) {
+        if input.hasAdvanced { try tellProgress() }
+    }
+    @inline(never) private func tellProgress() throws(StorageError) {
+        input.hasAdvanced = false
+        try visitor.reached(input.offset, of: input.size)
     }
 
     func mended(_ kind: RDBMending) { if !dropped { summary.mended[kind, default: 0] += 1 } }
@@ -72,6 +86,7 @@ extension RDBReader {
         try begin(type, hint)
         summary.elements += 1
         if !dropped { try visitor.element(element) }
+        try advanced()
     }
 
     func report(
@@ -83,6 +98,7 @@ extension RDBReader {
         try begin(.hash, hint)
         summary.elements += 1
         if !dropped { try visitor.pair(field, value, expiresMs: expiresMs) }
+        try advanced()
     }
 
     func report(_ member: Bytes, score: Double, hint: UInt64 = 0, isFlat: Bool = false) throws(StorageError) {
@@ -91,6 +107,7 @@ extension RDBReader {
         try begin(.zset, hint)
         summary.elements += 1
         if !dropped { try visitor.scored(member, score) }
+        try advanced()
     }
 
     func tooLong(_ what: String) -> StorageError {
@@ -128,6 +145,7 @@ extension RDBReader {
     /// before the earliest, which stands in front.
     private func readPairsWithExpiry(relative: Bool) throws(StorageError) {
         let earliest = relative ? try input.fixed(Int64.self) : 0
+        earliestFieldExpiry = max(1, earliest)
         let count = try elementCount(bytesEach: 3)
         var left = count
         while left > 0 {
@@ -149,6 +167,7 @@ extension RDBReader {
 
     /// Valkey 9. Each pair is followed by its expiry in ms since 1970; -1 for none.
     private func readPairsBeforeExpiry() throws(StorageError) {
+        earliestFieldExpiry = 1
         let count = try elementCount(bytesEach: 10)
         var left = count
         while left > 0 {

@@ -4,6 +4,8 @@ enum RDBFormat {
     static let magic: StaticString = "REDIS"
     /// Of Valkey from version 80 on: three digits follow.
     static let valkeyMagic: StaticString = "VALKEY"
+    /// Valkey 9's.
+    static let valkeyVersion = 80
     /// Magic and version.
     static let headerSize = 9
     /// The newest version that is known whole.
@@ -61,6 +63,9 @@ enum RDBFormat {
         case hashMetadata = 24
         case hashListpackEx = 25
     }
+
+    /// The types of Valkey's own numbering end here; those above are of Redis.
+    static let newestValkeyKind = Kind.hashMetadataPreGA.rawValue
 
     /// How the value of a module ends and what it is made of.
     enum ModuleOpcode: UInt64 {

@@ -1,16 +1,17 @@
 // Invariant of this file: `scratch` has the 32 bytes that numbers are rendered into.
 
-/// Writes the records and values of RDB versions 9 to 12 (Redis 5.0 to 7.4), each value in the form that this version's
+/// Writes the records and values of RDB versions 9 to 12 (Redis 5.0 to 7.4) and 80 (Valkey 9), each value in the form that this version's
 /// servers keep in memory, so that they load it as it is.
 ///
 /// Format: https://rdb.fnordig.de/file_format.html; what came after version 9 as redis-server 7.0, 7.2 and 7.4 write it.
 final class RDBWriter {
-    static let versions = 9...12
+    static let versions = [9, 10, 11, 12, RDBFormat.valkeyVersion]
     /// What DUMP writes, and `to-rdb` unless told otherwise: redis-server 7.0 and later read it.
     static let usualVersion = 10
 
     let output: RDBOutput
     let version: Int
+    var isValkey: Bool { version == RDBFormat.valkeyVersion }
     private let compresses: Bool
     private let compressed = OutputBuffer()
     private let ziplist = ZiplistBuilder()
@@ -116,6 +117,8 @@ final class RDBWriter {
     /// Whether hashes can have fields that expire.
     var hasFieldExpiries: Bool { version >= 12 }
     var hasFunctions: Bool { version >= 10 }
+    /// Of a large hash with fields that expire.
+    var expiringHashKind: RDBFormat.Kind { isValkey ? .hashMetadataPreGA : .hashMetadata }
 
     /// The elements of a small collection: a listpack, before version 10 a ziplist.
     func flat(_ pack: Listpack) {
@@ -137,7 +140,7 @@ final class RDBWriter {
     @inline(__always) func score(_ score: Double) { output.append(littleEndian: score.bitPattern) }
 
     /// A field's expiry: 0 for none, else the distance from the hash's earliest, from 1 on.
-    func ttl(_ expiry: Int64?, _ earliest: Int64) { length(expiry.map { Int($0 &- earliest) + 1 } ?? 0) }
+    func ttl(_ expiry: Int64?, _ earliest: Int64) { length(expiry.map { Int(max($0, earliest) - earliest) + 1 } ?? 0) }
 
     func elements(of pack: Listpack) {
         var offset = pack.first
@@ -157,7 +160,7 @@ extension RDBWriter {
         case (.string, _): .string
         case (.list, _): listKind
         case (.hash, .listpack): smallHashKind
-        case (.hash, _): entry.hasExpiringFields ? .hashMetadata : .hash
+        case (.hash, _): entry.hasExpiringFields ? expiringHashKind : .hash
         case (.set, .intset): .setIntset
         case (.set, .listpack): smallSetKind ?? .set
         case (.set, _): .set
@@ -198,7 +201,7 @@ extension RDBWriter {
 
     private func large(_ table: TableValue) {
         let earliest = table.expiring?.heap.first?.when
-        if let earliest { output.append(littleEndian: earliest) }
+        if let earliest, !isValkey { output.append(littleEndian: earliest) }
         length(table.count)
         if let order = table.order {
             // From the highest score down, as Redis: a server that inserts them in that order never searches.
@@ -211,9 +214,10 @@ extension RDBWriter {
         }
         for i in 0..<table.count {
             let element = table.slots[i]
-            if let earliest { ttl(element.expiry, earliest) }
+            if let earliest, !isValkey { ttl(element.expiry, earliest) }
             string(element.key)
             if table.type == .hash { string(element.stringBytes) }
+            if earliest != nil && isValkey { output.append(littleEndian: element.expiry ?? -1) }
         }
     }
 }

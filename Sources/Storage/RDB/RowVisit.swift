@@ -6,9 +6,13 @@ struct RowVisit<Visitor: KeyVisitor> {
     private(set) var elements = 0
     private(set) var expired = 0
 
+    /// How many rows are to come, for the visitor's `reached`.
+    var allRows: Int64 = 0
+    private var rows: Int64 = 0
+
     private let file: String
     private let dropExpiredAt: Int64?
-    private var seen = DuplicateFilter()
+    private var seen = ElementFilter()
     private let key = OutputBuffer()
     private var type = ValueType.list
     private var database: Int32 = 0
@@ -17,9 +21,15 @@ struct RowVisit<Visitor: KeyVisitor> {
     private var isDropped = false
     private var hasRows = false
     private var hasBegun = false
+    /// Of the stream in hand, until its entries have come: rows tell it before them.
+    private var state: StreamState?
+    private let fieldExpiries: FieldExpiries?
+    private var earliestFieldExpiry: Int64?
 
-    /// Leaves out keys and fields whose expiry is at or before `dropExpiredAt`, in ms since 1970. `file` is for messages.
-    init(file: String, dropExpiredAt: Int64?, visitor: Visitor) {
+    /// Leaves out keys and fields whose expiry is at or before `dropExpiredAt`, in ms since 1970. `file` is for messages. Without
+    /// `fieldExpiries` the visitor is not told which hashes have fields that expire.
+    init(file: String, dropExpiredAt: Int64?, fieldExpiries: FieldExpiries? = nil, visitor: Visitor) {
+        self.fieldExpiries = fieldExpiries
         self.file = file
         self.dropExpiredAt = dropExpiredAt
         self.visitor = visitor
@@ -42,7 +52,7 @@ struct RowVisit<Visitor: KeyVisitor> {
                     keys += 1
                     try visitor.string(VisitedKey(database: db, key: key, expiresMs: expiresMs), value)
                 }
-            case .owner(let type, _, let db, let key, let expiresMs):
+            case .owner(let type, let owner, let db, let key, let expiresMs):
                 try finish()
                 isOpen = true
                 hasRows = false
@@ -53,13 +63,19 @@ struct RowVisit<Visitor: KeyVisitor> {
                 self.key.append(key)
                 database = db
                 self.expiresMs = expiresMs
+                earliestFieldExpiry = type == .hash ? try fieldExpiries?.earliest(of: owner) : nil
                 seen.removeAll()
             case .stream(_, let row):
                 // A stream may be empty.
                 hasRows = true
                 if isDropped { return }
                 try begin()
-                try visitor.streamRow(row)
+                if case .state(let state) = row {
+                    self.state = state
+                } else {
+                    try tellState()
+                    try visitor.streamRow(row)
+                }
             case .element(.stream, _, _, let first, let second, _, _):
                 if isDropped { return }
                 guard let id = StreamID(bytes: first) else {
@@ -85,13 +101,23 @@ struct RowVisit<Visitor: KeyVisitor> {
                 throw StorageError(file: file, message: "a snapshot holds rows only")
             }
         }
+        rows += Int64(batch.count)
+        try visitor.reached(rows, of: allRows)
     }
 
     private mutating func begin() throws(StorageError) {
         if hasBegun { return }
         hasBegun = true
         keys += 1
-        try visitor.begin(type, VisitedKey(database: database, key: key.bytes, expiresMs: expiresMs), sizeHint: 0)
+        let key = VisitedKey(
+            database: database, key: key.bytes, expiresMs: expiresMs, earliestFieldExpiry: earliestFieldExpiry)
+        try visitor.begin(type, key, sizeHint: 0)
+    }
+
+    private mutating func tellState() throws(StorageError) {
+        guard let state else { return }
+        self.state = nil
+        try visitor.streamRow(.state(state))
     }
 
     /// Ends the last key. Call after the last batch.
@@ -101,7 +127,13 @@ struct RowVisit<Visitor: KeyVisitor> {
         if !hasRows {
             throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) has no elements")
         }
+        if seen.hasRepeated {
+            throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) holds an element twice")
+        }
         if isDropped { expired += 1 }
-        if hasBegun { try visitor.end() }
+        if hasBegun {
+            try tellState()
+            try visitor.end()
+        }
     }
 }

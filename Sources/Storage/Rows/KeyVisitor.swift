@@ -4,10 +4,26 @@ public struct VisitedKey {
     public var key: Bytes
     /// Milliseconds since 1970.
     public var expiresMs: Int64?
+    /// Of a hash: no field expires before this time, in ms since 1970. nil: no field expires at all.
+    public var earliestFieldExpiry: Int64?
+
+    public init(database: Int32, key: Bytes, expiresMs: Int64? = nil, earliestFieldExpiry: Int64? = nil) {
+        self.database = database
+        self.key = key
+        self.expiresMs = expiresMs
+        self.earliestFieldExpiry = earliestFieldExpiry
+    }
 }
 
-/// Receives what an RDB file, a snapshot or another source of keys holds, in the source's order. Every `Bytes` is valid during the call only. A collection is
-/// `begin`, its elements, `end`; an empty one is not reported. No key or element comes before it has been read whole.
+/// A visitor that several hold: what a source tells keys to where its type is known at run time only.
+public typealias KeySink = KeyVisitor & AnyObject
+
+/// Receives what an RDB file, a snapshot or another source of keys holds, in the source's order. Every `Bytes` is valid during
+/// the call only. A collection is `begin`, its elements, `end`; an empty one is not reported, but for streams. No key or element
+/// comes before it has been read whole.
+///
+/// Of a stream come its entries, its state, then groups, consumers and what is pending: a group before its consumers, a consumer
+/// before what is pending for it, all named by slots.
 public protocol KeyVisitor {
     /// A note about the file: redis-ver, ctime, repl-id …
     mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError)
@@ -27,12 +43,13 @@ public protocol KeyVisitor {
     mutating func streamNode()
     /// Of a stream: an entry that was deleted, and still takes its place in the node. Its id may be out of order.
     mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes)
-    /// Of a stream, after its entries: its state, then each group, its consumers, what is pending for each.
+    /// Of a stream, after its entries.
     mutating func streamRow(_ row: StreamRow) throws(StorageError)
     mutating func end() throws(StorageError)
     /// A library of functions.
     mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError)
-    /// After each key: how many bytes of how many have been read.
+    /// After each key, and now and then inside a big one: how much of how much has been read, bytes of a file or rows of a
+    /// snapshot. `size` is 0 where that is not known.
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError)
 }
 
@@ -42,4 +59,31 @@ extension KeyVisitor {
     public mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) {}
     public mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) {}
     public mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {}
+}
+
+/// Makes a visitor of a sink, so that a reader is compiled for one type only.
+struct AnyKeyVisitor: KeyVisitor {
+    private var sink: any KeySink
+
+    init(_ sink: any KeySink) { self.sink = sink }
+
+    mutating func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) { try sink.auxiliary(name, value) }
+    mutating func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) { try sink.string(key, value) }
+    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) throws(StorageError) {
+        try sink.begin(type, key, sizeHint: sizeHint)
+    }
+    mutating func element(_ value: Bytes) throws(StorageError) { try sink.element(value) }
+    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) throws(StorageError) {
+        try sink.pair(field, value, expiresMs: expiresMs)
+    }
+    mutating func scored(_ member: Bytes, _ score: Double) throws(StorageError) { try sink.scored(member, score) }
+    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
+        try sink.streamEntry(id, fields)
+    }
+    mutating func streamNode() { sink.streamNode() }
+    mutating func streamDeletedEntry(_ id: StreamID, _ fields: Bytes) { sink.streamDeletedEntry(id, fields) }
+    mutating func streamRow(_ row: StreamRow) throws(StorageError) { try sink.streamRow(row) }
+    mutating func end() throws(StorageError) { try sink.end() }
+    mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError) { try sink.function(name, code) }
+    mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) { try sink.reached(offset, of: size) }
 }

@@ -4,7 +4,7 @@ extension Bytes {
     /// True for valid UTF-8 without NUL: the one place that decides whether the snapshot holds bytes as TEXT or as
     /// BLOB. The same bytes must always get the same answer, as 'a' is not x'61' to SQL. O(count), eight ASCII bytes a
     /// step.
-    var isText: Bool {
+    public var isText: Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
         var i = 0

@@ -123,7 +123,8 @@ final class SQLiteConnection {
     }
     func prepare(named name: String) throws(StorageError) -> SQLiteStatement { try prepare(text(name)) }
 
-    private func text(_ name: String) throws(StorageError) -> String {
+    /// What has this name in statements.sql.
+    func text(_ name: String) throws(StorageError) -> String {
         guard let sql = Schema.statement(name) else { throw error("no SQL statement is named \(name)") }
         return sql
     }

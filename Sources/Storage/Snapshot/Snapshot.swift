@@ -44,6 +44,11 @@ public enum Snapshot {
     /// Refuses what is not ours, what is newer than this code, and tables that are not as this code makes them.
     static func checkIdentity(_ connection: SQLiteConnection) throws(StorageError) {
         let application = try connection.integer(named: "application_id")
+        if application == Schema.analysisID {
+            throw connection.unusable(
+                "this is an analysis copy, made by `redis-migrate index`, and no snapshot: use the snapshot that it was "
+                    + "made from, or make a copy with --snapshot")
+        }
         guard application == Schema.applicationID else {
             throw connection.unusable(
                 "this SQLite database is not a Swiftlet snapshot (application_id \(application)): "

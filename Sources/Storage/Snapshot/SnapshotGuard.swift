@@ -271,7 +271,9 @@ extension SnapshotGuard {
             try hold(SnapshotGuard.lockTimeout)
             // From here on the lock is held: what others wrote goes with the rest.
             isForeign = false
-            if try !leaveWAL() {
+            let isReplaced = try leaveWAL()
+            try hold(SnapshotGuard.lockTimeout)
+            if !isReplaced {
                 try writer.clear()
                 try writer.clearFunctions()
                 return
@@ -288,13 +290,19 @@ extension SnapshotGuard {
 
     /// Makes the file one that can be replaced: a WAL belongs to a name, so that a database that still has one, under a name
     /// that leads to another by now, would be mixed with it. False where another program has the file open, or where it holds
-    /// tables, views or indexes of the user's. The lock is held afterwards as before.
+    /// tables, views or indexes of the user's. The lock is not held afterwards.
     private func leaveWAL() throws(StorageError) -> Bool {
         guard let writer else { return true }
         if try SnapshotSchema.hasOthers(writer.connection) { return false }
         writer.rollback()
         witness = nil
         let connection = writer.connection
+        // What can be done while others read is done before.
+        if try !connection.checkpoint(timeout: 0) { return false }
+        // Readers are locked out meanwhile, so nothing is waited for: only a few bytes of the first page change, of a file that
+        // is replaced, and either state of them is sound.
+        try connection.execute(named: "writer.no_sync")
+        defer { try? connection.execute(named: "writer.settings") }
         let mode = try connection.withBusyTimeout(0) { () throws(StorageError) in
             do throws(StorageError) {
                 return try connection.string(named: "writer.no_wal")
@@ -303,15 +311,15 @@ extension SnapshotGuard {
                 throw error
             }
         }
-        try hold(SnapshotGuard.lockTimeout)
         return mode == "delete"
     }
 
     /// Finishes the new file and gives it its name. Readers of the old one go on reading that.
     private func commitWhole(_ meta: Meta) throws(StorageError) -> SnapshotCommit {
         guard let whole else { throw StorageError(file: path, message: "the snapshot is not open") }
-        let rows = try whole.finish(meta)
+        let rows = try whole.finish(meta, isDurable: false)
         self.whole = nil
+        try NewSnapshot.prepareForServer(newPath, files)
         if let writer {
             if writer.connection.hasMoved { throw replaced("was moved, removed or replaced") }
             if files.size(path + "-wal") != nil { throw locked() }

@@ -39,10 +39,12 @@ enum SnapshotSchema {
     /// Whether there are tables, views or indexes that are not ours: a file that takes this one's place would not have them.
     static func hasOthers(_ connection: SQLiteConnection) throws(StorageError) -> Bool {
         let ours = try expectedObjects.get()
-        let objects = try connection.prepare(named: "schema.objects")
-        defer { objects.reset() }
-        while try objects.step() {
-            if !ours.contains(objects.bytes(1).string) { return true }
+        for (name, object) in try objects(connection) {
+            if object.type != "view" {
+                if ours[name]?.type != object.type { return true }
+            } else if try !SnapshotViews.isOurs(name, definition: object.definition) {
+                return true
+            }
         }
         return false
     }
@@ -63,37 +65,41 @@ enum SnapshotSchema {
         }
     }
 
-    /// The names of all that is defined in an empty snapshot.
-    private static let expectedObjects: Result<Set<String>, StorageError> = {
+    /// What is defined in a database.
+    struct Object {
+        /// "table", "view", "index" or "trigger".
+        let type: String
+        /// The text that made it; empty for an index that SQLite made for a table.
+        let definition: String
+    }
+
+    /// All that is defined, by name.
+    static func objects(_ connection: SQLiteConnection) throws(StorageError) -> [String: Object] {
+        var found: [String: Object] = [:]
+        let objects = try connection.prepare(named: "schema.objects")
+        defer { objects.reset() }
+        while try objects.step() {
+            found[objects.bytes(1).string] = Object(
+                type: objects.bytes(0).string, definition: objects.bytes(3).string)
+        }
+        return found
+    }
+
+    /// All that is defined in an empty snapshot.
+    static let expectedObjects: Result<[String: Object], StorageError> = {
         do throws(StorageError) {
             let connection = try SQLiteConnection(path: ":memory:", mode: .create, Host.real.files)
             try connection.execute(Schema.create)
-            var names: Set<String> = []
-            let objects = try connection.prepare(named: "schema.objects")
-            while try objects.step() { names.insert(objects.bytes(1).string) }
-            return .success(names)
+            return .success(try objects(connection))
         } catch {
             return .failure(error)
         }
     }()
 
-    /// Our tables' names and definitions, from an empty database.
-    private static let expectedTables: Result<[String: String], StorageError> = {
-        do throws(StorageError) {
-            let connection = try SQLiteConnection(path: ":memory:", mode: .create, Host.real.files)
-            try connection.execute(Schema.create)
-            var tables: [String: String] = [:]
-            let objects = try connection.prepare(named: "schema.objects")
-            while try objects.step() {
-                if objects.bytes(0) == Bytes("table") {
-                    tables[objects.bytes(1).string] = words(objects.bytes(3).string)
-                }
-            }
-            return .success(tables)
-        } catch {
-            return .failure(error)
-        }
-    }()
+    /// Our tables' names and definitions.
+    private static let expectedTables = expectedObjects.map { objects in
+        objects.filter { $0.value.type == "table" }.mapValues { words($0.definition) }
+    }
 
     /// A definition without regard to line ends and indentation.
     private static func words(_ definition: String) -> String {

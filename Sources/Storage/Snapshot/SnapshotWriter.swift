@@ -64,7 +64,7 @@ public final class SnapshotWriter {
             }
             try connection.execute(named: "writer.settings")
         }
-        if isBlank { try createTables() }
+        if isBlank { try createTables() } else if !isScratch { try updateViews() }
 
         versionAtOpening = try connection.integer(named: "data_version")
         // A file that is not whole yet has rows and no meta.
@@ -162,6 +162,16 @@ extension SnapshotWriter {
         try connection.execute(named: "commit")
         // The new name in the directory must survive a power cut as the data in it does.
         try connection.files.syncNames(beside: path)
+    }
+
+    /// Does without where another program writes just now, or reads what the transaction cannot wait for: older views do.
+    private func updateViews() throws(StorageError) {
+        do throws(StorageError) {
+            try SnapshotViews.update(connection)
+            _ = try connection.checkpoint(timeout: SnapshotWriter.readerTimeout)
+        } catch {
+            if error.reason != .busy { throw error }
+        }
     }
 
     private func begin() throws(StorageError) {

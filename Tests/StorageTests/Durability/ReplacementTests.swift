@@ -298,14 +298,15 @@ import Testing
             DataDirectory.Options(directory: directory.path, keepsLog: false), keyspace: store.keyspace, client: store,
             wake: {})
         _ = try data.open()
+        let before = directory.contents.sorted()
         let cut = try data.makeTemporarySnapshot()
         #expect(throws: StorageError.self) { _ = try cut.receive(from: pipe(Array(Self.rdb().dropLast(9)))) }
-        #expect(directory.contents == ["swiftlet.lock"])
+        #expect(directory.contents.sorted() == before)
         let temporary = try data.makeTemporarySnapshot()
         #expect(try temporary.receive(from: pipe(Self.rdb())).keys == 60)
         _ = try SnapshotLoading.load(temporary.path, into: store.keyspace)
         temporary.remove()
-        #expect(directory.contents == ["swiftlet.lock"])
+        #expect(directory.contents.sorted() == before)
         #expect(store.digest == (try expected()))
         // All of it counts as changed for whoever saves it after all.
         guard case .success = try data.save() else { return #expect(Bool(false), "it failed") }

@@ -19,7 +19,11 @@ import schema
     @Test func everyStatementIsValidAndTheSettingsHold() throws {
         let writer = try SnapshotWriter(path: path)
         let connection = try SQLiteConnection(path: path, mode: .write, Host.real.files)
-        for name in Schema.statementNames where !name.hasPrefix("create.") { _ = try connection.prepare(named: name) }
+        let comparison = try SQLiteConnection(path: "", mode: .create, Host.real.files)
+        try comparison.execute(named: "comparison.create")
+        for name in Schema.statementNames where !name.hasPrefix("create.") {
+            _ = try (name.hasPrefix("comparison.") ? comparison : connection).prepare(named: name)
+        }
         #expect(try query(path, "PRAGMA application_id") == ["\(Schema.applicationID)"])
         #expect(try query(path, "PRAGMA user_version") == ["\(Schema.version)"])
         #expect(try query(path, "PRAGMA page_size") == ["2048"])
@@ -195,6 +199,19 @@ import schema
         #expect(keys == (0..<100).map(String.init))
     }
 
+    @Test func recipesAndStepsAreWhole() throws {
+        let connection = try SQLiteConnection(path: ":memory:", mode: .create, Host.real.files)
+        try connection.execute(Schema.create)
+        #expect(Set(Schema.recipes.map(\.name)).count == Schema.recipes.count && Schema.recipes.count >= 14)
+        for recipe in Schema.recipes {
+            #expect(!recipe.title.isEmpty && recipe.sql.hasSuffix(";\n"), "\(recipe.name)")
+            // Needs a second snapshot.
+            if recipe.name != "compare-snapshots" { _ = try connection.prepare(recipe.sql) }
+        }
+        #expect(Schema.recipes.first { $0.name == "memory-by-prefix" }?.about.hasPrefix("A prefix is") == true)
+        for step in Schema.indexing where step.name != "copy" { #expect(!step.title.isEmpty, "\(step.name)") }
+    }
+
     @Test func viewsShowWhatPeopleExpect() throws {
         let binary: [UInt8] = [0, 255]
         try make([
@@ -208,22 +225,22 @@ import schema
         func rows(_ sql: String) throws -> [String] { try query(path, sql) }
         #expect(
             try rows("SELECT * FROM strings") == [
-                "0|greeting|hello|2027-01-15 08:00:00", "3|\\x00FF|\\x00FF|-", "0|far|x|\(Int64.max)",
+                "0|greeting|hello|2027-01-15 08:00:00", "3|X'00FF'|X'00FF'|-", "0|far|x|\(Int64.max)",
             ])
         #expect(try rows("SELECT * FROM lists") == ["0|queue|0|a|-", "0|queue|1|b|-", "0|other|0|c|-"])
         #expect(
             try rows("SELECT * FROM hashes") == [
                 "0|user|name|Ada|2027-01-15 08:00:00|-",
-                "0|user|raw|\\x00FF|2027-01-15 08:00:00|2027-01-15 08:00:00",
+                "0|user|raw|X'00FF'|2027-01-15 08:00:00|2027-01-15 08:00:00",
             ])
         #expect(try rows("SELECT * FROM sets") == ["0|tags|x|-"])
         #expect(try rows("SELECT * FROM zsets") == ["0|board|p|1.5|-"])
         #expect(try rows("SELECT * FROM streams") == [])
         #expect(
-            try rows("SELECT * FROM keys") == [
-                "0|greeting|string|5|2027-01-15 08:00:00", "3|\\x00FF|string|2|-", "0|far|string|1|\(Int64.max)",
-                "0|queue|list|2|-", "0|other|list|1|-", "0|user|hash|2|2027-01-15 08:00:00", "0|tags|set|1|-",
-                "0|board|zset|1|-",
+            try rows("SELECT * FROM keys ORDER BY type, db, key DESC") == [
+                "0|user|hash|2|16|2027-01-15 08:00:00", "0|queue|list|2|7|-", "0|other|list|1|6|-",
+                "0|tags|set|1|5|-", "0|greeting|string|5|13|2027-01-15 08:00:00", "0|far|string|1|4|\(Int64.max)",
+                "3|X'00FF'|string|2|4|-", "0|board|zset|1|6|-",
             ])
     }
 }

@@ -8,11 +8,16 @@ struct ToSQLite: ParsableCommand {
         commandName: "to-sqlite",
         abstract: "Makes a snapshot out of an RDB file.",
         discussion: """
-            Reads RDB versions 1 to 12, and those of Valkey 9. Keys that have expired by now are left out, as redis-server leaves them out \
-            when it loads the file. The snapshot appears under its name when it is complete; on failure nothing does.
+            Reads RDB versions 1 to 12, and those of Valkey 9; of newer ones what is known. `-` is standard input; gzip and zstd are \
+            unpacked. Keys that have expired by now are left out, as redis-server leaves them out when it loads the file. The snapshot \
+            appears under its name when it is complete; on failure nothing does.
+
+            EXAMPLES
+              redis-migrate to-sqlite dump.rdb dump.sqlite
+              zstdcat dump.rdb.zst | redis-migrate to-sqlite - users.sqlite --prefix user:
             """)
 
-    @Argument(help: "The RDB file to read.", completion: .file(extensions: ["rdb"]))
+    @Argument(help: "The RDB file to read; - is standard input.", completion: .file(extensions: ["rdb"]))
     var input: String
 
     @Argument(help: "The snapshot to write.", completion: .file(extensions: ["sqlite"]))
@@ -27,7 +32,24 @@ struct ToSQLite: ParsableCommand {
     @Flag(help: "Keep keys that have expired.")
     var keepExpired = false
 
+    @OptionGroup(title: "Which keys")
+    var filters: FilterOptions
+
     func run() throws {
+        if filters.isEmpty && !Input.isStream(input) { return try importFile() }
+        Interruption.watch()
+        let now = wallClockMilliseconds()
+        var target = DataTarget(path: output, form: .sqlite)
+        target.overwrite = force
+        let reading = DataSource.Options(
+            skipUnsupported: skipUnsupported, dropExpiredAt: keepExpired ? nil : now)
+        let conversion = Conversion(
+            input: input, from: .rdb, reading: reading, filters: filters, target: target, now: now)
+        try conversion.run(showing: "--keep-expired keeps them")
+    }
+
+    /// The whole of a file, with the reader and the writer compiled as one.
+    private func importFile() throws {
         var options = RDBImporter.Options()
         options.reading.skipUnsupported = skipUnsupported
         options.reading.dropExpiredAt = keepExpired ? nil : wallClockMilliseconds()
