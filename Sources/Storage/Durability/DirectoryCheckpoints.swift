@@ -173,7 +173,9 @@ extension DataDirectory {
         }
         // Goes with them.
         firstSegment = nil
-        overtake(through: meta.segment == 0 ? .max : meta.segment - 1, isNewData: isNewData)
+        // For history, as a log that begins meanwhile has a higher number, and stays.
+        let all = options.history == nil ? .max : lastSegment
+        overtake(through: meta.segment == 0 ? all : meta.segment - 1, isNewData: isNewData)
         noteDirectory()
     }
 

@@ -214,8 +214,9 @@ private final class SimulatedServer {
         promise.acknowledgedAt = threads.now
         promise.durable = place
         // What a crash took of the log will hold something else.
-        guard let log = data.log else { return }
-        promise.moments.removeAll { $0.server == data.serverID && $0.place > log.place }
+        guard let log = recovery.log, !log.isEmpty else { return }
+        let end = LogPlace(segment: log.segment, offset: log.end.offset)
+        promise.moments.removeAll { $0.server == data.serverID && $0.place > end }
     }
 
     private func compare(_ offset: Int, _ digest: String, _ context: String) throws {
