@@ -12,12 +12,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN = [page for page in PAGES if any(block.action == "run" for block in blocks(page))]
 # Names of blocks that other tests have, by page: where.
 OTHERS = {"high-availability.md": "Tests/replication/test_setups.py"}
-# Pages with blocks that have no marks: what tries them.
+# Pages with blocks that have no marks: which test in Tests/clients has them.
 UNMARKED = {
-    "snapshot.md": "the tests of views",
-    "recipes.md": "made of recipes that a test runs",
-    "sql.md": "the tests of SQL",
-    "migrating.md": "the tests of redis-migrate; what is marked runs as it stands",
+    "snapshot.md": "test_snapshot_docs.py",
+    "recipes.md": "test_recipes.py",
+    "sql.md": "test_sql.py",
+    "migrating.md": "test_migrating_examples.py",
 }
 
 
@@ -61,6 +61,7 @@ def test_each_block_says_whether_it_is_run():
         block.place for page in PAGES if page.name not in UNMARKED for block in blocks(page) if not block.action
     ]
     assert unmarked == []
+    assert [page for page, test in UNMARKED.items() if page not in (ROOT / "Tests/clients" / test).read_text()] == []
 
 
 def test_output_is_compared():
