@@ -81,7 +81,7 @@ struct Restore: ParsableCommand {
             var reading = DataSource.Options()
             reading.skipUnsupported = skipUnsupported
             reading.dropExpiredAt = keepExpired ? nil : made.now
-            let filter = filters.filter(MeteredKeys(sink, meter), now: made.now)
+            let filter = filters.filter(MeteredKeys(sink, of: source, meter), now: made.now)
             let read = try source.read(into: filter, reading)
             try sink.finish()
             meter.clear()
