@@ -16,18 +16,20 @@ DESTDIR ?=
 ARGS ?=
 PYTHON = .venv/bin/python
 SWIFT_SOURCES = Sources Tests schema Package.swift
-PYTHON_SOURCES = Tests Benchmarks
-TESTS ?= Tests/tidy Tests/clients
+PYTHON_SOURCES = Tests Benchmarks packaging/manual
+TESTS ?= Tests/tidy Tests/docs Tests/clients
 
 BUILD_PACKAGES = libsqlite3-dev libjemalloc-dev liblzf-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES = redis-server redis-tools sqlite3 openssl python3-venv strace
 SETUP_PACKAGES = nutcracker haproxy
+PAGE_PACKAGES = chromium fonts-dejavu-core
 PACKAGING_PACKAGES = dpkg-dev lintian mmdebstrap
+GUIDE_PACKAGES = restic rclone sqlite3-tools
 PIP_PACKAGES = pytest redis hiredis ruff
 
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deps test-deps build debug run install deb deb-test test unit clients asan tsan mutants bench crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups ecosystem analysts query-times peers fuzz fuzz-scripts lint format clean migrate-peers
+.PHONY: deps test-deps build debug run install man deb deb-test container-test test unit clients asan tsan mutants bench bench-pages bench-groups crash crash-eviction point-in-time powercut simulate differential differential-acl differential-replicas differential-scripts replication replication-chaos sentinel setups docs ecosystem peers fuzz fuzz-scripts lint format clean migrate-peers analysts query-times sql-hostile sql-random pages fuzz-tool
 
 deps:
 	@missing=""; for p in $(BUILD_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -67,6 +69,10 @@ install:
 	> $(DESTDIR)$(PREFIX)/lib/systemd/system/swiftlet-server.service
 	@conf=$(DESTDIR)$(SYSCONFDIR)/swiftlet/swiftlet.conf; [ -e $$conf ] || install -m 644 packaging/swiftlet.conf $$conf
 
+# The manual page of redis-migrate, out of what the program says of itself.
+man: build
+	packaging/manual $(MIGRATE)
+
 # A package for a Debian without Swift, in .build/deb.
 deb: build
 	packaging/build-deb .build/deb
@@ -77,6 +83,11 @@ deb-test: deb
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $$missing; fi
 	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs .build/deb/*.deb
 	Tests/packaging/deb.sh .build/deb/*.deb
+
+# As root: packaging/Containerfile, line by line, in such a Debian, with the server as process 1.
+container-test: deb
+	@dpkg -s mmdebstrap >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy mmdebstrap; }
+	Tests/packaging/container.sh .build/deb/*.deb
 
 # A warning in our own code is an error; those of dependencies are theirs.
 unit: test-deps
@@ -153,6 +164,12 @@ setups: test-deps build
 	$(SUDO) env RUNLEVEL=1 apt-get install -qy $$missing; fi
 	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/replication/test_setups.py
 
+# What README and docs/ show, with the programs that guides of backup use, which `make test` leaves out where they are missing.
+docs: test-deps build
+	@missing=""; for p in $(GUIDE_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $$missing; fi
+	SWIFTLET_DOCS_ALL=1 SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/docs
+
 # Real job queues, frameworks and tools, unmodified, of PyPI and Debian; queues while the server is killed. ONLY="rq celery".
 ecosystem: test-deps build
 	$(PYTHON) Tests/ecosystem/run.py --server $(SERVER) $${ONLY:+--only $$ONLY} $${SEED:+--seed $$SEED}
@@ -166,9 +183,18 @@ analysts: test-deps build
 query-times: test-deps build
 	$(PYTHON) Benchmarks/query_times.py --server $(SERVER) --migrate $(MIGRATE) --keys $${KEYS:-1000000}
 
-# What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name.
+# What the newer commands answer, compared with Redis 8.2 and Valkey 9.1, whose binaries REDIS8 and VALKEY9 name; and what goes to
+# them and comes from them, and from Redis 6.2 (REDIS6).
 peers: test-deps build
-	SWIFTLET_SERVER=$(SERVER) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py
+	SWIFTLET_SERVER=$(SERVER) SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) -m pytest -q Tests/clients/test_newer_commands.py Tests/clients/test_observability.py \
+	Tests/clients/test_restore_into.py Tests/clients/test_from_server.py Tests/clients/test_foreign_payloads.py
+
+# The page of redis-migrate stats in headless Chromium, against --json; screenshots to look at.
+pages: test-deps build
+	@missing=""; for p in $(PAGE_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && \
+	$(SUDO) apt-get install -qy --no-install-recommends $$missing; fi
+	$(PYTHON) Tests/pages/chromium.py --migrate $(MIGRATE) --out $${OUT:-.build/pages}
 
 # What redis-migrate writes, loaded by servers of other versions, and what they write, read: REDIS62, REDIS82 and VALKEY91 name
 # their programs; those that are not named are left out. RDB_DIR is a folder of RDB files; the seed is printed.
@@ -177,16 +203,28 @@ migrate-peers: test-deps build
 	SWIFTLET_MIGRATE=$(MIGRATE) $(PYTHON) Tests/migrate/peers.py --sets $${SETS:-100} $${RDB_DIR:+--rdb-dir $$RDB_DIR} \
 	$${SEED:+--seed $$SEED}
 
-# Mutated RDB files and DUMP payloads, many more than the unit tests try; the seeds are printed. Optimised: 200,000 of each
-# take a minute and a half, after a build of five.
+# Mutated RDB files, append-only files and DUMP payloads, many more than the unit tests try; the seeds are printed. So many of
+# each: a million in all, after a build of five minutes. SANITIZE=address does it under AddressSanitizer.
 fuzz: deps
-	SWIFTLET_MUTATIONS=$${MUTATIONS:-200000} swift test -c release -Xswiftc -enable-testing --scratch-path .build/fuzz \
-	--filter "RDBDamageTests|DumpPayloadTests"
+	SWIFTLET_MUTATIONS=$${MUTATIONS:-334000} swift test $${SANITIZE:+--sanitize $$SANITIZE} -c release -Xswiftc -enable-testing \
+	--scratch-path .build/fuzz$${SANITIZE:+-$$SANITIZE} --filter "MutationTests|DumpPayloadTests"
+
+# The same with redis-migrate itself, and all forms that it reads, packed too.
+fuzz-tool: test-deps build
+	$(PYTHON) Tests/fuzz/tool.py --migrate $(MIGRATE) --inputs $${INPUTS:-20000} $${SEED:+--seed $$SEED}
 
 # Random programs of Lua, and damaged input for cmsgpack, struct and cjson: so many of each of the four; the seeds are printed.
 fuzz-scripts: deps
 	SWIFTLET_PROGRAMS=$${PROGRAMS:-2500000} $${SEED:+SWIFTLET_SEED=$$SEED} swift test -c release -Xswiftc -enable-testing \
 	--scratch-path .build/fuzz --filter LuaFuzzTests
+
+# How long GETs take beside hostile statements of SQL: at most 1.5 of what they do without, at p99.9. CORE=0: all on one core.
+sql-hostile: test-deps build
+	$(PYTHON) Tests/sql/run.py --server $(SERVER) --rounds $${ROUNDS:-60} $${CORE:+--core $$CORE} $${SEED:+--seed $$SEED}
+
+# Random statements of SQL from a grammar, which must write nothing; the seed is printed.
+sql-random: test-deps build
+	$(PYTHON) Tests/sql/random_statements.py --server $(SERVER) --statements $${STATEMENTS:-1000000} $${SEED:+--seed $$SEED}
 
 # Unit tests and a sample of the client tests under AddressSanitizer and ThreadSanitizer, in builds of their own.
 asan: test-deps
@@ -199,7 +237,17 @@ tsan: test-deps
 mutants: test-deps
 	$(PYTHON) Tests/mutants/run.py $(MUTANT)
 
+# Writes the README's table and docs/benchmarks.md, in 12 minutes. VALKEY names the valkey-server to compare with, which
+# Benchmarks/build-valkey makes.
 bench: test-deps build
+	$(PYTHON) Benchmarks/front.py --server $(SERVER) $${VALKEY:+--valkey $$VALKEY} $(ARGS)
+
+# Only the pages, out of Benchmarks/results.json.
+bench-pages: test-deps
+	$(PYTHON) Benchmarks/front.py --render
+
+# All else that is measured beside redis-server. ARGS="--only getset16-off", ARGS=--list
+bench-groups: test-deps build
 	$(PYTHON) Benchmarks/bench.py --server $(SERVER) --migrate $(MIGRATE) $(ARGS)
 
 # The rules that neither formatter checks are tests, in Tests/tidy.

@@ -21,6 +21,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CLZF", providers: [.apt(["liblzf-dev"])]),
         .systemLibrary(name: "CJemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
         // The archives, too: redis-migrate alone needs them.
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
@@ -34,7 +35,8 @@ let package = Package(
                 .linkedLibrary(":liblua5.1.a"), .linkedLibrary("m"),
             ]),
         .target(
-            name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CShims"], swiftSettings: swift6),
+            name: "Storage", dependencies: ["schema", "CSQLite", "CLZF", "CJemalloc", "CCrypto", "CShims"],
+            swiftSettings: swift6),
         // A library, so that redis-migrate can execute the commands of an append-only file.
         .target(
             name: "Server", dependencies: ["Storage", "CShims", "CLua", "CSSL"], exclude: ["Main"],
@@ -45,7 +47,7 @@ let package = Package(
         .executableTarget(
             name: "Migrate",
             dependencies: [
-                "Storage", "Server", "CZlib", "CZstd",
+                "Storage", "Server", "CSSL", "CZlib", "CZstd",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift6),

@@ -329,6 +329,7 @@ def import_job(bench, kind, directory):
 class Bench:
     def __init__(self, options):
         self.server, self.migrate, self.redis = options.server, options.migrate, options.redis
+        self.binaries = {"swiftlet": options.server, "redis": options.redis}
         self.quick = options.quick
         self.rounds = options.rounds or (1 if self.quick else 5)
         self.directory = options.dir

@@ -142,7 +142,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        binary = self.bench.server if self.kind == "swiftlet" else self.bench.redis
+        binary = self.bench.binaries[self.kind]
         arguments = [
             binary,
             "--port",
@@ -236,7 +236,7 @@ class Server:
             raise RuntimeError("BGSAVE failed; see " + self.log.name)
         written = self.bytes_written() - written
         growth = self.memory("VmHWM") - memory + int(info.get("rdb_last_cow_size", 0))
-        if self.kind == "redis":  # Its child wrote, and is gone.
+        if self.kind != "swiftlet":  # Its child wrote, and is gone.
             written = os.path.getsize(os.path.join(self.directory, "dump.rdb"))
         return seconds, written, max(growth, 0)
 

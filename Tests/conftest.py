@@ -23,6 +23,7 @@ def oracle_server():
 def connected(server):
     connection = server.connect()
     connection.call("FLUSHALL")
+    connection.port = server.port
     return connection
 
 

@@ -13,14 +13,16 @@ public enum Schema {
         String(decoding: PackageResources.tables_sql, as: UTF8.self)
         + String(decoding: PackageResources.views_sql, as: UTF8.self)
 
-    /// The statement under `-- name: ` in statements.sql; nil when there is none. O(1) after the first call.
+    /// The statement under `-- name: ` in statements.sql or comparison.sql; nil when there is none. O(1) after the first call.
     public static func statement(_ name: String) -> String? { statements[name] }
 
     /// All names, for the test that prepares every statement.
     public static var statementNames: [String] { statements.keys.sorted() }
 
     private static let statements = Dictionary(
-        uniqueKeysWithValues: NamedStatement.all(in: PackageResources.statements_sql).map { ($0.name, $0.sql) })
+        uniqueKeysWithValues: [PackageResources.statements_sql, PackageResources.comparison_sql].flatMap {
+            NamedStatement.all(in: $0).map { ($0.name, $0.sql) }
+        })
 
     /// What index.sql has, in its order: the steps that make an analysis copy.
     public static let indexing = NamedStatement.all(in: PackageResources.index_sql)

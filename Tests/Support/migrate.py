@@ -22,3 +22,8 @@ def migrate(*arguments):
     return subprocess.run(
         [migrate_binary(), "to-sqlite", *map(str, arguments)], capture_output=True, text=True, timeout=120
     )
+
+
+def tool(*arguments, timeout=300):
+    """Any of its verbs."""
+    return subprocess.run([migrate_binary(), *map(str, arguments)], capture_output=True, text=True, timeout=timeout)

@@ -13,17 +13,13 @@ import pytest
 
 from data import CORPUS, FAR, NEWER, REFUSED, SUPPORTED, fill, mixed_requests
 from life import loaded
-from migrate import migrate, migrate_binary
+from migrate import migrate, tool
 from oracle import start_redis, start_swiftlet
 from resp import bulk, bulks, integer
 from seed import new_seed
 
 GENERATED = int(os.environ.get("SWIFTLET_ROUND_TRIPS", "5"))
 MUTATIONS = int(os.environ.get("SWIFTLET_MUTATIONS", "2000"))
-
-
-def tool(*arguments):
-    return subprocess.run([migrate_binary(), *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 def facts(rdb, directory):

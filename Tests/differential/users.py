@@ -198,7 +198,7 @@ class Requests:
                 ["SORT", key, "BY", "nosort", "STORE", other], ["BITFIELD", key, "GET", "u4", "0"],
                 ["BITFIELD", key, "SET", "u4", "0", "1"], ["TOUCH", key, other], ["OBJECT", "FREQ", key],
                 ["PUBLISH", channel, "m"], ["SPUBLISH", channel, "m"], ["PUBSUB", "NUMSUB", channel], ["PING"],
-                ["ECHO", key], ["SELECT", "0"], ["ACL", "WHOAMI"], ["ACL", "CAT"], ["CLIENT", "GETNAME"], ["COMMAND", "COUNT", "x"],
+                ["ECHO", key], ["SELECT", "0"], ["ACL", "WHOAMI"], ["CLIENT", "GETNAME"], ["COMMAND", "COUNT", "x"],
                 ["WATCH", key], ["UNWATCH"], ["NOSUCH", key], ["GET"], ["CONFIG", "NOSUCH"], ["AUTH", "ann", "wrong"],
                 ["EVAL", "return redis.call(unpack(ARGV))", "1", key, *self.inner()],
                 ["EVAL", "return redis.pcall(unpack(ARGV))", "0", *self.inner()],

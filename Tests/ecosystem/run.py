@@ -5,7 +5,9 @@ Each has a virtual environment of its own, with what PyPI has of it. Job queues 
 failed; how often one may run twice, or be lost, is what the library promises. Others are used by programs in `programs/`, or have
 their own tests run, out of their source distributions (`suites.py`).
 
-    run.py --server PATH [--only NAME ...] [--jobs 200] [--kills 3] [--seed 7]
+    run.py --server PATH [--only NAME ...] [--jobs 200] [--kills 3] [--seed 7] [--no-record]
+
+What was run in which version stands in results.json then, of which table.py makes the tables of docs/clients.md.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
 
+import table  # noqa: E402
 from suites import SUITES, try_suite  # noqa: E402
 
 from certificates import Certificates  # noqa: E402
@@ -282,23 +285,30 @@ def main():
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--no-record", action="store_true", help="leave results.json and docs/clients.md as they are")
     arguments = parser.parse_args()
     numbers = random.Random(arguments.seed or new_seed())
     passed = failed = 0
     for name in arguments.only:
         begun = time.monotonic()
         if name in QUEUES or name in DEBIAN_QUEUES:
+            kind = "queue"
             passes, versions, said = try_queue(name, arguments.server, arguments.jobs, arguments.kills, numbers)
         elif name in SUITES:
-            server = Server(arguments.server)
+            kind, server = "suite", Server(arguments.server)
             try:
                 passes, versions, said = try_suite(name, ENVIRONMENTS, server.environment)
             finally:
                 server.kill()
         else:
+            kind = "program"
             passes, versions, said = try_program(name, arguments.server)
         passed, failed = passed + passes, failed + (not passes)
         print(f"{'ok  ' if passes else 'FAIL'} {versions}: {said} ({time.monotonic() - begun:.0f} s)", flush=True)
+        if passes and not arguments.no_record:
+            table.record(name, kind, versions, said)
+    if not arguments.no_record:
+        table.write_page()
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

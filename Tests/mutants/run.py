@@ -24,9 +24,11 @@ import clients
 import commands
 import encryption
 import following
+import remote
 import replicating
 import scripting
 import server
+import sql
 import storage
 import tracking
 
@@ -36,7 +38,7 @@ TREE = SCRATCH / "tree"
 BUILT = SCRATCH / "build"
 NEEDED = 0.95
 TIMEOUT = 240  # seconds for a test file; who takes longer than that has been caught
-MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption, clients)
+MODULES = (storage, server, commands, replicating, following, tracking, scripting, encryption, clients, sql, remote)
 MUTANTS = list(enumerate(itertools.chain.from_iterable(module.MUTANTS for module in MODULES), 1))
 
 SWITCH = """import Glibc

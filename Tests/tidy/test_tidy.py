@@ -20,22 +20,23 @@ C_FILES = sorted(SOURCES.rglob("*.[ch]"))
 # Folder of Sources: what its files may import. The arrows of ARCHITECTURE.md.
 SYSTEM = {"Glibc", "Synchronization"}
 IMPORTS = {
-    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CShims"},
+    "Storage": SYSTEM | {"schema", "CSQLite", "CLZF", "CJemalloc", "CCrypto", "CShims"},
     "Server": SYSTEM | {"Storage", "CShims", "CLua", "CSSL"},
-    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CZlib", "CZstd"},
+    "Migrate": SYSTEM | {"Storage", "Server", "ArgumentParser", "CSSL", "CZlib", "CZstd"},
 }
 # The program over the library.
 MAIN = ("Server/Main", {"Server"})
 # A library that one folder or file alone deals with.
 IMPORTED_BY = {
     "schema": "Storage/Snapshot/",
-    "CSQLite": "Storage/Snapshot/SQLite.swift",
+    "CSQLite": ("Storage/Snapshot/SQLite.swift", "Storage/Snapshot/Query/"),
     "CLua": "Server/Scripting/LuaHost.swift",
-    "CSSL": "Server/Network/TLS/",
+    "CSSL": ("Server/Network/TLS/", "Migrate/Remote/TLSClient.swift"),
     "CZlib": "Migrate/Files/Gzip.swift",
     "CZstd": "Migrate/Files/Zstd.swift",
     "CLZF": "Storage/RDB/LZF.swift",
     "CJemalloc": "Storage/Base/Memory",
+    "CCrypto": "Storage/Base/SHA",
 }
 # Who may call our C: in the server the network, jobs, persistence and what deals with the process; in Storage what prefetches, formats numbers,
 # waits on a futex or computes a CRC32C.
@@ -49,6 +50,8 @@ CSHIMS_FILES = {
     "Storage/Memory/EntryTable+Walks.swift",
     "Storage/Keyspace/Strings.swift",
     "Storage/Log/LogFormat.swift",
+    "Storage/Snapshot/Query/QueryFunctions.swift",
+    "Storage/Snapshot/Query/SnapshotQuery.swift",
     "Storage/Files/RealFileSystem.swift",
     "Storage/Log/LogTail.swift",
     "Storage/Types/EntryValue.swift",
@@ -61,6 +64,7 @@ CSHIMS_FILES = {
 ORDER = {
     "Storage": [
         "Durability",
+        "Inspect",
         "History",
         "AOF",
         "RDB",
@@ -80,6 +84,7 @@ ORDER = {
         "Commands",
         "Scripting",
         "Replication",
+        "SQL",
         "Persistence",
         "Transfer",
         "Network",
@@ -96,13 +101,14 @@ ORDER = {
         "Config",
         "RESP",
     ],
-    "Migrate": ["Commands", "Conversion", "Filters", "Formats", "Files", "Console"],
+    "Migrate": ["Commands", "Remote", "Conversion", "Reports", "Filters", "Formats", "Files", "Console"],
 }
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 70
 # Declarations whose names nothing repeats: why they are there.
 USED_UNNAMED = {"RedisMigrate": "the program, by @main", "appendLiteral": "what the compiler makes of an interpolation"}
 
+SOCKET_PLACES = ("Server/Network/", "Migrate/Remote/Wire.swift")
 SOCKET_CALL = re.compile(
     r"\bepoll_\w+|\bcshims_accept\w*\s*\(|\bsockaddr_\w+|\baddrinfo\b|\bgetaddrinfo\s*\("
     r"|(?<![\w.])(?:Glibc\.)?(?:socket|setsockopt|getsockname|getpeername|recv|recvmsg|sendmsg|accept4)\s*\("
@@ -242,7 +248,7 @@ def test_c_shims_are_called_where_listed():
 
 
 def test_sockets_are_the_networks():
-    wrong = [hit for path in FILES if not name(path).startswith("Server/Network/") for hit in hits(path, SOCKET_CALL)]
+    wrong = [hit for path in FILES if not name(path).startswith(SOCKET_PLACES) for hit in hits(path, SOCKET_CALL)]
     assert wrong == []
 
 

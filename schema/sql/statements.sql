@@ -61,6 +61,31 @@ PRAGMA user_version;
 -- name: encoding
 PRAGMA encoding;
 
+-- Before a client's statement: it writes nowhere, also no temporary file.
+-- name: query.settings
+PRAGMA query_only = ON;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -8192;
+PRAGMA mmap_size = 0;
+PRAGMA cell_size_check = ON;
+
+-- Nothing is read: preparing it declares them.
+-- name: query.virtual_tables
+SELECT 0 FROM json_each, json_tree, pragma_table_info, pragma_table_xinfo, pragma_table_list, pragma_index_list,
+    pragma_index_info, pragma_index_xinfo LIMIT 0;
+
+-- name: query.journal_mode
+PRAGMA journal_mode;
+
+-- name: query.schema
+SELECT m.type, m.name, (SELECT group_concat(c.name, ', ') FROM pragma_table_info(m.name) c) AS columns
+FROM sqlite_schema m
+WHERE m.type IN ('table', 'view')
+ORDER BY m.type DESC, m.name;
+
+-- name: query.recipes
+SELECT value->>0 AS name, value->>1 AS title FROM json_each(?) ORDER BY json_each.key;
+
 -- name: data_version
 PRAGMA data_version;
 

@@ -68,4 +68,10 @@ void cshims_report_crashes(const char *path, const char *name);
 /// Takes that back.
 void cshims_ignore_crashes(void);
 
+/// Refuses the calling thread what SQLite would allocate for it beyond so many bytes from here on; 0: no limit. Connections
+/// that it opens from here on are to be closed before the limit is taken back.
+void cshims_sqlite_limit_memory(int64_t bytes);
+/// Sets a connection of SQLite up for statements that are not trusted. SQLite's result code.
+int cshims_sqlite_distrust(void *connection);
+
 #endif

@@ -99,9 +99,6 @@ struct ToRDB: ParsableCommand {
             (RDB version \(options.version), \(summary.bytes) bytes, \(fixedPoint(seconds, 2)) s, \(fixedPoint(rate, 1)) MB/s)
             """)
         if summary.functions > 0 { print("libraries of functions: \(summary.functions)") }
-        if summary.fieldExpiriesDropped > 0 {
-            print("hashes whose fields' expiries were left out: \(summary.fieldExpiriesDropped)")
-        }
-        if summary.functionsDropped > 0 { print("libraries of functions left out: \(summary.functionsDropped)") }
+        for line in DataTarget.Losses(summary.losses).lines { print(line) }
     }
 }

@@ -2,46 +2,6 @@ import Glibc
 import Storage
 import Synchronization
 
-/// A line on the terminal that is rewritten as work goes on; nothing when stderr is no terminal.
-final class ProgressMeter: Sendable {
-    private let shown: Bool
-    private let started = monotonicSeconds
-    /// Of the last line, in ms since the start.
-    private let lastShown = Atomic<Int>(-1000)
-
-    init() { shown = isatty(STDERR_FILENO) == 1 }
-
-    /// `bytes` of the input or output, for the rate.
-    func update(done: Int64, of all: Int64, keys: Int, bytes: Int64) {
-        guard let seconds = due() else { return }
-        let percent = 100 * Double(done) / Double(max(all, 1))
-        let rate = Double(bytes) / 1e6 / max(seconds, 1e-3)
-        writeError("\r\u{1B}[K\(fixedPoint(percent, 1)) %  \(keys) keys  \(fixedPoint(rate, 1)) MB/s", newline: false)
-    }
-    func update(keys: Int) {
-        if due() != nil { writeError("\r\u{1B}[K\(keys) keys", newline: false) }
-    }
-
-    /// A step of a few, which cannot tell how far it is.
-    func update(step: String, _ number: Int, of count: Int) {
-        if shown { writeError("\r\u{1B}[K\(number)/\(count) \(step)", newline: false) }
-    }
-
-    /// Seconds since the start; nil when the line stays as it is.
-    private func due() -> Double? {
-        if !shown { return nil }
-        let seconds = monotonicSeconds - started
-        let now = Int(seconds * 1000)
-        if now - lastShown.load(ordering: .relaxed) < 100 { return nil }
-        lastShown.store(now, ordering: .relaxed)
-        return seconds
-    }
-
-    func clear() {
-        if shown { writeError("\r\u{1B}[K", newline: false) }
-    }
-}
-
 /// Whether the user pressed Ctrl-C, or the process was asked to end: the work in hand then stops and cleans up.
 enum Interruption {
     private static let flag = Atomic<Bool>(false)

@@ -3,9 +3,11 @@ import Storage
 
 /// A conversion from its input to its output, with what it tells the user.
 struct Conversion {
-    let input: String
-    var from: DataForm?
-    let reading: DataSource.Options
+    /// Reads all keys.
+    typealias Reader = (any KeySink) throws(StorageError) -> DataSource.Summary
+
+    /// Called before anything is written.
+    let open: () throws(StorageError) -> Reader
     let filters: FilterOptions
     let target: DataTarget
     /// In ms since 1970.
@@ -20,11 +22,11 @@ struct Conversion {
         var filter: KeyFilter?
         let losses: DataTarget.Losses
         do throws(StorageError) {
-            let source = try DataSource(input, as: from)
+            let source = try open()
             losses = try target.write { (sink) throws(StorageError) in
-                let keys = filters.filter(MeteredKeys(sink, meter), now: now)
+                let keys = filters.filter(MeteredKeys(sink, of: source, meter), now: now)
                 filter = keys
-                read = try source.read(into: keys, reading)
+                read = try source(keys)
             }
         } catch {
             meter.clear()
@@ -44,5 +46,20 @@ struct Conversion {
         if read.expired > 0 { lines.append("left out: \(read.expired) expired keys (\(hint))") }
         lines += read.notes + losses.lines
         for line in lines { if isPiped { writeError(line) } else { print(line) } }
+    }
+}
+
+extension Conversion {
+    /// Of a file.
+    init(
+        input: String, from form: DataForm? = nil, reading: DataSource.Options, filters: FilterOptions,
+        target: DataTarget,
+        now: Int64
+    ) {
+        self.init(
+            open: { () throws(StorageError) in
+                let source = try DataSource(input, as: form)
+                return { (sink) throws(StorageError) in try source.read(into: sink, reading) }
+            }, filters: filters, target: target, now: now)
     }
 }

@@ -70,7 +70,10 @@ final class DataSource {
         }
         switch KeySources.form(of: head) {
         case .database: return .snapshot
-        case .rdb: return input.path.map(hasCommandsBehind) == true ? .commands : .rdb
+        case .rdb:
+            guard let file = input.path else { return .rdb }
+            // An append-only file's end may be torn: its name says what it is.
+            return DataForm.of(file) == .aof || hasCommandsBehind(file) ? .commands : .rdb
         case nil: break
         }
         switch head[0] {

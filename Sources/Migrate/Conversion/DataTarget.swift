@@ -18,9 +18,13 @@ struct DataTarget {
     struct Losses {
         var lines: [String] = []
 
-        init(fieldExpiries: Int = 0, functions: Int = 0) {
-            if fieldExpiries > 0 { lines.append("hashes whose fields' expiries were left out: \(fieldExpiries)") }
-            if functions > 0 { lines.append("libraries of functions left out: \(functions)") }
+        init(_ losses: RDBSink.Losses? = nil) {
+            guard let losses else { return }
+            for (what, count) in [
+                ("hashes whose fields' expiries were left out", losses.fieldExpiries),
+                ("libraries of functions left out", losses.functions),
+                ("streams whose counts of entries ever added and read were left out", losses.streamCounts),
+            ] where count > 0 { lines.append("\(what): \(count)") }
         }
     }
 
@@ -90,7 +94,7 @@ struct DataTarget {
         let losses = try RDBSink.write(to: file, path: name, options: rdbOptions) { (sink) throws(StorageError) in
             try unique(body, to: sink)
         }
-        return Losses(fieldExpiries: losses.fieldExpiries, functions: losses.functions)
+        return Losses(losses)
     }
 
     func writeCommands(_ out: Output, _ body: Body) throws(StorageError) -> Losses {
@@ -104,7 +108,7 @@ struct DataTarget {
         options.dropsFunctions = dropFunctions
         let writer = CommandWriter(out, options)
         try unique(body, to: writer)
-        return Losses(fieldExpiries: writer.fieldExpiriesDropped, functions: writer.functionsDropped)
+        return Losses(writer.losses)
     }
 
     /// Has `body` write to a sink that refuses a key that comes twice.

@@ -3,11 +3,16 @@ import Storage
 /// Passes keys on and shows how far the work is.
 final class MeteredKeys: KeyVisitor {
     private var sink: any KeySink
+    private let source: DataSource
     private let meter: ProgressMeter
     private var keys = 0
+    /// In bytes, where the clock is looked at next.
+    private var next: Int64 = 0
 
-    init(_ sink: any KeySink, _ meter: ProgressMeter) {
+    /// Keys of `source`, whose reading it ends where the user asks for it.
+    init(_ sink: any KeySink, of source: DataSource, _ meter: ProgressMeter) {
         self.sink = sink
+        self.source = source
         self.meter = meter
     }
 
@@ -29,8 +34,17 @@ final class MeteredKeys: KeyVisitor {
     func streamRow(_ row: StreamRow) throws(StorageError) { try sink.streamRow(row) }
     func end() throws(StorageError) { try sink.end() }
     func function(_ name: Bytes, _ code: Bytes) throws(StorageError) { try sink.function(name, code) }
+    private static let step: Int64 = 64 << 10
+
     func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
-        if keys & 1023 == 0 { meter.update(done: offset, of: size, keys: keys, bytes: offset) }
+        let isBytes = source.form != .snapshot
+        if !isBytes || offset >= next {
+            next = offset + MeteredKeys.step
+            meter.update(ReadProgress(done: offset, of: size, isBytes: isBytes, keys: keys))
+            if Interruption.happened {
+                throw StorageError(file: source.name, message: "was not read to its end: interrupted")
+            }
+        }
         try sink.reached(offset, of: size)
     }
 }

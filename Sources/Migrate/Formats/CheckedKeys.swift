@@ -7,7 +7,7 @@ final class CheckedKeys {
     private let file: String
     var line = 0
     private(set) var type: ValueType?
-    private var seen = DuplicateFilter()
+    private var seen = ElementFilter()
     private let key = OutputBuffer()
     private var count = 0
     private var lastID: StreamID?
@@ -73,6 +73,7 @@ final class CheckedKeys {
             throw keyDamage("is empty, and no server has an empty collection")
         }
         type = nil
+        if seen.hasRepeated { throw keyDamage("an element comes twice") }
         try sink.end()
     }
 

@@ -15,8 +15,13 @@ final class CommandWriter: KeyVisitor {
 
     private let out: Output
     private let options: Options
-    private(set) var fieldExpiriesDropped = 0
-    private(set) var functionsDropped = 0
+    private var fieldExpiriesDropped = 0
+    private var functionsDropped = 0
+    private var streamCountsDropped = 0
+    var losses: RDBSink.Losses {
+        RDBSink.Losses(
+            fieldExpiries: fieldExpiriesDropped, functions: functionsDropped, streamCounts: streamCountsDropped)
+    }
 
     private var database: Int32 = 0
     private let key = OutputBuffer()
@@ -140,6 +145,7 @@ final class CommandWriter: KeyVisitor {
         var words = [Bytes("XSETID"), key.bytes, last.bytes]
         let added = text { $0.append(decimal: state.entriesAdded) }
         let deleted = text { $0.append(id: state.maxDeletedID) }
+        if !options.hasStreamCounts { streamCountsDropped += 1 }
         if options.hasStreamCounts {
             words += [Bytes("ENTRIESADDED"), added.bytes, Bytes("MAXDELETEDID"), deleted.bytes]
         }

@@ -25,14 +25,17 @@ struct Categories: OptionSet, Sendable {
     static let connection = Categories(rawValue: 1 << 18)
     static let transaction = Categories(rawValue: 1 << 19)
     static let scripting = Categories(rawValue: 1 << 20)
+    /// Ours.
+    static let sql = Categories(rawValue: 1 << 21)
 
-    /// In Redis's order.
+    /// In Redis's order, then ours.
     static let names: [(Categories, StaticString)] = [
         (.keyspace, "keyspace"), (.read, "read"), (.write, "write"), (.set, "set"), (.sortedset, "sortedset"),
         (.list, "list"), (.hash, "hash"), (.string, "string"), (.bitmap, "bitmap"), (.hyperloglog, "hyperloglog"),
         (.geo, "geo"), (.stream, "stream"), (.pubsub, "pubsub"), (.admin, "admin"), (.fast, "fast"), (.slow, "slow"),
         (.blocking, "blocking"), (.dangerous, "dangerous"), (.connection, "connection"),
         (.transaction, "transaction"), (.scripting, "scripting"),
+        (.sql, "sql"),
     ]
 
     init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -9,6 +9,7 @@ final class Server {
     let migrations: Migrations
     let replication: ReplicationControl
     let scripting: Scripting
+    let queries: Queries
     let oomScore: OOMScore
     var config: Config { router.config }
     var logger: Logger { router.logger }
@@ -22,15 +23,18 @@ final class Server {
         migrations = Migrations(router, links)
         replication = ReplicationControl(router, persistence, links)
         scripting = Scripting(router)
+        queries = Queries(router, persistence)
         oomScore = OOMScore(router)
         router.add(self)
         router.add(persistence)
         router.add(replication)
         router.add(scripting)
+        router.add(queries)
         router.add(oomScore)
         router.services.install(persistence)
         router.services.install(migrations)
         router.services.install(replication)
         router.services.install(scripting)
+        router.services.install(queries)
     }
 }

@@ -16,6 +16,7 @@ enum CommandTable {
             ConnectionCommands.table, TransactionCommands.table, CommandCommand.table,
             ACLCommands.table, ClusterCommands.table, AbsentCommands.table, ConfigCommands.table, ServerCommands.table,
             BackupCommands.table, ReplicationCommands.table, WaitCommands.table,
+            SQLCommands.table,
             DebugCommands.table, DiagnosticCommands.table,
         ].flatMap { $0 }
     }

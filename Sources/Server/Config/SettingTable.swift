@@ -3,7 +3,7 @@ import Storage
 /// Every setting that something reads: name, property, what is allowed. The default is the property's initial value.
 enum SettingTable {
     static let all: [Setting] =
-        network + TLSSettings.table + general + persistence + memory + values + observability + replication
+        network + TLSSettings.table + general + persistence + memory + values + observability + sql + replication
         + UnusedSettings.table + ForeignSettings.table
 
     /// By all names, in lower case.
@@ -181,6 +181,14 @@ enum SettingTable {
         },
         .integer("tracking-table-max-keys", \.trackingTableMaxKeys, long),
         .integer("busy-reply-threshold", \.busyReplyThreshold, long).alias("lua-time-limit"),
+    ]
+
+    private static let sql: [Setting] = [
+        .integer("sql-time-limit", \.sqlTimeLimit, 1...Int(Int32.max)),
+        .integer("sql-max-rows", \.sqlMaxRows, 1...Int(Int32.max)),
+        .memory("sql-max-bytes", \.sqlMaxBytes, 1...1 << 40),
+        .memory("sql-max-memory", \.sqlMaxMemory, 4 << 20...1 << 40),
+        .integer("sql-max-waiting", \.sqlMaxWaiting, int),
     ]
 
     private static let replication: [Setting] = [

@@ -134,6 +134,17 @@ struct Settings: Sendable {
     /// Milliseconds after which a script may be killed.
     var busyReplyThreshold = 5000
 
+    // SQL
+    /// Milliseconds.
+    var sqlTimeLimit = 5000
+    /// Of an answer.
+    var sqlMaxRows = 100_000
+    var sqlMaxBytes = 16 << 20
+    /// Bytes that a query may take.
+    var sqlMaxMemory = 256 << 20
+    /// Queries.
+    var sqlMaxWaiting = 64
+
     // Replication
     var replicaOf: HostAndPort?
     var masterUser: ByteString = ""

@@ -18,7 +18,8 @@ extension PersistenceControl {
         guard let path = source.rdb else { return nil }
         server.logger.notice("Importing \(path) into \(snapshotPath)")
         let now = wallClockMilliseconds()
-        let meta = try NewSnapshot.make(snapshotPath, overwrite: true, forServer: true) { (temporary) throws(StorageError) in
+        let meta = try NewSnapshot.make(snapshotPath, overwrite: true, forServer: true) {
+            (temporary) throws(StorageError) in
             let summary = try importRDB(path, at: temporary, dropExpiredAt: now)
             for line in summary.mendings { server.logger.warning("\(path): \(line)") }
             return try data.loadSnapshot(from: temporary)

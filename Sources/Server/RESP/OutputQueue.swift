@@ -92,27 +92,39 @@ struct OutputQueue {
         limitBuffer()
     }
 
-    /// The bytes that leave next, as many as go into one system call.
-    func withVectors<R>(_ body: (UnsafePointer<iovec>, _ count: Int) -> R) -> R {
+    /// The bytes that leave next, as many as go into one system call: what is beyond `bytes` of chunks waits for the
+    /// next one.
+    func withVectors<R>(upTo bytes: Int, _ body: (UnsafePointer<iovec>, _ count: Int) -> R) -> R {
         withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectors) { vectors in
             var count = 0
+            var total = 0
             var position = sent
             func add(_ base: UnsafeMutableRawPointer, _ length: Int) {
                 if length <= 0 { return }
                 vectors.initializeElement(at: count, to: iovec(iov_base: base, iov_len: length))
                 count += 1
+                total += length
             }
             var skipped = sentOfPiece
+            var hasAll = true
             for piece in pieces[sentPieces...] {
-                if count + 2 >= Self.vectors { break }
+                if count + 2 >= Self.vectors || total >= bytes {
+                    hasAll = false
+                    break
+                }
                 add(buffer.base + position, piece.position - position)
                 position = piece.position
-                let bytes = piece.chunk.bytes
-                add(UnsafeMutableRawPointer(mutating: bytes.base + skipped), bytes.count - skipped)
+                let length = piece.chunk.count - skipped
+                let room = max(0, bytes - total)
+                add(UnsafeMutableRawPointer(mutating: piece.chunk.bytes.base + skipped), min(length, room))
+                if length > room {
+                    hasAll = false
+                    break
+                }
                 skipped = 0
             }
             // Where not all chunks fitted in, the bytes behind them have to wait for the next call.
-            if count + 2 < Self.vectors { add(buffer.base + position, buffer.count - position) }
+            if hasAll { add(buffer.base + position, buffer.count - position) }
             guard let base = vectors.baseAddress else { preconditionFailure("no vectors") }
             return body(base, count)
         }

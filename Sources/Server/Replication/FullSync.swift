@@ -173,9 +173,9 @@ final class FullSync {
         guard transfers.contains(where: { $0 === transfer }) else { return }
         switch outcome {
         case .success(let summary):
-            if summary.fieldExpiriesDropped > 0 {
+            if summary.losses.fieldExpiries > 0 {
                 router.logger.warning(
-                    "\(summary.fieldExpiriesDropped) hashes were sent without the expiries of their fields, which RDB "
+                    "\(summary.losses.fieldExpiries) hashes were sent without the expiries of their fields, which RDB "
                         + "version 10 does not have")
             }
             proceed()

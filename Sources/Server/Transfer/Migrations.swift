@@ -10,6 +10,8 @@ struct Migration {
     let authentication: [UInt8]
     /// A RESTORE for each key.
     let requests: SharedChunk
+    /// What Valkey is sent instead; nil where it takes the same.
+    let valkeyRequests: SharedChunk?
     let keys: [[UInt8]]
     let isCopy: Bool
     /// Milliseconds for each part that comes or leaves.

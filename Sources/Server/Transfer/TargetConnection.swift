@@ -10,7 +10,7 @@ final class TargetConnection: LinkHandler {
         var error: [UInt8]?
     }
     /// What the target has been asked for and not answered.
-    private enum Step { case idle, connecting, authenticating, selecting, restoring }
+    private enum Step { case idle, connecting, authenticating, selecting, asking, restoring }
 
     private let links: Links
     private let isEncrypted: Bool
@@ -21,6 +21,10 @@ final class TargetConnection: LinkHandler {
     private var isReused = false
     /// What is selected there.
     private var database: Int64?
+    /// Which payloads the target takes; nil: it was not asked.
+    private var family: DumpPayload.Family?
+    /// Of the answer of INFO that was asked for: bytes to come; nil before its first line.
+    private var infoBytes: Int?
     /// A line of which the end has not come.
     private let received = OutputBuffer(capacity: 64)
 
@@ -51,6 +55,7 @@ final class TargetConnection: LinkHandler {
     private func connect(_ migration: Migration) {
         step = .connecting
         database = nil
+        family = nil
         received.removeAll()
         link = links.open(
             migration.host, migration.port, timeout: Self.nanoseconds(migration), isEncrypted: isEncrypted, self)
@@ -75,7 +80,7 @@ final class TargetConnection: LinkHandler {
     }
 
     private func select(_ migration: Migration) {
-        if database == migration.database { return restore(migration) }
+        if database == migration.database { return ask(migration) }
         step = .selecting
         database = nil
         let request = OutputBuffer(copying: Bytes("SELECT "))
@@ -84,9 +89,17 @@ final class TargetConnection: LinkHandler {
         link?.send(request.bytes)
     }
 
+    /// Whether the target is a Valkey, where that makes a difference.
+    private func ask(_ migration: Migration) {
+        if migration.valkeyRequests == nil || family != nil { return restore(migration) }
+        step = .asking
+        infoBytes = nil
+        link?.send(Bytes("INFO server\r\n"))
+    }
+
     private func restore(_ migration: Migration) {
         step = .restoring
-        link?.send(migration.requests)
+        link?.send(family == .valkey ? migration.valkeyRequests ?? migration.requests : migration.requests)
     }
 
     func received(_ bytes: Bytes, on link: Link) {
@@ -95,12 +108,34 @@ final class TargetConnection: LinkHandler {
             received.append(rest[0..<end])
             rest = rest[end + 1..<rest.count]
             var line = received.bytes.array
+            if step == .asking {
+                received.removeAll(keepingAtMost: 1024)
+                learned(line, size: line.count + 1)
+                continue
+            }
             if line.last == UInt8(ascii: "\r") { line.removeLast() }
             received.removeAll(keepingAtMost: 1024)
             answered(line)
         }
         received.append(rest)
         if received.count > Self.longestLine { fail(.closed) }
+    }
+
+    /// A line of INFO's answer, of `size` bytes. A target that does not answer is taken for a Redis.
+    private func learned(_ line: [UInt8], size: Int) {
+        guard let migration else { return }
+        if let left = infoBytes {
+            infoBytes = left - size
+            if line.starts(with: Array("valkey_version:".utf8)) { family = .valkey }
+        } else {
+            // "$" and how many bytes follow, a line's end behind them.
+            let digits = line.dropFirst().prefix { $0 >= 48 && $0 <= 57 }
+            let count = line.first == UInt8(ascii: "$") ? Int(String(decoding: digits, as: UTF8.self)) : nil
+            infoBytes = count.map { min($0, Self.longestLine) + 2 } ?? 0
+        }
+        if infoBytes ?? 0 > 0 { return }
+        family = family ?? .redis
+        restore(migration)
     }
 
     private func answered(_ line: [UInt8]) {
@@ -111,12 +146,12 @@ final class TargetConnection: LinkHandler {
             outcome.error = Array("ERR Target instance replied with error: ".utf8) + line.dropFirst()
         }
         switch step {
-        case .idle, .connecting: break
+        case .idle, .connecting, .asking: break
         case .authenticating: if isError { finish() } else { select(migration) }
         case .selecting:
             if isError { return finish() }
             database = migration.database
-            restore(migration)
+            ask(migration)
         case .restoring:
             outcome.restored.append(!isError)
             if outcome.restored.count == migration.keys.count { finish() }

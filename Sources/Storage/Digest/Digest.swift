@@ -5,14 +5,18 @@ import Glibc
 /// DEBUG DIGEST and DEBUG DIGEST-VALUE: a digest of the data that does not depend on how it lies in memory, equal to
 /// redis-server's for the same data. Ordered things (a key with its value, the elements of a list) are mixed, where the
 /// order matters; unordered ones (members, fields, keys of a database) are xored.
-public struct DataDigest {
+public struct DataDigest: Sendable {
     private(set) var sum = SHA1.zero
 
     /// Order matters: what comes in later depends on what came before.
     mutating func mix(_ data: Bytes) {
-        sum ^= SHA1(of: data)
+        mix(SHA1(of: data))
+    }
+    private mutating func mix(_ digest: SHA1) {
+        sum ^= digest
         sum = sum.withBytes { SHA1(of: $0) }
     }
+    mutating func mix(_ type: ValueType) { mix(DataDigest.types[Int(type.rawValue)]) }
     mutating func mix(bigEndian value: UInt32) {
         withUnsafeBytes(of: value.bigEndian) { if let p = $0.baseAddress { mix(Bytes(p, 4)) } }
     }
@@ -22,6 +26,18 @@ public struct DataDigest {
 
     /// What others have xored already.
     mutating func xor(keys: DataDigest) { sum ^= keys.sum }
+
+    /// Digests of what comes with each key, by the types' numbers.
+    private static let types = (0...(ValueType.allCases.map(\.rawValue).max() ?? 0)).map { number in
+        withUnsafeBytes(of: UInt32(number).bigEndian) { word in
+            word.baseAddress.map { SHA1(of: Bytes($0, 4)) } ?? SHA1.zero
+        }
+    }
+    private static let expires = SHA1(of: Bytes("!!expire!!"))
+    private static let fieldExpires = SHA1(of: Bytes("!!hexpire!!"))
+
+    mutating func xorKeyExpires() { sum ^= DataDigest.expires }
+    mutating func xorFieldExpires() { sum ^= DataDigest.fieldExpires }
 
     // MARK: - The whole keyspace
 
@@ -51,7 +67,7 @@ public struct DataDigest {
     // MARK: - A value
 
     private mutating func mix(value entry: Entry, in database: Database) {
-        mix(bigEndian: UInt32(entry.type.rawValue))
+        mix(entry.type)
         switch entry.type {
         case .string:
             mix(database.string(of: entry))
@@ -81,7 +97,7 @@ public struct DataDigest {
                 var one = DataDigest()
                 one.mix(field)
                 one.mix(value)
-                if hash.expiry(of: field) != nil { one.xor("!!hexpire!!") }
+                if hash.expiry(of: field) != nil { one.xorFieldExpires() }
                 xor(one)
                 return true
             }
@@ -98,10 +114,8 @@ public struct DataDigest {
                 }
             }
         }
-        if database.expiry(of: entry) != nil { xor("!!expire!!") }
+        if database.expiry(of: entry) != nil { xorKeyExpires() }
     }
-
-    mutating func xor(_ text: StaticString) { xor(Bytes(text)) }
 
     /// Mixes the score as `%.17g` prints it.
     mutating func mix(score: Double) {

@@ -1,6 +1,6 @@
 /// DEBUG DIGEST of data that comes a key at a time, from a file, in any order of keys: equal to `DataDigest` of a
 /// keyspace that holds it. Memory is O(databases).
-struct StreamingDigest {
+struct StreamingDigest: Sendable {
     /// By database, the keys' digests so far, xored.
     private var databases: [Int32: DataDigest] = [:]
     private var expiries = DataDigest()
@@ -17,7 +17,7 @@ struct StreamingDigest {
         self.expiresMs = expiresMs
         one = DataDigest()
         one.mix(key)
-        one.mix(bigEndian: UInt32(type.rawValue))
+        one.mix(type)
         if type == .stream { streams.begin(one, database) }
     }
 
@@ -30,7 +30,7 @@ struct StreamingDigest {
         element.mix(value)
         one.xor(element)
         guard let expiresMs else { return }
-        one.xor("!!hexpire!!")
+        one.xorFieldExpires()
         noteExpiry(expiresMs, of: element)
     }
     mutating func scored(_ member: Bytes, _ score: Double) {
@@ -45,7 +45,7 @@ struct StreamingDigest {
 
     mutating func end() {
         if let expiresMs {
-            one.xor("!!expire!!")
+            one.xorKeyExpires()
             noteExpiry(expiresMs, of: one)
         }
         databases[database, default: DataDigest()].xor(one)
@@ -78,7 +78,7 @@ struct StreamingDigest {
 }
 
 /// A digest of streams but for their entries, in which neither the order of rows nor the numbers of slots count.
-private struct StreamStateDigest {
+private struct StreamStateDigest: Sendable {
     private var sum = DataDigest()
     /// Of the stream in hand: its name, and those of its groups and consumers by slot.
     private var key = DataDigest()

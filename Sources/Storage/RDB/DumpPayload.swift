@@ -9,13 +9,30 @@ public enum DumpPayload {
         case damaged
     }
 
-    private static let footerSize = 10
+    /// Servers that differ in what they take: in hashes whose fields expire.
+    public enum Family: Sendable {
+        /// Redis, and Swiftlet.
+        case redis
+        case valkey
 
-    /// Calls `body` with the payload of what `entry` holds. O(value).
-    public static func of(_ entry: Entry, compresses: Bool, _ body: (Bytes) -> Void) {
+        /// The first RDB version whose hashes have fields that expire. A server of an older one refuses it, rather than keep
+        /// the fields for ever.
+        var versionWithFieldExpiries: Int {
+            switch self {
+            case .redis: 12
+            case .valkey: RDBFormat.valkeyVersion
+            }
+        }
+    }
+
+    private static let footerSize = 10
+    /// Those of Valkey from 9.0 on; values of types that are not known are refused one by one.
+    private static let valkeyVersions = RDBFormat.valkeyVersion...99
+
+    /// Calls `body` with the payload of what `entry` holds, for servers of one family. O(value).
+    public static func of(_ entry: Entry, for family: Family = .redis, compresses: Bool, _ body: (Bytes) -> Void) {
         let output = RDBOutput()
-        // Fields that expire exist from version 12 on; a server that cannot keep them must not take the hash.
-        let version = entry.hasExpiringFields ? RDBFormat.newestVersion : RDBWriter.usualVersion
+        let version = entry.hasExpiringFields ? family.versionWithFieldExpiries : RDBWriter.usualVersion
         let writer = RDBWriter(output, version: version, compresses: compresses)
         output.append(byte: writer.kind(of: entry).rawValue)
         writer.value(entry)
@@ -32,11 +49,37 @@ public enum DumpPayload {
     static func content(of payload: Bytes, checksum: Bool) -> Bytes? {
         let end = payload.count - footerSize
         guard end >= 0, let version = payload.littleEndian(at: end, as: UInt16.self),
-            Int(version) <= RDBFormat.newestVersion,
+            Int(version) <= RDBFormat.newestVersion || valkeyVersions.contains(Int(version)),
             let stored = payload.littleEndian(at: end + 2, as: UInt64.self),
             !checksum || stored == CRC64.of(payload[0..<end + 2])
         else { return nil }
         return payload[0..<end]
+    }
+
+    /// Whether `payload`, which has a footer, is of a Valkey that numbers its types itself.
+    static func isValkey(_ payload: Bytes) -> Bool {
+        payload.littleEndian(at: payload.count - footerSize, as: UInt16.self).map { valkeyVersions.contains(Int($0)) }
+            ?? false
+    }
+
+    /// Whether `payload` says that it holds a module's value, which cannot be kept.
+    public static func isModule(_ payload: Bytes) -> Bool {
+        guard !payload.isEmpty, let kind = RDBFormat.Kind(rawValue: payload[0]) else { return false }
+        return kind == .module1 || kind == .module2
+    }
+
+    /// Tells the value in `payload` to `sink` under the name and expiry of `key`. Nothing in the payload is trusted.
+    /// Throws where it is damaged or of a type that cannot be kept, and what the sink throws. O(value).
+    public static func visit(
+        _ payload: Bytes, as key: VisitedKey, options: RDBOptions, _ sink: any KeySink
+    ) throws(StorageError) {
+        guard let content = content(of: payload, checksum: true), !content.isEmpty else {
+            throw StorageError(
+                file: "the payload of \(key.key.quoted)", message: "is damaged, or of a version that is not known")
+        }
+        let reader = RDBReader(
+            payload: content, isValkey: isValkey(payload), options: options, visitor: AnyKeyVisitor(sink))
+        try reader.readPayload(key: key.key, database: key.database, expiresMs: key.expiresMs)
     }
 
     /// The value as an entry that is in no keyspace yet: `Database.restore` or `Database.discard` ends it. Nothing in
@@ -49,9 +92,9 @@ public enum DumpPayload {
         options.longestString = longest
         options.mends = false
         let reader = RDBReader(
-            payload: content, options: options, visitor: EntryVisitor(limits: limits))
+            payload: content, isValkey: isValkey(payload), options: options, visitor: EntryVisitor(limits: limits))
         do throws(StorageError) {
-            try reader.readPayload(key: key, expiresMs: expiresMs)
+            try reader.readPayload(key: key, database: 0, expiresMs: expiresMs)
         } catch {
             reader.visitor.abandon()
             throw .damaged

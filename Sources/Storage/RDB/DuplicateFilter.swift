@@ -26,18 +26,33 @@ public struct DuplicateFilter {
 
     /// False when `bytes` was there already.
     public mutating func insert(_ bytes: Bytes) -> Bool {
+        let digest = DuplicateFilter.digest(bytes)
+        if count >= slots.count / 2 { grow() }
+        let new = DuplicateFilter.place(digest, in: &slots)
+        if new { count += 1 }
+        return new
+    }
+
+    func contains(_ bytes: Bytes) -> Bool {
+        let digest = DuplicateFilter.digest(bytes)
+        let mask = slots.count - 1
+        var i = Int(truncatingIfNeeded: digest.high) & mask
+        while slots[i].low != 0 {
+            if slots[i].low == digest.low && slots[i].high == digest.high { return true }
+            i = (i + 1) & mask
+        }
+        return false
+    }
+
+    private static func digest(_ bytes: Bytes) -> Digest {
         var first = Hasher()
         first.combine(bytes: bytes.buffer)
         var second = Hasher()
         second.combine(1)
         second.combine(bytes: bytes.buffer)
-        let digest = Digest(
+        return Digest(
             high: UInt64(bitPattern: Int64(first.finalize())),
             low: UInt64(bitPattern: Int64(second.finalize())) | 1)
-        if count >= slots.count / 2 { grow() }
-        let new = DuplicateFilter.place(digest, in: &slots)
-        if new { count += 1 }
-        return new
     }
 
     private mutating func grow() {

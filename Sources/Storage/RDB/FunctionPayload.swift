@@ -27,7 +27,8 @@ public enum FunctionPayload {
         guard let content = DumpPayload.content(of: payload, checksum: checksum) else { throw .foreign }
         var options = RDBOptions()
         options.mends = false
-        let reader = RDBReader(payload: content, options: options, visitor: EntryVisitor(limits: Limits()))
+        let reader = RDBReader(
+            payload: content, isValkey: false, options: options, visitor: EntryVisitor(limits: Limits()))
         var codes: [[UInt8]] = []
         var isOther = false
         do throws(StorageError) {

@@ -1,6 +1,6 @@
 // Invariant of this file: none of its own; keys are hashed while the visitor's call lasts.
 
-/// Finds a key that comes twice in an RDB file, in 8 bytes a key: 64 bits of a keyed hash of each, in buckets. Only where
+/// Finds a key that comes twice in a file, in 8 bytes a key: 64 bits of a keyed hash of each, in buckets. Only where
 /// two are equal, the file is read again to tell a repetition from chance.
 public struct KeyDigests {
     private static let bucketBits: UInt64 = 8
@@ -28,17 +28,26 @@ public struct KeyDigests {
     func findRepeated(in path: String, _ options: RDBOptions, _ files: any FileSystem) throws(StorageError)
         -> StorageError?
     {
-        let repeated = repeated()
-        if repeated.isEmpty { return nil }
-        let reader = try RDBReader(
-            path: path, options: options, files: files, visitor: Finder(wanted: repeated, salt: salt))
+        guard let finder else { return nil }
+        let reader = try RDBReader(path: path, options: options, files: files, visitor: finder)
         try reader.read()
-        guard let key = reader.visitor.found else { return nil }
+        guard let key = finder.found else { return nil }
+        return KeyDigests.repeated(key.name, key.database, in: path, before: finder.offset)
+    }
+
+    static func repeated(_ name: String, _ database: Int32, in file: String, before offset: Int64?) -> StorageError {
+        let place = offset == nil ? "" : ", before this offset the second time"
         return StorageError(
-            file: path, offset: key.offset,
+            file: file, offset: offset,
             message:
-                "the key \(key.name) comes twice in database \(key.database), before this offset the second time: no server "
-                + "writes that; find the file it was made from")
+                "the key \(name) comes twice in database \(database)\(place): no server writes that; find the file "
+                + "it was made from")
+    }
+
+    /// To be told all again where two digests are equal; nil where none are. O(keys).
+    public var finder: Finder? {
+        let repeated = repeated()
+        return repeated.isEmpty ? nil : Finder(wanted: repeated, salt: salt)
     }
 
     /// Whether a key came twice; where nothing can be read again, by its digest alone: of 100 million keys two have the same
@@ -83,37 +92,39 @@ public struct KeyDigests {
     }
 
     /// Looks for the first key that is there already among those whose digests are `wanted`.
-    private struct Finder: KeyVisitor {
-        let wanted: Set<UInt64>
-        let salt: UInt64
-        private(set) var found: (name: String, database: Int32, offset: Int64)?
+    public final class Finder: KeyVisitor {
+        private let wanted: Set<UInt64>
+        private let salt: UInt64
+        public private(set) var found: (name: String, database: Int32)?
+        /// Behind the key that was found, where the source says so.
+        public private(set) var offset: Int64?
         private var seen: Set<[UInt8]> = []
-        private var pending: (name: String, database: Int32)?
+        private var isInside = false
 
-        init(wanted: Set<UInt64>, salt: UInt64) {
+        fileprivate init(wanted: Set<UInt64>, salt: UInt64) {
             self.wanted = wanted
             self.salt = salt
         }
 
-        private mutating func look(_ key: VisitedKey) {
+        private func look(_ key: VisitedKey) {
             guard found == nil, wanted.contains(KeyDigests.digest(key, salt) | 1) else { return }
             let name = withUnsafeBytes(of: key.database) { Array($0) } + key.key.array
-            if !seen.insert(name).inserted { pending = (key.key.quoted, key.database) }
+            if !seen.insert(name).inserted { found = (key.key.quoted, key.database) }
         }
 
-        mutating func string(_ key: VisitedKey, _ value: Bytes) { look(key) }
-        mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) { look(key) }
-        mutating func element(_ value: Bytes) {}
-        mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {}
-        mutating func scored(_ member: Bytes, _ score: Double) {}
-        mutating func streamEntry(_ id: StreamID, _ fields: Bytes) {}
-        mutating func streamRow(_ row: StreamRow) {}
-        mutating func end() {}
-        mutating func reached(_ offset: Int64, of size: Int64) {
-            if let pending {
-                found = (pending.name, pending.database, offset)
-                self.pending = nil
-            }
+        public func string(_ key: VisitedKey, _ value: Bytes) { look(key) }
+        public func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) {
+            isInside = true
+            look(key)
+        }
+        public func element(_ value: Bytes) {}
+        public func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {}
+        public func scored(_ member: Bytes, _ score: Double) {}
+        public func streamEntry(_ id: StreamID, _ fields: Bytes) {}
+        public func streamRow(_ row: StreamRow) {}
+        public func end() { isInside = false }
+        public func reached(_ offset: Int64, of size: Int64) {
+            if found != nil, self.offset == nil, !isInside { self.offset = offset }
         }
     }
 }

@@ -33,15 +33,8 @@ public enum KeySources {
         try reader.forEachFunction { (name, code) throws(StorageError) in try visitor.function(name, code) }
         var rows = RowVisit(
             file: path, dropExpiredAt: dropExpiredAt, fieldExpiries: try reader.fieldExpiries(), visitor: visitor)
-        let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
-        var done: Int64 = 0
-        try storageErrors(path) {
-            try reader.read { batch in
-                try rows.take(batch)
-                done += Int64(batch.count)
-                try rows.visitor.reached(done, of: all)
-            }
-        }
+        rows.allRows = reader.meta.rowCounts.total
+        try storageErrors(path) { try reader.read { try rows.take($0) } }
         try rows.finish()
         return SnapshotSummary(keys: rows.keys, elements: rows.elements, expired: rows.expired)
     }

@@ -32,10 +32,8 @@ public enum RDBExporter {
         public let keys: Int
         public let elements: Int
         public let functions: Int
-        /// Hashes written without their fields' expiries.
-        public let fieldExpiriesDropped: Int
-        /// Libraries of functions that were left out.
-        public let functionsDropped: Int
+        /// What the version has no place for.
+        public let losses: RDBSink.Losses
         public let bytes: Int64
     }
 
@@ -85,7 +83,7 @@ public enum RDBExporter {
             }
         }
         var done: Int64 = 0
-        let all = SnapshotTable.allCases.reduce(0) { $0 + reader.meta.rowCounts[$1] }
+        let all = reader.meta.rowCounts.total
         try storageErrors(reader.path) {
             if !options.hasKeys { return }
             try reader.read { batch in
@@ -101,8 +99,7 @@ public enum RDBExporter {
         try writer.end()
         return Summary(
             keys: rows.keys, elements: rows.elements, functions: rows.functions,
-            fieldExpiriesDropped: rows.fieldExpiriesDropped, functionsDropped: rows.functionsDropped,
-            bytes: output.offset)
+            losses: rows.losses, bytes: output.offset)
     }
 }
 

@@ -22,6 +22,8 @@ final class RDBInput {
     private var filled = 0
     private var checked = 0
     private var crc = CRC64()
+    /// A block was read since somebody set this to false.
+    var hasAdvanced = false
 
     /// Throws when `path` cannot be opened or is no regular file.
     init(path: String, _ files: any FileSystem = Host.real.files) throws(StorageError) {
@@ -160,6 +162,7 @@ final class RDBInput {
     /// Makes at least `count` (at most 8) bytes available: moves what is left to the front and reads more.
     @inline(never) private func fill(_ count: Int) throws(StorageError) {
         if file == nil && pipe == nil { throw cut("a record") }
+        hasAdvanced = true
         check()
         let kept = filled - position
         memmove(buffer, buffer + position, kept)

@@ -18,6 +18,8 @@ final class RDBKeyWriter: KeyVisitor {
     private(set) var functions = 0
     private(set) var fieldExpiriesDropped = 0
     private(set) var functionsDropped = 0
+    /// Streams whose counts of entries ever added and read the version has no place for.
+    private(set) var streamCountsDropped = 0
 
     private let writer: RDBWriter
     private let options: Options
@@ -238,6 +240,7 @@ final class RDBKeyWriter: KeyVisitor {
     func end() throws(StorageError) {
         if let stream {
             self.stream = nil
+            if !writer.hasStreamCounts { streamCountsDropped += 1 }
             guard let (value, _) = stream.finish() else { throw contradiction }
             try open(writer.streamKind, key.bytes, database, expiresMs)
             writer.stream(value)

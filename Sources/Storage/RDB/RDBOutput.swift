@@ -84,6 +84,12 @@ final class RDBOutput {
         write(bytes)
     }
 
+    /// Of an output in memory: empties it for the next payload.
+    func removeAll() {
+        buffer.removeAll(keepingAtMost: 1 << 20)
+        flushed = 0
+    }
+
     /// Room for `count` bytes, 0 until `fill`.
     func appendHole(_ count: Int) -> Hole {
         let hole = Hole(offset: offset)

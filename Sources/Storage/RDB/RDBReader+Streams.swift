@@ -143,6 +143,7 @@ extension RDBReader {
             entries += 1
             summary.elements += 1
             if !dropped { try visitor.streamEntry(id, second.bytes) }
+            try advanced()
         }
         if found != live || all != live + deleted {
             if !options.mends { throw damaged("does not hold what it counts") }

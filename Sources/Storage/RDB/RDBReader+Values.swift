@@ -29,6 +29,7 @@ extension RDBReader {
             try readCompact(kind)
         case .string, .module1, .module2: throw damage("a value of type \(kind.rawValue) is no collection")
         }
+        if seen.hasRepeated { throw damage("an element comes twice in the value that ends here") }
         dropped = rememberedDrop
         if began && !dropped { try visitor.end() }
         if dropped { summary.elements = before }
@@ -57,6 +58,15 @@ extension RDBReader {
         guard seen.insert(element) else { throw damage("a \(what) comes twice in the value that ends here") }
     }
 
+    /// Says, once a block, how far into a big collection the file has been read.
+    @inline(__always) func advanced() throws(StorageError) {
+        if input.hasAdvanced { try tellProgress() }
+    }
+    @inline(never) private func tellProgress() throws(StorageError) {
+        input.hasAdvanced = false
+        try visitor.reached(input.offset, of: input.size)
+    }
+
     func mended(_ kind: RDBMending) { if !dropped { summary.mended[kind, default: 0] += 1 } }
 
     /// False for an element that is there already and is left out, where redis-server does not look for it. `isFlat`: it
@@ -76,6 +86,7 @@ extension RDBReader {
         try begin(type, hint)
         summary.elements += 1
         if !dropped { try visitor.element(element) }
+        try advanced()
     }
 
     func report(
@@ -87,6 +98,7 @@ extension RDBReader {
         try begin(.hash, hint)
         summary.elements += 1
         if !dropped { try visitor.pair(field, value, expiresMs: expiresMs) }
+        try advanced()
     }
 
     func report(_ member: Bytes, score: Double, hint: UInt64 = 0, isFlat: Bool = false) throws(StorageError) {
@@ -95,6 +107,7 @@ extension RDBReader {
         try begin(.zset, hint)
         summary.elements += 1
         if !dropped { try visitor.scored(member, score) }
+        try advanced()
     }
 
     func tooLong(_ what: String) -> StorageError {

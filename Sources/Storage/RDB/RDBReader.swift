@@ -20,7 +20,7 @@ public final class RDBReader<Visitor: KeyVisitor> {
     var dropped = false
     /// `begin` was called for the collection in hand.
     var began = false
-    var seen = DuplicateFilter()
+    var seen = ElementFilter()
     /// Valkey 9 and newer: some types are others.
     var isValkey = false
     private var writtenBy: String?
@@ -53,8 +53,9 @@ public final class RDBReader<Visitor: KeyVisitor> {
         input = try RDBInput(pipe)
     }
 
-    /// For `readPayload`. `payload` must outlive this object.
-    init(payload: Bytes, options: RDBOptions, visitor: Visitor) {
+    /// For `readPayload`. `payload` must outlive this object. `isValkey`: of a Valkey that numbers its types itself.
+    init(payload: Bytes, isValkey: Bool, options: RDBOptions, visitor: Visitor) {
+        self.isValkey = isValkey
         self.visitor = visitor
         self.options = options
         input = RDBInput(payload)
@@ -63,11 +64,14 @@ public final class RDBReader<Visitor: KeyVisitor> {
 
     /// Reads one value without its key, type first; what follows it is not looked at, as in redis-server. Throws for an
     /// empty collection, too.
-    func readPayload(key name: Bytes, expiresMs expiry: Int64?) throws(StorageError) {
+    func readPayload(key name: Bytes, database number: Int32, expiresMs expiry: Int64?) throws(StorageError) {
         key.append(name)
+        database = number
         expiresMs = expiry
         let code = try input.byte()
-        guard let kind = RDBFormat.Kind(rawValue: code), unsupported(kind) == nil else {
+        guard let kind = RDBFormat.Kind(rawValue: code), unsupported(kind) == nil,
+            !isValkey || code <= RDBFormat.newestValkeyKind
+        else {
             throw input.damage("\(code) is no type of value that can be kept", at: 0)
         }
         guard try readValue(kind) else { throw damage("is empty") }
@@ -179,11 +183,13 @@ public final class RDBReader<Visitor: KeyVisitor> {
     /// A record that this reader does not know: a newer server's, or damage.
     private func unknown(_ code: UInt8) -> StorageError {
         let known = summary.version <= RDBFormat.newestVersion
+        // Of a new type of value the key follows.
+        let hasKey = !known && (try? string(into: key)) != nil
         let server = writtenBy.map { " by \($0)" } ?? ""
         return input.damage(
             known
                 ? "\(code) is neither a type of value nor any other record"
-                : "\(code) is no record that this program knows: the file is of RDB version "
+                : "\(code)\(hasKey ? ", before \(keyName)," : "") is no record that this program knows: the file is of RDB version "
                     + "\(isValkey ? "Valkey " : "")\(summary.version)\(server), and versions up to "
                     + "\(RDBFormat.newestVersion) are known whole; a server of that kind can send the data with MIGRATE, "
                     + "or without what is new in it", at: keyOffset)

@@ -21,8 +21,7 @@ final class RDBRowWriter {
     var keys: Int { writer.keys }
     var elements: Int { writer.elements }
     var functions: Int { writer.functions }
-    var fieldExpiriesDropped: Int { writer.fieldExpiriesDropped }
-    var functionsDropped: Int { writer.functionsDropped }
+    var losses: RDBSink.Losses { writer.losses }
 
     func write(function name: Bytes, _ code: Bytes) throws(StorageError) { try writer.function(name, code) }
 

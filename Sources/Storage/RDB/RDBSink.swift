@@ -8,6 +8,14 @@ public final class RDBSink: KeyVisitor {
         public let fieldExpiries: Int
         /// Libraries.
         public let functions: Int
+        /// Streams without their counts of entries ever added and read.
+        public let streamCounts: Int
+
+        public init(fieldExpiries: Int, functions: Int, streamCounts: Int) {
+            self.fieldExpiries = fieldExpiries
+            self.functions = functions
+            self.streamCounts = streamCounts
+        }
     }
 
     private init(_ keys: RDBKeyWriter) { self.keys = keys }
@@ -28,7 +36,7 @@ public final class RDBSink: KeyVisitor {
         try body(RDBSink(keys))
         try keys.finish()
         try writer.end()
-        return Losses(fieldExpiries: keys.fieldExpiriesDropped, functions: keys.functionsDropped)
+        return keys.losses
     }
 
     public func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) { try keys.string(key, value) }
@@ -44,4 +52,11 @@ public final class RDBSink: KeyVisitor {
     public func streamRow(_ row: StreamRow) throws(StorageError) { try keys.streamRow(row) }
     public func end() throws(StorageError) { try keys.end() }
     public func function(_ name: Bytes, _ code: Bytes) throws(StorageError) { try keys.function(name, code) }
+}
+
+extension RDBKeyWriter {
+    var losses: RDBSink.Losses {
+        RDBSink.Losses(
+            fieldExpiries: fieldExpiriesDropped, functions: functionsDropped, streamCounts: streamCountsDropped)
+    }
 }

@@ -64,6 +64,9 @@ enum RDBFormat {
         case hashListpackEx = 25
     }
 
+    /// The types of Valkey's own numbering end here; those above are of Redis.
+    static let newestValkeyKind = Kind.hashMetadataPreGA.rawValue
+
     /// How the value of a module ends and what it is made of.
     enum ModuleOpcode: UInt64 {
         case end = 0

@@ -6,6 +6,9 @@ extension RDBWriter {
         version >= 11 ? .streamListpacks3 : version >= 10 ? .streamListpacks2 : .streamListpacks
     }
 
+    /// Whether streams say how many entries were ever added, and groups how many they have read.
+    var hasStreamCounts: Bool { version >= 10 }
+
     /// What follows the key. O(nodes + pending entries).
     func stream(_ stream: StreamValue) {
         length(stream.nodeCount)
@@ -16,7 +19,7 @@ extension RDBWriter {
         }
         length(stream.length)
         id(stream.state.lastID)
-        if version >= 10 {
+        if hasStreamCounts {
             id(stream.firstID)
             id(stream.state.maxDeletedID)
             length(unsigned: UInt64(clamping: stream.state.entriesAdded))
@@ -30,7 +33,7 @@ extension RDBWriter {
         string(group.name)
         id(group.lastID)
         // All ones: not known.
-        if version >= 10 { length(unsigned: group.entriesRead.map { UInt64(clamping: $0) } ?? .max) }
+        if hasStreamCounts { length(unsigned: group.entriesRead.map { UInt64(clamping: $0) } ?? .max) }
         length(group.pendingCount)
         group.pending.forEach(from: .zero, groups.pending) { slot in
             let entry = groups.pending[slot]

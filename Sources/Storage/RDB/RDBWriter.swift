@@ -160,7 +160,7 @@ extension RDBWriter {
         case (.string, _): .string
         case (.list, _): listKind
         case (.hash, .listpack): smallHashKind
-        case (.hash, _): entry.hasExpiringFields ? .hashMetadata : .hash
+        case (.hash, _): entry.hasExpiringFields ? expiringHashKind : .hash
         case (.set, .intset): .setIntset
         case (.set, .listpack): smallSetKind ?? .set
         case (.set, _): .set
@@ -201,7 +201,7 @@ extension RDBWriter {
 
     private func large(_ table: TableValue) {
         let earliest = table.expiring?.heap.first?.when
-        if let earliest { output.append(littleEndian: earliest) }
+        if let earliest, !isValkey { output.append(littleEndian: earliest) }
         length(table.count)
         if let order = table.order {
             // From the highest score down, as Redis: a server that inserts them in that order never searches.
@@ -214,9 +214,10 @@ extension RDBWriter {
         }
         for i in 0..<table.count {
             let element = table.slots[i]
-            if let earliest { ttl(element.expiry, earliest) }
+            if let earliest, !isValkey { ttl(element.expiry, earliest) }
             string(element.key)
             if table.type == .hash { string(element.stringBytes) }
+            if earliest != nil && isValkey { output.append(littleEndian: element.expiry ?? -1) }
         }
     }
 }

@@ -6,9 +6,13 @@ struct RowVisit<Visitor: KeyVisitor> {
     private(set) var elements = 0
     private(set) var expired = 0
 
+    /// How many rows are to come, for the visitor's `reached`.
+    var allRows: Int64 = 0
+    private var rows: Int64 = 0
+
     private let file: String
     private let dropExpiredAt: Int64?
-    private var seen = DuplicateFilter()
+    private var seen = ElementFilter()
     private let key = OutputBuffer()
     private var type = ValueType.list
     private var database: Int32 = 0
@@ -97,6 +101,8 @@ struct RowVisit<Visitor: KeyVisitor> {
                 throw StorageError(file: file, message: "a snapshot holds rows only")
             }
         }
+        rows += Int64(batch.count)
+        try visitor.reached(rows, of: allRows)
     }
 
     private mutating func begin() throws(StorageError) {
@@ -120,6 +126,9 @@ struct RowVisit<Visitor: KeyVisitor> {
         isOpen = false
         if !hasRows {
             throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) has no elements")
+        }
+        if seen.hasRepeated {
+            throw StorageError(file: file, message: "the \(type.name) \(key.bytes.quoted) holds an element twice")
         }
         if isDropped { expired += 1 }
         if hasBegun {

@@ -13,6 +13,7 @@ struct RowVisitor: KeyVisitor {
     private var full = false
     private var keys = 0
     private(set) var digests = KeyDigests()
+    private var gate = ProgressGate()
 
     init(
         writer: any RowReceiver, batch: RowBatch, source: String,
@@ -92,7 +93,7 @@ struct RowVisitor: KeyVisitor {
     }
 
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
-        guard let progress, keys & 1023 == 0 || offset == size else { return }
+        guard let progress, gate.opens(at: offset, of: size) else { return }
         if !progress(RDBImporter.Progress(bytesRead: offset, fileSize: size, keys: keys)) {
             throw StorageError(file: source, offset: offset, message: "the import was interrupted; nothing was written")
         }

@@ -1,26 +1,19 @@
-/// Reads an RDB file or a snapshot from end to end and tells what is in it: what `redis-migrate verify` does.
+/// Reads an RDB file or a snapshot from end to end and digests what is in it.
 public enum Verification {
     public struct Options: Sendable {
         /// Leave out what cannot be kept (modules, for example) instead of refusing the file.
         public var skipUnsupported = false
         /// Leave out keys and fields whose expiry is at or before this time, in ms since 1970; nil keeps them all.
         public var dropExpiredAt: Int64?
-        /// Called now and then with the keys so far; false stops.
-        public var progress: (@Sendable (Int) -> Bool)?
 
         public init() {}
     }
 
     /// What a file holds. Two files hold the same data when all digests are equal.
     public struct Report: Sendable {
-        /// Of an RDB file; nil of a snapshot.
-        public let rdbVersion: Int?
         public let keys: Int
         public let elements: Int
         public let functions: Int
-        /// Left out because they had expired.
-        public let expired: Int
-        public let skipped: [RDBUnsupported: Int]
         /// What DEBUG DIGEST answers of this data.
         public let digest: String
         /// Of the times at which keys and fields expire.
@@ -36,115 +29,111 @@ public enum Verification {
         }
     }
 
-    /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), in
-    /// memory of the largest value and 32 to 64 bytes a key, by which keys that come twice are found.
+    /// Throws where the file is damaged, contradicts itself, or is neither an RDB file nor a snapshot. O(file size), on two
+    /// threads, in memory of the largest value and 8 bytes a key, by which keys that come twice are found.
     public static func run(
         _ path: String, options: Options = Options(), files: any FileSystem = Host.real.files
-    ) throws(StorageError) -> Report {
-        if try RDBInput.isRDB(path, files) { return try verifyRDB(path, options, files) }
-        if !FileForm.isDatabase(path, files) {
-            throw StorageError(
-                file: path, message: "is neither an RDB file nor a snapshot, which is an SQLite database")
-        }
-        defer { Snapshot.removeEmptyWAL(path: path, files) }
-        return try verifySnapshot(path, options, files)
-    }
-
-    private static func verifyRDB(
-        _ path: String, _ options: Options, _ files: any FileSystem
     ) throws(StorageError) -> Report {
         var reading = RDBOptions()
         reading.skipUnsupported = options.skipUnsupported
         reading.dropExpiredAt = options.dropExpiredAt
-        let reader = try RDBReader(
-            path: path, options: reading, files: files,
-            visitor: VerifyingVisitor(file: path, progress: options.progress))
-        let summary = try reader.read()
-        let digest = reader.visitor.digest
-        return Report(
-            rdbVersion: summary.version, keys: summary.keys, elements: summary.elements,
-            functions: summary.functions, expired: summary.expired, skipped: summary.skipped, digest: digest.hex,
-            expiryDigest: digest.expiryHex, streamDigest: digest.streamHex, functionDigest: digest.functionHex)
+        if try RDBInput.isRDB(path, files) {
+            return try digest(path) { (sink) throws(StorageError) in
+                _ = try KeySources.readRDB(path, options: reading, into: sink, files: files)
+            }
+        }
+        if !FileForm.isDatabase(path, files) {
+            throw StorageError(
+                file: path, message: "is neither an RDB file nor a snapshot, which is an SQLite database")
+        }
+        try checkDatabase(path, files: files)
+        return try digest(path) { (sink) throws(StorageError) in
+            _ = try KeySources.readSnapshot(path, dropExpiredAt: options.dropExpiredAt, into: sink, files: files)
+        }
     }
 
-    private static func verifySnapshot(
-        _ path: String, _ options: Options, _ files: any FileSystem
+    /// Digests what `read` tells a sink, which it does again where a key may have come twice. `file` is for messages.
+    public static func digest(
+        _ file: String, _ read: (any KeySink) throws(StorageError) -> Void
     ) throws(StorageError) -> Report {
-        let reader = try SnapshotReader(path: path, check: true, files: files)
-        var rows = RowVisit(
-            file: path, dropExpiredAt: options.dropExpiredAt,
-            visitor: VerifyingVisitor(file: path, progress: options.progress))
-        var functions = 0
-        try reader.forEachFunction { (name, code) throws(StorageError) in
-            rows.visitor.function(name, code)
-            functions += 1
-        }
-        try storageErrors(path) { try reader.read { try rows.take($0) } }
-        try rows.finish()
-        let digest = rows.visitor.digest
-        return Report(
-            rdbVersion: nil, keys: rows.keys, elements: rows.elements, functions: functions, expired: rows.expired,
-            skipped: [:], digest: digest.hex, expiryDigest: digest.expiryHex, streamDigest: digest.streamHex,
-            functionDigest: digest.functionHex)
+        let sink = DigestSink(file: file)
+        try read(sink)
+        let report = try sink.finish()
+        guard let finder = sink.names.finder else { return report }
+        try read(finder)
+        guard let key = finder.found else { return report }
+        throw KeyDigests.repeated(key.name, key.database, in: file, before: finder.offset)
+    }
+
+    /// SQLite's own check of all pages. Throws for what it finds. O(file size).
+    public static func checkDatabase(
+        _ path: String, files: any FileSystem = Host.real.files
+    ) throws(StorageError) {
+        defer { Snapshot.removeEmptyWAL(path: path, files) }
+        _ = try SnapshotReader(path: path, check: true, files: files)
     }
 }
 
-/// Digests what it is told, and finds keys that come twice.
-private struct VerifyingVisitor: KeyVisitor {
-    let file: String
-    let progress: (@Sendable (Int) -> Bool)?
-    private(set) var digest = StreamingDigest()
-    private var seen: [Int32: DuplicateFilter] = [:]
-    private var type = ValueType.string
+/// Has what it is told digested on another thread.
+private final class DigestSink: KeyVisitor {
+    private let worker: DigestWorker
+    private(set) var names = KeyDigests()
     private var keys = 0
-    private var pairs: [Bytes] = []
+    private var elements = 0
+    private var functions = 0
 
-    init(file: String, progress: (@Sendable (Int) -> Bool)?) {
-        self.file = file
-        self.progress = progress
-    }
+    init(file: String) { worker = DigestWorker(file: file) }
 
-    private mutating func open(_ type: ValueType, _ key: VisitedKey) throws(StorageError) {
-        keys += 1
-        if keys & 1023 == 0, progress?(keys) == false {
-            throw StorageError(file: file, message: "was not read to its end: interrupted")
-        }
-        self.type = type
-        guard seen[key.database, default: DuplicateFilter()].insert(key.key) else {
-            throw StorageError(file: file, message: "the key \(key.key.quoted) comes twice in database \(key.database)")
-        }
-        digest.begin(type, key.key, database: key.database, expiresMs: key.expiresMs)
+    func finish() throws(StorageError) -> Verification.Report {
+        let digest = try worker.finish()
+        return Verification.Report(
+            keys: keys, elements: elements, functions: functions, digest: digest.hex, expiryDigest: digest.expiryHex,
+            streamDigest: digest.streamHex, functionDigest: digest.functionHex)
     }
 
-    mutating func string(_ key: VisitedKey, _ value: Bytes) throws(StorageError) {
-        try open(.string, key)
-        digest.ordered(value)
-        digest.end()
+    func string(_ key: VisitedKey, _ value: Bytes) {
+        keys &+= 1
+        names.insert(key)
+        worker.batch.string(key, value)
+        worker.recorded()
     }
-    mutating func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) throws(StorageError) {
-        try open(type, key)
+    func begin(_ type: ValueType, _ key: VisitedKey, sizeHint: Int) {
+        keys &+= 1
+        names.insert(key)
+        worker.batch.begin(type, key)
+        worker.recorded()
     }
-    mutating func element(_ value: Bytes) {
-        if type == .list { digest.ordered(value) } else { digest.member(value) }
+    func element(_ value: Bytes) {
+        elements &+= 1
+        worker.batch.element(value)
+        worker.recorded()
     }
-    mutating func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {
-        digest.pair(field, value, expiresMs: expiresMs)
+    func pair(_ field: Bytes, _ value: Bytes, expiresMs: Int64?) {
+        elements &+= 1
+        worker.batch.pair(field, value, expiresMs: expiresMs)
+        worker.recorded()
     }
-    mutating func scored(_ member: Bytes, _ score: Double) { digest.scored(member, score) }
-    mutating func streamRow(_ row: StreamRow) throws(StorageError) {
-        guard digest.streamRow(row) else {
-            throw StorageError(file: file, message: "a stream's row belongs to a group or consumer that is not there")
-        }
+    func scored(_ member: Bytes, _ score: Double) {
+        elements &+= 1
+        worker.batch.scored(member, score)
+        worker.recorded()
     }
-    mutating func streamEntry(_ id: StreamID, _ fields: Bytes) throws(StorageError) {
-        guard StreamFields.unpack(fields, into: &pairs) else {
-            throw StorageError(file: file, message: "the fields of a stream's entry cannot be read")
-        }
-        withUnsafeTemporaryAllocation(byteCount: StreamID.textLimit, alignment: 1) { text in
-            if let text = text.baseAddress { digest.ordered(id.text(into: text, separator: UInt8(ascii: "."))) }
-        }
-        for element in pairs { digest.ordered(element) }
+    func streamEntry(_ id: StreamID, _ fields: Bytes) {
+        elements &+= 1
+        worker.batch.streamEntry(id, fields)
+        worker.recorded()
     }
-    mutating func end() { digest.end() }
-    mutating func function(_ name: Bytes, _ code: Bytes) { digest.function(code) }
+    func streamRow(_ row: StreamRow) {
+        worker.batch.streamRow(row)
+        worker.recorded()
+    }
+    func end() {
+        worker.batch.end()
+        worker.recorded()
+    }
+    func function(_ name: Bytes, _ code: Bytes) {
+        functions &+= 1
+        worker.batch.function(name, code)
+        worker.recorded()
+    }
 }

@@ -48,7 +48,8 @@ public protocol KeyVisitor {
     mutating func end() throws(StorageError)
     /// A library of functions.
     mutating func function(_ name: Bytes, _ code: Bytes) throws(StorageError)
-    /// After each key: how many bytes of how many have been read.
+    /// After each key, and now and then inside a big one: how much of how much has been read, bytes of a file or rows of a
+    /// snapshot. `size` is 0 where that is not known.
     mutating func reached(_ offset: Int64, of size: Int64) throws(StorageError)
 }
 

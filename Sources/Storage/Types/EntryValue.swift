@@ -36,7 +36,9 @@ extension Entry {
     }
 
     /// Whether this is a hash with fields that expire.
-    var hasExpiringFields: Bool { type == .hash && encoding == .hashtable && tableValue.expiring?.heap.first != nil }
+    public var hasExpiringFields: Bool {
+        type == .hash && encoding == .hashtable && tableValue.expiring?.heap.first != nil
+    }
 
     /// An empty collection in its smallest form.
     static func makeCollection(_ key: Bytes, _ type: ValueType) -> Entry {

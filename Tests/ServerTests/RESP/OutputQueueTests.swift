@@ -12,7 +12,7 @@ import Testing
 
     /// Takes what one system call would send, at most `length` bytes of it.
     private func send(_ queue: inout OutputQueue, _ length: Int) -> [UInt8] {
-        let bytes = queue.withVectors { vectors, count in
+        let bytes = queue.withVectors(upTo: .max) { vectors, count in
             #expect(count <= OutputQueue.vectors)
             return UnsafeBufferPointer(start: vectors, count: count).flatMap {
                 [UInt8](UnsafeRawBufferPointer(start: $0.iov_base, count: $0.iov_len))
@@ -55,6 +55,30 @@ import Testing
         }
     }
 
+    /// A system call gets so many bytes where there are chunks; what stands behind those that wait does too.
+    @Test func callsAreBounded() {
+        var queue = OutputQueue(OutputBuffer(capacity: 16))
+        for byte in 0..<10 as Range<UInt8> {
+            queue.buffer.append(byte: byte)
+            queue.append(chunk(byte + 10, 1000))
+        }
+        queue.buffer.append(byte: 99)
+        var calls: [Int] = []
+        var sent: [UInt8] = []
+        while queue.pending > 0 {
+            let bytes = queue.withVectors(upTo: 2500) { vectors, count in
+                (0..<count).flatMap {
+                    [UInt8](UnsafeRawBufferPointer(start: vectors[$0].iov_base, count: vectors[$0].iov_len))
+                }
+            }
+            calls.append(bytes.count)
+            sent += bytes
+            queue.remove(bytes.count)
+        }
+        #expect(calls == [2500, 2500, 2500, 2500, 11])
+        #expect(sent.count == 10_011 && sent.last == 99 && sent[1] == 10 && sent[1001] == 1)
+    }
+
     /// What waits for a reader that never comes takes little more than its bytes, however it came together.
     @Test func slowReader() {
         var queue = OutputQueue(OutputBuffer(capacity: 16))
@@ -81,7 +105,9 @@ import Testing
         #expect(queues.allSatisfy { $0.buffer.capacity == 16 })
         let base = message.bytes.base
         let isShared = queues.allSatisfy { queue in
-            queue.withVectors { vectors, count in count == 1 && UnsafeRawPointer(vectors[0].iov_base) == base }
+            queue.withVectors(upTo: .max) { vectors, count in
+                count == 1 && UnsafeRawPointer(vectors[0].iov_base) == base
+            }
         }
         #expect(isShared)
     }

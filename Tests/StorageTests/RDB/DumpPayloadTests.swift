@@ -127,13 +127,13 @@ import Testing
     }
 
     /// Whatever bytes are changed to, reading ends, with a value that works or an error. SWIFTLET_SEED repeats a run.
-    @Test(.timeLimit(.minutes(5 + RDBDamageTests.mutationCount / 20_000))) func mutations() throws {
+    @Test(.timeLimit(.minutes(5 + MutationTests.count / 20_000))) func mutations() throws {
         var random = SeededRandom()
         try fill()
         let whole = payloads().map(\.bytes)
         keyspace.flushAll()
         var good = 0
-        for _ in 0..<RDBDamageTests.mutationCount {
+        for _ in 0..<MutationTests.count {
             var bytes = whole[Int.random(in: 0..<whole.count, using: &random)]
             // Near the start mostly: there are the type, counts and headers.
             for _ in 0..<(Int.random(in: 0..<4, using: &random) == 0 ? 3 : 1) {

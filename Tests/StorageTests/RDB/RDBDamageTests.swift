@@ -165,9 +165,6 @@ import Testing
         #expect(try error(file.finished(), skip: true)?.message.contains("cannot even be skipped") == true)
     }
 
-    /// How many files `mutations` tries: SWIFTLET_MUTATIONS, which `make fuzz` sets.
-    static let mutationCount = ProcessInfo.processInfo.environment["SWIFTLET_MUTATIONS"].flatMap(Int.init) ?? 20_000
-
     /// Whatever bytes are changed to, what is imported can be loaded.
     @Test func whatIsImportedIsLoaded() throws {
         var random = SeededRandom()
@@ -192,29 +189,5 @@ import Testing
             _ = try Verification.run(snapshot)
         }
         #expect(imported > 20)
-    }
-
-    /// Whatever bytes are changed to, reading ends, with a result or an error. SWIFTLET_SEED repeats a run.
-    @Test(.timeLimit(.minutes(5 + mutationCount / 20_000))) func mutations() throws {
-        var random = SeededRandom()
-        let files =
-            try [
-                "encodings.rdb", "redis_50_with_streams.rdb", "corrupt_empty_keys.rdb", "parser_filters.rdb",
-                "redis_40_with_module.rdb", "redis_60_with_module_aux.rdb", "zipmap_that_doesnt_compress.rdb",
-                "ziplist_with_integers.rdb", "sorted_set_as_ziplist.rdb", "intset_64.rdb", "hash_as_ziplist.rdb",
-                "keys_with_expiry.rdb", "easily_compressible_string_key.rdb", "ziplist_that_compresses_easily.rdb",
-            ].map(RDBFiles.bytes) + [RDBSample.everyNewForm]
-        let directory = TemporaryDirectory()
-        var options = RDBOptions()
-        options.skipUnsupported = true
-        for _ in 0..<Self.mutationCount {
-            var bytes = files[Int.random(in: 0..<files.count, using: &random)]
-            // One byte mostly; several now and then, as a length may be believed only when another one agrees.
-            for _ in 0..<(Int.random(in: 0..<4, using: &random) == 0 ? 4 : 1) {
-                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
-            }
-            let path = try directory.write(bytes)
-            _ = try? RDBReader(path: path, options: options, visitor: CountingVisitor()).read()
-        }
     }
 }

@@ -167,7 +167,7 @@ import Testing
         let before = try Verification.run(directory.path + "/test.rdb")
         let between = try Verification.run(directory.path + "/dump.sqlite")
         let after = try Verification.run(path)
-        #expect(after.rdbVersion == version)
+        #expect(try RDBReader(path: path, visitor: CountingVisitor()).read().version == version)
         #expect(after.holdsTheSame(as: before))
         #expect(between.holdsTheSame(as: before))
         #expect(before.functions == 1 && between.functions == 1 && after.functions == 1)
@@ -194,7 +194,7 @@ import Testing
             + content.withBytes { crc in (0..<8).map { UInt8(truncatingIfNeeded: CRC64.of(crc) >> (8 * UInt64($0))) } }
         let (_, path) = try exported(bytes, directory) { $0.version = 9 }
         let after = try Verification.run(path)
-        #expect(after.rdbVersion == 9)
+        #expect(try RDBReader(path: path, visitor: CountingVisitor()).read().version == 9)
         #expect(after.holdsTheSame(as: try Verification.run(directory.path + "/test.rdb")))
     }
 
@@ -210,7 +210,7 @@ import Testing
             $0.dropFieldExpiries = true
         }
         // All but those of one field, which does not expire.
-        #expect(summary.fieldExpiriesDropped == 2 * 7)
+        #expect(summary.losses.fieldExpiries == 2 * 7)
         let before = try Verification.run(directory.path + "/test.rdb")
         let after = try Verification.run(path)
         #expect(before.keys == after.keys && before.elements == after.elements && before.digest != after.digest)

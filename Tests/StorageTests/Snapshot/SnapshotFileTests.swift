@@ -19,7 +19,11 @@ import schema
     @Test func everyStatementIsValidAndTheSettingsHold() throws {
         let writer = try SnapshotWriter(path: path)
         let connection = try SQLiteConnection(path: path, mode: .write, Host.real.files)
-        for name in Schema.statementNames where !name.hasPrefix("create.") { _ = try connection.prepare(named: name) }
+        let comparison = try SQLiteConnection(path: "", mode: .create, Host.real.files)
+        try comparison.execute(named: "comparison.create")
+        for name in Schema.statementNames where !name.hasPrefix("create.") {
+            _ = try (name.hasPrefix("comparison.") ? comparison : connection).prepare(named: name)
+        }
         #expect(try query(path, "PRAGMA application_id") == ["\(Schema.applicationID)"])
         #expect(try query(path, "PRAGMA user_version") == ["\(Schema.version)"])
         #expect(try query(path, "PRAGMA page_size") == ["2048"])

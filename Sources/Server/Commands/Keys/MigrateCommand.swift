@@ -80,17 +80,25 @@ enum MigrateCommand {
         let timeout = try c.args.integer(5)
         let database = try c.args.integer(4)
         let requests = OutputBuffer()
+        var valkeyRequests: OutputBuffer?
         var keys: [[UInt8]] = []
         for i in options.keys {
             guard let entry = c.reading.find(c.args[i]) else { continue }
-            restore(c, c.args[i], entry, replaces: options.replaces, to: requests)
+            if entry.hasExpiringFields && valkeyRequests == nil {
+                valkeyRequests = OutputBuffer(copying: requests.bytes)
+            }
+            restore(c, c.args[i], entry, for: .redis, replaces: options.replaces, to: requests)
+            if let valkeyRequests {
+                restore(c, c.args[i], entry, for: .valkey, replaces: options.replaces, to: valkeyRequests)
+            }
             keys.append(c.args[i].array)
         }
         if keys.isEmpty { return c.reply.simple("NOKEY") }
         let migration = Migration(
             host: c.args[1].string, port: c.args[2].string, database: database,
-            authentication: authentication(c.args, options), requests: SharedChunk(requests), keys: keys,
-            isCopy: options.isCopy, timeout: timeout <= 0 ? defaultTimeout : Int(timeout))
+            authentication: authentication(c.args, options), requests: SharedChunk(requests),
+            valkeyRequests: valkeyRequests.map { SharedChunk($0) }, keys: keys, isCopy: options.isCopy,
+            timeout: timeout <= 0 ? defaultTimeout : Int(timeout))
         c.session.services.migrations.begin(c.session, c.args, migration)
     }
 
@@ -105,11 +113,12 @@ enum MigrateCommand {
     }
 
     private static func restore(
-        _ c: WriteContext, _ key: Bytes, _ entry: Entry, replaces: Bool, to requests: OutputBuffer
+        _ c: WriteContext, _ key: Bytes, _ entry: Entry, for family: DumpPayload.Family, replaces: Bool,
+        to requests: OutputBuffer
     ) {
         // What is here has not expired; the other server must not take 0 for "never".
         let left = c.db.expiry(of: entry).map { max(1, $0 - c.now) } ?? 0
-        DumpPayload.of(entry, compresses: c.settings.rdbCompression) { payload in
+        DumpPayload.of(entry, for: family, compresses: c.settings.rdbCompression) { payload in
             withDecimal(left) { left in
                 RESPEncoder.command(
                     [Bytes("RESTORE"), key, left, payload] + (replaces ? [Bytes("REPLACE")] : []), to: requests)

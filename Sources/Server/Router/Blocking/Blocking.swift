@@ -104,6 +104,15 @@ extension Router {
         finishWaiting(waiter, start, failed: error != nil)
     }
 
+    /// Ends the waiting with a reply that was encoded elsewhere.
+    func answer(_ waiter: Waiter, _ chunks: [SharedChunk]) {
+        let session = waiter.session
+        if session.flags.isDisjoint(with: [.replyOff, .replySkip]) {
+            for chunk in chunks { session.queue.append(chunk) }
+        }
+        finishWaiting(waiter, session.output.count, failed: false)
+    }
+
     /// The client's connection ends: nothing more is taken for it.
     func stopWaiting(_ session: Session) {
         if let waiter = session.waiter { blocked.remove(waiter) }
