@@ -171,7 +171,7 @@ def copy(server, connection, tmp_path):
         connection.call("RPUSH", f"list:{i}", "a", "b", b"\xff")
         connection.call("SADD", f"set:{i}", "m", i)
         connection.call("ZADD", f"zset:{i}", i, "z")
-    connection.call("XADD", "stream", "*", "kind", "login")
+        connection.call("XADD", f"stream:{i}", "*", "kind", "login" if i == 7 else "view")
     connection.call("SET", "X'00'", "quoted")
     connection.call("SET", b"\xff", b"\x00binary")
     save(connection)
@@ -208,7 +208,7 @@ def test_a_copy_finds_keys_by_indexes(server, connection, copy):
             assert steps == [f"SCAN keys USING INDEX keys_by_{order}"], steps
         found = "SELECT key, element FROM full_text WHERE full_text MATCH 'ada AND 77'"
         assert reader.execute(found).fetchall() == [("hash:77", "name")]
-        assert reader.execute("SELECT key FROM full_text WHERE full_text MATCH 'login'").fetchall() == [("stream",)]
+        assert reader.execute("SELECT key FROM full_text WHERE full_text MATCH 'login'").fetchall() == [("stream:7",)]
 
 
 def test_no_server_starts_on_a_copy(server, connection, copy, tmp_path):
