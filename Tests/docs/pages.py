@@ -229,11 +229,13 @@ class Sandbox:
         return self.run(["bash", "-euo", "pipefail", "-c", self.here(text)])
 
     def close(self):
-        """Ends what still runs of the page, known by a variable in its environment."""
+        """Ends what still runs of the page, known by a variable in its environment, or, as a title may lie over that, by its
+        directory."""
         mark = f"SWIFTLET_PAGE={self.root}".encode()
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                if mark in (process / "environ").read_bytes().split(b"\0"):
+                is_inside = (process / "cwd").readlink().is_relative_to(self.root)
+                if is_inside or mark in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
             except OSError:  # It has ended, or is another user's.
                 pass
