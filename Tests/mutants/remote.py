@@ -34,7 +34,7 @@ MUTANTS = [
         "restore_into",
     ),
     mutant(
-        "ASK is taken for MOVED", "Migrate/Remote/RestoreTarget.swift",
+        "ASK is taken for MOVED", "Migrate/Remote/RemoteTarget.swift",
         "if redirection.isAsk {", "if redirection.isAsk && !ON {",
         "restore_into",
     ),

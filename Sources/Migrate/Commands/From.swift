@@ -76,7 +76,10 @@ struct From: ParsableCommand {
         let conversion = Conversion(
             open: { () throws(StorageError) in
                 let source = RemoteSource(access: try connection.access(address), way: way)
-                return { (sink) throws(StorageError) in try source.read(into: sink, options) }
+                // A stream of RDB; SCAN tells nothing.
+                return Conversion.Reader(name: server, isBytes: true) { (sink) throws(StorageError) in
+                    try source.read(into: sink, options)
+                }
             }, filters: filters, target: target, now: now)
         try conversion.run(showing: "--keep-expired keeps them")
     }

@@ -76,7 +76,7 @@ struct Restore: ParsableCommand {
             let made = try RestoreJournal(
                 path: resume, subject: try subject(source, address), now: wallClockMilliseconds())
             journal = made
-            let target = try RestoreTarget.open(try connection.access(address))
+            let target = try RemoteTarget.open(try connection.access(address))
             let sink = RestoreSink(target, options(address), made)
             var reading = DataSource.Options()
             reading.skipUnsupported = skipUnsupported
@@ -145,7 +145,7 @@ struct Restore: ParsableCommand {
 
     /// Whether all of it is there.
     private func report(
-        _ outcome: RestoreOutcome, _ target: RestoreTarget, _ notes: [String], seconds: Double
+        _ outcome: RestoreOutcome, _ target: RemoteTarget, _ notes: [String], seconds: Double
     ) -> Bool {
         let rate = Double(outcome.keys) / max(seconds, 1e-6) / 1000
         let cluster = target.isCluster ? ", a cluster of \(target.masters.count) masters" : ""

@@ -3,8 +3,14 @@ import Storage
 
 /// A conversion from its input to its output, with what it tells the user.
 struct Conversion {
-    /// Reads all keys.
-    typealias Reader = (any KeySink) throws(StorageError) -> DataSource.Summary
+    struct Reader {
+        /// For messages.
+        let name: String
+        /// It tells how far it is in bytes, not rows.
+        let isBytes: Bool
+        /// Reads all keys.
+        let read: (any KeySink) throws(StorageError) -> DataSource.Summary
+    }
 
     /// Called before anything is written.
     let open: () throws(StorageError) -> Reader
@@ -24,9 +30,9 @@ struct Conversion {
         do throws(StorageError) {
             let source = try open()
             losses = try target.write { (sink) throws(StorageError) in
-                let keys = filters.filter(MeteredKeys(sink, of: source, meter), now: now)
+                let keys = filters.filter(MeteredKeys(sink, of: source.name, isBytes: source.isBytes, meter), now: now)
                 filter = keys
-                read = try source(keys)
+                read = try source.read(keys)
             }
         } catch {
             meter.clear()
@@ -59,7 +65,9 @@ extension Conversion {
         self.init(
             open: { () throws(StorageError) in
                 let source = try DataSource(input, as: form)
-                return { (sink) throws(StorageError) in try source.read(into: sink, reading) }
+                return Reader(name: source.name, isBytes: source.form != .snapshot) { (sink) throws(StorageError) in
+                    try source.read(into: sink, reading)
+                }
             }, filters: filters, target: target, now: now)
     }
 }

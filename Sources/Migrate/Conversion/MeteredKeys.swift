@@ -3,17 +3,22 @@ import Storage
 /// Passes keys on and shows how far the work is.
 final class MeteredKeys: KeyVisitor {
     private var sink: any KeySink
-    private let source: DataSource
+    private let name: String
+    private let isBytes: Bool
     private let meter: ProgressMeter
     private var keys = 0
     /// In bytes, where the clock is looked at next.
     private var next: Int64 = 0
 
-    /// Keys of `source`, whose reading it ends where the user asks for it.
-    init(_ sink: any KeySink, of source: DataSource, _ meter: ProgressMeter) {
+    /// Keys of `name`, whose reading it ends where the user asks for it. `isBytes`: they tell how far they are in bytes, not rows.
+    init(_ sink: any KeySink, of name: String, isBytes: Bool, _ meter: ProgressMeter) {
         self.sink = sink
-        self.source = source
+        self.name = name
+        self.isBytes = isBytes
         self.meter = meter
+    }
+    convenience init(_ sink: any KeySink, of source: DataSource, _ meter: ProgressMeter) {
+        self.init(sink, of: source.name, isBytes: source.form != .snapshot, meter)
     }
 
     func auxiliary(_ name: Bytes, _ value: Bytes) throws(StorageError) { try sink.auxiliary(name, value) }
@@ -37,12 +42,11 @@ final class MeteredKeys: KeyVisitor {
     private static let step: Int64 = 64 << 10
 
     func reached(_ offset: Int64, of size: Int64) throws(StorageError) {
-        let isBytes = source.form != .snapshot
         if !isBytes || offset >= next {
             next = offset + MeteredKeys.step
             meter.update(ReadProgress(done: offset, of: size, isBytes: isBytes, keys: keys))
             if Interruption.happened {
-                throw StorageError(file: source.name, message: "was not read to its end: interrupted")
+                throw StorageError(file: name, message: "was not read to its end: interrupted")
             }
         }
         try sink.reached(offset, of: size)

@@ -15,7 +15,7 @@ final class RestoreSink: KeyVisitor {
     }
 
     private(set) var outcome = RestoreOutcome()
-    private let target: RestoreTarget
+    private let target: RemoteTarget
     private let options: Options
     private let journal: RestoreJournal
     private let writer: PayloadWriter
@@ -34,7 +34,7 @@ final class RestoreSink: KeyVisitor {
     private var isSkipped = false
     private var losesFieldExpiries = false
 
-    init(_ target: RestoreTarget, _ options: Options, _ journal: RestoreJournal) {
+    init(_ target: RemoteTarget, _ options: Options, _ journal: RestoreJournal) {
         self.target = target
         self.options = options
         self.journal = journal
@@ -236,7 +236,7 @@ final class RestoreSink: KeyVisitor {
     /// Those above that are.
     private var finishedEarly: Set<Int> = []
 
-    private func finished(_ request: Request, _ result: RestoreTarget.Outcome) {
+    private func finished(_ request: Request, _ result: RemoteTarget.Outcome) {
         if case .piece = request.purpose {
             if case .refused(let why) = result { outcome.refuse("a part of \(request.keyName)", why) }
             return

@@ -2,7 +2,7 @@ import Storage
 
 /// Makes a value that is too large for a payload by commands in batches. A client of the target sees it grow meanwhile.
 final class ValueCommands {
-    private let target: RestoreTarget
+    private let target: RemoteTarget
     private let type: ValueType
     private let key: OutputBuffer
     private let ordinal: Int
@@ -25,7 +25,7 @@ final class ValueCommands {
     private static let stringPiece = 4 << 20
 
     /// `key` is copied.
-    init(_ target: RestoreTarget, _ type: ValueType, key: Bytes, ordinal: Int, database: Int32) {
+    init(_ target: RemoteTarget, _ type: ValueType, key: Bytes, ordinal: Int, database: Int32) {
         self.target = target
         self.type = type
         self.key = OutputBuffer(copying: key)

@@ -25,7 +25,7 @@ import Testing
             for (i, size) in sizes.enumerated() {
                 scratch.removeAll()
                 for at in 0..<size { scratch.append(byte: UInt8(truncatingIfNeeded: at &* 7 &+ size)) }
-                try Array("key \(i)".utf8).withBytes { key in
+                Array("key \(i)".utf8).withBytes { key in
                     worker.batch.string(VisitedKey(database: 0, key: key, expiresMs: nil), scratch.bytes)
                 }
                 worker.recorded()

@@ -3,7 +3,7 @@ import Storage
 
 /// The server, or cluster, that takes keys: routes requests to nodes, follows redirections, waits for what may pass, and
 /// tells what became of each.
-final class RestoreTarget {
+final class RemoteTarget {
     enum Outcome {
         case done
         /// A key of this name is there.
@@ -29,8 +29,8 @@ final class RestoreTarget {
     private static let largestSpare = 64 << 10
 
     /// Connects.
-    static func open(_ access: ServerAccess) throws(StorageError) -> RestoreTarget {
-        do throws(RemoteError) { return try RestoreTarget(access) } catch {
+    static func open(_ access: ServerAccess) throws(StorageError) -> RemoteTarget {
+        do throws(RemoteError) { return try RemoteTarget(access) } catch {
             throw error.asStorageError(access.endpoint)
         }
     }
