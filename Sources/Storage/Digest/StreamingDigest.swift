@@ -28,10 +28,11 @@ struct StreamingDigest: Sendable {
         var element = DataDigest()
         element.mix(field)
         element.mix(value)
+        if let expiresMs {
+            noteExpiry(expiresMs, of: element)
+            element.xorFieldExpires()
+        }
         one.xor(element)
-        guard let expiresMs else { return }
-        one.xorFieldExpires()
-        noteExpiry(expiresMs, of: element)
     }
     mutating func scored(_ member: Bytes, _ score: Double) {
         var element = DataDigest()
