@@ -105,7 +105,8 @@ def test_file_of_a_newer_version(name, tmp_path):
     assert run.returncode == 1 and "library of functions" in run.stderr
 
 
-@pytest.mark.parametrize("name", REFUSED)
+# What verify reads and to-sqlite does not is left out: an append-only file.
+@pytest.mark.parametrize("name", [name for name in REFUSED if not name.endswith(".aof")])
 def test_verify_finds_damage(name):
     run = tool("verify", CORPUS / name)
     assert run.returncode == 1 and "offset" in run.stderr
