@@ -9,23 +9,23 @@ OWN_VIEWS = """expiring hashes hashes_json info keys lists lists_reversed prefix
     stream_fields stream_groups stream_pending streams strings zsets""".split()
 
 
-def snapshot(directory, name="dump.sqlite"):
-    """A connection that reads the snapshot as the documentation says, and waits for nobody."""
-    return sqlite3.connect(f"file:{directory}/{name}?mode=ro", uri=True, isolation_level=None, timeout=0)
+def snapshot(directory, name="dump.sqlite", patience=0):
+    """A connection that reads the snapshot as the documentation says, and waits `patience` seconds for a lock."""
+    return sqlite3.connect(f"file:{directory}/{name}?mode=ro", uri=True, isolation_level=None, timeout=patience)
 
 
-def select(directory, sql, *arguments, name="dump.sqlite"):
-    with contextlib.closing(snapshot(directory, name)) as connection:
+def select(directory, sql, *arguments, name="dump.sqlite", patience=0):
+    with contextlib.closing(snapshot(directory, name, patience)) as connection:
         return connection.execute(sql, arguments).fetchall()
 
 
 class Hammer:
     """Threads that open the snapshot of a directory, read from it and close it, over and over, from the time that it is there,
-    and never wait for a lock. Leaving it fails where one has seen an error, or where none has read."""
+    and wait `patience` seconds for a lock. Leaving it fails where one has seen an error, or where none has read."""
 
-    def __init__(self, directory, threads=2):
+    def __init__(self, directory, threads=2, patience=0):
         self.path = os.path.join(str(directory), "dump.sqlite")
-        self.directory = directory
+        self.directory, self.patience = directory, patience
         self.errors, self.reads = [], 0
         self.ends = threading.Event()
         self.threads = [threading.Thread(target=self.read) for _ in range(threads)]
@@ -36,7 +36,7 @@ class Hammer:
                 continue
             try:
                 for table in ("info", "keys"):
-                    select(self.directory, f"SELECT count(*) FROM {table}")
+                    select(self.directory, f"SELECT count(*) FROM {table}", patience=self.patience)
                 self.reads += 1
             except sqlite3.Error as error:
                 self.errors.append(f"{type(error).__name__}: {error}")

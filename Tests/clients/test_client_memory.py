@@ -51,7 +51,7 @@ def test_a_reader_that_does_not_read_is_seen():
             s.sendall(encode(["GET", "big"]) * 5)
             wait_until(lambda: int(client(connection, "slow")["omem"]) > 45 << 20)
             line = client(connection, "slow")
-            assert line["oll"] == "1" and line["obl"] == "16384" and line["events"] == "rw"
+            assert int(line["oll"]) >= 1 and line["obl"] == "16384" and line["events"] == "rw"
             assert int(line["tot-mem"]) >= int(line["omem"])
             now = info(connection)
             assert int(now["client_recent_max_output_buffer"]) > 45 << 20

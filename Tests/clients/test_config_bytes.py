@@ -9,6 +9,7 @@ import pytest
 
 from process import setting
 from resp import bulks
+from waiting import wait_until
 
 LINES = [b"# a comment", b"requirepass secret", b"", b"maxclients 200"]
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
@@ -137,6 +138,7 @@ def test_paths_are_bytes(start, tmp_path, name):
         connection = process.connect()
         assert setting(connection, "dir") == folder
         assert setting(connection, "unixsocket") == os.path.join(folder, b"socket")
+        wait_until(lambda connection=connection: connection.call("PING") == b"+PONG\r\n")
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(os.path.join(folder, b"socket"))
             client.sendall(b"PING\r\n")

@@ -10,7 +10,7 @@ import pytest
 from cluster import Cluster
 from data import FAR, fill, mixed_requests
 from migrate import migrate_binary
-from oracle import start_redis
+from oracle import start_redis, start_swiftlet
 from peers import PEERS
 from seed import new_seed, seeded
 from waiting import wait_until
@@ -83,16 +83,24 @@ def test_by_scan(redis_server, tmp_path):
     assert "1 keys" in ok(tool("verify", tmp_path / "three.rdb"))
 
 
-def test_swiftlet(swiftlet, swiftlet_server, tmp_path):
-    filled(swiftlet_server)
-    swiftlet.call("HSET", "h", "a", 1, "b", 2)
-    swiftlet.call("HPEXPIREAT", "h", FAR, "FIELDS", 1, "a")
-    swiftlet.call("SAVE")
+@pytest.fixture
+def own_server():
+    """One that no other test asks about its replicas."""
+    server = start_swiftlet()
+    yield server
+    server.stop()
+
+
+def test_swiftlet(own_server, tmp_path):
+    filled(own_server)
+    connection = own_server.connect()
+    connection.call("HSET", "h", "a", 1, "b", 2)
+    connection.call("HPEXPIREAT", "h", FAR, "FIELDS", 1, "a")
+    connection.call("SAVE")
     for name, *options in [("a.sqlite",), ("b.sqlite", "--scan")]:
-        ok(tool("from", f"127.0.0.1:{swiftlet_server.port}", tmp_path / name, *options))
-        saved_snapshot = os.path.join(swiftlet_server.directory, "dump.sqlite")
+        ok(tool("from", f"127.0.0.1:{own_server.port}", tmp_path / name, *options))
+        saved_snapshot = os.path.join(own_server.directory, "dump.sqlite")
         assert "equal" in ok(tool("verify", saved_snapshot, tmp_path / name))
-    swiftlet.call("FUNCTION", "FLUSH")
 
 
 def test_under_load(redis_server, tmp_path):

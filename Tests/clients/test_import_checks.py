@@ -372,7 +372,7 @@ def test_files_are_called_what_they_are(tmp_path):
     (tmp_path / "text").write_text("some text that is longer than any header of any file\n" * 100)
     assert "is not an RDB file" in run("to-sqlite", tmp_path / "text", tmp_path / "x")
     assert "no SQLite database" in run("to-rdb", tmp_path / "text", tmp_path / "x")
-    assert "neither an RDB file nor" in run("verify", tmp_path / "text")
+    assert "is neither an RDB file, a snapshot" in run("verify", tmp_path / "text")
     for size in (50, 5000, len(snapshot) - 4096):
         (tmp_path / "cut.sqlite").write_bytes(snapshot[:size])
         for message in (run("to-rdb", tmp_path / "cut.sqlite", tmp_path / "x"), run("verify", tmp_path / "cut.sqlite")):

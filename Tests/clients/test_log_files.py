@@ -115,6 +115,8 @@ def test_missing_last_segment_is_noticed_while_checkpoints_fail():
         connection = server.connect()
         assert connection.call("SET", "k", 1) == b"+OK\r\n"
         # A database in the snapshot's place cannot be written to.
+        for path in pathlib.Path(server.directory).glob("dump.sqlite*"):
+            path.unlink()
         (pathlib.Path(server.directory) / "dump.sqlite").mkdir()
         assert connection.call("SAVE").startswith(b"-")
         assert connection.call("SET", "l", 1) == b"+OK\r\n"

@@ -192,7 +192,7 @@ def test_keys_without_an_expiry_stay(both, policy):
 
 
 def test_the_soonest_to_expire_go_first(both):
-    limit(both.swiftlet, "volatile-ttl", 400_000)
+    limit(both.swiftlet, "volatile-ttl", 300_000)
     order = list(range(300))
     random.Random(5).shuffle(order)
     both.swiftlet.pipeline([["SET", f"k{i}", "x" * 1000, "EX", 1000 + i] for i in order])

@@ -215,8 +215,8 @@ def test_the_documentation_names_what_is_there(server):
     assert own == {name for name in fields if name.startswith(("snapshot_", "log_", "writes_refused"))}
     others = ["used_memory", "evicted_keys", "rejected_connections"]
     assert all(f"`{name}`" in text and name in fields for name in others)
-    blocks = re.findall(r"```\n(.*?)```", text, re.S)
-    commands = [line for block in blocks for line in block.splitlines() if not line.startswith("swiftlet-server")]
+    blocks = re.findall(r"```redis\n(.*?)```", text, re.S)
+    commands = [line for block in blocks for line in block.splitlines()]
     server.call("CONFIG", "SET", "latency-monitor-threshold", 1)
     server.call("DEBUG", "SLEEP", "0.01")
     assert len(commands) > 5

@@ -14,6 +14,7 @@ from oracle import start_redis, start_swiftlet
 from replicas import RawReplica, info
 from resp import encode
 from seed import seeded
+from snapshots import select
 from waiting import wait_until
 
 
@@ -796,7 +797,9 @@ def test_a_replica_that_keeps_nothing(start, redis_master):
     wait_until(lambda: partials(master)[0] == 2)
     in_step(master, replica)
     assert digest(replica) == digest(master)
-    assert [path.name for path in process.directory.iterdir() if path.name != "swiftlet.lock"] == []
+    names = {path.name for path in process.directory.iterdir()} - {"dump.sqlite-shm", "dump.sqlite-wal"}
+    assert names == {"swiftlet.lock", "dump.sqlite"}
+    assert select(process.directory, "SELECT count(*) FROM keys") == [(0,)]
     assert process.end() == 0
 
 

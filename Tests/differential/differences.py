@@ -69,8 +69,8 @@ LEFT_OUT = {
 # Commands that are not about data, or not the oracle's, or need a third server (test_migrate.py).
 NO_DATA = set(
     """
-    acl auth bgrewriteaof bgsave client command config debug echo hello info lastsave latency lolwut memory migrate monitor ping quit
-    replicaof reset restore-asking role save select shutdown slaveof slowlog time wait waitaof pfselftest
+    acl auth backup bgrewriteaof bgsave client command config debug echo hello info lastsave latency lolwut memory migrate monitor ping quit
+    replicaof reset restore-asking role save select shutdown slaveof slowlog snapshot sql time wait waitaof pfselftest
     asking cluster failover function module psync publish psubscribe pubsub punsubscribe readonly readwrite replconf script spublish
     ssubscribe subscribe sunsubscribe sync unsubscribe
     hexpire hexpireat hexpiretime hpersist hpexpire hpexpireat hpexpiretime hpttl httl

@@ -63,7 +63,8 @@ public struct LogCheck {
         self.logName = logName
         self.files = files
         let snapshot = directory + "/" + snapshotName
-        let meta = files.facts(snapshot) == nil ? nil : try SnapshotCopy.facts(snapshot, files: files).meta
+        let hasCheckpoint = try Snapshot.state(path: snapshot, files: files) == .ready
+        let meta = hasCheckpoint ? try SnapshotCopy.facts(snapshot, files: files).meta : nil
         let owner = try LogReader.owner(directory: directory, baseName: logName, files: files)
         if let meta, meta.segment == 0 {
             throw StorageError(file: snapshot, message: "no log belongs to this snapshot: a start takes it alone")
