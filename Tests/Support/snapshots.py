@@ -23,7 +23,7 @@ class Hammer:
     """Threads that open the snapshot of a directory, read from it and close it, over and over, from the time that it is there,
     and wait `patience` seconds for a lock. Leaving it fails where one has seen an error, or where none has read."""
 
-    def __init__(self, directory, threads=2, patience=0):
+    def __init__(self, directory, threads=2, patience=1):
         self.path = os.path.join(str(directory), "dump.sqlite")
         self.directory, self.patience = directory, patience
         self.errors, self.reads = [], 0
