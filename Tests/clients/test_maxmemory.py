@@ -41,13 +41,14 @@ def both(servers):
 
 
 def used(connection):
-    return int(info(connection, "memory")["used_memory"])
+    """Bytes in use that count for `maxmemory`."""
+    memory = info(connection, "memory")
+    return int(memory["used_memory"]) - int(memory["mem_not_counted_for_evict"])
 
 
 def limit(connection, policy, room):
-    """Sets a limit so far above what is in use and counts."""
-    counted = used(connection) - int(info(connection, "memory")["mem_not_counted_for_evict"])
-    connection.call("CONFIG", "SET", "maxmemory", counted + room, "maxmemory-policy", policy)
+    """Sets a limit so far above what is in use."""
+    connection.call("CONFIG", "SET", "maxmemory", used(connection) + room, "maxmemory-policy", policy)
 
 
 # MARK: What is refused
@@ -410,7 +411,7 @@ def bulks_of_names(reply):
 
 def test_figures_add_up(both):
     call = both.swiftlet.call
-    before = used(both.swiftlet)
+    before = int(info(both.swiftlet, "memory")["used_memory"])
     for first in range(0, 20_000, 500):
         both.swiftlet.pipeline([["SET", f"k{i}", "x" * 200] for i in range(first, first + 500)])
     memory = {name: text for name, text in info(both.swiftlet, "memory").items()}
