@@ -1,6 +1,6 @@
 import Storage
 
-func hexadecimal(_ bytes: [UInt8]) -> String {
+func asHex(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".unicodeScalars)
     var text = ""
     for byte in bytes {
@@ -26,7 +26,7 @@ func readable(_ bytes: [UInt8]) -> String {
         if byte >= 32 && byte < 127 && byte != 92 {
             text.unicodeScalars.append(Unicode.Scalar(byte))
         } else {
-            text += "\\x" + hexadecimal([byte])
+            text += "\\x" + asHex([byte])
         }
     }
     return text
